@@ -1,1 +1,4 @@
-"""The decisions of a service center: stations, sensors, one uplink once. Knows no transport, HTTP or MQTT."""
+"""The decisions of the service center about sensors, uplinks, downlinks, devices and alarms.
+
+Nothing here knows a transport, HTTP or MQTT.
+"""

@@ -1,4 +1,4 @@
-"""The service center as one sink or source sees it: what it may ask, and commands in its own name."""
+"""The service center as one sink or source sees it: queries, and commands in its own name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bssci.model.commands import Actor, Outcomes
 class Access:
     """The service center as sinks and sources see it: implements :class:`bssci.center.interfaces.ICenter`.
 
-    :param by: whose commands these are.
+    :param by: actor in whose name the commands are given.
     """
 
     def __init__(self, center: ServiceCenter, by: Actor) -> None:
@@ -62,7 +62,7 @@ class Access:
         return await self._commands.query_reception(eui, self._by)
 
     def unanswered_requests(self) -> list[StoredRequest]:
-        """Return the requests that came this way and were not answered by an earlier run, in their order."""
+        """Return the requests of this sink or source that earlier runs left unanswered, in their order."""
         return [each for each in self._center.unanswered_requests if each.source == self._by.name]
 
     # base stations

@@ -1,4 +1,4 @@
-"""Messages that a sink publishes beside events, such as answers about settings, for the live stream too."""
+"""Messages that sinks publish in addition to events, such as answers about settings, for the live stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AnnouncementListener = Callable[[str, bytes], None]
 
 
 class Announcements:
-    """Announcements on their way from sinks to whoever listens; nothing is kept of them."""
+    """Passes announcements of sinks on to listeners; nothing is stored."""
 
     log = Logger()
 
@@ -23,9 +23,9 @@ class Announcements:
         self._listeners.append(listener)
 
     def tell(self, topic: str, payload: bytes) -> None:
-        """Hand an announcement to all listeners; if one fails, the others still get it."""
+        """Pass an announcement on to all listeners; if one fails, the others still get it."""
         for listener in self._listeners:
             try:
                 listener(topic, payload)
             except Exception:
-                self.log.failure("announcement not taken {topic}", topic=topic)
+                self.log.failure("listener of announcements failed {topic}", topic=topic)

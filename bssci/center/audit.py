@@ -1,4 +1,4 @@
-"""The audit log: people's changes and looks at secrets, on disk before any of it is done or shown."""
+"""The audit log: changes and shown secrets, on disk before the change is made or the secret is shown."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAX_DETAIL = 500
 
 
 class AuditLog:
-    """The audit log.
+    """Writes and reads the audit log.
 
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     log = Logger()
@@ -34,9 +34,10 @@ class AuditLog:
         """Write an entry; it is on disk when this returns.
 
         :param action: ``sensor.update``, ``login`` and so on.
-        :param detail: for people, without secrets.
-        :param at: Unix seconds, if it was not now.
-        :raises bssci.journal.StorageError: it cannot be kept; what was asked for must not happen then.
+        :param target: what the action is on: an EUI, a name, ...
+        :param detail: further facts for people, without secrets.
+        :param at: Unix seconds of the action; None: now.
+        :raises bssci.journal.StorageError: the entry cannot be stored; the action must not happen then.
         """
         await self._journal.audit.append(
             AuditEntry(
@@ -50,15 +51,15 @@ class AuditLog:
         )
 
     async def record_shell_change(self, change: ShellChange) -> None:
-        """Write the entry of what the command line did already; raises as :meth:`record`."""
+        """Write the entry for a change that the command line has made already; raises as :meth:`record`."""
         by = Actor(change.who, "command line")
         await self.record(by, change.action, change.target, change.detail, change.at)
 
     @asynccontextmanager
     async def around(self, by: Actor, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
-        """Write an entry, then let happen what it tells; if that fails, an entry says so.
+        """Write an entry, then run the action in the context; if that fails, write an entry that says so.
 
-        :raises bssci.journal.StorageError: it cannot be kept; nothing has happened then.
+        :raises bssci.journal.StorageError: the entry cannot be stored, so the action is not run.
         """
         await self.record(by, action, target, detail)
         try:
@@ -68,8 +69,9 @@ class AuditLog:
             raise
 
     async def note(self, by: Actor, action: str, target: str = "", detail: str = "") -> None:
-        """Record as :meth:`record` does, but let the action happen in any case: a person who logs in may
-        mend a full disk.
+        """Write an entry as :meth:`record` does; if it cannot be stored, only log that.
+
+        For actions that must be possible with a full disk, such as the log-in of a person who will make room.
         """
         try:
             await self.record(by, action, target, detail)

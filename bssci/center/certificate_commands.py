@@ -33,7 +33,7 @@ class Examined:
 
     warnings: Sequence[str]
     refused_stations: Sequence[EUI]
-    """connected base stations that could not come back"""
+    """connected base stations that could not connect again"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ class Revocation:
     serial: str
     """serial number in hexadecimal digits"""
     cut_off: int
-    """base stations that were connected with it"""
+    """number of base stations that were connected with it and have been disconnected"""
 
 
 class CertificateCommands:
-    """Changes of certificates, and looks at their keys, for whoever asks: one at a time.
+    """Commands that change certificates or show their keys, one at a time.
 
-    Where a method reads or writes files, it raises :class:`bssci.certificates.reading.CertificateError` for
-    what cannot be, and ``OSError``; where it leaves an entry in the audit log,
-    :class:`bssci.journal.StorageError` if that cannot be kept: nothing has happened then.
+    Methods that read or write files raise :class:`bssci.certificates.reading.CertificateError` for invalid
+    contents, and ``OSError``. Methods that write an entry to the audit log raise
+    :class:`bssci.journal.StorageError` if it cannot be stored; nothing has been done then.
 
-    :param take_certificates: done once the listening ports use the files that are there now.
+    :param take_certificates: makes the listening ports use the present files; awaited.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class CertificateCommands:
 
     @property
     def paths(self) -> Mapping[str, Path]:
-        """The files that there may be, by the names that the API has for them."""
+        """Paths of all possible files, by their names in the API."""
         return self._store.paths
 
     @property
@@ -93,7 +93,7 @@ class CertificateCommands:
     # looking
 
     async def read(self, file: str, by: Actor) -> bytes:
-        """Return a file as PEM; that somebody takes a private key is in the audit log."""
+        """Return a file as PEM, after an entry in the audit log if it is a private key."""
         if file in SECRET_FILES:
             await self._audit.record(by, "certificate.download_key", file)
         return await self._run(self._store.read, file)
@@ -104,11 +104,14 @@ class CertificateCommands:
         return await self._run(self._store.backup)
 
     async def problems(self, settings: Settings) -> tuple[list[str], list[str]]:
-        """Return errors that would keep base stations out with settings, and warnings."""
+        """Return the errors that would keep base stations from connecting with settings, and warnings."""
         return await self._run(self._store_of(settings).problems)
 
     async def examine(self, files: Mapping[str, bytes]) -> Examined:
-        """Check whether the service could start with files in place of the present ones."""
+        """Check that the service could use these files in place of the present ones.
+
+        :param files: contents by name; files that are not named stay as they are.
+        """
         warnings = await self._run(self._store.check, files)
         records = [station.record for station in self._stations.connected()]
         peers = {each.base_station_eui: each.certificate for each in records if each.certificate}
@@ -118,11 +121,15 @@ class CertificateCommands:
     # replacing
 
     async def generate(self, authority: bool, hosts: list[str]) -> dict[str, bytes]:
-        """Make certificate and key for the service center, and an authority if wished; in memory."""
+        """Generate certificate and key for the service center, in memory.
+
+        :param authority: generate a new authority, too.
+        :param hosts: names and addresses for the certificate.
+        """
         return await self._run(self._store.generate, authority, hosts)
 
     async def unpack(self, archive: bytes) -> tuple[dict[str, bytes], dict[Path, bytes]]:
-        """Return the files of a backup, and of its bundles."""
+        """Return the files of a backup by name, and those of its bundles by path."""
         return await self._run(self._store.unpack, archive)
 
     async def replace(
@@ -134,12 +141,12 @@ class CertificateCommands:
         others: Mapping[Path, bytes] | None = None,
         force: bool = False,
     ) -> Examined:
-        """Check files, put them in place, all or none, and have the listening ports use them.
+        """Check files, put them in place, all or none, and make the listening ports use them.
 
-        :param action: ``upload set``, ``generate all`` or ``restore``.
-        :param others: files beside those: bundles of base stations.
-        :param force: also if connected base stations would be refused then.
-        :raises CommandError: ``conflict``: they would be.
+        :param action: name for the audit log: ``upload set``, ``generate all`` or ``restore``.
+        :param others: further files by path: bundles of base stations.
+        :param force: do so even if connected base stations would be refused with them.
+        :raises CommandError: ``conflict``: connected base stations would be refused.
         """
         examined = await self.examine(files)
         refused = examined.refused_stations
@@ -158,10 +165,10 @@ class CertificateCommands:
     # base stations
 
     async def station_bundle(self, eui: EUI, host: str, by: Actor, *, renew: bool = False) -> bytes:
-        """Return what a base station needs to connect, as an archive; made if need be.
+        """Return a base station's bundle, everything that it needs to connect, as an archive.
 
-        :param host: name by which it reaches the service center; empty: as the certificate says.
-        :param renew: make a new key and certificate in any case.
+        :param host: name by which the station reaches the service center; empty: that in the certificate.
+        :param renew: generate a new key and certificate even if there is a bundle.
         """
         async with self._audit.around(by, "certificate.station_bundle", eui, "renewed" if renew else ""):
             places = self._configuration.catalogue.places(self._configuration.current)
@@ -169,7 +176,7 @@ class CertificateCommands:
             return await self._run(self._store.station_bundle, eui, renew, host, ports)
 
     async def certificate_of(self, eui: EUI) -> x509.Certificate:
-        """Return the certificate that a base station showed last, or that of its bundle."""
+        """Return the certificate that a base station presented last, or else that of its bundle."""
         station = self._stations.get(eui)
         if station is not None and station.record.certificate:
             try:
@@ -179,9 +186,9 @@ class CertificateCommands:
         return await self._run(self._store.bundled, eui)
 
     async def revoke(self, certificate: x509.Certificate, by: Actor, eui: EUI | None = None) -> Revocation:
-        """Refuse a certificate of our authority from now on, and cut off who is connected with it.
+        """Revoke a certificate of our authority, and disconnect the base stations that use it.
 
-        :param eui: the base station that it is of, if somebody named that.
+        :param eui: base station of the certificate, for the audit log; None: unknown.
         """
         subject, serial = certificate.subject.rfc4514_string(), f"{certificate.serial_number:X}"
         async with self._audit.around(by, "certificate.revoke", eui or subject, f"serial {serial}"):

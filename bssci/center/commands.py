@@ -47,18 +47,20 @@ from bssci.stations.variable_mac import VariableMac
 from bssci.system.clock import Clock, in_slices, turn
 
 SLICE = 2000
-"""sensors that one turn of the reactor deals with"""
+"""sensors that are processed in one turn of the reactor"""
 T = TypeVar("T")
 
 
 class Commands:
-    """The one door for changes.
+    """All commands, for every channel by which they may come.
 
-    :ivar devices: commands on devices other than mioty sensors, and on who hears them.
+    Each checks its arguments, writes an entry to the audit log and does the work.
+
+    :ivar devices: commands on devices other than mioty sensors, and on their gateways.
     :ivar stations: commands on base stations.
     :ivar keys: commands that show the network keys of sensors.
     :ivar settings: commands on settings.
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     log = Logger()
@@ -105,10 +107,10 @@ class Commands:
     # sensors: attaching
 
     async def attach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
-        """Attach sensors everywhere, whatever stations hold already.
+        """Attach sensors at all base stations, even where they are attached already.
 
-        :return: when the connected stations have answered, or after 30 s.
-        :raises CommandError: ``unknown_sensor``, nothing is attached then.
+        :return: outcome by sensor and station, when the connected stations have answered, or after 30 s.
+        :raises CommandError: ``unknown_sensor``: nothing is attached; ``unavailable``.
         """
         return await self._in_turn(euis, lambda: self._attach(euis, by))
 
@@ -119,7 +121,7 @@ class Commands:
             return await self._attachments.attach(euis, at=self._now())
 
     async def detach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
-        """Detach sensors everywhere; they stay configured. See :meth:`attach`."""
+        """Detach sensors at all base stations; they stay configured. See :meth:`attach`."""
         return await self._in_turn(euis, lambda: self._detach(euis, by))
 
     async def _detach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
@@ -130,12 +132,12 @@ class Commands:
     # sensors: configuring
 
     async def configure(self, sensor: Sensor, by: Actor, *, again: bool = True) -> Outcomes:
-        """Add a sensor to endpoints.json, or change it there, and attach it everywhere.
+        """Add a sensor to endpoints.json or change it there, and attach it at all base stations.
 
-        :param again: also if it is attached, and is to stations as it was.
-        :raises CommandError: ``conflict``: somebody else changed the file, or ``unavailable``: it cannot
-            be written; nothing changed. ``unavailable`` also if only what follows cannot be recorded,
-            which the message says: stations are told all the same.
+        :param again: attach it even if it is attached and the stations need not know of the change.
+        :raises CommandError: ``conflict``: the file was changed by others; ``unavailable``: it cannot be
+            written. Nothing changed then. ``unavailable`` also if only a later step could not be stored; the
+            message says so, and the change is propagated all the same.
         """
         return await self._in_turn([sensor.eui], lambda: self._configure_one(sensor, by, again))
 
@@ -148,7 +150,7 @@ class Commands:
             return await self._configure([sensor], again)
 
     async def import_(self, sensors: Sequence[Sensor], by: Actor) -> Outcomes:
-        """Add or change many sensors, all or none, and attach those that stations must be told of.
+        """Add or change many sensors, all or none, and attach those whose change concerns stations.
 
         :raises CommandError: as :meth:`configure`.
         """
@@ -170,7 +172,7 @@ class Commands:
         return await self._propagate(replace(changes, attach=list(dict.fromkeys([*changes.attach, *also]))))
 
     async def remove(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
-        """Take sensors out of endpoints.json and detach them everywhere.
+        """Remove sensors from endpoints.json and detach them at all base stations.
 
         :raises CommandError: ``unknown_sensor``, or as :meth:`configure`.
         """
@@ -178,7 +180,7 @@ class Commands:
         return await self._in_turn(euis, lambda: self._remove(euis, by, action, *_named(euis)))
 
     async def clear(self, by: Actor) -> Outcomes:
-        """Take all sensors out; see :meth:`remove`."""
+        """Remove all sensors; see :meth:`remove`."""
         euis = self._sensors.euis()
         text = naming(f"{len(euis)} sensors", euis)
         return await self._in_turn(euis, lambda: self._remove(euis, by, "sensor.clear", "", text))
@@ -189,9 +191,9 @@ class Commands:
             return await self._propagate(await self._change(self._sensors.remove(euis, self._recording)))
 
     async def reload_sensors(self, by: Actor) -> Changes:
-        """Read endpoints.json again, all or nothing, and tell the stations what changed.
+        """Read endpoints.json again, all or nothing, and propagate the changes to the stations.
 
-        :raises CommandError: ``invalid``: the file is wrong, nothing changed; or ``unavailable``.
+        :raises CommandError: ``invalid``: the file cannot be parsed, nothing changed; or ``unavailable``.
         """
         async with self._recorder.before(by, "sensor.reload"):
             changes = await self._change(self._sensors.reload(self._recording))
@@ -216,23 +218,21 @@ class Commands:
     # downlinks
 
     async def queue_downlink(self, request: DownlinkRequest, by: Actor) -> Downlink:
-        """Have something sent to a sensor; see
-        :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.queue`.
-        """
+        """Queue a downlink; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.queue`."""
         downlink = await self._downlinks.queue(request)
         await self._recorder.after(by, "downlink.queue", request.end_point_eui, f"queId {downlink.queue_id}")
         return downlink
 
     async def revoke_downlink(self, eui: EUI, queue_id: int, by: Actor) -> Downlink:
-        """Take a downlink back; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.revoke`."""
+        """Revoke a downlink; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.revoke`."""
         downlink = await self._downlinks.revoke(eui, queue_id)
         await self._recorder.after(by, "downlink.revoke", eui, f"queId {downlink.queue_id}")
         return downlink
 
     async def query_reception(self, eui: EUI, by: Actor) -> EUI:
-        """Have a sensor asked how well it receives (§5.16): the station that will ask.
+        """Query how well a sensor receives downlinks (§5.16); return the station that will ask it.
 
-        :raises CommandError: no station can, or it refuses.
+        :raises CommandError: no station can ask it, or the station refuses or does not answer.
         """
         self.log.info("reception query for a sensor {eui} {who}", eui=eui, who=by.name)
         return await self._downlinks.query_reception(eui)
@@ -240,33 +240,33 @@ class Commands:
     # devices with certificates of ours
 
     async def provision(self, device: str, by: Actor, *, serial_number: str = "", force: bool = False) -> str:
-        """Make key, certificate and configuration of a device; return its name.
+        """Create key, certificate and configuration of a device; return its name.
 
-        :param force: also if it is registered; the certificate that it had is revoked then.
+        :param force: do so even if the device is registered, whose certificate is then revoked.
         :raises CommandError: as :meth:`bssci.center.devices.provisioned.ProvisionedDevices.add`.
         """
         async with self._recorder.before(by, "provisioned.add", device, "made anew" if force else ""):
             return await self._provisioned.add(device, serial_number, force=force)
 
     async def renew_provisioned(self, device: str, by: Actor) -> str:
-        """Make another key and certificate of a device, and revoke the old one; return its name."""
+        """Create a new key and certificate for a device, and revoke the old one; return its name."""
         async with self._recorder.before(by, "provisioned.renew", device):
             return await self._provisioned.renew(device)
 
     async def revoke_provisioned(self, device: str, by: Actor) -> str:
-        """Have the broker refuse a device; return its name."""
+        """Revoke a device's certificate, so that the broker refuses it; return its name."""
         async with self._recorder.before(by, "provisioned.revoke", device):
             return await self._provisioned.revoke(device)
 
     async def take_bundle(self, device: str, by: Actor) -> bytes:
-        """Return key, certificate and configuration of a device, this once."""
+        """Return key, certificate and configuration of a device as an archive; possible only once."""
         async with self._recorder.before(by, "provisioned.bundle", device):
             return await self._provisioned.take_bundle(device)
 
     # alarms
 
     async def acknowledge_alarm(self, alarm_id: str, by: Actor) -> AlarmRecord:
-        """Note that somebody knows of an alarm; it stays open until what is wrong is over.
+        """Acknowledge an alarm; it stays open until its condition is over.
 
         :raises CommandError: ``unknown_alarm``.
         """
@@ -274,7 +274,7 @@ class Commands:
             return self._alarms.acknowledge(alarm_id, by.name)
 
     async def test_alarms(self, trial: AlarmTrial, by: Actor) -> list[WayTried]:
-        """Send a test alarm by every way, and wait for what becomes of it.
+        """Send a test alarm through every channel and sink; return the results.
 
         :raises CommandError: ``busy``: another test has not ended yet; ``unavailable``.
         """
@@ -284,7 +284,7 @@ class Commands:
     # replays
 
     async def begin_replay(self, replays: Replaying, request: ReplayRequest, by: Actor) -> dict[str, Any]:
-        """Have kept messages delivered again to a sink; see :meth:`bssci.center.replays.Replaying.begin`."""
+        """Deliver stored messages again to a sink; see :meth:`bssci.center.replays.Replaying.begin`."""
         span = f"{iso_seconds(request.from_at)} to {iso_seconds(request.to_at)}"
         devices = f", {len(request.devices)} devices" if request.devices else ""
         async with self._recorder.before(by, "replay.begin", request.sink, span + devices):
@@ -301,14 +301,14 @@ class Commands:
         return self._attachments.recording(changes, attach=attach, at=self._now())
 
     async def _begin_silences(self, euis: Sequence[EUI]) -> None:
-        """Have the silence of sensors begin anew, as they are attached."""
+        """Restart the silence detection of sensors that are being attached."""
         async for few in in_slices(self._clock, euis, SLICE):
             self._silence.attached(few, self._now())
 
     async def _propagate(self, changes: Changes) -> Outcomes:
-        """Tell the stations of changed sensors.
+        """Propagate changed sensors to the stations.
 
-        :raises CommandError: ``unavailable``: the stations are told, that is all.
+        :raises CommandError: ``unavailable``: they are propagated, but that could not be stored.
         """
         await self._begin_silences(changes.attach)
         if len(changes.detach) > SLICE:
@@ -353,7 +353,7 @@ class Commands:
     async def _in_turn(
         self, euis: Sequence[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, T]]
     ) -> T:
-        """Run a command in the turn of its sensors.
+        """Run a command after earlier ones for the same sensors.
 
         :raises CommandError: ``unavailable``: the journal cannot store.
         """
@@ -364,5 +364,5 @@ class Commands:
 
 
 def _named(euis: Sequence[EUI]) -> tuple[str, str]:
-    """Target and detail of a command for sensors."""
+    """Return target and detail of a command on sensors, for the audit log."""
     return (euis[0], "") if len(euis) == 1 else ("", naming(f"{len(euis)} sensors", euis))

@@ -1,4 +1,4 @@
-"""The sinks' reports of themselves: position in the journal, and counts."""
+"""The sinks' figures: position in the journal, and counts."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Delivery(Protocol):
     """number of the last event that the sink has taken"""
 
     def figures(self) -> dict[str, Any]:
-        """Return the sink's figures, as JSON knows them: ``queued``, ``delivered``, ``failing`` and more."""
+        """Return the sink's figures as JSON values: ``queued``, ``delivered``, ``failing`` and more."""
 
     def taken(self) -> list[tuple[int, float]]:
-        """Return the last event and the Unix seconds of the sink's newest batches, oldest first.
+        """Return the sink's newest batches, oldest first: number of the last event, and Unix seconds.
 
-        When the first of them was taken is not known.
+        The time of the first of them is not known.
         """
 
     def requests(self) -> dict[str, Any] | None:
-        """Return the figures of the requests that come in by the sink; None: none do."""
+        """Return the figures of the requests that the sink brings; None if it brings none."""
 
 
 class Deliveries:
@@ -36,7 +36,7 @@ class Deliveries:
         self._all: list[Delivery] = []
 
     def add(self, delivery: Delivery) -> None:
-        """Take account of a sink from now on."""
+        """Add a sink's delivery."""
         self._all.append(delivery)
 
     def __iter__(self) -> Iterator[Delivery]:
@@ -48,14 +48,14 @@ class Deliveries:
         return {each.name: each.figures() for each in self._all}
 
     def taken(self) -> dict[str, list[tuple[int, float]]]:
-        """Return the events that every sink has taken lately, by its name; see :meth:`Delivery.taken`."""
+        """Return the batches that each sink has taken lately, by its name; see :meth:`Delivery.taken`."""
         return {each.name: each.taken() for each in self._all}
 
     def requests(self) -> dict[str, dict[str, Any]]:
-        """Return the figures of the requests that come in by sinks, by the sink's name."""
+        """Return the figures of the requests that sinks bring, by the sink's name."""
         figures = {each.name: each.requests() for each in self._all}
         return {name: each for name, each in figures.items() if each is not None}
 
     def delivered_seq(self) -> int:
-        """Return the last event that every sink has taken."""
+        """Return the number of the last event that every sink has taken."""
         return min((each.cursor for each in self._all), default=self._journal.events.last_seq)

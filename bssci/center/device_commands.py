@@ -1,4 +1,4 @@
-"""Commands on devices other than mioty sensors, and on the scanners and controllers that hear them."""
+"""Commands on devices other than mioty sensors, and on the scanners and controllers that forward them."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class DeviceCommands:
         self._scanners = gateway_commands.scanners
 
     async def change(self, id: str, changes: Mapping[str, Any], by: Actor) -> Device:
-        """Enter a device, or change what is entered of it.
+        """Register a device, or change its entry.
 
         :param changes: new values by the names of the fields of :class:`Device`.
-        :raises CommandError: ``invalid``: no id of such a device; ``conflict``: there are too many;
+        :raises CommandError: ``invalid``: not the id of such a device; ``conflict``: there are too many;
             ``unavailable``.
         """
         if not ID.fullmatch(id) or eui_of_device(id) is not None:
@@ -58,7 +58,7 @@ class DeviceCommands:
         return device
 
     async def import_(self, devices: Mapping[str, Mapping[str, Any]], by: Actor) -> None:
-        """Enter many devices, or change what is entered of them, all or none.
+        """Register many devices, or change their entries, all or none.
 
         :param devices: new values by the names of the fields of :class:`Device`, by the device's id.
         :raises CommandError: ``conflict``: there are too many; ``unavailable``.
@@ -76,27 +76,27 @@ class DeviceCommands:
                 raise not_stored(error) from error
 
     async def move(self, id: str, to: str, by: Actor) -> None:
-        """Have what is entered of a device at a controller stand for another pin or component.
+        """Move the entry of a device at a controller to another pin or component.
 
         :param to: id of the other place: ``f2:0a1b2c3d4e5f/J1/4``.
-        :raises CommandError: ``unknown_device``; ``invalid``: one of them is no place at a controller;
-            ``conflict``: something is entered there; ``unavailable``.
+        :raises CommandError: ``unknown_device``; ``invalid``: one of the ids is not a place at a controller;
+            ``conflict``: there is an entry for the other place; ``unavailable``.
         """
         if self._devices.known(id) is None:
             raise CommandError("unknown_device", f"no device {id} is entered", "id")
         if not PLACE.fullmatch(id):
-            raise CommandError("invalid", "only what sits at a controller can be moved", "id")
+            raise CommandError("invalid", "only devices at a controller can be moved", "id")
         if not PLACE.fullmatch(to):
             raise CommandError(
                 "invalid", "a place is f2:0a1b2c3d4e5f/J1/4 or f2:0a1b2c3d4e5f/J2/strike-1", "to"
             )
         if self._devices.known(to) is not None:
-            raise CommandError("conflict", f"something sits at {to} already: take it away first", "to")
+            raise CommandError("conflict", f"there is a device at {to} already: remove it first", "to")
         async with self._recorder.before(by, "device.move", id, f"to {to}"):
             await stored(self._devices.move(id, to))
 
     async def forget(self, id: str, by: Actor) -> None:
-        """Remove a device; if it is heard again, it is unknown.
+        """Remove a device; if it is heard again, it counts as unknown.
 
         :raises CommandError: ``unknown_device``, ``unavailable``.
         """
@@ -106,9 +106,9 @@ class DeviceCommands:
             await stored(self._devices.forget(id))
 
     async def command(self, id: str, command: Mapping[str, Any], by: Actor) -> ControllerAnswer:
-        """Have a controller's strike or siren do something.
+        """Send a command to a controller's strike or siren.
 
-        :param command: the message, as the controller takes it.
+        :param command: the message in the controller's own form.
         :raises CommandError: see :meth:`bssci.center.devices.controller_commands.ControllerCommands.send`.
         """
         self._controllers.topic_of(id)
@@ -119,7 +119,7 @@ class DeviceCommands:
     async def command_scanner(
         self, id: str, command: str, parameters: Mapping[str, Any], by: Actor
     ) -> ScannerAnswer:
-        """Have a scanner do something.
+        """Send a command to a scanner.
 
         :raises CommandError: see :meth:`bssci.center.devices.scanner_commands.ScannerCommands.send`.
         """
@@ -129,7 +129,7 @@ class DeviceCommands:
             return await self._scanners.send(id, command, parameters)
 
     async def change_gateway(self, id: str, changes: Mapping[str, Any], by: Actor) -> Gateway:
-        """Change what is entered of a scanner or controller.
+        """Change the entry of a scanner or controller.
 
         :param changes: new values by the names of the fields of :class:`Gateway`.
         :raises CommandError: ``unknown_gateway``, ``unavailable``.

@@ -1,4 +1,4 @@
-"""The service center as sinks and sources see it."""
+"""Interfaces of the service center for sinks and sources."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from bssci.model.commands import Outcomes
 
 
 class ICenter(Protocol):
-    """The service center in the name of one sink or source, which its commands are recorded under.
+    """The service center for one sink or source, under whose name its commands are audited.
 
-    Whatever cannot be done raises :class:`bssci.model.commands.CommandError`. Commands for one sensor are
-    done in the order in which they come; those for stations return when the connected ones have
+    A command that cannot be carried out raises :class:`bssci.model.commands.CommandError`. Commands for the
+    same sensor are carried out in order. Commands that involve stations return when the connected ones have
     answered, or after 30 s.
     """
 
     version: str
     eui: EUI
-    """the service center's own"""
+    """EUI of the service center"""
     started_at: float
     """Unix seconds"""
 
@@ -31,98 +31,101 @@ class ICenter(Protocol):
     # sensors
 
     def sensor(self, eui: EUI) -> Sensor | None:
-        """Return a sensor as it is configured; None if it is not."""
+        """Return a configured sensor; None if it is not configured."""
 
     async def sensor_report(self, eui: EUI) -> dict[str, Any]:
-        """Return registration, activity, signal and preferred path of a sensor, as JSON knows them."""
+        """Return registration, activity, signal and preferred path of a sensor as JSON values."""
 
     async def attach(self, euis: Sequence[EUI]) -> Outcomes:
-        """Attach sensors everywhere."""
+        """Attach sensors at all base stations."""
 
     async def detach(self, euis: Sequence[EUI]) -> Outcomes:
-        """Detach sensors everywhere; they stay configured."""
+        """Detach sensors at all base stations; they stay configured."""
 
     async def configure(self, sensor: Sensor) -> Outcomes:
-        """Add a sensor, or change it, and attach it everywhere."""
+        """Add a sensor or change it, and attach it at all base stations."""
 
     # downlinks
 
     async def queue_downlink(self, request: DownlinkRequest) -> Downlink:
-        """Have something sent to a sensor; returns when it is stored, with its queue id."""
+        """Queue a downlink; return it, with its queue id, once it is stored."""
 
     async def revoke_downlink(self, eui: EUI, queue_id: int) -> Downlink:
-        """Take a downlink back; one that is still queued is revoked as soon as its station answers."""
+        """Revoke a downlink; one that a station holds is revoked once the station answers."""
 
     def downlinks_of(self, eui: EUI) -> Deferred[list[Downlink]]:
         """Fire with the newest downlinks of a sensor."""
 
     async def query_reception(self, eui: EUI) -> EUI:
-        """Have a sensor asked how well it receives; the station that will ask."""
+        """Query how well a sensor receives downlinks; return the station that will ask it."""
 
     # base stations
 
     def station_states(self) -> list[StationState]:
-        """Return every base station known, and whether it is connected."""
+        """Return the state of every base station that has ever connected."""
 
     def gateway_states(self) -> list[GatewayState]:
-        """Return every scanner and controller known, and whether it is heard."""
+        """Return the state of every known scanner and controller."""
 
     def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
-        """Call ``watcher`` with each station that comes or goes; returns what ends that."""
+        """Call ``watcher`` when a station connects, disconnects or serves all sensors.
+
+        :return: a function that ends the watch.
+        """
 
     async def variable_mac(self, eui: EUI, command: object, mac_type: object) -> dict[str, Any]:
-        """Have a station receive telegrams of another MAC, or no longer, or say which it receives."""
+        """Activate or deactivate another MAC at a station, or query which MACs it receives."""
 
     # the service
 
     def report(self, event: AnyEvent) -> None:
-        """Hand an event to all sinks, by the journal."""
+        """Publish an event to all sinks, through the journal."""
 
     def announce(self, topic: str, payload: bytes) -> None:
-        """Have a message that is not an event told by the live stream, too; nothing is kept of it.
+        """Publish a message that is not an event through the live stream, too; it is not stored.
 
-        :param topic: with BASE_TOPIC.
+        :param topic: full topic, including BASE_TOPIC.
         """
 
     def health(self) -> dict[str, Any]:
-        """Return the service's state, as ``health_check`` publishes it."""
+        """Return the service's health in the form of ``health_check``."""
 
     def changeable_settings(self) -> dict[str, Any]:
         """Return the settings that may change while the service runs, without credentials."""
 
     async def change_settings(self, values: Mapping[str, Any]) -> frozenset[str]:
-        """Put settings into force and keep them; what changed."""
+        """Apply settings and write them to ``.env``; return the names of those that changed."""
 
 
 class IIngest(Protocol):
-    """The way in for one source: what it brings, within its bounds and counted under its name."""
+    """Intake for the telegrams of one source, with its limits and counts."""
 
     @property
     def cursors(self) -> Mapping[str, int]:
-        """Return the positions that were stored with telegrams, by their names; of earlier runs, too."""
+        """Return the positions stored with telegrams by this and earlier runs, by their names."""
 
     def __call__(
         self, telegrams: Sequence[Telegram], cursors: Mapping[str, int] | None = None
     ) -> Deferred[None]:
-        """Take telegrams; the Deferred fires when they are on disk: only then may the other side be told.
+        """Take telegrams. The Deferred fires when they are on disk; only then acknowledge them to the sender.
 
-        A telegram that was taken before, by its ``id``, is not taken again, and one that cannot be kept is
-        counted and passed over; neither is an error. If the Deferred fails, with whatever, nothing was
-        taken: the source brings more than it may, or the disk is full. Offer the same again later.
+        A telegram whose ``id`` was taken before is not taken again, and one that cannot be stored is counted
+        and skipped; neither is an error. If the Deferred fails, with any error, nothing was taken, because
+        the source exceeds its limits or the disk is full: offer the same telegrams again later.
 
-        :param cursors: positions to store in the same commit, by their names. With them, offer the next
-            telegrams only when the Deferred has fired.
+        :param cursors: positions by name, to be stored in the same commit. If given, offer the next telegrams
+            only after the Deferred has fired.
         """
 
     def knows(self, id: str) -> bool:
         """Return whether a telegram with this id was taken lately."""
 
     def reject(self, reason: str, example: str = "", count: int = 1) -> None:
-        """Count messages that cannot be read; the first of each reason is logged.
+        """Count messages that cannot be read; the first for each reason is logged.
 
-        :param reason: plain words, the same each time: ``not JSON``.
-        :param example: the message, or where it came from; only its beginning is kept, and no secret.
+        :param reason: a short text that is the same each time: ``not JSON``.
+        :param example: the message or its origin, without secrets; only the beginning is kept.
         """
 
     def remark(self, reason: str, example: str = "") -> None:
-        """Count an oddity of a message that is accepted nevertheless; the first is logged."""
+        """Count a deviation in a message that is accepted all the same; the first is logged."""

@@ -9,7 +9,7 @@ from bssci.model.commands import Actor, CommandError
 
 
 class KeyCommands:
-    """A part of :class:`bssci.center.commands.Commands`."""
+    """Commands that show network keys; a part of :class:`bssci.center.commands.Commands`."""
 
     def __init__(self, recorder: Recorder, sensors: Sensors) -> None:
         self._recorder = recorder
@@ -18,8 +18,8 @@ class KeyCommands:
     async def reveal(self, eui: EUI, by: Actor) -> bytes:
         """Return the network key of a sensor.
 
-        :raises CommandError: ``unknown_sensor``; ``unavailable``: it cannot be recorded, so no key
-            is shown.
+        :raises CommandError: ``unknown_sensor``; ``unavailable``: the audit entry cannot be stored, so the
+            key is not shown.
         """
         sensor = self._sensors.get(eui)
         if sensor is None:
@@ -28,9 +28,9 @@ class KeyCommands:
             return sensor.network_key
 
     async def export(self, by: Actor) -> list[Sensor]:
-        """Return all sensors, for a file that has their keys.
+        """Return all sensors, for a file that contains their keys.
 
-        :raises CommandError: ``unavailable``: it cannot be recorded, so there is no file.
+        :raises CommandError: ``unavailable``: the audit entry cannot be stored, so nothing is exported.
         """
         sensors = list(self._sensors)
         async with self._recorder.before(by, "sensor.export_keys", "", f"{len(sensors)} sensors"):

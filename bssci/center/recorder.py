@@ -1,4 +1,4 @@
-"""The entry in the audit log that every command leaves, and the errors that all commands share."""
+"""The audit entry of every command, and the errors that all commands share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Recorder:
-    """Writes what commands do into the audit log and into the log."""
+    """Writes commands to the audit log and to the service's log."""
 
     log = Logger()
 
@@ -29,9 +29,9 @@ class Recorder:
 
     @asynccontextmanager
     async def before(self, by: Actor, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
-        """Write the entry, then let it happen; if it fails, say that too.
+        """Write the entry, then run the command in the context; if it fails, write an entry that says so.
 
-        :raises CommandError: ``unavailable``: it cannot be recorded, so it does not happen.
+        :raises CommandError: ``unavailable``: the entry cannot be stored, so the command is not run.
         """
         try:
             await self._log.record(by, action, target, detail)
@@ -51,9 +51,9 @@ class Recorder:
             raise
 
     async def after(self, by: Actor, action: str, target: str, detail: str) -> None:
-        """Write the entry of what is done already.
+        """Write the entry of a command that has been carried out.
 
-        :raises CommandError: ``unavailable``: it cannot be recorded.
+        :raises CommandError: ``unavailable``: the entry cannot be stored.
         """
         self._tell(by, action, target, detail)
         try:
@@ -73,7 +73,7 @@ class Recorder:
 
 
 def naming(text: str, euis: Sequence[EUI]) -> str:
-    """Return the text and the first of the sensors that it is about."""
+    """Return a text, followed by the first of the EUIs that it is about."""
     more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
     return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
 

@@ -1,4 +1,4 @@
-"""Settings, certificates and sensors read again while the service runs: on a signal, or as a file changes."""
+"""Reloading of settings, certificates and sensors, at a signal or when a file has changed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BY_SIGNAL = Actor("SIGHUP", "signal")
 
 
 class Reloads:
-    """Reads again; what cannot be read leaves what is in force.
+    """Reloads files; where one cannot be read, the present values stay in force.
 
-    :param certificates: how certificates are read again, each by a function of its own.
+    :param certificates: returns the functions that reload certificates.
     """
 
     log = Logger()
@@ -37,15 +37,15 @@ class Reloads:
         self._certificates = certificates
 
     def on_signal(self, done: Callable[[], object]) -> None:
-        """Read everything again, and open the log anew; then call ``done``."""
+        """Reload everything, reopen the log, then call ``done``."""
         self._begin(self._everything(done))
 
     def settings_changed(self) -> None:
-        """Read settings whose file changed."""
+        """Reload the settings after a change of ``.env``."""
         self._begin(self._settings(BY_HAND))
 
     def sensors_changed(self) -> None:
-        """Read sensors whose file changed, unless the service itself wrote it."""
+        """Reload the sensors after a change of endpoints.json, unless the service itself made it."""
         self._begin(self._changed_sensors())
 
     async def _everything(self, done: Callable[[], object]) -> None:
@@ -75,4 +75,4 @@ class Reloads:
             self.log.error("sensors not reloaded {error}", error=str(error))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        ensureDeferred(work).addErrback(lambda failure: self.log.failure("not reloaded", failure))
+        ensureDeferred(work).addErrback(lambda failure: self.log.failure("reload failed", failure))

@@ -1,4 +1,4 @@
-"""The terms of a replay: kept messages delivered again to one sink, on request."""
+"""Interface of replays: the delivery of stored messages again to one sink, on request."""
 
 from __future__ import annotations
 
@@ -16,40 +16,39 @@ class ReplayRequest(NamedTuple):
     sink: str
     """name of the sink"""
     from_at: float
-    """Unix seconds: the first that counts"""
+    """Unix seconds, inclusive"""
     to_at: float
-    """Unix seconds: the last that counts"""
+    """Unix seconds, inclusive"""
     devices: tuple[str, ...] = ()
     """ids of the senders; empty: all"""
     publish: bool = False
-    """also into a sink that people listen to"""
+    """confirms a replay to a sink that publishes to listeners, such as MQTT subscribers"""
 
 
 ReplayListener = Callable[[Sequence[AnyEvent]], "Deferred[None]"]
-"""Called with events, with their readings, that were delivered again where people listen; the replay goes on
-when the Deferred fires."""
+"""called with decoded events that were published again; the replay goes on when the Deferred fires"""
 
 
 class Replaying(Protocol):
     """Carries out replays, one after the other at each sink."""
 
     async def begin(self, request: ReplayRequest, by: str) -> dict[str, Any]:
-        """Begin a replay, which goes on also after a restart; returns how it stands once it is stored.
+        """Begin a replay, which continues after a restart; return its progress once it is stored.
 
-        :raises CommandError: there is no such sink, it takes no replay, or too many are open.
+        :raises CommandError: there is no such sink, it supports no replays, or too many are open.
         """
 
     async def cancel(self, number: int) -> dict[str, Any]:
-        """End a replay early; what was delivered stays. Return how it stands.
+        """End a replay early, without undoing what was delivered; return its progress.
 
         :raises CommandError: ``unknown_replay``, or it is over.
         """
 
     def sinks(self) -> dict[str, bool]:
-        """Return the sinks that take replays, and whether that needs ``publish``: people listen there."""
+        """Return the sinks that support replays, each with whether its replays need ``publish``."""
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return how every replay stands, as JSON knows it, the newest first."""
+        """Return the progress of all replays as JSON values, newest first."""
 
     def listen(self, listener: ReplayListener) -> None:
-        """Call ``listener`` with what is published again, from now on."""
+        """Call ``listener`` with events that are published again, from now on."""

@@ -1,4 +1,4 @@
-"""Reports about one sensor, as JSON knows them: for MQTT's ``status`` and the web admin."""
+"""Reports about one sensor as JSON values, for the MQTT command ``status`` and the web admin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bssci.model import EUI
 
 
 class SensorReports:
-    """Gathers what the parts know of a sensor."""
+    """Collects what the parts of the service center know of a sensor."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class SensorReports:
     async def of(self, eui: EUI) -> dict[str, Any]:
         """Return registration, activity, signal and preferred path of a sensor.
 
-        Times are Unix seconds; ``snr`` dB and ``rssi`` dBm are smoothed.
+        Times are in Unix seconds; ``snr`` (dB) and ``rssi`` (dBm) are smoothed.
         """
         return {
             "registration": await self._registration(eui),

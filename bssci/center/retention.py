@@ -1,4 +1,4 @@
-"""Lets the journal forget what every sink has taken and RETENTION_DAYS are over for."""
+"""Deletion of events that every sink has taken and that are older than RETENTION_DAYS."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from bssci.journal import Journal
 from bssci.system.clock import Clock, Ticker
 
 INTERVAL = 600.0
-"""s between two looks for what is too old"""
+"""s between two runs"""
 LOOK_INTERVAL = 60.0
-"""s between two looks at the fill"""
+"""s between two measurements of the fill level"""
 LOOKS = 1440
-"""looks at the fill that growth is judged by: of a day"""
+"""measurements from which growth is estimated: those of one day"""
 FULL_SOON = 0.8
-"""share of the journal, filled by events that sinks have yet to take, at which to warn"""
+"""share of the journal taken up by undelivered events, at which to warn"""
 DAY = 86400.0
 
 
 def full_in(days: float | None) -> str:
-    """Return ``, full in 2.5 days``; in hours below a day, and nothing if the journal does not fill up."""
+    """Return ``, full in 2.5 days``, in hours if less than a day; empty if the journal does not fill up."""
     if days is None:
         return ""
     if days < 1:
@@ -33,9 +33,11 @@ def full_in(days: float | None) -> str:
 
 
 class Retention:
-    """Trims the journal now and then.
+    """Trims the journal periodically.
 
-    :param delivered: the sequence number up to which every sink has taken all.
+    :param days: age in days at which events are deleted.
+    :param now: returns Unix seconds.
+    :param delivered: returns the number of the last event that every sink has taken.
     """
 
     log = Logger()
@@ -60,7 +62,7 @@ class Retention:
         self._warned = False
 
     def configure(self, days: float) -> None:
-        """Change the days that events are kept."""
+        """Change the age in days at which events are deleted."""
         self.days = days
 
     def start(self) -> None:
@@ -73,9 +75,7 @@ class Retention:
         self._looking.stop()
 
     def days_left(self) -> float | None:
-        """Return the days until the journal is full, if what is undelivered grows as it did today; None: it
-        does not.
-        """
+        """Return the days until the journal is full at the last day's growth; None if it does not grow."""
         usage = self._journal.usage()
         if not self._undelivered:
             return None
@@ -91,20 +91,20 @@ class Retention:
         self._warned = False
 
     def _look(self) -> None:
-        """Look at the fill; warn as soon as there is need, then with each trim."""
+        """Measure the fill level; warn at once when it is high, and then once after each trim."""
         usage, days = self._journal.usage(), self.days_left()
         self._undelivered.append((self._now(), usage.undelivered))
         if usage.share >= FULL_SOON and not self._warned:
             self._warned = True
             self.log.warn(
-                "journal {percent} % full of what sinks have yet to take{full_in}; uplinks are refused then:"
-                " see which sink does not deliver, or raise JOURNAL_MAX_SIZE",
+                "journal {percent} % full of undelivered events{full_in}; uplinks are refused then:"
+                " check which sink does not deliver, or raise JOURNAL_MAX_SIZE",
                 percent=round(100 * usage.share),
                 full_in=full_in(days),
             )
 
     def trim(self) -> None:
-        """Forget now, unless that is under way."""
+        """Trim the journal now, unless that is under way."""
         if self._running is None:
             self._running = Deferred.fromCoroutine(self._trim(self._now() - self.days * DAY))
             self._running.addCallbacks(self._trimmed, self._failed)

@@ -1,4 +1,4 @@
-"""The service center: its parts put together, started and stopped, and what they are asked."""
+"""The service center: creation, start and stop of its parts, and queries."""
 
 from __future__ import annotations
 
@@ -71,22 +71,20 @@ LIVE = (
     "SOURCE_SHARE",
     "SOURCE_CHANGING_ADDRESSES",
 )
-"""settings that the service center itself puts into force while it runs"""
-
-
+"""settings whose changes the service center applies while it runs"""
 RECOVERED = 2000
-"""sensors that are looked up at once, at the start"""
+"""sensors whose registrations are loaded in one query, at the start"""
 
 
 class ServiceCenter:
-    """The service center for the web admin and for start and stop; sinks have an :class:`Access` to it.
+    """The service center, as the web admin sees it; sinks and sources use an :class:`Access` to it.
 
-    :ivar commands: for everything that changes something.
-    :ivar deliveries: what the sinks report, each added as it is made.
+    :ivar commands: all commands that change something.
+    :ivar deliveries: the sinks' deliveries, added as they are created.
     :ivar announcements: messages of sinks that are not events.
-    :ivar sources: the ways in beside base stations, each added as it is made.
+    :ivar sources: the sources, added as they are created.
 
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     log = Logger()
@@ -107,7 +105,7 @@ class ServiceCenter:
         self.journal = journal
         self._receptions = loaded.receptions
         self.unanswered_requests = loaded.requests
-        """requests of earlier runs, for the sinks and sources that took them in"""
+        """unanswered requests of earlier runs, for the sinks and sources that received them"""
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
         self.audit = AuditLog(journal, now)
         self.deliveries, self.announcements = Deliveries(journal), Announcements()
@@ -115,7 +113,7 @@ class ServiceCenter:
         turns = Turns()
         self.stations = Stations()
         self.entries = Entries(journal, loaded)
-        """entries of people about base stations"""
+        """what people entered about base stations"""
         self.refused_stations = Refusals(clock, journal, loaded, now)
         self.sensors = Sensors(settings.sensor_config_file, deferToThread)
         self.activities = Activities(clock, journal, loaded)
@@ -266,7 +264,7 @@ class ServiceCenter:
         return Registry(self.stations, self.entries, services, loaded, self.eui, settings.status_interval)
 
     async def recover(self) -> None:
-        """Learn the last of an earlier run, before :meth:`start`."""
+        """Restore the state of an earlier run from the journal, before :meth:`start`."""
         await self.paths.recover()
         euis = [sensor.eui for sensor in self.sensors]
         for first in range(0, len(euis), RECOVERED):
@@ -274,7 +272,7 @@ class ServiceCenter:
             self._served.update(eui for eui, at in states.items() if "attached" in at.values())
 
     def start(self) -> None:
-        """Take up what an earlier run left, then run."""
+        """Resume what an earlier run left unfinished, and start all parts."""
         self.deduplication.recover(self._receptions)
         self._receptions = ()
         for part in (
@@ -295,7 +293,7 @@ class ServiceCenter:
             part.start()
 
     def stop_receiving(self) -> None:
-        """Leave the stations and publish the open windows; the journal stays open."""
+        """Disconnect the stations and close the open deduplication windows; the journal stays open."""
         self.retention.stop()
         self.silence.stop()
         self.presence.stop()
@@ -304,7 +302,7 @@ class ServiceCenter:
         self.deduplication.flush()
 
     async def stop(self) -> None:
-        """Finish what is under way and write what is learned; the journal may be closed after that."""
+        """Finish work in progress and write pending changes; the journal may be closed after that."""
         await self.downlinks.stop()
         for part in (
             self.paths,
@@ -324,22 +322,22 @@ class ServiceCenter:
         return self.stations.is_connected(eui)
 
     def station_states(self) -> list[StationState]:
-        """Return every base station that was ever here, and whether it is connected."""
+        """Return the state of every base station that has ever connected."""
         return [station.state for station in self.stations if station.has_connected]
 
     def gateway_states(self) -> list[GatewayState]:
-        """Return every scanner and controller known, and whether it is heard."""
+        """Return the state of every known scanner and controller."""
         return self.gateways.states()
 
     def watch_stations(self, watcher: StationWatcher) -> Callable[[], None]:
-        """Call ``watcher`` with the :class:`StationState` of each station that comes or goes.
+        """Call ``watcher`` when a station connects, disconnects or serves all sensors.
 
-        Returns what ends that.
+        :return: a function that ends the watch.
         """
         return self.stations.watch(watcher, also_told=True)
 
     async def sensor_report(self, eui: EUI) -> dict[str, Any]:
-        """Return registration, activity, signal and preferred path of a sensor, as JSON knows them.
+        """Return registration, activity, signal and preferred path of a sensor as JSON values.
 
         :raises CommandError: ``unknown_sensor``.
         """
@@ -347,7 +345,7 @@ class ServiceCenter:
         return await self._reports.of(eui)
 
     def unknown_sensors(self) -> list[UnknownSensor]:
-        """Return sensors that are heard though endpoints.json lacks them, the last heard first."""
+        """Return the sensors that were heard although endpoints.json lacks them, last heard first."""
         return self.unknown.listed()
 
     def health(self) -> dict[str, Any]:
@@ -362,7 +360,7 @@ class ServiceCenter:
         }
 
     def report(self, event: AnyEvent) -> None:
-        """Hand an event to the sinks, by the journal."""
+        """Publish an event to the sinks, through the journal."""
         self.journal.events.append([event]).addErrback(
             lambda failure: self.log.error(
                 "event lost {kind} {error}", kind=type(event).__name__, error=failure.getErrorMessage()
@@ -421,7 +419,7 @@ class ServiceCenter:
 
 
 class _AttachObserver(Observer):
-    """Passes on what happens over the air."""
+    """Passes attach events to the parts that they concern."""
 
     def __init__(
         self,
@@ -447,8 +445,9 @@ class _AttachObserver(Observer):
 
 
 def _own_eui(journal: Journal, loaded: Loaded) -> EUI:
-    """Return an EUI that is drawn at the first start, and again should the stored one be damaged: locally
-    administered, so that it meets no vendor's.
+    """Return the EUI that was generated at the first start, or now: locally administered, unlike any vendor's.
+
+    Another one is generated if the stored one is damaged.
     """
     stored = loaded.facts.get(OWN_EUI)
     if stored is not None:

@@ -1,4 +1,4 @@
-"""Commands on settings: changed by the web admin or by a sink, or read again from ``.env``."""
+"""Commands on settings: changes by the web admin or through a sink, and reloading ``.env``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bssci.system.clock import RunInThread
 
 
 class SettingCommands:
-    """A part of :class:`bssci.center.commands.Commands`."""
+    """Commands on settings; a part of :class:`bssci.center.commands.Commands`."""
 
     def __init__(self, audit: AuditLog, configuration: Configuration) -> None:
         self._audit = audit
@@ -30,9 +30,9 @@ class SettingCommands:
     async def change(self, values: Mapping[str, str], details: Mapping[str, str], by: Actor) -> None:
         """Change any settings, all or none.
 
-        :param details: what the audit log says of each setting that changes.
-        :raises CommandError: one is unknown, wrong or fixed; nothing changed.
-        :raises bssci.journal.StorageError: it cannot be recorded, so it does not happen.
+        :param details: detail of the audit entry, by setting that changes.
+        :raises CommandError: one is unknown, invalid or fixed; nothing changed.
+        :raises bssci.journal.StorageError: the audit entry cannot be stored; nothing changed.
         """
         async with AsyncExitStack() as entries:
             with await self._configuration.room():
@@ -42,10 +42,10 @@ class SettingCommands:
             await self._configuration.change(values)
 
     async def change_remotely(self, values: Mapping[str, Any], by: Actor) -> frozenset[str]:
-        """Put settings into force and write them to ``.env``; what changed.
+        """Apply settings that came through a sink, and write them to ``.env``; return those that changed.
 
-        :param values: by name; as JSON knows them, or as text.
-        :raises CommandError: one is unknown, wrong, fixed, a credential or needs a restart; nothing changed.
+        :param values: JSON values or texts, by name.
+        :raises CommandError: one is unknown, invalid, fixed, a credential, or needs a restart; none changed.
         """
         for name in values:
             self._configuration.refuse_remote(name)
@@ -62,12 +62,12 @@ class SettingCommands:
     async def try_group(
         self, group: Group, values: Mapping[str, str], by: Actor, run_in_thread: RunInThread
     ) -> str:
-        """Try to reach the other side of a group of settings.
+        """Try to reach the remote side of a group of settings.
 
-        :param values: settings that are not saved, with which it is tried.
-        :return: what is wrong, or nothing.
-        :raises CommandError: a value cannot be, or the group has nothing to try.
-        :raises bssci.journal.StorageError: the trial cannot be recorded, so there is none.
+        :param values: unsaved settings to try instead of those in force.
+        :return: one line that says what is wrong; empty if nothing is.
+        :raises CommandError: a value is invalid, or the group has no trial.
+        :raises bssci.journal.StorageError: the audit entry cannot be stored; nothing was tried.
         """
         if group.trial is None:
             raise CommandError("invalid", f"{group.title}: there is nothing to try")
@@ -79,8 +79,8 @@ class SettingCommands:
     async def reload(self, by: Actor) -> None:
         """Read ``.env`` again.
 
-        :raises CommandError: a setting is wrong; nothing changed.
-        :raises bssci.journal.StorageError: it is done, but not in the audit log.
+        :raises CommandError: a setting is invalid; nothing changed.
+        :raises bssci.journal.StorageError: the settings changed, but the audit entry cannot be stored.
         """
         changed = await self._configuration.reload()
         if changed:

@@ -18,7 +18,7 @@ from bssci.stations.variable_mac import VariableMac, run_variable_mac
 
 
 class StationCommands:
-    """A part of :class:`bssci.center.commands.Commands`."""
+    """Commands on base stations; a part of :class:`bssci.center.commands.Commands`."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class StationCommands:
         self._variable_mac = variable_mac
 
     async def variable_mac(self, eui: EUI, command: object, mac_type: object, by: Actor) -> dict[str, Any]:
-        """Have a base station receive telegrams of another MAC, or no longer, or say which it receives.
+        """Activate or deactivate another MAC at a base station, or query which MACs it receives.
 
         :param command: ``activate``, ``deactivate`` or ``status``.
-        :param mac_type: 0..2**32-1; for ``status`` not used.
-        :return: ``macTypes`` for ``status``, else nothing.
-        :raises CommandError: a parameter is wrong, or the station is away, refuses or does not answer.
+        :param mac_type: 0..2**32-1; ignored for ``status``.
+        :return: ``macTypes`` for ``status``, else an empty object.
+        :raises CommandError: a parameter is invalid, or the station is unknown, away, refuses or is silent.
         """
         station = self._stations.get(eui)
         if station is None:
@@ -51,10 +51,10 @@ class StationCommands:
             return await run_variable_mac(self._variable_mac, station, command, mac_type)
 
     async def change(self, change: StationChange, by: Actor, *, is_new: bool = False) -> None:
-        """Name, place, tag or block a base station; one that is blocked is cut off at once.
+        """Change the entry of a base station; one that becomes blocked is disconnected at once.
 
-        :param is_new: it may be one that is not known yet, which is registered ahead then.
-        :raises CommandError: ``unknown_station``, or it cannot be stored; nothing changed.
+        :param is_new: register the station if it is unknown.
+        :raises CommandError: ``unknown_station``, ``conflict`` or ``unavailable``; nothing changed.
         """
         entries = self._entries
         if not is_new and not entries.is_known(change.eui):
@@ -74,15 +74,17 @@ class StationCommands:
             await stored(self._entries.change(changes, by.name))
 
     async def forget(self, eui: EUI, by: Actor) -> None:
-        """Know a base station no longer, its entry, nor the certificate that it showed; it may come anew.
+        """Forget a base station, its entry and its last certificate. It may connect again as a new one.
 
-        :raises CommandError: ``unknown_station``, ``conflict``: it is blocked, or it cannot be stored.
+        :raises CommandError: ``unknown_station``, ``conflict``: it is blocked, or ``unavailable``.
         """
         if not self._entries.is_known(eui):
             raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
         if self._entries.is_blocked(eui):
             raise CommandError(
-                "conflict", f"{eui} is blocked: forgotten, it would be let in again; unblock it first", "eui"
+                "conflict",
+                f"{eui} is blocked, and once forgotten it could connect again; unblock it first",
+                "eui",
             )
         async with self._recorder.before(by, "station.forget", eui):
             await stored(self._entries.remove(eui))

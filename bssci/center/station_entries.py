@@ -1,4 +1,4 @@
-"""Changes of what people have entered about base stations, and their effect on those that are connected."""
+"""Changes of the entries about base stations, and their effect on connected ones."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bssci.stations.registry import MAX_STATIONS, Registry
 
 
 class StationEntries:
-    """The entries, changed by commands.
+    """Changes entries about base stations.
 
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     def __init__(
@@ -54,12 +54,13 @@ class StationEntries:
     async def change(self, changes: Sequence[StationChange], who: str) -> None:
         """Store changes, all or none, then apply them: blocked stations are disconnected.
 
-        :raises CommandError: ``conflict``: there are too many.
-        :raises bssci.journal.StorageError: nothing has changed.
+        :param who: name of the actor.
+        :raises CommandError: ``conflict``: there would be too many entries.
+        :raises bssci.journal.StorageError: they cannot be stored; nothing changed.
         """
         new = {change.eui for change in changes if change.eui not in self._entries}
         if len(self._entries) + len(new) > MAX_STATIONS:
-            raise CommandError("conflict", f"{MAX_STATIONS} base stations can be registered, no more")
+            raise CommandError("conflict", f"at most {MAX_STATIONS} base stations can be registered")
         unblocked = [
             change.eui for change in changes if change.blocked is False and self.is_blocked(change.eui)
         ]
@@ -69,7 +70,7 @@ class StationEntries:
             self._refusals.forget(eui)
 
     async def remove(self, eui: EUI) -> None:
-        """Delete the entry of a station, and what is known of its refusals."""
+        """Delete the entry of a station, and the record of its refusals."""
         if eui in self._entries:
             await self._entries.remove(eui)
         self._refusals.forget(eui)

@@ -1,4 +1,4 @@
-"""Commands for one sensor are done in the order in which they came; different sensors do not wait."""
+"""Order of commands: those for the same sensor run one after the other, others do not wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from bssci.model import EUI
 
 MANY = 1000
-"""sensors of one command, beyond which it has no lock for each of them"""
+"""sensors of one command up to which it takes a lock for each of them"""
 
 T = TypeVar("T")
 
@@ -21,10 +21,10 @@ class Turns:
     def __init__(self) -> None:
         self._locks: dict[EUI, DeferredLock] = {}
         self._many = DeferredLock()
-        """held by a command for very many sensors, which has no lock for each"""
+        """held by a command for more sensors, which has no lock for each"""
 
     async def run(self, euis: Collection[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> T:
-        """Run ``command`` when it is the turn of all these sensors."""
+        """Run ``command`` after all earlier commands for any of these sensors."""
         if len(euis) > MANY:
             return await self._run_many(euis, command)
         waits_for_many = self._many.locked
@@ -47,10 +47,10 @@ class Turns:
     async def _run_many(
         self, euis: Collection[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, T]]
     ) -> T:
-        """Wait for those that are before us; who comes after us waits until we are through."""
+        """Wait for earlier commands for these sensors; all later commands wait until this one is finished."""
         await self._many.acquire()
         try:
-            # Seldom any: a look for the lock of each of 100 000 sensors would take longer.
+            # Usually there are few locks: looking up a lock for each of 100 000 sensors would take longer.
             concerned = set(euis) if self._locks else set[EUI]()
             for lock in [lock for eui, lock in self._locks.items() if eui in concerned]:
                 await lock.run(lambda: None)

@@ -1,4 +1,4 @@
-"""Write-behind for knowledge that changes all the time: the keys that changed, and the writing of them."""
+"""Write-behind for rows that change often: the keys that changed are collected and written at intervals."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from bssci.journal import StorageError
 from bssci.system.clock import Clock, Ticker
 
 INTERVAL = 30.0
-"""s between writes of what changed"""
+"""s between two writes"""
 
 Key = TypeVar("Key", bound=str | int)
 
 
 class WriteBehind(Generic[Key]):
-    """The keys of rows that changed and are not stored. What could not be stored is tried again.
+    """The keys of rows that changed and are not stored yet. A failed write is retried.
 
-    :param what: is stored, for the log.
-    :param write: stores the rows of these keys as they are now and, if it is no None, that events are
-        counted into them up to a number.
-    :param before: is called before what changed is looked at by the clock.
-    :param slice_size: keys that are written at once; the next ones when those are on disk.
-    :ivar changed: in the order in which they changed; to be filled by the owner, or by :meth:`update`.
-    :ivar through: the last event that is counted; None if they are not.
+    :param what: name of the rows, for the log.
+    :param write: stores the rows of these keys as they are now and, unless it is None, the number of the last
+        event that they take into account.
+    :param before: called before each periodic write, to complete ``changed``.
+    :param slice_size: keys that are written in one commit; None: all.
+    :ivar changed: changed keys in order; filled by the owner, or by :meth:`update`.
+    :ivar through: number of the last event that the rows take into account; None if that is not tracked.
     """
 
     log = Logger()
@@ -56,21 +56,21 @@ class WriteBehind(Generic[Key]):
         self._ticker.start()
 
     def stop(self) -> Deferred[None] | None:
-        """Write all that is left; None if that is nothing. The journal may be closed after that."""
+        """Stop, and write what is left; None if there is nothing. The journal may be closed after that."""
         self._ticker.stop()
         self._before()
         return self._write_all()
 
     def count_through(self, seq: int) -> None:
-        """Note that events are counted up to this one."""
+        """Note that the rows take events into account up to this number."""
         self.through = seq
 
     def update(self, keys: Iterable[Key]) -> None:
-        """Note that rows changed, are new or gone."""
+        """Note that rows were changed, added or deleted."""
         self.changed.update(dict.fromkeys(keys))
 
     def store(self) -> Deferred[None] | None:
-        """Write what changed until now; None if nothing did, or a write in slices is under way."""
+        """Write what has changed; return None if nothing has, or if another write in slices is under way."""
         if self._slice_size is None or len(self.changed) <= self._slice_size:
             return self._write_all() if self._under_way is None else None
         if self._under_way is None:
@@ -101,7 +101,7 @@ class WriteBehind(Generic[Key]):
                 await self._write(few, through if is_last else None).addErrback(self._put_back, few)
             self._written(None, through)
         except StorageError as error:
-            self.log.warn("{what} not stored, tried again {error}", what=self._what, error=error)
+            self.log.warn("{what} not stored, will be retried {error}", what=self._what, error=error)
         finally:
             self._under_way = None
 
@@ -115,5 +115,5 @@ class WriteBehind(Generic[Key]):
     def _not_stored(self, failure: Failure, keys: Iterable[Key]) -> None:
         self.update(keys)
         self.log.warn(
-            "{what} not stored, tried again {error}", what=self._what, error=failure.getErrorMessage()
+            "{what} not stored, will be retried {error}", what=self._what, error=failure.getErrorMessage()
         )

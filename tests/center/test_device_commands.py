@@ -67,9 +67,9 @@ def test_a_device_moves_with_what_is_entered_of_it(house: House) -> None:
 @pytest.mark.parametrize(
     ("id", "to", "refusal"),
     [
-        (NEXT, PIN, "no device .* is entered"), (A, NEXT, "only what sits at a controller"),
+        (NEXT, PIN, "no device .* is entered"), (A, NEXT, "only devices at a controller"),
         (PIN, "f2:0a1b2c3d4e5f", "a place is"), (PIN, "f2:0a1b2c3d4e5f/J1/sensor-4", "a place is"),
-        (PIN, PIN, "sits at .* already"),
+        (PIN, PIN, "there is a device at .* already"),
     ],
 )  # fmt: skip
 def test_a_move_that_cannot_be_changes_nothing(house: House, id: str, to: str, refusal: str) -> None:

@@ -93,7 +93,7 @@ def test_it_warns_within_a_minute_from_80_percent_on(bench: Bench, filled: float
     globalLogPublisher.addObserver(observe)
     try:
         bench.clock.pump([LOOK_INTERVAL] * 9)
-        assert sum("81 % full of what sinks have yet to take, full in" in text for text in texts) == warned
+        assert sum("81 % full of undelivered events, full in" in text for text in texts) == warned
         bench.clock.pump([LOOK_INTERVAL] * 3)
         assert len(texts) == 2 * warned
     finally:

@@ -1,1 +1,1 @@
-"""Alarms: what is wrong now, since when, who knows of it, and whom to tell."""
+"""Alarms: conditions that need attention, their history, acknowledgement and notification."""

@@ -1,11 +1,12 @@
-"""The alarms: opened, closed, acknowledged, kept.
+"""The alarms: opening, closing, acknowledging and storing them.
 
     condition holds for its patience      condition is over for the calm
     -------------------------------> OPEN -----------------------------> CLOSED
                                       ^                                     |
                                       +---- holds again within an hour -----+
 
-The calm doubles with every return, from half a minute to half an hour, so that what flaps stays one alarm.
+The calm doubles with every return, from half a minute to half an hour, so that a flapping condition stays one
+alarm.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from bssci.model.commands import CommandError
 from bssci.system.clock import Clock
 
 CALM = 30.0
-"""s for which a condition must be over before its alarm is"""
+"""s for which a condition must be over before its alarm closes"""
 MAX_DOUBLINGS = 6
 RETURN = 3600.0
-"""s after its end within which an alarm that comes back is the same one"""
+"""s after its end within which a condition that comes back reopens its alarm"""
 MAX_KEPT = 1000
-"""alarms that are over and kept"""
+"""closed alarms that are kept"""
 
 AlarmWatcher = Callable[[AlarmRecord], None]
 
@@ -37,8 +38,8 @@ AlarmWatcher = Callable[[AlarmRecord], None]
 class Alarms:
     """The alarms, in memory and in the journal.
 
-    :param clock: monotonic: patience and calm are measured on it.
-    :param now: Unix seconds.
+    :param clock: measures patience and calm; monotonic.
+    :param now: returns Unix seconds.
     """
 
     log = Logger()
@@ -52,9 +53,9 @@ class Alarms:
             each.id: number for number, each in self._all.items() if each.until is None
         }
         self._holding: dict[str, float] = {}
-        """reactor seconds since when a condition holds that is no alarm yet"""
+        """reactor seconds since when a condition has held that is not an alarm yet, by id"""
         self._over: dict[str, float] = {}
-        """reactor seconds since when the condition of an open alarm is over"""
+        """reactor seconds since when the condition of an open alarm has been over, by id"""
         self._unsaved: dict[int, AlarmRecord | None] = {}
         self._untold: list[AnyEvent] = []
         self._watchers: list[AlarmWatcher] = []
@@ -66,7 +67,7 @@ class Alarms:
         return len(self._open)
 
     def listed(self) -> list[AlarmRecord]:
-        """Return the alarms: the open ones first, then those that are over, each the newest first."""
+        """Return the alarms: the open ones, then the closed ones, both newest first."""
         newest = list(reversed(self._all.values()))
         return [each for each in newest if each.until is None] + [
             each for each in newest if each.until is not None
@@ -80,16 +81,20 @@ class Alarms:
         return self._all.get(number)
 
     def watch(self, watcher: AlarmWatcher) -> Callable[[], None]:
-        """Call ``watcher`` with each alarm that opens, closes or is acknowledged; returns what ends that."""
+        """Call ``watcher`` with each alarm that opens, closes, is acknowledged or changes its severity.
+
+        :return: a function that ends the watch.
+        """
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
     # changes
 
     def evaluate(self, kinds: Collection[str], conditions: Iterable[Condition]) -> None:
-        """Take what is wrong now.
+        """Open and close alarms according to the conditions that hold now.
 
-        :param kinds: kinds that were looked for: of these, what is not among the conditions is over.
+        :param kinds: kinds that were checked: of these, conditions that are not given are over.
+        :param conditions: conditions that hold now.
         """
         seconds, now = self._clock.seconds(), self._now()
         found = {each.id: each for each in bounded(conditions, self._open)}
@@ -114,7 +119,7 @@ class Alarms:
         self._store(changed)
 
     def acknowledge(self, alarm_id: str, who: str) -> AlarmRecord:
-        """Note that somebody knows of an alarm: the open one of this id, or else the last.
+        """Acknowledge the open alarm of this id, or else the last one.
 
         :raises CommandError: ``unknown_alarm``.
         """
@@ -128,7 +133,10 @@ class Alarms:
         return record
 
     def told(self, numbers: Iterable[int], part: str) -> None:
-        """Note that messages about the begin (``begin_told``) or end (``end_told``) of alarms went out."""
+        """Note that messages about the beginning or end of alarms were sent.
+
+        :param part: ``begin_told`` or ``end_told``.
+        """
         changes: dict[str, Any] = {part: 1}
         for number in numbers:
             if number in self._all:
@@ -142,7 +150,7 @@ class Alarms:
         return seconds - begin >= condition.patience
 
     def _described(self, record: AlarmRecord, condition: Condition) -> list[AlarmRecord]:
-        """Return the alarm with its new text if it became worse or better; a new text alone is no event."""
+        """Update text and severity of an open alarm; return it if the severity changed, which is an event."""
         if (record.text, record.severity) == (condition.text, condition.severity):
             return []
         new = replace(record, text=condition.text, severity=condition.severity)
@@ -183,7 +191,7 @@ class Alarms:
     def _closed(self, record: AlarmRecord, now: float) -> AlarmRecord:
         begin = self._over.pop(record.id)
         del self._open[record.id]
-        self.log.info("alarm over {alarm.id} {alarm.text}", alarm=record)
+        self.log.info("alarm closed {alarm.id} {alarm.text}", alarm=record)
         return replace(record, until=now - (self._clock.seconds() - begin))
 
     def _last(self, alarm_id: str) -> AlarmRecord | None:
@@ -218,7 +226,7 @@ class Alarms:
     def _not_written(
         self, failure: Failure, rows: dict[int, AlarmRecord | None], events: list[AnyEvent]
     ) -> None:
-        # With the next change, or the next look that finds one.
+        # Written again with the next evaluation.
         self._unsaved = rows | self._unsaved
         self._untold = [*events, *self._untold][-MAX_KEPT:]
         if isinstance(failure.value, StorageError):
@@ -228,7 +236,7 @@ class Alarms:
 
 
 def change_of(record: AlarmRecord, now: float) -> AlarmChange:
-    """Return an alarm as it is now, as an event."""
+    """Return the event for the present state of an alarm."""
     return AlarmChange(
         at=now,
         id=record.id,

@@ -1,7 +1,7 @@
-"""Conditions that are alarms when they hold for long enough: pure functions of what the center knows.
+"""Conditions that become alarms when they hold for long enough: pure functions of the center's state.
 
-The id of a condition is its kind and its subject, ``station-offline:CAFE000000000001``; the kind alone
-where there is only one subject. It names the alarm in the API and its topic on MQTT.
+The id of a condition is its kind and its subject, ``station-offline:CAFE000000000001``, or the kind alone
+where there is only one subject. It identifies the alarm in the API, and is its topic on MQTT.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from bssci.stations.station import ConnectionState, Station
 
 Severity = Literal["error", "warning"]
 FILLING, FULL = 0.8, 0.97
-"""shares of the journal, filled by what sinks have yet to take, from which on it is an alarm"""
+"""shares of the journal taken up by undelivered events from which on there is an alarm: warning, error"""
 REFUSED_LATELY = 900.0
-"""s for which a refused connection counts"""
+"""s for which a refused connection keeps its alarm open"""
 MANY_ERRORS = 10
 """protocol errors of one station within ten minutes that are an alarm"""
 MANY_COMINGS = 6
 """times that one station came online within ten minutes that are an alarm"""
 FAILING_AFTER = 30.0
-"""s for which a sink may fail"""
+"""s for which a sink or a source may fail before that is an alarm"""
 MAX_OF_KIND = 20
-"""alarms of one kind that are told apart; of more, one stands for all further"""
+"""separate alarms of one kind; if there are more, one alarm stands for all others"""
 MANY = "many"
-"""subject of the one that stands for all further"""
+"""subject of the alarm that stands for all others"""
 DAY = 86400.0
 
 
 class Condition(NamedTuple):
-    """Something that is wrong now."""
+    """A condition that holds now."""
 
     id: str
     severity: Severity
     text: str
     href: str
-    """page of the web admin where one sees more of it"""
+    """page of the web admin with details"""
     since: float | None = None
-    """Unix seconds, if it is known since when it is wrong"""
+    """Unix seconds since when the condition has held; None: unknown"""
     patience: float = 0.0
-    """s for which it must be wrong before it is an alarm"""
+    """s for which it must hold before it is an alarm"""
 
 
 class CertificateSpan(NamedTuple):
@@ -67,13 +67,13 @@ class CertificateSpan(NamedTuple):
 
 
 class ChannelState(NamedTuple):
-    """A channel that is set, and how it is."""
+    """State of a notification channel that is configured."""
 
     name: str
     needs: str
-    """settings that name whom it tells"""
+    """settings that the channel needs, in words"""
     trouble: str
-    """reason why it could not send lately; empty: it could"""
+    """reason for which the last message could not be sent; empty: it was sent"""
 
 
 def condition_kind(alarm_id: str) -> str:
@@ -84,9 +84,10 @@ def condition_kind(alarm_id: str) -> str:
 def of_stations(
     stations: Iterable[Station], is_blocked: Callable[[EUI], bool], started_at: float, patience: float
 ) -> Iterator[Condition]:
-    """Yield base stations that are offline, but for those that were never here or are blocked.
+    """Yield base stations that are offline, except those that have never connected or are blocked.
 
-    :param started_at: Unix seconds of the service's start, before which nobody can be online.
+    :param started_at: Unix seconds of the service's start, from which on their absence counts.
+    :param patience: s that a station may be offline.
     """
     for station in stations:
         if (
@@ -120,7 +121,7 @@ def of_protocol_errors(stations: Iterable[Station], now: float) -> Iterator[Cond
 def of_unsteady_stations(
     stations: Iterable[Station], is_blocked: Callable[[EUI], bool], now: float
 ) -> Iterator[Condition]:
-    """Yield base stations that come and go: away for too short a time to be offline, but again and again."""
+    """Yield base stations that lose their connection again and again, each time too briefly for an alarm."""
     for station in stations:
         if station.comings.count(now) >= MANY_COMINGS and not is_blocked(station.eui):
             yield Condition(
@@ -134,9 +135,9 @@ def of_unsteady_stations(
 def of_refusals(
     refusals: Iterable[RefusedConnection], now: float, online_since: Callable[[EUI], float | None]
 ) -> Iterator[Condition]:
-    """Yield stations that were refused lately, and did not get in since.
+    """Yield stations that were refused lately, and have not connected since.
 
-    A mere address without a certificate is a scanner, and a station that people blocked shall be refused.
+    An address without a certificate is a port scanner, and blocked stations are meant to be refused.
 
     :param online_since: returns the Unix seconds since when a station is online; None if it is not.
     """
@@ -170,10 +171,10 @@ def of_gateways(states: Iterable[GatewayState]) -> Iterator[Condition]:
 
 
 def of_sources(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[Condition]:
-    """Yield sources that bring nothing."""
+    """Yield sources that fail."""
     for name, figures in statistics.items():
         if figures["trouble"]:
-            text = f"The source {name} brings nothing: {figures['trouble']}"
+            text = f"The source {name} delivers nothing: {figures['trouble']}"
             yield Condition(f"source-failing:{name}", "error", text, "/", patience=FAILING_AFTER)
 
 
@@ -181,7 +182,7 @@ def of_sensor(sensor: Sensor, standing: Standing) -> Condition | None:
     """Return the condition of a silent sensor; None if it is not silent."""
     if standing.state not in ("warning", "auto-detach pending", "auto-detached"):
         return None
-    what = "was detached for its silence" if standing.state == "auto-detached" else "is silent"
+    what = "was detached because it is silent" if standing.state == "auto-detached" else "is silent"
     return Condition(
         f"sensor-silent:{sensor.eui}",
         "warning",
@@ -218,29 +219,30 @@ def of_journal(usage: Usage, failed_in_row: int, forecast: str = "") -> Iterator
     if usage.share >= FILLING:
         severity: Severity = "error" if usage.share >= FULL else "warning"
         percent = int(FULL * 100) if usage.share >= FULL else int(FILLING * 100)
-        text = f"The journal is more than {percent} % full of what sinks have yet to take{forecast}"
+        text = f"The journal is more than {percent} % full of events that sinks have yet to take{forecast}"
         yield Condition("journal-filling", severity, text, page)
 
 
 def of_listening(is_listening: bool) -> Iterator[Condition]:
-    """Yield that base stations cannot connect."""
+    """Yield the condition that base stations cannot connect."""
     if not is_listening:
         yield Condition("not-listening", "error", "Base stations cannot connect", "/logs", patience=10.0)
 
 
 def of_certificates(spans: Iterable[CertificateSpan], now: float, days: float) -> Iterator[Condition]:
-    """Yield certificates that end soon, have ended, or are not valid yet.
+    """Yield certificates that expire soon, have expired, or are not valid yet.
 
-    :param days: before its end that a certificate ends soon.
+    :param now: Unix seconds.
+    :param days: days before it expires from which on a certificate counts.
     """
     for each in spans:
         severity: Severity = "error"
         if each.begins_at > now:
             what = f"is valid only from {_day(each.begins_at)}"
         elif each.ends_at < now:
-            what = f"ended on {_day(each.ends_at)}"
+            what = f"expired on {_day(each.ends_at)}"
         elif each.ends_at - now < days * DAY:
-            what, severity = f"ends on {_day(each.ends_at)}", "warning"
+            what, severity = f"expires on {_day(each.ends_at)}", "warning"
         else:
             continue
         text = f"{each.name}: the certificate {what}"
@@ -248,34 +250,35 @@ def of_certificates(spans: Iterable[CertificateSpan], now: float, days: float) -
 
 
 def of_provisioned(ends: Iterable[tuple[float, str]], now: float) -> Iterator[Condition]:
-    """Yield devices whose certificates of ours end soon or have ended.
+    """Yield provisioned devices whose certificates expire soon or have expired.
 
-    :param ends: of those that end soon: Unix seconds of the end, and the name.
+    :param ends: Unix seconds of expiry, and name, of the certificates that expire soon.
+    :param now: Unix seconds.
     """
     for at, name in ends:
-        text = f"Device {name}: the certificate {'has ended' if at < now else 'ends soon'}"
+        text = f"Device {name}: the certificate {'has expired' if at < now else 'expires soon'}"
         href = f"/provisioned/{quote(name, safe='')}"
         yield Condition(f"device-certificate-ends:{_level(name)}", "warning", text, href)
 
 
 def of_channels(channels: Iterable[ChannelState]) -> Iterator[Condition]:
-    """Yield ways by which nobody is told of alarms, though they are set; other ways tell of it."""
+    """Yield notification channels that are configured but cannot send; other channels report that."""
     for each in channels:
         if each.trouble:
-            text = f"Alarms are not told by {each.name}: {each.trouble}"
+            text = f"Alarms are not sent by {each.name}: {each.trouble}"
             page = f"/config#{each.needs.partition(' ')[0]}"
             yield Condition(f"alarms-not-told:{each.name}", "error", text, page)
 
 
 def of_device_registry(trouble: str) -> Iterator[Condition]:
-    """Yield that the registry of devices with certificates of ours cannot be read."""
+    """Yield the condition that the registry of provisioned devices cannot be read."""
     if trouble:
         text = f"The registry of devices cannot be read: {trouble}"
         yield Condition("device-registry-unusable", "warning", text, "/provisioned")
 
 
 def of_wrong_entries(wrong: Sequence[WrongEntry]) -> Iterator[Condition]:
-    """Yield that endpoints.json has entries that are not used."""
+    """Yield the condition that endpoints.json has invalid entries, which are not used."""
     if wrong:
         count = len(wrong)
         some = "1 entry" if count == 1 else f"{count} entries"
@@ -284,14 +287,14 @@ def of_wrong_entries(wrong: Sequence[WrongEntry]) -> Iterator[Condition]:
 
 
 def of_decoders(report: Mapping[str, Any] | None) -> Iterator[Condition]:
-    """Yield decoders that rest because they took too long, and files that are not decoders.
+    """Yield decoders that are paused because they took too long, and decoder files that cannot be used.
 
-    :param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`.
+    :param report: result of :meth:`bssci.center.decoding.decoders.Decoders.report`.
     """
     if report is None:
         return
     for rest in report["resting"]:
-        text = f"Decoder {rest['decoder']} rests: {rest['reason']}"
+        text = f"Decoder {rest['decoder']} is paused: {rest['reason']}"
         yield Condition(f"decoder-rests:{_level(rest['decoder'])}", "warning", text, "/decoders")
     if report["problems"]:
         text = f"A decoder cannot be used: {report['problems'][0]}"
@@ -299,7 +302,9 @@ def of_decoders(report: Mapping[str, Any] | None) -> Iterator[Condition]:
 
 
 def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterator[Condition]:
-    """Yield conditions, but of each kind a handful: those that are alarms already, and one for all others.
+    """Yield conditions, at most :data:`MAX_OF_KIND` of each kind, and one that stands for all others.
+
+    If there are more, those that are alarms already come first.
 
     :param is_open: ids of the open alarms.
     """
@@ -321,7 +326,7 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
 
 
 def named(name: str | None, eui: EUI) -> str:
-    """Return name and EUI: a name alone may belong to several, and an EUI alone says nothing to people."""
+    """Return name and EUI: a name may not be unique, and an EUI alone tells people little."""
     return f"{name} ({eui})" if name and eui not in name else str(name or eui)
 
 
@@ -330,5 +335,5 @@ def _day(at: float) -> str:
 
 
 def _level(subject: str) -> str:
-    """Return a text as one level of a topic and one part of a path."""
+    """Return a text quoted as one level of a topic and one segment of a path."""
     return quote(subject, safe="")

@@ -1,4 +1,4 @@
-"""The guard: looks for what is wrong, every few seconds, and gives it to the alarms."""
+"""The guard: checks all conditions every few seconds, and passes those that hold to the alarms."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from bssci.stations.refusals import Refusals
 from bssci.system.clock import Clock, Ticker, in_slices
 
 INTERVAL = 5.0
-"""s between two looks"""
+"""s between two checks"""
 SENSOR_INTERVAL = 60.0
-"""s between two looks at all sensors"""
+"""s between two checks of all sensors"""
 CERTIFICATE_INTERVAL = 60.0
-"""s between two looks at the files of certificates"""
+"""s between two checks of the certificate files"""
 SLICE = 200
-"""sensors that one turn of the reactor looks at"""
+"""sensors that are checked in one turn of the reactor"""
 OF_SERVICE = frozenset(
     {
         "station-offline",
@@ -52,14 +52,14 @@ OF_SERVICE = frozenset(
 OF_SENSORS = frozenset({"sensor-silent"})
 OF_CERTIFICATES = frozenset({"certificate-ends"})
 KINDS = OF_SERVICE | OF_SENSORS | OF_CERTIFICATES
-"""kinds of conditions that the guard itself looks for"""
+"""kinds of conditions that the guard itself checks"""
 
 Look = Callable[[], Iterable[Condition]]
 
 
 @dataclass(frozen=True)
 class Watched:
-    """Parts of the service that the guard looks at."""
+    """Parts of the service that the guard checks."""
 
     journal: Journal
     stations: Stations
@@ -77,14 +77,14 @@ class Watched:
     listening: Callable[[], bool] = lambda: True
     decoders: Callable[[], Mapping[str, Any] | None] = lambda: None
     others: Mapping[str, Look] | None = None
-    """further looks by the kind of conditions that each yields"""
+    """further checks, by the kind of the conditions that each yields"""
 
 
 class AlarmGuard:
-    """Looks at everything watched.
+    """Checks everything in :class:`Watched` at intervals.
 
-    :param now: Unix seconds.
-    :param run_in_thread: ``deferToThread``: certificates are read away from the reactor.
+    :param now: returns Unix seconds.
+    :param run_in_thread: ``deferToThread``, in which certificates are read.
     """
 
     log = Logger()
@@ -147,7 +147,7 @@ class AlarmGuard:
         return station.state.at if station is not None and station.is_online else None
 
     async def _look_far(self) -> None:
-        """Look at what takes its time, now and then."""
+        """Run the checks that take long, at their own intervals."""
         try:
             seconds = self._clock.seconds()
             if seconds - self._sensors_at >= SENSOR_INTERVAL:
@@ -173,9 +173,9 @@ class AlarmGuard:
         return found
 
     def _shown(self) -> list[tuple[EUI, str, bytes]]:
-        """Return EUI, name and certificate of each base station that showed one.
+        """Return EUI, name and certificate of each base station that has presented one.
 
-        Also of those that are away: one that ended is why they are.
+        Stations that are away are included, since an expired certificate may be the reason.
         """
         return [
             (station.eui, named(station.state.name, station.eui), station.record.certificate)
@@ -194,7 +194,7 @@ class AlarmGuard:
             try:
                 begins_at, ends_at = certificate_span(der)
             except CertificateError as error:
-                self.log.debug("certificate of a station not readable {error}", error=error)
+                self.log.debug("certificate of a station unreadable {error}", error=error)
                 continue
             spans.append(CertificateSpan(eui, f"Base station {name}", begins_at, ends_at, f"/stations/{eui}"))
         return spans

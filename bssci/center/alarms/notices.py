@@ -1,4 +1,4 @@
-"""Messages about alarms: gathered for a while, sent to each channel, never more than so many an hour."""
+"""Messages about alarms: collected for a moment, sent through each channel, and limited per hour."""
 
 from __future__ import annotations
 
@@ -20,42 +20,43 @@ from bssci.system.clock import Clock, Timer
 ToldPart = Literal["begin_told", "end_told"]
 HOUR = 3600.0
 FIRST_RETRY, LAST_RETRY = 30.0, 1800.0
-"""s until a message is tried again that could not be sent"""
+"""s until a message that could not be sent is retried; the delay doubles from the first to the last"""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One message: what began, what is over, and how much is wrong now."""
+    """One message: the alarms that began, those that are over, and the number of open ones."""
 
     service: str
     """EUI of the service center"""
     begun: Sequence[AlarmRecord]
     over: Sequence[AlarmRecord]
     open: int
-    """alarms that are open"""
+    """number of alarms that are open now"""
 
 
 class Channel(Protocol):
-    """A way by which people are told."""
+    """A notification channel, such as e-mail."""
 
     name: str
     needs: str
-    """settings that must name somebody to tell"""
+    """settings that the channel needs, in words"""
 
     def is_set(self) -> bool:
-        """Return whether the settings name somebody to tell."""
+        """Return whether these settings are set."""
 
     def send(self, notice: Notice) -> Deferred[None]:
-        """Send a message; fires when the other side has taken it, fails with one line that says why not."""
+        """Send a message; fires when the remote side has accepted it, fails with a one-line reason."""
 
 
 class Notices:
-    """Tells every channel of alarms that begin and end.
+    """Sends messages about alarms that begin and end through every channel.
 
-    An alarm that is over before its beginning was told is not told at all. What a channel does not take is
-    tried again together with what came in between.
+    An alarm that is over before a message about its beginning was sent is not reported at all. A message that
+    a channel does not accept is retried, combined with what has changed since.
 
-    :param settings: those in force.
+    :param settings: returns the settings in force.
+    :param service: EUI of the service center.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Notices:
         self._unwatch: Callable[[], None] | None = None
 
     def start(self) -> None:
-        """Tell what an earlier run left untold, then what happens."""
+        """Send what an earlier run left unsent, and watch the alarms."""
         for record in self._alarms.listed():
             self._changed(record)
         self._unwatch = self._alarms.watch(self._changed)
@@ -84,7 +85,7 @@ class Notices:
             desk.stop()
 
     def states(self) -> list[ChannelState]:
-        """Return the channels that are set, and why each could not send lately."""
+        """Return the state of the channels that are set."""
         return [ChannelState(desk.name, desk.needs, desk.trouble) for desk in self._desks if desk.is_set()]
 
     def _changed(self, record: AlarmRecord) -> None:
@@ -105,7 +106,7 @@ class Notices:
 
 
 class _Desk:
-    """Changes that one channel has yet to tell."""
+    """The queue of one channel: beginnings and ends of alarms that are still to be sent."""
 
     log = Logger()
 
@@ -142,7 +143,7 @@ class _Desk:
 
     def add(self, number: int, part: ToldPart) -> None:
         if part == "end_told" and self._waiting.pop((number, "begin_told"), 0) is None:
-            # Nobody was told of it: its end need not be told either.
+            # Its beginning was not sent, so its end is not sent either.
             self._taken(number, "begin_told")
             self._taken(number, "end_told")
             return
@@ -163,7 +164,7 @@ class _Desk:
             self._timer = self._clock.callLater(max(seconds, self._held_back()), self._send)
 
     def _held_back(self) -> float:
-        """Return the seconds until one more message an hour is allowed."""
+        """Return the seconds until the limit per hour allows another message."""
         now, most = self._clock.seconds(), self._settings().alarm_max_per_hour
         while self._sent_at and now - self._sent_at[0] >= HOUR:
             self._sent_at.popleft()

@@ -1,4 +1,4 @@
-"""A test alarm by every way by which people are told, with what became of it."""
+"""Sending a test alarm through every channel and sink, with the result of each."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from bssci.system.clock import Clock, pause
 
 ID = "test"
 PATIENCE = 20.0
-"""s that each way has"""
+"""s that each channel or sink may take"""
 LOOK = 0.1
-"""s between two looks whether a sink has taken the alarm"""
+"""s between two checks whether a sink has taken the alarm"""
 
 
 class WayTried(NamedTuple):
-    """One way by which people are told, after a test."""
+    """Result of the test for one channel or sink."""
 
     name: str
-    """of the channel or the sink"""
+    """name of the channel or sink"""
     state: Literal["done", "failed", "not set"]
     text: str
-    """the place that it went to, or the reason for its failure"""
+    """one line for people: what was done, or the reason for the failure"""
 
 
 class AlarmTrial:
-    """Tests the ways by which alarms are told; one test at a time.
+    """Tests the channels and sinks that report alarms; one test at a time.
 
-    A test is not an alarm: it opens none, and nobody has to acknowledge it. On sinks it is an
-    event that begins and is over at once, so that nothing of it stays.
+    A test is not an alarm: it opens none, and need not be acknowledged. Sinks get an alarm that opens and
+    closes at once, so that nothing of it stays.
 
-    :param alarms: those that are open, which messages count.
+    :param alarms: the open alarms, whose number is in the messages.
     :param service: EUI of the service center.
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     def __init__(
@@ -62,8 +62,9 @@ class AlarmTrial:
         self._is_running = False
 
     async def run(self, who: str) -> list[WayTried]:
-        """Send a test alarm and wait for what becomes of it.
+        """Send a test alarm and wait for the results.
 
+        :param who: name of the actor, for the text.
         :raises CommandError: ``busy``: another test has not ended yet.
         :raises bssci.journal.StorageError: the journal cannot store; nothing was sent.
         """
@@ -71,7 +72,7 @@ class AlarmTrial:
             raise CommandError("busy", "another test is under way; its result comes within seconds")
         self._is_running = True
         try:
-            text = f"Test alarm, asked for by {who}: nothing is wrong"
+            text = f"Test alarm, requested by {who}: nothing is wrong"
             at = self._now()
             begin = AlarmChange(at=at, id=ID, number=0, state="open", severity="warning", text=text, since=at)
             end = AlarmChange(
@@ -92,15 +93,15 @@ class AlarmTrial:
 
     async def _by_channel(self, channel: Channel, notice: Notice) -> WayTried:
         if not channel.is_set():
-            return WayTried(channel.name, "not set", f"nobody is told by it: set {channel.needs}")
+            return WayTried(channel.name, "not set", f"it sends to nobody: set {channel.needs}")
         try:
             sending = maybeDeferred(channel.send, notice)
             await sending.addTimeout(PATIENCE, self._clock)  # type: ignore[arg-type]
         except TimeoutError:
             return WayTried(channel.name, "failed", f"no answer within {PATIENCE:.0f} s")
-        except Exception as error:  # whatever the other side brings about is the result
+        except Exception as error:  # any failure of the remote side is a result
             return WayTried(channel.name, "failed", str(error) or type(error).__name__)
-        return WayTried(channel.name, "done", "taken by the other side")
+        return WayTried(channel.name, "done", "accepted by the server")
 
     async def _by_sink(self, sink: Delivery, seq: int) -> WayTried:
         end = self._clock.seconds() + PATIENCE
@@ -110,4 +111,4 @@ class AlarmTrial:
                 trouble = figures["trouble"] or f"{figures['queued']} events wait before it"
                 return WayTried(sink.name, "failed", f"not taken within {PATIENCE:.0f} s: {trouble}")
             await pause(self._clock, LOOK)
-        return WayTried(sink.name, "done", "taken by the sink, as begun and over")
+        return WayTried(sink.name, "done", "taken by the sink, as opened and closed")

@@ -1,4 +1,4 @@
-"""Messages about alarms in words: a subject, a text, and a JSON object."""
+"""Texts of messages about alarms: a subject, a body, and a JSON object."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bssci.center.alarms.notices import Notice
 from bssci.journal import AlarmRecord
 
 MAX_LINES = 25
-"""alarms of one message that are named, of those that began and of those that are over"""
+"""alarms that a message lists, of those that began and of those that are over each"""
 MAX_SUBJECT = 120
 """characters of a subject, at most"""
 
 
 def subject(notice: Notice) -> str:
-    """Return one line that says the most important."""
+    """Return the subject: the most severe alarm that began, or the first that is over."""
     if notice.begun:
         worst = min(notice.begun, key=lambda each: each.severity != "error")
         return _short(f"{worst.severity.upper()}: {worst.text}{_and_more(len(notice.begun))}")
@@ -25,7 +25,7 @@ def subject(notice: Notice) -> str:
 
 
 def text(notice: Notice, zone: str) -> str:
-    """Return the message for people.
+    """Return the body of the message for people.
 
     :param zone: name of the time zone.
     """

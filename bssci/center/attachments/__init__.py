@@ -1,1 +1,1 @@
-"""Attachments: the base stations that serve each sensor, orders to them and their answers."""
+"""Attachments: which sensors base stations should serve, and the stations' answers."""

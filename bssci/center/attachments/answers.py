@@ -1,4 +1,4 @@
-"""Results of a command at each base station: gathered while the stations answer."""
+"""Collection of the base stations' answers to a command."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bssci.system.clock import Clock, Timer
 class Answers:
     """The answers that a command waits for.
 
-    :param time: s after which the command ends without further answers.
+    :param time: s after which the command no longer waits.
     """
 
     def __init__(self, clock: Clock, time: float) -> None:
         self._outcomes: Outcomes = {}
-        self._missing = 1  # until all are asked
+        self._missing = 1  # one too many until all() is called
         self._done: Deferred[Outcomes] = Deferred()
         self._clock = clock
         self._timer: Timer | None = clock.callLater(time, self._finish)
@@ -31,21 +31,19 @@ class Answers:
         self._missing += len(sensors)
 
     def away(self, station: EUI, sensors: Collection[EUI]) -> None:
-        """Note that a station is away and will be told when it is back."""
+        """Note that a station is away, and gets the command when it is back."""
         for sensor in sensors:
             self._outcomes.setdefault(sensor, {})[station] = AWAY
 
     def answered(self, station: EUI, sensor: EUI, outcome: Outcome) -> None:
-        """Note a station's answer, or that it went away before it answered."""
+        """Record a station's answer, or that it disconnected before it answered."""
         self._outcomes[sensor][station] = outcome
         self._missing -= 1
         if not self._missing:
             self._finish()
 
     def all(self) -> Deferred[Outcomes]:
-        """Fire with all outcomes when no answer is missing any more; to be called when all stations were
-        asked.
-        """
+        """Fire with all outcomes when no answer is missing, or in time; to be called once all were asked."""
         self._missing -= 1
         if not self._missing:
             self._finish()
@@ -56,5 +54,5 @@ class Answers:
             if self._timer.active():
                 self._timer.cancel()
             self._timer = None
-            # Not at once: what the last answer means is handed to the journal first.
+            # Not at once: the consequences of the last answer are passed to the journal first.
             self._clock.callLater(0, self._done.callback, self._outcomes)

@@ -1,8 +1,8 @@
-"""The sensors that shall be attached, each with its key; and the commands that change it.
+"""The desired attachment of every sensor, and the commands that change it.
 
-Configured means attached with its own key. What differs from that (attached over the air,
-detached by command, by the sensor or for its silence) is stored here. Every base station is
-brought to hold what is wanted: at once if it is connected, else when it is back.
+By default a configured sensor is attached with its configured key. Differences from that (attached over the
+air; detached by command, by the sensor or because of its silence) are stored here. Every base station is
+brought to the desired state: at once if it is connected, or else when it is back.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from bssci.stations.propagation import Action
 from bssci.system.clock import Clock, in_slices, let_go, turn
 
 SLICE = 2000
-"""sensors that one station is told of in one turn of the reactor"""
+"""sensors that are processed in one turn of the reactor"""
 ANSWER_TIME = 30.0
 """s that a command waits for the stations' answers"""
 
 
 class Attachments:
-    """The attachments that base stations shall hold."""
+    """The attachments that base stations should have."""
 
     log = Logger()
 
@@ -62,12 +62,15 @@ class Attachments:
         return self._stored.get(eui)
 
     def is_attached(self, eui: EUI) -> bool:
-        """Return whether base stations shall serve a sensor."""
+        """Return whether base stations should serve a sensor."""
         stored = self._stored.get(eui)
         return eui in self._sensors and (stored is None or stored.state == "attached")
 
     def wanted(self, eui: EUI) -> Sensor | None:
-        """Return the sensor as stations shall hold it, with its session key if it attached over the air."""
+        """Return a sensor as stations should serve it, with its session key if it attached over the air.
+
+        None if they should not serve it.
+        """
         sensor = self._sensors.get(eui)
         stored = self._stored.get(eui)
         if sensor is None or stored is None:
@@ -81,9 +84,7 @@ class Attachments:
         )
 
     def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
-        """Yield every sensor that shall be attached, and the fingerprint of what stations shall hold of
-        it.
-        """
+        """Yield every sensor that should be attached, with the fingerprint of its attachment."""
         for eui, fingerprint in self._sensors.fingerprints():
             if eui not in self._stored:
                 yield eui, fingerprint
@@ -91,29 +92,30 @@ class Attachments:
                 yield eui, fingerprint_of(sensor)
 
     def last_counter(self, eui: EUI) -> int:
-        """Return the highest packet counter that was heard of a sensor; 0 if it was not heard."""
+        """Return the highest packet counter that was received from a sensor; 0 if it was never heard."""
         activity = self._activities.get(eui)
         return activity.packet_counter if activity else 0
 
     def began(self, eui: EUI) -> float:
-        """Return the Unix seconds when a sensor attached itself, and began to count anew; 0 if it did not."""
+        """Return the Unix seconds when a sensor attached over the air and reset its counter; 0: never."""
         stored = self._stored.get(eui)
         return stored.since if stored is not None and stored.over_the_air else 0.0
 
     # commands: outcomes per sensor and station
 
     async def attach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
-        """Attach configured sensors everywhere, whatever stations hold already.
+        """Attach configured sensors at all stations, even where they are attached already.
 
         :param reason: ``command`` or ``heard again``.
         :param at: Unix seconds.
-        :return: when the connected stations have answered, or after 30 s.
+        :return: the outcomes, when the connected stations have answered, or after 30 s.
+        :raises StorageError: nothing changed.
         """
         await self._store_all(euis, lambda few: self._attached(few, reason, at))
         return await self._tell(attach=euis)
 
     async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
-        """Detach sensors everywhere; they stay configured.
+        """Detach sensors at all stations; they stay configured. See :meth:`attach`.
 
         :param reason: ``command`` or ``inactivity``.
         :param at: Unix seconds.
@@ -125,12 +127,12 @@ class Attachments:
     async def recording(
         self, changes: Changes, *, attach: Collection[EUI] = (), at: float
     ) -> AsyncIterator[None]:
-        """Store what a change of the configuration means here, then let it happen.
+        """Store the consequences of a change of the configuration, then make the change in the context.
 
-        A new key makes what was attached with the old one void. That is on disk before the sensors are
-        changed: a full disk refuses the whole change, and no restart finds a new key with an old session.
+        A new key invalidates an attachment with the old one. That is on disk before the sensors change, so
+        that a full disk refuses the whole change, and a restart never finds a new key with an old session.
 
-        :param attach: attached by this, too.
+        :param attach: sensors that the change attaches, in addition to those in ``changes``.
         :param at: Unix seconds.
         :raises StorageError: nothing changed.
         """
@@ -139,11 +141,11 @@ class Attachments:
             await self._record(rows)
         try:
             yield
-        except Exception:  # whatever kept it from happening
+        except Exception:  # any failure of the change itself
             if rows:
                 await self._record_as_is(rows)
             raise
-        # Who attached or detached itself meanwhile is left to changed().
+        # Sensors that attached or detached over the air meanwhile are left to changed().
         async for few in in_slices(self._clock, list(rows), SLICE):
             self._take({eui: rows[eui] for eui in few if self._stored.get(eui) is before[eui]})
         replaced = list(before.values())
@@ -151,13 +153,13 @@ class Attachments:
         await let_go(self._clock, replaced, SLICE)
 
     async def changed(self, changes: Changes, *, at: float) -> Outcomes:
-        """Tell every station that the configuration of sensors changed, see :meth:`recording`.
+        """Propagate a change of the configuration to all stations, see :meth:`recording`.
 
         :param at: Unix seconds.
         """
         rows, _ = await self._rows_of(changes, (), at)
         if rows:
-            # A sensor attached or detached itself while its configuration changed.
+            # A sensor attached or detached over the air while its configuration changed.
             self._take(rows)
             await self._record_as_is(rows)
         return await self._tell(changes.attach, changes.detach)
@@ -167,7 +169,7 @@ class Attachments:
     def attached_over_the_air(
         self, eui: EUI, *, session_key: bytes, short_address: int, attach_counter: int, at: float
     ) -> Deferred[None]:
-        """Store that a sensor attached itself; fires when that is on disk. See :meth:`propagate`."""
+        """Store that a sensor attached over the air; fires when that is on disk. See :meth:`propagate`."""
         attachment = Attachment(
             end_point_eui=eui,
             state="attached",
@@ -180,11 +182,11 @@ class Attachments:
         return self._store([attachment])
 
     def detached_over_the_air(self, eui: EUI, *, at: float) -> Deferred[None]:
-        """Store that a sensor said goodbye; fires when that is on disk. See :meth:`propagate`."""
+        """Store that a sensor detached over the air; fires when that is on disk. See :meth:`propagate`."""
         return self._store([self._detached(eui, "over the air", at)])
 
     def propagate(self, attach: Iterable[EUI], detach: Iterable[EUI], *, but: Collection[EUI]) -> None:
-        """Tell the connected stations, ``but`` those that know already; the others when they are back."""
+        """Propagate changes to the connected stations not in ``but``; to others when they are back."""
         attach, detach = list(attach), list(detach)
         for station in self._stations.connected():
             if station.eui not in but:
@@ -194,9 +196,9 @@ class Attachments:
     # storing and telling
 
     def _attached(self, euis: Iterable[EUI], reason: str, at: float) -> list[Attachment]:
-        """Return the detached ones of these sensors, as attached."""
+        """Return the rows that attach those of the sensors that are detached."""
         stored = [self._stored[eui] for eui in euis if eui in self._stored]
-        # The counter stays: an attach over the air that was recorded earlier must not come again.
+        # The attach counter stays, so that a recorded attach request cannot be replayed.
         return [
             replace(each, state="attached", reason=reason, since=at)
             for each in stored
@@ -214,14 +216,14 @@ class Attachments:
     async def _store_all(
         self, euis: Sequence[EUI], make: Callable[[Sequence[EUI]], list[Attachment]]
     ) -> None:
-        """Store what ``make`` makes of sensors, in one commit, however many they are."""
+        """Store the rows that ``make`` returns for sensors, in one commit, however many they are."""
         made: dict[EUI, Attachment] = {}
         origins: dict[EUI, Attachment | None] = {}
         async for few in in_slices(self._clock, euis, SLICE):
             for each in make(few):
                 made[each.end_point_eui] = each
                 origins[each.end_point_eui] = self._stored.get(each.end_point_eui)
-        # Who attached or detached itself meanwhile is looked at once more.
+        # Sensors that attached or detached over the air meanwhile are processed once more.
         if len(euis) > SLICE:
             await turn(self._clock)
         if self._differ(origins):
@@ -239,7 +241,7 @@ class Attachments:
         await let_go(self._clock, replaced, SLICE)
 
     def _differ(self, before: Mapping[EUI, Attachment | None]) -> bool:
-        """Return whether one of the attachments is another one by now."""
+        """Return whether one of the attachments has changed since."""
         return any(map(is_not, map(self._stored.get, before), before.values()))
 
     def _store(self, attachments: Sequence[Attachment]) -> Deferred[None]:
@@ -251,7 +253,7 @@ class Attachments:
     def _not_stored(
         self, failure: Failure, attachments: Sequence[Attachment], before: dict[EUI, Attachment | None]
     ) -> Failure:
-        """Take back a change that could not be stored, unless something newer has replaced it since."""
+        """Undo a change that could not be stored, unless a newer one has replaced it."""
         for attachment in attachments:
             eui = attachment.end_point_eui
             if self._stored.get(eui) is attachment:

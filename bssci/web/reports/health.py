@@ -198,7 +198,7 @@ def of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProbl
     for name, source in sources.items():
         if source["trouble"]:
             mend = link("/logs", level="warn", q=name)
-            yield HealthProblem("error", f"The source {name} brings nothing", mend, source["trouble"])
+            yield HealthProblem("error", f"The source {name} delivers nothing", mend, source["trouble"])
 
 
 def of_gateways(counts: Mapping[str, Mapping[str, int]]) -> Iterator[HealthProblem]:
@@ -224,10 +224,10 @@ def of_provisioned(counts: Mapping[str, int], trouble: str) -> Iterator[HealthPr
     if trouble:
         yield HealthProblem("warning", "The registry of devices cannot be read", "/provisioned", trouble)
     if counts["ended"]:
-        text = many(counts["ended"], "device's certificate has ended", "devices' certificates have ended")
+        text = many(counts["ended"], "device's certificate has expired", "devices' certificates have expired")
         yield HealthProblem("warning", text, "/provisioned?state=ended")
     if counts["ending"]:
-        text = many(counts["ending"], "device's certificate ends", "devices' certificates end")
+        text = many(counts["ending"], "device's certificate expires", "devices' certificates expire")
         yield HealthProblem("warning", f"{text} soon: renew", "/provisioned?state=ending")
 
 
@@ -241,7 +241,7 @@ def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
     for text, found in (
         (("decoder cannot be used", "decoders cannot be used"), report["problems"]),
         (
-            ("decoder takes too long and rests", "decoders take too long and rest"),
+            ("decoder takes too long and is paused", "decoders take too long and are paused"),
             [f"{rest['decoder']}: {rest['reason']}" for rest in report["resting"]],
         ),
     ):

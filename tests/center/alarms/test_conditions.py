@@ -93,7 +93,7 @@ def test_a_station_that_got_in_since_is_refused_no_more() -> None:
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("active", None), ("warning", "is silent"), ("auto-detached", "was detached for its silence")],
+    [("active", None), ("warning", "is silent"), ("auto-detached", "was detached because it is silent")],
 )
 def test_silent_sensors(state, words: str | None) -> None:
     condition = conditions.of_sensor(parse_sensor(sensor_entry()), Standing(state, 1.0, None, NOW))
@@ -148,8 +148,8 @@ def test_certificates_that_end() -> None:
         ("certificate-ends:early", "error", "/stations/early"),
     ]
     assert texts(found) == [
-        "Service center: the certificate ends on 2023-12-13",
-        "Authority: the certificate ended on 2023-11-13",
+        "Service center: the certificate expires on 2023-12-13",
+        "Authority: the certificate expired on 2023-11-13",
         "Early: the certificate is valid only from 2023-11-15",
     ]
 
@@ -181,7 +181,7 @@ def test_gateways_and_sources() -> None:
     assert (condition.id, condition.since) == ("gateway-offline:roof%2F1", NOW)
     assert condition.text == "Scanner roof/1 is offline: silent"
     found = conditions.of_sources({"mqtt": {"trouble": "no broker"}, "kafka": {"trouble": ""}})
-    assert texts(found) == ["The source mqtt brings nothing: no broker"]
+    assert texts(found) == ["The source mqtt delivers nothing: no broker"]
 
 
 def test_ways_that_tell_nobody() -> None:
@@ -191,14 +191,14 @@ def test_ways_that_tell_nobody() -> None:
     ]
     [condition] = conditions.of_channels(channels)
     assert (condition.id, condition.href) == ("alarms-not-told:mail", "/config#ALARM_MAIL_HOST")
-    assert condition.text == "Alarms are not told by mail: 550 no such user"
+    assert condition.text == "Alarms are not sent by mail: 550 no such user"
 
 
 def test_devices_whose_certificates_end() -> None:
     found = list(conditions.of_provisioned([(NOW - 1, "roof"), (NOW + 1, "wall")], NOW))
     assert [(each.id, each.text) for each in found] == [
-        ("device-certificate-ends:roof", "Device roof: the certificate has ended"),
-        ("device-certificate-ends:wall", "Device wall: the certificate ends soon"),
+        ("device-certificate-ends:roof", "Device roof: the certificate has expired"),
+        ("device-certificate-ends:wall", "Device wall: the certificate expires soon"),
     ]
     assert found[0].href == "/provisioned/roof"
     assert texts(conditions.of_device_registry("x.json: is damaged")) == [

@@ -67,16 +67,16 @@ def test_every_way_is_tried_and_says_what_became_of_it(make_house: Callable[...,
     for _ in range(int(PATIENCE) + 1):
         house.clock.advance(1)
     assert result_of(running) == [
-        ("good", "done", "taken by the other side"),
+        ("good", "done", "accepted by the server"),
         ("bad", "failed", "550 no such user"),
         ("mute", "failed", "no answer within 20 s"),
-        ("none", "not set", "nobody is told by it: set ALARM_WAY"),
-        ("quick", "done", "taken by the sink, as begun and over"),
+        ("none", "not set", "it sends to nobody: set ALARM_WAY"),
+        ("quick", "done", "taken by the sink, as opened and closed"),
         ("slow", "failed", "not taken within 20 s: the broker is away"),
     ]
     [notice] = ways[0].sent
     assert notice.open == 1
-    assert notice.begun[0].text == "Test alarm, asked for by anna: nothing is wrong"
+    assert notice.begun[0].text == "Test alarm, requested by anna: nothing is wrong"
 
 
 def test_a_test_is_no_alarm_and_one_at_a_time(make_house: Callable[..., House]) -> None:

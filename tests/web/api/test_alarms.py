@@ -49,8 +49,8 @@ def test_a_test_alarm_goes_out_and_its_result_is_told(make_web_house: Callable[.
     assert answer == {
         "success": True,
         "ok": True,
-        "lines": [{"ok": False, "text": "mail: not set, nobody is told by it: set ALARM_MAIL_HOST"}],
-        "ways": [{"name": "mail", "state": "not set", "text": "nobody is told by it: set ALARM_MAIL_HOST"}],
+        "lines": [{"ok": False, "text": "mail: not set, it sends to nobody: set ALARM_MAIL_HOST"}],
+        "ways": [{"name": "mail", "state": "not set", "text": "it sends to nobody: set ALARM_MAIL_HOST"}],
     }
     assert ("operator", "alarm.test", "") in web.audit()
     kinds = [event["kind"] for event in web.browser("viewer").get("/api/events").json()["events"]]

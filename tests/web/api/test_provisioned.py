@@ -140,7 +140,7 @@ def test_certificates_that_end_are_counted_told_and_come_first(web: WebHouse) ->
     assert [each["id"] for each in viewer.get("/api/provisioned?state=ending").json()["devices"]] == ["a"]
     assert metrics(web)['bssci_provisioned_devices{state="ending"}'] == 1
     health = viewer.get("/api/dashboard").json()["health"]
-    assert "1 device's certificate ends soon: renew" in [each["text"] for each in health["problems"]]
+    assert "1 device's certificate expires soon: renew" in [each["text"] for each in health["problems"]]
     assert [name for _, name in web.center.provisioned.ends(30)] == ["a"]
     web.advance(21 * DAY)
     viewer = web.browser("viewer")

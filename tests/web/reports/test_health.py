@@ -79,8 +79,8 @@ def test_devices_whose_certificates_end_are_counted() -> None:
     counts = {"active": 9, "ending": 2, "ended": 1, "revoked": 3}
     assert [each.text for each in health.of_provisioned(counts, "it is damaged")] == [
         "The registry of devices cannot be read",
-        "1 device's certificate has ended",
-        "2 devices' certificates end soon: renew",
+        "1 device's certificate has expired",
+        "2 devices' certificates expire soon: renew",
     ]
 
 

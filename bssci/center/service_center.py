@@ -113,7 +113,7 @@ class ServiceCenter:
         turns = Turns()
         self.stations = Stations()
         self.entries = Entries(journal, loaded)
-        """what people entered about base stations"""
+        """entries about base stations that people made"""
         self.refused_stations = Refusals(clock, journal, loaded, now)
         self.sensors = Sensors(settings.sensor_config_file, deferToThread)
         self.activities = Activities(clock, journal, loaded)
@@ -445,7 +445,7 @@ class _AttachObserver(Observer):
 
 
 def _own_eui(journal: Journal, loaded: Loaded) -> EUI:
-    """Return the EUI that was generated at the first start, or now: locally administered, unlike any vendor's.
+    """Return the EUI generated at the first start: locally administered, unlike any vendor's.
 
     Another one is generated if the stored one is damaged.
     """

@@ -267,9 +267,7 @@ class Attachments:
     async def _rows_of(
         self, changes: Changes, attach: Collection[EUI], at: float
     ) -> tuple[dict[EUI, Attachment | None], dict[EUI, Attachment]]:
-        """Return the rows that a change leaves of the stored attachments, and these as they were. None
-        deletes a row.
-        """
+        """Return the rows of attachments that a change leads to (None: delete), and the present ones."""
         rows: dict[EUI, Attachment | None] = {}
         before: dict[EUI, Attachment] = {}
         async for few in in_slices(self._clock, [*changes.attach, *attach], SLICE):
@@ -294,12 +292,12 @@ class Attachments:
                 self._stored[eui] = attachment
 
     async def _record_as_is(self, euis: Collection[EUI]) -> None:
-        """Store the attachments of these sensors as they are here; a full disk is logged, no more."""
+        """Store the present attachments of these sensors; a failure is only logged."""
         try:
             await self._record({eui: self._stored.get(eui) for eui in euis})
         except StorageError as error:
             self.log.warn(
-                "attachments not stored, a restart forgets them {sensors} {error}",
+                "attachments not stored, will be lost at a restart {sensors} {error}",
                 sensors=len(euis),
                 error=error,
             )
@@ -319,5 +317,5 @@ class Attachments:
                     else:
                         answers.away(station.eui, few)
         outcomes = await answers.all()
-        await self._journal.settled()  # what the stations answered is on disk then
+        await self._journal.settled()  # then the stations' answers are on disk
         return outcomes

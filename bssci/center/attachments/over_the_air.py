@@ -1,9 +1,8 @@
-"""Sensors that attach and detach themselves over the air (§5.6, §5.7).
+"""Attach and detach over the air (§5.6, §5.7).
 
-A sensor's telegram comes once from each station that heard it. The first copy is stored and
-reported; every copy is answered, also one that is issued again after a resume. When a station
-has our answer, or its connection changed before it could say so, the stations that did not
-bring a copy are told:
+A sensor's request arrives once from each station that heard it. The first copy is stored and published; every
+copy is answered, also one that is repeated after a resume. When a station has confirmed our answer, or its
+connection changed before it could, the change is propagated to the stations that did not forward a copy:
 
     att, det --stored--> answer --attCmp, detCmp--> attPrp, detPrp to all the others
 """
@@ -33,27 +32,27 @@ _DONE: dict[Action, Literal["attached", "detached"]] = {"attach": "attached", "d
 
 
 class SignatureVerdict(Enum):
-    """Opinion of a :class:`DetachVerifier` on a signature."""
+    """Verdict of a :class:`DetachVerifier` on a signature."""
 
     VERIFIED = "verified"
     UNVERIFIED = "unverified"
-    """accepted nevertheless"""
+    """accepted without a check"""
     WRONG = "wrong"
-    """answer to what is refused"""
+    """wrong, so the request is refused"""
 
 
 class DetachVerifier(Protocol):
-    """Judges the signature of a detach."""
+    """Verifies the signature of a detach request."""
 
     def verify(self, sensor: Sensor, request: DetachRequest) -> SignatureVerdict:
-        """Judge a detach of a configured sensor.
+        """Return the verdict on the signature of a detach request.
 
-        :param sensor: with its session key if it is attached over the air.
+        :param sensor: the configured sensor, with its session key if it is attached over the air.
         """
 
 
 class LenientDetachVerifier:
-    """Accepts every detach: how its signature is made is not public."""
+    """Accepts every detach request, since the algorithm of its signature is not public."""
 
     def verify(self, sensor: Sensor, request: DetachRequest) -> SignatureVerdict:
         return SignatureVerdict.UNVERIFIED
@@ -61,41 +60,39 @@ class LenientDetachVerifier:
 
 @dataclass
 class _Untold:
-    """A change that not all stations know of."""
+    """A change that is still to be propagated to other stations."""
 
     action: Action
     holders: set[EUI]
-    """the stations that brought a copy of it"""
+    """the stations that forwarded a copy of the request"""
 
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """The first copy's results to store and to publish; both are None for a further copy."""
+    """The write and the event of a first copy; both are None for a further copy."""
 
     stored: Deferred[None] | None = None
     event: SensorStatus | None = None
 
 
 class Observer:
-    """Observer of what sensors do over the air; its methods do nothing."""
+    """Receiver of notifications about requests over the air; the methods of this base class do nothing."""
 
     def attached(self, eui: EUI, at: float) -> None:
-        """Note that a sensor attached itself at this time (Unix seconds)."""
+        """Note that a sensor attached over the air at this time (Unix seconds)."""
 
     def registered(self, eui: EUI) -> None:
-        """Note that a station's registration of a sensor changed; it is stored in this turn of the
-        reactor.
-        """
+        """Note that a sensor's registration at a station changed; stored in this turn of the reactor."""
 
     def unknown(self, request: AttachRequest) -> None:
         """Note that a sensor that is not configured asks to be attached."""
 
 
 class OverTheAir:
-    """Attachments and detachments that sensors ask for over the air (§5.6, §5.7).
+    """Decides on sensors' requests over the air to attach or detach (§5.6, §5.7).
 
-    :param now: Unix seconds.
-    :param observer: hears of what concerns others.
+    :param now: returns Unix seconds.
+    :param observer: is notified of the decisions.
     """
 
     log = Logger()
@@ -174,7 +171,7 @@ class OverTheAir:
         if not self._attachments.is_attached(eui):
             self._copied(request)
         elif self._last_detach.get(eui) == telegram:
-            raise self._refusal("detach", request, "the sensor is attached again since this telegram")
+            raise self._refusal("detach", request, "the sensor has attached again since this request")
         else:
             detached = self._attachments.detached_over_the_air(eui, at=self._now())
             detached.addCallback(lambda _: self._last_detach.update({eui: telegram}))
@@ -202,7 +199,7 @@ class OverTheAir:
         stored: Deferred[None],
         note: str | None = None,
     ) -> _New:
-        """Take the first copy of a request: have other stations told, and sinks."""
+        """Process the first copy of a request: note that other stations must be told, and make the event."""
         eui, station = request.end_point_eui, request.base_station_eui
         untold = self._untold[eui] = _Untold(action, {station})
         event = SensorStatus(
@@ -228,22 +225,20 @@ class OverTheAir:
         return failure
 
     def _copied(self, request: AttachRequest | DetachRequest) -> None:
-        """Take a further copy of a request: one station less to tell."""
+        """Process a further copy of a request: its station need not be told."""
         untold = self._untold.get(request.end_point_eui)
         if untold is not None:
             untold.holders.add(request.base_station_eui)
 
     def _held(self, state: Literal["attached", "detached"], eui: EUI, held: bytes) -> Registration:
-        """Return the registration that the station holds once it has our answer, so that it is not told
-        again.
-        """
+        """Return the registration at the station that asked, so that the change is not propagated to it."""
         self._observer.registered(eui)
         return Registration(end_point_eui=eui, fingerprint=held, state=state, at=self._now())
 
-    # telling the others
+    # propagation to the other stations
 
     def station_changed(self, state: StationState) -> None:
-        """Drop the uncompleted requests of a station that came or went.
+        """Count the requests of a station that connected or disconnected as completed.
 
         To be given to :meth:`bssci.stations.registry.Stations.watch`.
         """
@@ -266,17 +261,15 @@ def _not_configured(eui: EUI) -> RefusedOverTheAir:
 
 
 def _is_copy(request: AttachRequest, session_key: bytes, stored: Attachment) -> bool:
-    """Return whether this attach is the one in force: heard by another station, or issued again.
+    """Return whether an attach request is a copy of the one in force: from another station, or repeated.
 
-    A detached sensor has no session key, so that an old attach cannot bring it back.
+    A detached sensor has no session key, so that a copy of an old request cannot attach it again.
     """
     return stored.attach_counter == request.attach_counter and stored.session_key == session_key
 
 
 def _fingerprint(sensor: Sensor, session_key: bytes, short_address: int, request: AttachRequest) -> bytes:
-    """Return the fingerprint of a station's registration after an attach: with the flags that the sensor
-    itself announced.
-    """
+    """Return the fingerprint of the registration after an attach, with the flags that the sensor sent."""
     return attachment_fingerprint(
         session_key,
         short_address,

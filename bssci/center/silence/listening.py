@@ -1,9 +1,8 @@
-"""Time in which sensors could have been heard: time without a connected base station is not held against
-them.
+"""Listening time: the time in which sensors could have been heard, because a base station was connected.
 
-Kept as intervals in which at least one station was connected. The last one is prolonged in the
-journal while it lasts, so that a service that was killed knows up to when it listened: what follows,
-until a station connects again, is no listening time.
+Stored as intervals in which at least one station was connected. The current one is extended in the journal
+while it lasts, so that after a kill it is known until when the service listened. The time from then until a
+station connects again is not listening time.
 
     connected   |=======|      |====|..killed..          |=====> now
     mark               30 s      30 s ^                  ^ the first station after the start
@@ -24,17 +23,17 @@ from bssci.model import EUI, StationState
 from bssci.system.clock import Clock
 
 CLOCK_STEP = 60.0
-"""s that the system's clock may gain or lose between two looks; beyond, it was set or the machine slept"""
+"""s that the system clock may deviate between two readings; if more, it was set, or the machine suspended"""
 MAX_INTERVALS = 4096
-"""beyond, the two oldest become one of the same length, so that no time is lost"""
+"""intervals that are kept; beyond that the two oldest are merged, with their total length unchanged"""
 
 
 class Listening:
     """The intervals in which stations were connected.
 
-    :param clock: monotonic.
-    :param now: Unix seconds; when they are set forth, or the machine sleeps, that is no listening time,
-        and when they are set back, what was known of the time beyond is forgotten.
+    :param clock: the monotonic clock.
+    :param now: returns Unix seconds. Time that is skipped when the clock is set forward, or while the machine
+        is suspended, is not listening time; when it is set back, intervals in the future are dropped.
     """
 
     log = Logger()
@@ -46,7 +45,7 @@ class Listening:
         self._seen = now(), clock.seconds()
         self._connected: set[EUI] = set()
         self._first = 0
-        # Parallel lists; the end of an interval that lasts is infinite.
+        # Parallel lists; the end of the current interval is infinite.
         self._begins: list[float] = []
         self._ends: list[float] = []
         self._sums: list[float] = []
@@ -59,11 +58,11 @@ class Listening:
         self._behind.start()
 
     def stop(self) -> None:
-        """Write a last mark; the journal may be closed after that."""
+        """Store the current interval; the journal may be closed after that."""
         self._behind.stop()
 
     def station_changed(self, state: StationState) -> None:
-        """Note that a base station came or went."""
+        """Note that a base station connected or disconnected."""
         now = self._follow_clock()
         listened = self.is_listening
         if state.state == "online":
@@ -86,15 +85,14 @@ class Listening:
         return self.until(self._follow_clock())
 
     def until(self, at: float) -> float:
-        """Return the seconds of listening time until ``at`` (Unix seconds); differences of it count."""
+        """Return the seconds of listening time until ``at`` (Unix seconds), from an arbitrary origin."""
         index = bisect_right(self._begins, at) - 1
         if index < 0:
             return 0.0
         return self._sums[index] + min(at, self._ends[index]) - self._begins[index]
 
     def latest(self, total: float) -> float:
-        """Return the last Unix seconds at which :meth:`until` is at most ``total``; ``-inf`` if it is more at
-        all times.
+        """Return the latest Unix seconds at which :meth:`until` is at most ``total``; ``-inf``: at none.
 
         :param total: less than the listening time until now.
         """
@@ -137,14 +135,15 @@ class Listening:
         return self._first + len(self._begins) - 1
 
     def _follow_clock(self) -> float:
-        """Return the time in Unix seconds; an interval does not go on across a step of the clock."""
+        """Return the time in Unix seconds; at a step of the clock, end the interval and begin another."""
         now, monotonic = self._now(), self._clock.seconds()
         last_now, last_monotonic = self._seen
         self._seen = now, monotonic
         expected = last_now + monotonic - last_monotonic
         if abs(now - expected) > CLOCK_STEP:
             self.log.warn(
-                "the clock jumped: it was set, or the machine slept {seconds}", seconds=round(now - expected)
+                "clock jumped: it was set, or the machine was suspended {seconds}",
+                seconds=round(now - expected),
             )
             if self.is_listening:
                 self._close(expected)

@@ -1,22 +1,22 @@
-"""The watch over sensors that have fallen silent: warns once, then detaches them everywhere.
+"""Detection of silent sensors: one warning, then the sensor is detached at all stations.
 
-A silence begins with a sensor's last uplink or with its attachment, whichever is later. What counts
-is the time in which it could have been heard (:mod:`bssci.center.silence.listening`). Sensors are looked at
-in slices; while no base station is connected nobody is warned of or detached.
+A silence begins with the sensor's last uplink or with its attachment, whichever is later. Only listening time
+counts (:mod:`bssci.center.silence.listening`). Sensors are checked in slices; while no base station is
+connected, there are no warnings and no detachments.
 
-    state                what it means
+    state                meaning
     -------------------  ------------------------------------------------------------------------------
     never seen           in endpoints.json when the service started, never heard and never attached by
-                         command. It may still lie in its box: never warned of, never detached
-    registered           attached, over the air or by command, or configured anew, and not heard since;
-                         its silence counts as that of an active sensor
-    active               heard; not silent for long, or not watched (``autoDetach`` is false, or
-                         AUTO_DETACH_ENABLED is)
+                         command. It may still be in its box: no warning, never detached
+    registered           attached, over the air or by command, or newly configured, and not heard since;
+                         its silence counts like that of an active sensor
+    active               heard; not silent for long, or not monitored (``autoDetach`` or
+                         AUTO_DETACH_ENABLED is false)
     warning              silent for AUTO_DETACH_WARNING_TIMEOUT, or for four of its own intervals
     auto-detach pending  silent for AUTO_DETACH_TIMEOUT, and for eight of its own intervals: stations are
-                         being told, the next look has yet to come, or no station is connected
-    auto-detached        detached for its silence; attached again as soon as it is heard
-    detached             detached by command, or by itself over the air: not watched
+                         being told, the next check is still to come, or no station is connected
+    auto-detached        detached because of its silence; attached again as soon as it is heard
+    detached             detached by command, or over the air by itself: not monitored
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from bssci.model import EUI, AnyEvent, Sensor, SensorAutoDetached, SensorWarning
 from bssci.system.clock import Clock, Ticker
 
 WARN_AFTER, DETACH_AFTER = 4, 8
-"""intervals of a sensor that says its own, after which it is warned of; before which it is not detached"""
+"""for a sensor with an ``interval``: intervals of silence until the warning, and until it may be detached"""
 SLICE = 500
-"""sensors that are looked at in one turn of the reactor"""
+"""sensors that are checked in one turn of the reactor"""
 ROUNDING = 1.0
-"""s; more than is lost when times in Unix seconds are added up"""
+"""s, more than the rounding error of sums of Unix seconds"""
 
 SilenceState = Literal[
     "never seen", "registered", "active", "warning", "auto-detach pending", "auto-detached", "detached"
@@ -56,7 +56,7 @@ STATES: tuple[SilenceState, ...] = get_args(SilenceState)
 
 
 class SilenceLimits(NamedTuple):
-    """Seconds of silence until a sensor is warned of, and until it is detached."""
+    """Seconds of silence until the warning, and until the sensor is detached."""
 
     warning: float
     detach: float
@@ -68,18 +68,18 @@ class Standing:
 
     state: SilenceState
     inactive_seconds: float | None
-    """s in which the sensor could have been heard and was not; None if it was neither heard nor attached"""
+    """listening time, in s, since the sensor was last heard or attached; None if it never was"""
     seconds_until_detach: float | None
-    """s of such time until the sensor is detached; None if it will not be, or is already"""
+    """listening time, in s, until the sensor is detached; None if it will not be, or already is"""
     silent_since: float | None = None
-    """Unix seconds when it was heard or attached last; None if it was neither"""
+    """Unix seconds when the sensor was last heard or attached; None if it never was"""
 
 
 class SilenceWatch:
-    """Looks for silent sensors every ``check_interval`` s.
+    """Checks for silent sensors every ``check_interval`` s.
 
-    :param now: Unix seconds.
-    :param enabled: and what follows: see :meth:`configure`.
+    :param now: returns Unix seconds.
+    :param enabled: see :meth:`configure`, as for the parameters that follow.
     """
 
     log = Logger()
@@ -115,7 +115,7 @@ class SilenceWatch:
         self._running = False
         self._known = dict(loaded.silences)
         self._under_way: set[EUI] = set()
-        # Auto-detached, or about to be: all that matters when uplinks come.
+        # Auto-detached sensors, or those about to be: the only ones that matter when uplinks come.
         self._gone = {sensor.eui for sensor in sensors if self._is_auto_detached(sensor.eui)}
         self._cooperator = Cooperator(lambda: lambda: True, self._in_next_turn)
         self._look: CooperativeTask[Iterator[None]] | None = None
@@ -136,12 +136,12 @@ class SilenceWatch:
     ) -> None:
         """Change the limits; they take effect at once.
 
-        A silence that was warned of is not warned of again. What is detached stays so until it is heard.
+        There is no second warning for the same silence. Detached sensors stay detached until they are heard.
 
-        :param enabled: whether sensors are warned of and detached at all.
+        :param enabled: false: no warnings and no detachments at all.
         :param timeout: s of silence until a sensor is detached.
-        :param warning_timeout: s of silence until a sensor is warned of.
-        :param check_interval: s between two looks.
+        :param warning_timeout: s of silence until the warning.
+        :param check_interval: s between two checks.
         """
         self._enabled, self._timeout, self._warning_timeout = enabled, timeout, warning_timeout
         self._ticker.stop()
@@ -153,7 +153,7 @@ class SilenceWatch:
     # what happened
 
     def heard(self, uplinks: Iterable[Uplink]) -> None:
-        """Attach sensors again that were detached for their silence and are heard now."""
+        """Attach those sensors again that were detached because of their silence and are now heard."""
         gone = self._gone
         if gone:
             back = {eui for uplink in uplinks if (eui := uplink.receptions[0].end_point_eui) in gone}
@@ -161,7 +161,7 @@ class SilenceWatch:
                 self._bring_back(back)
 
     def attached(self, euis: Collection[EUI], at: float, *, over_the_air: bool = False) -> None:
-        """Begin the silence of sensors anew, because they were attached.
+        """Restart the silence of sensors, because they were attached.
 
         :param at: Unix seconds.
         """
@@ -192,8 +192,8 @@ class SilenceWatch:
     def limits(self, sensor: Sensor) -> SilenceLimits:
         """Return how long a sensor may be silent.
 
-        One that says its ``interval`` is warned of after four of them. It is never detached before
-        AUTO_DETACH_TIMEOUT: a station that does not know its key any more cannot hear it.
+        For a sensor with an ``interval``, the warning comes after four of them. It is never detached before
+        AUTO_DETACH_TIMEOUT, since stations cannot hear a detached sensor, whose key they no longer know.
         """
         if sensor.interval is None:
             return SilenceLimits(self._warning_timeout, self._timeout)
@@ -218,7 +218,7 @@ class SilenceWatch:
         return known.attached_at
 
     def _recent(self, limits: SilenceLimits, total: float) -> float:
-        """Return the Unix seconds after which a silence must have begun to be within all limits for sure."""
+        """Return the Unix seconds after which a silence must have begun to be certainly within all limits."""
         return self._listening.latest(total - min(limits)) + ROUNDING
 
     def _inactive(self, begin: float, total: float) -> float:
@@ -257,13 +257,13 @@ class SilenceWatch:
 
     @staticmethod
     def _is_back(begin: float | None, stored: journal.Attachment) -> bool:
-        """Return whether a sensor was heard after it was detached for its silence."""
+        """Return whether a sensor was heard after it was detached because of its silence."""
         return begin is not None and begin > stored.since
 
     # looking
 
     def check(self) -> None:
-        """Look at every sensor, from the next turn of the reactor on."""
+        """Check all sensors, from the next turn of the reactor on."""
         self._end_look()
         self._look = self._cooperator.cooperate(self._slices())
         self._look.whenDone().addErrback(self._look_failed)
@@ -307,7 +307,7 @@ class SilenceWatch:
         self._look = None
 
     def _forget(self, removed: Sequence[EUI]) -> None:
-        """Forget sensors that are not configured any more; who was added again meanwhile stays."""
+        """Forget sensors that are not configured any more, except those that were added again meanwhile."""
         gone = [eui for eui in removed if eui not in self._sensors]
         for eui in gone:
             self._known.pop(eui, None)
@@ -334,7 +334,7 @@ class SilenceWatch:
             if interval not in recent:
                 recent[interval] = self._recent(self.limits(sensor), total)
             if begin > recent[interval] and eui not in self._gone and self._attachments.is_attached(eui):
-                continue  # as nearly all do: the state need not be known
+                continue  # true of nearly all sensors: no need to determine the state
             state = self._state(sensor, begin, total)
             if state == "warning" and self._known[eui].warned_since != begin:
                 quiet[eui] = begin
@@ -347,7 +347,7 @@ class SilenceWatch:
         if self._listening.is_listening:
             if quiet:
                 warned = ensureDeferred(self._warn(quiet, now, total))
-                warned.addErrback(self._failed, "silent sensors not warned of")
+                warned.addErrback(self._failed, "warnings about silent sensors failed")
             if silent:
                 detached = ensureDeferred(self._detach_silent(silent))
                 detached.addErrback(self._failed, "silent sensors not detached")
@@ -411,13 +411,13 @@ class SilenceWatch:
             )
             for event in events:
                 self.log.info(
-                    "AUTO-DETACH {event.end_point_eui} silent for {event.inactive_hours} h", event=event
+                    "silent sensor detached {event.end_point_eui} after {event.inactive_hours} h", event=event
                 )
         finally:
             self._under_way.difference_update(silent)
 
     def _bring_back(self, euis: set[EUI]) -> None:
-        """Attach sensors again, unless somebody did; a detach that is under way comes first."""
+        """Attach sensors again, unless that has happened; a detach in progress is finished first."""
         detached = [
             eui
             for eui in euis
@@ -449,14 +449,14 @@ class SilenceWatch:
             stored.addErrback(self._failed, "attachment times not stored")
 
     async def _publish(self, events: list[AnyEvent], marked: Sequence[journal.Silence]) -> None:
-        """Publish events and remember that: both in one commit, or neither."""
+        """Publish events and store that they were published, in one commit."""
         after = {silence.end_point_eui: silence for silence in marked}
         before = {eui: self._known[eui] for eui in after}
         self._known.update(after)
         try:
             marks = self._store.tables.change(journal.Silence, after)
             await self._store.events.append(events, beside=[marks])
-        except Exception:  # whatever kept them off the disk
+        except Exception:  # any failure: nothing was stored
             for eui, silence in after.items():
                 if self._known.get(eui) is silence:
                     self._known[eui] = before[eui]

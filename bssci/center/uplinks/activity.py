@@ -1,6 +1,6 @@
-"""When each sensor was last heard, and how far its counter is: learned, and kept in the journal.
+"""Activity of each sensor: time of the last uplink, packet counter and number of uplinks.
 
-A crash loses nothing: the journal's uplinks tell what was not written yet.
+A crash loses nothing, since activity that was not written is restored from the uplinks in the journal.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from bssci.model import EUI, Uplink
 from bssci.system.clock import Clock
 
 MAX_UNKNOWN = 100_000
-"""sensors remembered here beside the configured ones"""
+"""unknown sensors whose activity is kept"""
 
 
 class SensorActivity:
-    """Knowledge about one sensor from its uplinks."""
+    """Activity of one sensor."""
 
     __slots__ = ("counts_from", "last_seen_at", "packet_counter", "uplink_count")
 
     def __init__(self, last_seen_at: float, packet_counter: int, uplink_count: int = 0) -> None:
         self.last_seen_at = last_seen_at
-        """Unix seconds, service center's clock"""
+        """Unix seconds of the service center's clock"""
         self.packet_counter = packet_counter
-        """the highest since ``counts_from``"""
+        """the highest counter received since ``counts_from``"""
         self.uplink_count = uplink_count
         self.counts_from = 0.0
-        """Unix seconds: what was received earlier does not count, the sensor began anew"""
+        """Unix seconds when the sensor reset its counter; earlier receptions are ignored for the counter"""
 
 
 class Activities:
@@ -42,7 +42,7 @@ class Activities:
             eui: SensorActivity(stored.last_seen_at, stored.packet_counter, stored.uplink_count)
             for eui, stored in loaded.activities.items()
         }
-        # All are written once: what they counted since the last checkpoint would be lost beyond the next.
+        # Write all once: the next checkpoint would lose what was restored from events after the last one.
         self._behind = WriteBehind[EUI](clock, "sensor activity", self._write, through=loaded.last_seq)
         self._behind.update(self._of)
 
@@ -60,7 +60,7 @@ class Activities:
         return {eui: activity.packet_counter for eui, activity in self._of.items()}
 
     def heard(self, uplinks: Iterable[Uplink], last_seq: int) -> None:
-        """Take uplinks that the journal holds up to ``last_seq``."""
+        """Take published uplinks into account; the last of them has number ``last_seq`` in the journal."""
         of, changed = self._of, self._behind.changed
         for uplink in uplinks:
             best = uplink.receptions[0]
@@ -78,19 +78,19 @@ class Activities:
         self._behind.count_through(last_seq)
 
     def restart_counter(self, eui: EUI, at: float) -> None:
-        """Note that a sensor attached over the air, so that it counts from 0 again.
+        """Note that a sensor attached over the air, and so counts from 0 again.
 
-        :param at: Unix seconds: uplinks that were received earlier may be published later.
+        :param at: Unix seconds of the attach; uplinks received earlier may still be published later.
         """
         activity = self._of.get(eui)
         if activity is not None:
             activity.packet_counter, activity.counts_from = 0, at
             self._behind.changed[eui] = None
-            # The answer to the attach waits for a later commit than this one.
+            # The answer to the attach request waits for a later commit than this one.
             self.store()
 
     def store(self) -> Deferred[None] | None:
-        """Write what changed until now; None if nothing did."""
+        """Write what has changed; return None if nothing has."""
         return self._behind.store()
 
     def _write(self, euis: Collection[EUI], through: int | None) -> Deferred[None]:

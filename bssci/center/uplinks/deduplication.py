@@ -1,20 +1,17 @@
-"""One uplink, once: merges the copies that several base stations received.
+"""Deduplication: merges the copies of an uplink that several base stations received.
 
-An uplink's key is (end point, packet counter, payload). The first copy opens a
-window of ``delay`` seconds; copies that arrive within it are merged and the best
-SNR leads. All windows are equally long, so a queue in order of arrival and one
-timer serve them all.
+An uplink's key is (end point, packet counter, payload). The first copy opens a window of ``delay`` seconds;
+copies that arrive within it are merged, and the one with the best SNR comes first. All windows have the same
+length, so one queue in order of arrival and one timer serve them all.
 
-A counter above every counter heard of that sensor cannot be a copy of something
-older. Any other one is looked up in the journal first: it is a late copy if it
-arrives within 15 minutes of the recorded uplink, or if a station received it
-within 300 s (of the stations' clocks) of the recorded one, which is what a station
-that was cut off and now resends looks like. Else it is a new uplink. A sensor that
-attaches itself over the air counts anew: what was heard before is no original of
-what comes after.
+A reception with a counter above all earlier ones of its sensor cannot be a copy. Any other one is a suspect,
+and is looked up in the journal first. It is a late copy if it arrives within 15 minutes of the recorded
+uplink, or if its rxTime is within 300 s of the recorded one, as when a station was offline and now sends what
+it kept. Otherwise it is a new uplink. A sensor that attaches over the air resets its counter, so that uplinks
+from before the attach are never the originals of later ones.
 
     reception --+-- window open ----------------> merged
-                +-- counter is news ------------> opens a window
+                +-- counter is higher ----------> opens a window
                 +-- else: suspect -- journal? --+-- recorded: late copy
                                                 +-- not: opens a window
 
@@ -39,17 +36,17 @@ from bssci.model import EUI, AnyEvent, Reception, Uplink
 from bssci.system.clock import Clock, Timer
 
 LATE_ARRIVAL = 15 * 60.0
-"""s after the first copy arrived within which a copy is late, whatever its rx_time"""
+"""s after the first copy's arrival within which a reception is a late copy, whatever its rx_time"""
 LATE_RX_TIME = 300 * 10**9
-"""ns between two stations' rx_time within which a copy is late, whenever it arrives"""
+"""ns between the rx_time of two stations within which a reception is a late copy, whenever it arrives"""
 TICK = 0.02
-"""s: windows that end within one tick are closed, and stored, together"""
+"""s; windows that end within one tick are closed and stored together"""
 RETRY = 1.0
-"""s until the journal is asked again after it failed"""
+"""s until a failed access to the journal is retried"""
 LOG_EVERY = 60
-"""failures of the journal are logged the first time and every so many times"""
+"""the first failure of the journal is logged, and then one in this many"""
 MAX_SENSORS = 1_000_000
-"""sensors whose highest counter is remembered; others are looked up in the journal"""
+"""sensors whose highest counter is kept in memory; uplinks of others are looked up in the journal"""
 
 UplinkKey = tuple[EUI, int, bytes]
 
@@ -71,13 +68,13 @@ class Statistics:
     """Counts of uplinks since the service started."""
 
     total_messages: int = 0
-    """copies, the first of each uplink included"""
+    """receptions, including the first of each uplink"""
     duplicate_messages: int = 0
     published_messages: int = 0
 
     @property
     def duplication_rate(self) -> float:
-        """Duplicates per message received, 0..1."""
+        """Duplicates as a fraction of all receptions, 0..1."""
         return self.duplicate_messages / self.total_messages if self.total_messages else 0.0
 
 
@@ -92,7 +89,7 @@ class _Windows:
 
 @dataclass(slots=True)
 class _Suspect:
-    """Copies that wait for the journal's word."""
+    """Receptions of one uplink that wait for the look-up in the journal."""
 
     arrived: float
     position: int
@@ -103,16 +100,15 @@ _by_position = attrgetter("position")
 
 
 class Deduplication:
-    """Deduplication of receptions that are safe on disk: a window for each uplink.
+    """Deduplication of receptions that are on disk, with a window for each uplink.
 
     :param clock: measures the windows.
-    :param now: Unix seconds, for :attr:`Uplink.at`.
-    :param delay: s that an uplink waits for better copies; may change any time.
-    :param sensors: the configured ones, for :attr:`Uplink.known`.
-    :param began: when (Unix seconds) a sensor began to count anew.
-    :param counters: the highest counter heard of each sensor; kept up to date here.
-    :param published: called with uplinks once they are in the journal, and the
-        sequence number of the first.
+    :param delay: s that an uplink waits for better copies.
+    :param sensors: configured sensors, for :attr:`Uplink.known`.
+    :param counters: highest counter received from each sensor; updated here.
+    :param now: returns Unix seconds, for :attr:`Uplink.at`.
+    :param began: returns the Unix seconds when a sensor reset its counter; 0: never.
+    :param published: called with uplinks once they are in the journal, and the number of the first.
     """
 
     log = Logger()
@@ -149,10 +145,10 @@ class Deduplication:
         self._timer_deadline = 0.0
         self._retry: Timer | None = None
         self._failures = 0
-        """times that the journal failed"""
+        """number of failures of the journal"""
 
     def configure(self, delay: float) -> None:
-        """Change the seconds that windows which open from now on wait for better copies."""
+        """Change the length in s of the windows that open from now on."""
         self.delay = delay
 
     @property
@@ -160,7 +156,7 @@ class Deduplication:
         return len(self._open) + len(self._suspects)
 
     def add(self, receptions: Sequence[Reception], position: int) -> None:
-        """Take receptions that the journal holds at ``position``."""
+        """Take receptions that are stored at ``position`` of the inbox."""
         self.statistics.total_messages += len(receptions)
         self._last_position = position
         opened = self._take(receptions, position)
@@ -172,7 +168,7 @@ class Deduplication:
             self._ask()
 
     def recover(self, batches: Sequence[tuple[int, list[Reception]]]) -> None:
-        """Take what an earlier run received and may not have published."""
+        """Take the receptions that an earlier run stored and may not have published."""
         for _, receptions in batches:
             for reception in receptions:
                 counter = self._counters.get(reception.end_point_eui, -1)
@@ -181,9 +177,7 @@ class Deduplication:
             self.add(receptions, position)
 
     def restart(self, eui: EUI) -> None:
-        """Forget how far a sensor's counter was, as it counts anew, and publish its uplinks that wait for
-        copies.
-        """
+        """Forget a sensor's counter, which it has reset, and close its open windows."""
         self._counters.pop(eui, None)
         keys = [key for key in self._open if key[0] == eui]
         if keys:
@@ -194,7 +188,7 @@ class Deduplication:
             self._store_uplinks()
 
     def flush(self) -> None:
-        """Close every window now, at a clean stop."""
+        """Close all windows now, at a clean stop."""
         for windows in self._queue:
             windows.deadline = 0.0
         self._close_due()
@@ -209,7 +203,7 @@ class Deduplication:
     # receptions
 
     def _take(self, receptions: Sequence[Reception], position: int) -> list[UplinkKey]:
-        """Merge receptions into windows; the keys of the windows that opened."""
+        """Merge receptions into windows; return the keys of the windows that were opened."""
         windows, counters = self._open, self._counters
         opened: list[UplinkKey] = []
         for reception in receptions:
@@ -244,7 +238,7 @@ class Deduplication:
     # suspects
 
     def _ask(self) -> None:
-        """Look up the suspects; every uplink that was closed before has been submitted."""
+        """Look up the suspects in the journal; all uplinks closed before must have been submitted."""
         if self._retry is not None:
             return
         keys, self._unasked = self._unasked, []
@@ -259,11 +253,11 @@ class Deduplication:
 
     def _not_answered(self, failure: Failure, keys: list[UplinkKey]) -> None:
         self._unasked = keys + self._unasked
-        self._retry_later("journal not readable, asked again", failure)
+        self._retry_later("look-up in the journal failed, will be retried", failure)
 
     def _answered(self, found: list[tuple[int, Uplink]], keys: list[UplinkKey], failures: int) -> None:
         if failures != self._failures:
-            # Uplinks that were submitted before the question may not have been there.
+            # Uplinks that were submitted before the look-up may not have been stored.
             self._unasked = keys + self._unasked
             if self._retry is None and not self._closed:
                 self._ask()
@@ -309,7 +303,7 @@ class Deduplication:
     # ends of windows
 
     def _schedule(self) -> None:
-        """Have the timer fire when the first window ends."""
+        """Set the timer to the end of the first window."""
         if not self._queue:
             return
         deadline = self._queue[0].deadline
@@ -324,7 +318,7 @@ class Deduplication:
         self._timer = None
         try:
             self._close_due()
-        except Exception:  # the windows that end next must close nevertheless
+        except Exception:  # later windows must close all the same
             self.log.failure("deduplication windows not closed")
         finally:
             self._schedule()
@@ -374,7 +368,7 @@ class Deduplication:
             self._ask()
 
     def _oldest_open_position(self) -> int:
-        """Return the journal's position before which all receptions belong to closed windows."""
+        """Return the position of the inbox below which all receptions belong to closed windows."""
         positions = [suspect.position for suspect in self._suspects.values()]
         if self._queue:
             positions.append(self._queue[0].position)
@@ -391,7 +385,7 @@ class Deduplication:
     def _not_stored(self, failure: Failure) -> None:
         self._closed = self._storing + self._closed
         self._storing = []
-        self._retry_later("uplinks not stored, tried again", failure)
+        self._retry_later("uplinks not stored, will be retried", failure)
 
     def _retry_later(self, what: str, failure: Failure) -> None:
         if self._failures % LOG_EVERY == 0:
@@ -417,7 +411,7 @@ class Deduplication:
 
 
 def is_repeat(receptions: Sequence[Reception], reception: Reception) -> bool:
-    """Return whether a station sent again a reception that is already among ``receptions``."""
+    """Return whether a reception is already among ``receptions``, because a station sent it again."""
     return any(
         copy.base_station_eui == reception.base_station_eui and copy.rx_time == reception.rx_time
         for copy in receptions
@@ -425,7 +419,7 @@ def is_repeat(receptions: Sequence[Reception], reception: Reception) -> bool:
 
 
 def best_first(receptions: Sequence[Reception]) -> list[Reception]:
-    """Return one reception per base station, its best one; best SNR first."""
+    """Return the best reception of each base station, by falling SNR."""
     best: dict[EUI, Reception] = {}
     for reception in sorted(receptions, key=attrgetter("snr"), reverse=True):
         best.setdefault(reception.base_station_eui, reception)
@@ -433,9 +427,9 @@ def best_first(receptions: Sequence[Reception]) -> list[Reception]:
 
 
 def _is_late_copy(suspect: _Suspect, uplink: Uplink, began: float) -> bool:
-    """Return whether a reception is a late copy of a recorded uplink.
+    """Return whether a suspect is a late copy of a recorded uplink.
 
-    :param began: when the sensor began to count anew (Unix seconds).
+    :param began: Unix seconds when the sensor reset its counter; 0: never.
     """
     arrived = min(copy.received_at for copy in uplink.receptions)
     if arrived < began <= suspect.receptions[0].received_at:

@@ -1,6 +1,6 @@
-"""The one entrance for all receptions, from any source: stored first, then processed.
+"""The single entry point of all receptions and telegrams: they are stored first, then processed.
 
-Whoever brings something is told that we have it when the Deferred fires, not before.
+They may be acknowledged to their sender when the Deferred fires, not before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bssci.model import EUI, Reception, Telegram
 
 
 class Ingest:
-    """Takes receptions of base stations into the windows, and telegrams of other sources to the sinks."""
+    """Passes receptions of base stations to deduplication, and telegrams of sources to the sinks."""
 
     log = Logger()
 
@@ -26,20 +26,20 @@ class Ingest:
         self._events = journal.events
         self._deduplication = deduplication
         self.received_by: Counter[EUI] = Counter()
-        """receptions of each base station since the start"""
+        """number of receptions of each base station since the start"""
 
     def receptions(self, receptions: list[Reception], mark: Change | None = None) -> Deferred[None]:
-        """Take what a base station heard; fires when it is on disk.
+        """Take receptions of a base station; fires when they are on disk.
 
-        :param mark: how far the station has come with it, stored by the same commit.
+        :param mark: the station's last opId with them, stored in the same commit.
         :raises bssci.journal.StorageError: in the Deferred; nothing is taken then.
         """
         return self._inbox.append(receptions, mark).addCallback(self._stored, receptions)
 
     def telegrams(self, telegrams: Sequence[Telegram], beside: Sequence[Change] = ()) -> Deferred[int]:
-        """Take what devices other than mioty sensors sent; fires with the first's number when on disk.
+        """Take telegrams; fires with the number of the first one's event when they are on disk.
 
-        :param beside: what else goes into the same commit.
+        :param beside: further changes for the same commit.
         :raises bssci.journal.StorageError: in the Deferred; nothing is taken then.
         """
         return self._events.append(list(telegrams), beside=beside)
@@ -48,5 +48,5 @@ class Ingest:
         self.received_by.update([reception.base_station_eui for reception in receptions])
         try:
             self._deduplication.add(receptions, position)
-        except Exception:  # they are on disk, so the station must hear that they are
-            self.log.failure("uplinks not processed, left for the next start")
+        except Exception:  # they are on disk, so they must be acknowledged all the same
+            self.log.failure("uplinks not processed, left until the next start")

@@ -1,8 +1,9 @@
-"""Paths: the base station that hears each sensor best, learned from uplinks, for the way of downlinks.
+"""Paths: which base stations hear each sensor, and how well, learned from uplinks to route downlinks.
 
-The signal-to-noise ratio is smoothed for every sensor and station. The preferred station
-changes only for one that is better by a margin, or when it has missed some uplinks in a row,
-so that a sensor between two stations does not swing. While it is away, the best of the others stands in.
+The signal-to-noise ratio is smoothed for each sensor and station. Another station becomes the preferred one
+only if it is better by a margin, or if the preferred one has missed some uplinks in a row, so that a sensor
+between two stations does not alternate. While the preferred station is away, the best of the others replaces
+it.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from bssci.system.clock import Clock
 SMOOTHING = 0.25
 """weight of the newest uplink"""
 HYSTERESIS = 3.0
-"""dB by which another station must be better"""
+"""dB by which another station must be better to be preferred"""
 MISSES = 3
-"""uplinks in a row that the preferred station did not hear, but others did, until another one is preferred"""
+"""uplinks in a row, heard by others only, after which another station is preferred"""
 LOWEST = float("-inf")
 MAX_STATIONS = 8
-"""base stations remembered for a sensor"""
+"""base stations that are kept for each sensor"""
 STORE_SLICE = 2000
-"""sensors that one write stores"""
+"""sensors that are stored in one commit"""
 REPLAY = 5000
-"""events that are read at once, at the start"""
+"""events that are read at a time, at the start"""
 
 
 class ReceptionPath(msgspec.Struct, array_like=True, gc=False):
@@ -56,7 +57,7 @@ class SensorPaths(msgspec.Struct, array_like=True):
     """uplinks in a row that the preferred station did not hear"""
 
     def heard_at(self) -> float:
-        """Return the Unix seconds of the last uplink that was learned from."""
+        """Return the Unix seconds of the last uplink that was taken into account."""
         return max(path.heard_at for path in self.by_station.values())
 
 
@@ -65,9 +66,9 @@ _decoder = msgspec.msgpack.Decoder(SensorPaths)
 
 
 class Paths:
-    """The paths of every configured sensor that was heard.
+    """The paths of all configured sensors that were heard.
 
-    :param connected: whether operations run with a base station.
+    :param connected: returns whether operations run with a base station.
     """
 
     log = Logger()
@@ -88,11 +89,11 @@ class Paths:
         self._behind.start()
 
     def stop(self) -> None:
-        """Write what is learned; the journal may be closed after that."""
+        """Write pending changes; the journal may be closed after that."""
         self._behind.stop()
 
     def watch(self, watcher: Callable[[EUI], None]) -> None:
-        """Call ``watcher`` with each sensor that a station begins to hear, or to be preferred for."""
+        """Call ``watcher`` with each sensor that gets a new path, or another preferred station."""
         self._watchers.append(watcher)
 
     def _tell(self, eui: EUI) -> None:
@@ -102,7 +103,7 @@ class Paths:
     # learning
 
     async def recover(self) -> None:
-        """Learn from what was published after the last write, before a crash; ahead of all else."""
+        """Take uplinks into account that were published after the last write; to be called first."""
         while events := await self._journal.events.read(self._last_seq, REPLAY):
             uplinks = [event for _, event in events if isinstance(event, Uplink)]
             self.heard([each for each in uplinks if not self._is_learned(each)], events[-1][0])
@@ -112,7 +113,7 @@ class Paths:
         return sensor is not None and uplink.at <= sensor.heard_at()
 
     def heard(self, uplinks: Sequence[Uplink], last_seq: int) -> None:
-        """Take uplinks that the journal holds up to ``last_seq``; unknown sensors' are passed over."""
+        """Take published uplinks into account, up to event ``last_seq``; unknown sensors are ignored."""
         self._last_seq = last_seq
         self._behind.count_through(last_seq)
         of, changed = self._of, self._behind.changed
@@ -155,7 +156,7 @@ class Paths:
     def _compare(
         self, eui: EUI, sensor: SensorPaths, preferred: ReceptionPath | None, best: ReceptionPath
     ) -> None:
-        """Compare the preferred path with the one by which an uplink came best."""
+        """Compare the preferred path with the best one of an uplink, and change the preference if due."""
         if preferred is not None and preferred.heard_at == best.heard_at:
             sensor.missed = 0
         else:
@@ -174,21 +175,17 @@ class Paths:
     # questions
 
     def preferred(self, eui: EUI) -> EUI | None:
-        """Return the best of the connected stations that hear a sensor; None if there is none."""
+        """Return the preferred or best connected station that hears a sensor; None if there is none."""
         best = self._best(eui)
         return best.base_station_eui if best and self._connected(best.base_station_eui) else None
 
     def snr(self, eui: EUI) -> float | None:
-        """Return the smoothed SNR in dB at the preferred station, or else the best one; None if the sensor
-        was never heard.
-        """
+        """Return the smoothed SNR in dB at the preferred or best station; None: the sensor was not heard."""
         best = self._best(eui)
         return None if best is None else best.snr
 
     def ranked(self, eui: EUI) -> list[EUI]:
-        """Return the stations that hear a sensor: connected ones first, the one that was chosen, then by
-        signal.
-        """
+        """Return the stations that hear a sensor: connected ones first, then the preferred, then by SNR."""
         return [path.base_station_eui for path in self._ranked(eui)]
 
     def _best(self, eui: EUI) -> ReceptionPath | None:
@@ -221,7 +218,7 @@ class Paths:
         return sensor is not None and station in sensor.by_station
 
     def report(self, eui: EUI) -> list[dict[str, Any]]:
-        """Return every path of a sensor for people, best first."""
+        """Return all paths of a sensor as JSON values, best first."""
         preferred = self.preferred(eui)
         return [
             {
@@ -238,7 +235,7 @@ class Paths:
     # storing
 
     def store(self) -> Deferred[None] | None:
-        """Write what changed until now; None if nothing did."""
+        """Write what has changed; return None if nothing has."""
         return self._behind.store()
 
     def _write(self, euis: Collection[EUI], through: int | None) -> Deferred[None]:
@@ -251,7 +248,7 @@ class Paths:
 
 
 def _forget_oldest(sensor: SensorPaths) -> None:
-    """Make room: the path that was not used for the longest time goes, never the preferred one."""
+    """Drop the path that was not heard on for the longest time, but never the preferred one."""
     others = (path for path in sensor.by_station.values() if path.base_station_eui != sensor.preferred)
     oldest = min(others, key=lambda path: (path.heard_at, path.snr))
     del sensor.by_station[oldest.base_station_eui]

@@ -1,6 +1,6 @@
-"""Sensors that are heard and not configured, listed so that one command adds them.
+"""Unknown sensors: those that are heard but not configured, listed so that people can add them.
 
-The list is written every 30 s: a crash forgets what was heard since, a clean stop nothing.
+The list is written every 30 s: a crash loses what was heard since, a clean stop loses nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from bssci.model.over_the_air import AttachRequest
 from bssci.system.clock import Clock
 
 MAX_SENSORS = 10_000
-"""beyond, the one that was not heard for the longest time is forgotten"""
+"""unknown sensors that are kept; beyond that the one that was not heard for the longest time is dropped"""
 MAX_STATIONS = 8
-"""remembered for a sensor"""
+"""base stations that are kept for each sensor"""
 
 
 class Signal(msgspec.Struct, frozen=True, array_like=True):
@@ -38,7 +38,7 @@ class Signal(msgspec.Struct, frozen=True, array_like=True):
 
 
 class UnknownSensor(msgspec.Struct, array_like=True):
-    """Knowledge about a sensor that is not configured."""
+    """A sensor that was heard but is not configured."""
 
     end_point_eui: EUI
     first_heard_at: float
@@ -46,20 +46,20 @@ class UnknownSensor(msgspec.Struct, array_like=True):
     last_heard_at: float
     """Unix seconds"""
     last: Signal
-    """signal of the last telegram"""
+    """signal of the last message"""
     best: Signal
-    """ever, by its SNR"""
+    """signal with the best SNR so far"""
     by_station: dict[EUI, Signal]
-    """the last of each station; the one that heard it last comes last"""
+    """last signal at each station, in the order of time"""
     uplinks: int = 0
     attach_requests: int = 0
-    """over the air; copies by several stations count once"""
+    """requests over the air; copies from several stations count once"""
     attach_counter: int | None = None
     """attach counter of the last attach request"""
 
     @property
     def count(self) -> int:
-        """Return the telegrams of the sensor."""
+        """Return the number of messages of the sensor."""
         return self.uplinks + self.attach_requests
 
 
@@ -68,10 +68,10 @@ _decoder = msgspec.msgpack.Decoder(UnknownSensor)
 
 
 class UnknownSensors:
-    """Every sensor heard lately that endpoints.json lacks.
+    """All sensors heard lately that endpoints.json lacks.
 
-    :param sensors: the configured ones; who comes to be among them is off the list.
-    :param now: Unix seconds.
+    :param sensors: configured sensors; one that becomes configured leaves the list.
+    :param now: returns Unix seconds.
     """
 
     log = Logger()
@@ -97,13 +97,13 @@ class UnknownSensors:
         self._behind.start()
 
     def stop(self) -> Deferred[None] | None:
-        """Write what is learned; the journal may be closed after that."""
+        """Write pending changes; the journal may be closed after that."""
         return self._behind.stop()
 
     # learning
 
     def heard(self, uplinks: Iterable[Uplink]) -> None:
-        """Take published uplinks; those of configured sensors are passed over."""
+        """Take published uplinks; those of configured sensors are ignored."""
         for uplink in uplinks:
             if not uplink.known:
                 best = uplink.receptions[0]
@@ -115,7 +115,7 @@ class UnknownSensors:
                     _add(sensor, Signal(copy.base_station_eui, copy.snr, copy.rssi, uplink.at))
 
     def asked_to_attach(self, request: AttachRequest) -> None:
-        """Note that a station forwarded an attach over the air (§5.6)."""
+        """Note that a station forwarded an attach request (§5.6)."""
         signal = Signal(request.base_station_eui, request.snr, request.rssi, self._now())
         sensor = self._heard(signal, request.end_point_eui)
         if sensor.attach_counter != request.attach_counter:
@@ -123,7 +123,7 @@ class UnknownSensors:
             sensor.attach_requests += 1
 
     def _heard(self, signal: Signal, eui: EUI) -> UnknownSensor:
-        """Note who heard a telegram, best."""
+        """Record a message with its best signal; return its sensor."""
         self._behind.changed[eui] = None
         sensor = self._of.pop(eui, None)
         if sensor is None:
@@ -147,7 +147,7 @@ class UnknownSensors:
         return None if eui in self._sensors else self._of.get(eui)
 
     def listed(self) -> list[UnknownSensor]:
-        """Return every unknown sensor, the last heard first."""
+        """Return all unknown sensors, last heard first."""
         return [sensor for eui, sensor in reversed(self._of.items()) if eui not in self._sensors]
 
     # storing

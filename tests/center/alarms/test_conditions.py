@@ -130,7 +130,8 @@ def test_the_journal_fills_up(undelivered: int, severity: str | None) -> None:
 def test_a_journal_that_fills_up_says_when_it_is_full() -> None:
     usage = Usage(size=100, max_size=100, undelivered=85, unreadable=0)
     [found] = conditions.of_journal(usage, 0, ", full in 2.5 days")
-    assert found.text == "The journal is more than 80 % full of events that sinks have yet to take, full in 2.5 days"
+    text = "The journal is more than 80 % full of events that sinks have yet to take, full in 2.5 days"
+    assert found.text == text
 
 
 def test_certificates_that_end() -> None:

@@ -255,6 +255,8 @@ async def test_a_fault_is_found(
     kind: type[Good], test: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kit, "PATIENCE", 0.05)
+    if kind is Computes:
+        monkeypatch.setattr(kit, "BLOCKING", 0.02)
     with pytest.raises(Exception, match=says):
         await getattr(SinkConformance(), f"test_{test}")(Bench(kind))
     for call in reactor.getDelayedCalls():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +15,11 @@ from twisted.internet.defer import Deferred, succeed
 from bssci.journal import Loaded, StorageError
 from bssci.journal.sqlite import database
 from bssci.journal.sqlite.damage import CountingConnection
-from bssci.journal.sqlite.database import Database, load_schema
+from bssci.journal.sqlite.database import Database, create_file, load_schema
 from bssci.journal.sqlite.journal import SqliteJournal
 from bssci.journal.sqlite.loading import load
 from bssci.journal.sqlite.worker import Submission, Worker
 
-_create_file = database.create_file
 _schema = cache(load_schema)
 
 
@@ -29,8 +28,15 @@ def _empty_file() -> bytes:
     """Return a new journal's file, made once: that takes longer than most tests."""
     with TemporaryDirectory() as directory:
         path = Path(directory) / database.FILE_NAME
-        _create_file(path, _schema())
-        return path.read_bytes()
+        create_file(path, _schema())
+        content = path.read_bytes()
+    return content[:18] + b"\2\2" + content[20:]  # as if a write-ahead log had been switched on
+
+
+def copy_empty_file(path: Path, schema: Sequence[str]) -> None:
+    """Make a journal's file as :func:`bssci.journal.sqlite.database.create_file` does."""
+    path.write_bytes(_empty_file())
+    path.chmod(0o600)
 
 
 class _Database(Database):
@@ -40,9 +46,8 @@ class _Database(Database):
         self._writing: list[CountingConnection] = []
         self._reading: list[CountingConnection] = []
         self._connections: list[CountingConnection] = []
-        with patch.object(database, "create_file", lambda path, schema: path.write_bytes(_empty_file())):
+        with patch.object(database, "create_file", copy_empty_file):
             super().__init__(directory, _schema(), max_bytes=1 << 30)
-
         # Nobody pulls the plug here, and disks are slow.
         self._connections[0].execute("PRAGMA synchronous = OFF")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import unescape
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -93,7 +94,9 @@ class Document:
         return found[0]
 
 
+@lru_cache(maxsize=20_000)
 def _attributes(text: str) -> dict[str, str]:
+    """Return the attributes of a tag; pages hold the same tags over and over, so nobody changes them."""
     return {
         name.lower(): unescape(double or single or bare)
         for name, double, single, bare in _ATTRIBUTE.findall(text)

@@ -246,6 +246,9 @@ class Downlinks(Protocol):
     def due(self, at: float, limit: int) -> Deferred[list[tuple[int, EUI]]]:
         """Fire with (queue id, sensor) of queued downlinks due by ``at`` (Unix seconds), earliest first."""
 
+    def shift(self, seconds: float) -> Deferred[None]:
+        """Move all points in time of queued downlinks, as the clock was set by so much."""
+
     def sensors_at(self, base_station_eui: EUI) -> Deferred[list[EUI]]:
         """Fire with the sensors that have a downlink which is, or may be, queued at a station."""
 

@@ -106,6 +106,41 @@ def boot_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+JUMP = 1.0
+"""s by which the time of day is set at once, and not merely corrected"""
+
+
+class SteadyTime:
+    """Unix time for delays that are stored: it goes on evenly while somebody sets the system's clock.
+
+    Once :meth:`jump` tells that the clock was set, who stores points in time moves them, and calls
+    :meth:`follow`: a delay stays as long as it was, and what is stored has the right time of day again.
+
+    :param clock: measures delays.
+    :param now: the system's clock, Unix seconds.
+    """
+
+    def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
+        self._clock = clock
+        self._now = now
+        self._offset = now() - clock.seconds()
+
+    def __call__(self) -> float:
+        return self._clock.seconds() + self._offset
+
+    def jump(self) -> float:
+        """Return the s by which the system's clock was set since; 0 if it was merely corrected."""
+        ahead = self._now() - self()
+        if abs(ahead) >= JUMP:
+            return ahead
+        self._offset += ahead
+        return 0.0
+
+    def follow(self, seconds: float) -> None:
+        """Go on as the system's clock does, which was set by so many seconds."""
+        self._offset += seconds
+
+
 def use_boot_time(reactor: Any) -> None:
     """Make a reactor measure its delays on CLOCK_BOOTTIME.
 

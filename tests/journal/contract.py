@@ -332,6 +332,20 @@ class Contract:
         assert await journal.downlinks.trim(before_at=2.0) == 2
         assert (await journal.load()).downlinks.last_queue_id == 3
 
+    async def test_queued_downlinks_move_with_a_clock_that_was_set(self, journal):
+        times = {"place": "asked", "placed_at": 3.0, "not_before": 4.0, "due_at": 5.0}
+        lies = msgspec.structs.replace(downlink(1, base_station_eui=STATION, expires_at=6.0), **times)
+        over = msgspec.structs.replace(downlink(2, state="sent", changed_at=9.0), placed_at=1.0)
+        await journal.downlinks.store([lies, over, downlink(3)], [])
+        await journal.downlinks.shift(100.0)
+        assert await journal.downlinks.due(104.9, 10) == []
+        assert await journal.downlinks.due(105.0, 10) == [(1, SENSOR)]
+        named = (await journal.downlinks.picture(queue_ids=[1, 2, 3], limit=10)).named
+        moved = named[1]
+        assert (moved.placed_at, moved.not_before, moved.due_at) == (103.0, 104.0, 105.0)
+        assert (moved.place, moved.downlink.expires_at) == ("asked", 106.0)
+        assert (named[2], named[3]) == (over, downlink(3))
+
     async def test_a_downlink_is_found_where_it_lies_when_it_is_due_and_until_it_is_acknowledged(
         self, journal
     ):

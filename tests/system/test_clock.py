@@ -7,7 +7,7 @@ import time
 from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.task import Clock
 
-from bssci.system.clock import Ticker, boot_seconds, in_slices, let_go, pause, use_boot_time
+from bssci.system.clock import SteadyTime, Ticker, boot_seconds, in_slices, let_go, pause, use_boot_time
 
 
 def test_a_ticker_calls_every_interval_until_it_is_stopped() -> None:
@@ -94,3 +94,20 @@ def test_a_pause_that_is_cancelled_leaves_no_timer_behind() -> None:
     assert len(clock.getDelayedCalls()) == 1
     clock.advance(2.0)
     assert first.called and not clock.getDelayedCalls()
+
+
+def test_steady_time_goes_on_while_the_clock_is_set() -> None:
+    clock, ahead = Clock(), [1000.0]
+    time_of_day = SteadyTime(clock, lambda: clock.seconds() + ahead[0])
+    clock.advance(5)
+    assert (time_of_day(), time_of_day.jump()) == (1005.0, 0.0)
+    ahead[0] += 0.2
+    assert (time_of_day.jump(), time_of_day()) == (0.0, 1005.2)
+    for seconds in (-500.0, 86400.0):
+        before = time_of_day()
+        ahead[0] += seconds
+        clock.advance(1)
+        assert time_of_day.jump() == seconds
+        assert time_of_day() == before + 1
+        time_of_day.follow(seconds)
+        assert (time_of_day(), time_of_day.jump()) == (before + 1 + seconds, 0.0)

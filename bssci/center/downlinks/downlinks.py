@@ -28,7 +28,7 @@ from bssci.model.commands import CommandError
 from bssci.stations.asking import Questions
 from bssci.stations.questions import ReceptionQueries
 from bssci.stations.station import Station
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock, SteadyTime, Ticker
 
 MAX_QUEUED = 250_000
 """downlinks that are queued, of all sensors"""
@@ -77,7 +77,7 @@ class DownlinkDesk:
         self._sensors = sensors
         self._paths = paths
         self._station = station
-        self._now = now
+        self._now = SteadyTime(clock, now)
         counts = loaded.downlinks
         self.queued = sum(counts.queued.values())
         """downlinks that are queued"""
@@ -89,7 +89,7 @@ class DownlinkDesk:
         self._passes = dict.fromkeys(counts.bound, NOT_KNOWN)
         """counter of each sensor beyond which a downlink for certain counters is too late"""
         self._last_queue_id = counts.last_queue_id
-        self._away = dict.fromkeys(counts.stations, now() + GRACE)
+        self._away = dict.fromkeys(counts.stations, self._now() + GRACE)
         """Unix seconds until which the downlinks at a station that went wait for it"""
         self._revoking = Questions[int, Downlink | None](clock, REVOKE_TIME, lambda _: None)
         """stations that are asked to forget a downlink, by its queue id"""
@@ -105,8 +105,9 @@ class DownlinkDesk:
             station=station,
             can_receive=lambda eui: can_receive(sensors, eui),
             counter=counter,
-            now=now,
+            now=self._now,
             stored=self._stored,
+            shifted=self._shifted,
             idle=self._check_idle,
         )
         self.reports = StationReports(journal, self._worker)
@@ -148,14 +149,9 @@ class DownlinkDesk:
         now = self._now()
         self._last_queue_id += 1
         downlink = Downlink(
-            queue_id=self._last_queue_id,
-            request=request,
-            state="queued",
-            created_at=now,
-            expires_at=None if request.expires_in is None else now + request.expires_in,
-            changed_at=now,
+            queue_id=self._last_queue_id, request=request, state="queued", created_at=now, changed_at=now
         )
-        stored = StoredDownlink(downlink=downlink, due_at=downlink.expires_at)
+        stored = StoredDownlink(downlink=downlink)
         return self._command(Queued(end_point_eui=request.end_point_eui, stored=stored))
 
     def revoke(self, end_point_eui: EUI, queue_id: int) -> Deferred[Downlink]:
@@ -244,6 +240,7 @@ class DownlinkDesk:
             self._search(self._look_at_station(eui))
         else:
             self._away[eui] = self._now() + GRACE
+            self._worker.disconnected(eui)
 
     def _look_if_queued(self, eui: EUI) -> None:
         if eui in self._queued:
@@ -281,12 +278,19 @@ class DownlinkDesk:
 
     def _tick(self) -> None:
         self._worker.wake()
+        jump = self._now.jump()
+        if jump:
+            self._worker.shift(jump)
+            return
         now = self._now()
         for station in [station for station, until in self._away.items() if until <= now]:
             del self._away[station]
             self._search(self._look_at_station(station))
         if self._queued and not self._searches:
             self._search(self._look_at_due())
+
+    def _shifted(self, seconds: float) -> None:
+        self._away = {station: until + seconds for station, until in self._away.items()}
 
     def _search(self, search: Coroutine[Deferred[Any], Any, None]) -> None:
         self._searches += 1

@@ -144,9 +144,16 @@ class Queued(Happening):
         return BARE + sum(100 + len(data) for data in request.data) + 4 * len(str(request.ref))
 
     def apply(self, turn: Turn) -> Downlink:
-        turn.put(self.stored)
-        turn.tell(self.stored.downlink)
-        return self.stored.downlink
+        stored, expires_in = self.stored, self.stored.downlink.request.expires_in
+        if expires_in is not None:
+            # Not when it was asked for: the clock may have been set since.
+            expires_at = turn.now + expires_in
+            stored = replace(
+                stored, due_at=expires_at, downlink=replace(stored.downlink, expires_at=expires_at)
+            )
+        turn.put(stored)
+        turn.tell(stored.downlink)
+        return stored.downlink
 
 
 @dataclass(slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from bssci.model.commands import CommandError
 from bssci.model.downlink import DownlinkOrder
 from bssci.stations.downlinks import give
 from bssci.stations.station import Station
-from bssci.system.clock import Clock
+from bssci.system.clock import Clock, SteadyTime
 
 TURN = 256
 """happenings, and as many sensors, that one turn deals with"""
@@ -47,6 +47,7 @@ class DownlinkWorker:
     :param counter: the highest packet counter that was heard of a sensor, if it was.
     :param now: Unix seconds.
     :param stored: hears of each turn, once it is on disk.
+    :param shifted: hears by how many seconds the clock was set, once all that is stored has been moved.
     :param idle: called when there is nothing left to do.
     """
 
@@ -61,8 +62,9 @@ class DownlinkWorker:
         station: Callable[[EUI], Station | None],
         can_receive: Callable[[EUI], bool],
         counter: Callable[[EUI], int | None],
-        now: Callable[[], float],
+        now: SteadyTime,
         stored: Callable[[Turn], None],
+        shifted: Callable[[float], None],
         idle: Callable[[], None],
     ) -> None:
         self._clock = clock
@@ -73,6 +75,11 @@ class DownlinkWorker:
         self._counter = counter
         self._now = now
         self._stored = stored
+        self._shifted = shifted
+        self._jump = 0.0
+        """s by which the clock was set, and what is stored is not moved yet"""
+        self._gone_at: dict[EUI, float] = {}
+        """Unix seconds when stations that are away disconnected"""
         self._idle = idle
         self._started_at = now()
         self._happenings: deque[Happening] = deque()
@@ -131,11 +138,22 @@ class DownlinkWorker:
 
     def connected(self, station: EUI) -> None:
         """Note that a station is back: its earlier refusals do not count any more."""
+        self._gone_at.pop(station, None)
         self._resting.pop(station, None)
         self._refusing.pop(station, None)
         self._unable.discard(station)
         self.clear(station)
         self.can_be_told(station, IN_FLIGHT)
+
+    def disconnected(self, station: EUI) -> None:
+        """Note when a station went."""
+        self._gone_at[station] = self._now()
+
+    def shift(self, seconds: float) -> None:
+        """Move all that is stored, as the clock was set by so much, before anything else is decided."""
+        if not self._jump:
+            self._jump = seconds
+            self._kick()
 
     def wake(self) -> None:
         """Go on after a failure, and with stations that had enough rest."""
@@ -160,15 +178,30 @@ class DownlinkWorker:
             ensureDeferred(self._work()).addErrback(self._log_failure)
 
     def _has_work(self) -> bool:
-        return not self._paused and bool(self._happenings or self._sensors or self._stations)
+        return not self._paused and bool(self._jump or self._happenings or self._sensors or self._stations)
 
     async def _work(self) -> None:
         try:
             while self._has_work():
-                await self._turn()
+                if self._jump:
+                    await self._shift(self._jump)
+                else:
+                    await self._turn()
         finally:
             self.working = False
             self._idle()
+
+    async def _shift(self, seconds: float) -> None:
+        try:
+            await self._journal.downlinks.shift(seconds)
+        except StorageError:
+            self._paused = True  # the next wake-up tries again
+            return
+        self._jump = 0.0
+        self._now.follow(seconds)
+        self._started_at += seconds
+        self._gone_at = {station: at + seconds for station, at in self._gone_at.items()}
+        self._shifted(seconds)
 
     async def _turn(self) -> None:
         happenings = [self._happenings.popleft() for _ in range(min(TURN, len(self._happenings)))]
@@ -255,7 +288,7 @@ class DownlinkWorker:
         return planner
 
     def _away_since(self, station: Station | None) -> float:
-        return self._started_at if station is None else max(station.state.at, self._started_at)
+        return self._started_at if station is None else self._gone_at.get(station.eui, self._started_at)
 
     async def _store(self, turn: Turn, picture: DownlinkPicture) -> None:
         changed = turn.changed()

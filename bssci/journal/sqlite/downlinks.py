@@ -134,6 +134,9 @@ class Downlinks:
         )
         return self._core.read(lambda cursor: cursor.execute(query, (at, limit)).fetchall())
 
+    def shift(self, seconds: float) -> Deferred[None]:
+        return self._core.change(lambda cursor: _shift(cursor, seconds))
+
     def sensors_at(self, base_station_eui: EUI) -> Deferred[list[EUI]]:
         query = (
             "SELECT DISTINCT end_point_eui FROM downlink "
@@ -156,6 +159,26 @@ class Downlinks:
             "AND changed_at < ? AND queue_id < (SELECT MAX(queue_id) FROM downlink) LIMIT ?)"
         )
         return self._core.change(lambda cursor: cursor.execute(query, (before_at, limit)).rowcount, after=())
+
+
+def _shift(cursor: sqlite3.Cursor, seconds: float) -> None:
+    queued = cursor.execute(f"SELECT {_COLUMNS} FROM downlink WHERE state = 'queued'").fetchall()
+    moved = (_moved(stored, seconds) for stored in _readable(cursor, queued))
+    _upsert(cursor, {stored.downlink.queue_id: _row(stored) for stored in moved})
+
+
+def _moved(stored: StoredDownlink, seconds: float) -> StoredDownlink:
+    def later(at: float | None) -> float | None:
+        return at and at + seconds
+
+    downlink = msgspec.structs.replace(stored.downlink, expires_at=later(stored.downlink.expires_at))
+    return msgspec.structs.replace(
+        stored,
+        downlink=downlink,
+        placed_at=later(stored.placed_at),
+        not_before=later(stored.not_before),
+        due_at=later(stored.due_at),
+    )
 
 
 def _listed(cursor: sqlite3.Cursor, query: str, values: tuple[SqlValue, ...]) -> list[Downlink]:

@@ -238,9 +238,7 @@ class StatusViews:
             if group.chosen_by == ("SINKS", name)
         }
 
-    async def _guide(
-        self, status: dict[str, Any], inventory: Rows, heard: bool
-    ) -> list[dict[str, Any]]:
+    async def _guide(self, status: dict[str, Any], inventory: Rows, heard: bool) -> list[dict[str, Any]]:
         """Return the first steps, each done when it is really there, and the least role that can do it."""
         uplinks = status["deduplication"]["published_messages"]
         settings = self._settings_of_sinks()

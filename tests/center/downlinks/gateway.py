@@ -58,6 +58,10 @@ class DownlinkHouse(House):
     def paths(self) -> Paths:
         return self.center.paths
 
+    def set_clock(self, seconds: float) -> None:
+        """Set the time of day forward, or back, at once."""
+        self._began -= seconds
+
     def queue(self, *data: bytes, sensor: EUI = SENSOR, **changes: Any) -> int:
         """Queue a downlink; its queue id."""
         fields: dict[str, Any] = {"end_point_eui": sensor, "data": data or (b"\1\2",)}

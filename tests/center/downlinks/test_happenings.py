@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bssci.center.downlinks.plan import GRACE
 from bssci.wire.messages import (
     DlDataRev,
     DlRxStat,
@@ -74,6 +75,61 @@ def test_it_expires_here(site: DownlinkHouse) -> None:
     assert site.downlink(queue_id).state == "queued"
     site.advance(3)
     assert site.statuses(queue_id) == ["queued", "expired"]
+
+
+JUMPS = pytest.mark.parametrize("jump", [172_800.0, -172_800.0])
+
+
+@JUMPS
+@pytest.mark.parametrize("is_placed", [False, True])
+def test_it_expires_after_its_time_though_the_clock_is_set(
+    site: DownlinkHouse, jump: float, is_placed: bool
+) -> None:
+    station = Gateway(site)
+    station.come()
+    if is_placed:
+        station.hear(1)
+    queue_id = site.queue(expires_in=60.0)
+    station.accept()
+    site.advance(30, step=1)
+    site.set_clock(jump)
+    site.advance(25, step=1)
+    station.forget()
+    assert site.downlink(queue_id).state == "queued"
+    assert site.downlink(queue_id).expires_at == pytest.approx(site.now() + 5, abs=1)
+    site.advance(10, step=1)
+    station.forget()
+    assert site.downlink(queue_id).state == "expired"
+
+
+@JUMPS
+def test_a_clock_that_is_set_on_a_full_disk_is_followed_once_there_is_room(
+    site: DownlinkHouse, jump: float
+) -> None:
+    queue_id = site.queue(expires_in=60.0)
+    site.journal.broken = True
+    site.set_clock(jump)
+    site.advance(20, step=1)
+    site.journal.broken = False
+    site.advance(30, step=1)
+    assert site.downlink(queue_id).state == "queued"
+    site.advance(15, step=1)
+    assert site.downlink(queue_id).state == "expired"
+
+
+@JUMPS
+def test_a_station_that_went_has_its_time_to_come_back_though_the_clock_is_set(
+    two: tuple[Gateway, Gateway], jump: float
+) -> None:
+    best, other = two
+    queue_id = best.house.queue()
+    assert best.accept() == [queue_id]
+    best.lose()
+    best.house.set_clock(jump)
+    best.house.advance(GRACE - 5, step=1)
+    assert other.asked() == []
+    best.house.advance(10, step=1)
+    assert [request.queId for request in other.asked()] == [queue_id]
 
 
 def test_one_deep_in_the_queue_expires_too(site: DownlinkHouse) -> None:

@@ -20,7 +20,7 @@ from bssci.model.event_json import kind_of
 from bssci.mqtt import payloads
 from bssci.sinks.json_events import encode_batch
 from bssci.sinks.testing_events import every_event
-from bssci.web.api.schemas.sensors import UplinkEntry
+from bssci.web.api.schemas.uplinks import UplinkEntry
 from bssci.web.door.messages import Narrator
 from bssci.web.live.event_json import event_dict, uplink_dict
 

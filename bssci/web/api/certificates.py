@@ -31,7 +31,7 @@ from bssci.web.api.schemas.certificates import (
     Upload,
 )
 from bssci.web.api.schemas.common import DryRun, TrialAnswer, told
-from bssci.web.api.schemas.service import SettingValues
+from bssci.web.api.schemas.settings import SettingValues
 from bssci.web.api.service import changes_of
 from bssci.web.context import Context
 from bssci.web.http.call import Call

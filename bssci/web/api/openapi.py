@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from bssci.web.api.schemas.common import EVENT
-from bssci.web.api.schemas.service import FixedStatus, OneSetting, SinkTarget
+from bssci.web.api.schemas.settings import OneSetting
+from bssci.web.api.schemas.status import FixedStatus, SinkTarget
 from bssci.web.http.guard import CSRF_HEADER
 from bssci.web.http.reading import EUI_PATTERN
 from bssci.web.http.replies import RefusedAnswer, Streamed

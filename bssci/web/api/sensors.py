@@ -26,15 +26,18 @@ from bssci.web.api.schemas.common import (
     SensorsRefused,
     told,
 )
-from bssci.web.api.schemas.sensors import (
+from bssci.web.api.schemas.downlinks import DownlinkBody, DownlinkList, DownlinkTaken
+from bssci.web.api.schemas.sensor_files import (
     SEPARATORS,
-    ConfirmationBody,
-    DownlinkBody,
-    DownlinkList,
-    DownlinkTaken,
     ExportedSensor,
     Imported,
     Reloaded,
+    WantedFile,
+    WantedWrong,
+    WrongEntries,
+)
+from bssci.web.api.schemas.sensors import (
+    ConfirmationBody,
     RevealedKey,
     Selection,
     SensorChanges,
@@ -42,16 +45,12 @@ from bssci.web.api.schemas.sensors import (
     SensorEntry,
     SensorPage,
     SensorRow,
-    SensorSignal,
     SensorStored,
     UnknownList,
-    UplinkList,
-    WantedFile,
     WantedSensors,
     WantedUnknown,
-    WantedWrong,
-    WrongEntries,
 )
+from bssci.web.api.schemas.uplinks import SensorSignal, UplinkList
 from bssci.web.api.sensor_files import CSV_TYPES, read_sensors, write_csv, write_json
 from bssci.web.api.spreadsheets import ANY, CSV
 from bssci.web.context import Context

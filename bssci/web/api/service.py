@@ -7,22 +7,11 @@ from typing import Any
 from bssci.settings.configuration import setting_text
 from bssci.settings.rows import MASK
 from bssci.web.api.schemas.common import DryRun, OfLastHour, TrialAnswer, told
-from bssci.web.api.schemas.service import (
-    Alive,
-    AuditLines,
-    Dashboard,
-    FixedStatus,
-    LogLines,
-    MetricHistory,
-    OfMetric,
-    Ready,
-    ServiceStatus,
-    SettingList,
-    SettingsChanged,
-    SettingValues,
-    WantedEntries,
-    WantedLines,
-)
+from bssci.web.api.schemas.dashboard import Dashboard, MetricHistory, OfMetric
+from bssci.web.api.schemas.health import Alive, Ready
+from bssci.web.api.schemas.logs import AuditLines, LogLines, WantedEntries, WantedLines
+from bssci.web.api.schemas.settings import SettingList, SettingsChanged, SettingValues
+from bssci.web.api.schemas.status import FixedStatus, ServiceStatus
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid, invalid_fields, not_found

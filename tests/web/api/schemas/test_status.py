@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 from bssci.sinks.pump import SinkStatistics
-from bssci.web.api.schemas.service import SinkFigures
+from bssci.web.api.schemas.status import SinkFigures
 
 
 def test_a_sink_s_figures_are_all_described() -> None:

@@ -137,7 +137,7 @@ def _in_words(finding: _Finding, settings: MqttSettings) -> str:
             return f"does not complete the TLS handshake ({text.removeprefix('TLS: ')}); check {names}"
         case "unreachable":
             return (
-                f"does not answer: {text[:1].lower()}{text[1:].rstrip('.')};"
+                f"does not answer: {_continued(text).rstrip('.')};"
                 f" start it, or set {prefix}BROKER and {prefix}PORT"
             )
         case "silent":
@@ -191,3 +191,8 @@ def _is_broker(port: int) -> bool:
 
 def _trial_name(client_id: str) -> str:
     return f"{client_id or 'bssci'}-trial-{uuid.uuid4().hex[:8]}"
+
+
+def _continued(text: str) -> str:
+    """Return a sentence to go on with: its first letter small, unless an abbreviation begins it (DNS)."""
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"

@@ -59,6 +59,12 @@ def test_nobody_there_is_said() -> None:
     assert said == "does not answer: connection refused; start it, or set MQTT_BROKER and MQTT_PORT"
 
 
+def test_an_abbreviation_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.CompletedProcess([], 0, b'{"kind":"unreachable","text":"DNS lookup failed: x."}', b"")
+    monkeypatch.setattr(broker_trial.subprocess, "run", lambda *_, **__: ended)
+    assert trouble(settings_for(1)).startswith("does not answer: DNS lookup failed: x; start it")
+
+
 def test_somebody_who_says_nothing_is_no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_trial, "TIME", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:

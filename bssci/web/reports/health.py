@@ -37,7 +37,7 @@ def health_sentence(problems: Sequence[HealthProblem], online: int) -> str:
     first, *others = problems
     text = first.text
     if first.severity == "warning":
-        text = f"All runs, but {text[0].lower()}{text[1:]}"
+        text = f"All runs, but {text if text[1:2].isupper() else text[0].lower() + text[1:]}"
     return f"{text}; {many(len(others), 'more problem', 'more problems')}." if others else f"{text}."
 
 

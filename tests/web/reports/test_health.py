@@ -19,6 +19,7 @@ SILENT = HealthProblem("warning", "1 sensor is silent", "/sensors?status=warning
         ([], 1, "All is well."),
         ([], 0, "The service is ready and waits for its first base station."),
         ([AWAY], 1, "All runs, but 2 base stations are offline."),
+        ([HealthProblem("warning", "CAFE is refused", "/")], 1, "All runs, but CAFE is refused."),
         ([AWAY, SILENT], 1, "All runs, but 2 base stations are offline; 1 more problem."),
         ([JOURNAL], 0, "The journal cannot store."),
         ([AWAY, SILENT, JOURNAL], 1, "The journal cannot store; 2 more problems."),

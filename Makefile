@@ -30,10 +30,10 @@ run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 # Python may keep what it compiled, whatever the shell says: to compile all tests anew takes longer than to run most
 # of them, and the service starts a hundred times.
 test unit: export PYTHONDONTWRITEBYTECODE =
-# Tests with real parts wait for these much of their time: three processes keep two cores busy.
+# Tests with real parts wait for these more than half of their time: four processes keep two cores busy.
 test:
 	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.installed-test system-parts
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 4
 
 unit: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser

@@ -13,6 +13,8 @@ from bssci.kafka.reporting import in_words
 
 TIMEOUT = 5.0
 """s for an answer"""
+PATIENCE = 0.5
+"""s after which it is looked whether there will be one"""
 CAUSES = ("_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_RESOLVE")
 """names of errors that say why there is no connection, where the outcome says only that there is none"""
 
@@ -23,15 +25,21 @@ def findings(connection: Mapping[str, Any], topics: Iterable[str]) -> Iterator[t
     quiet.addHandler(logging.NullHandler())
     said: list[Any] = []
     configuration: dict[str, Any] = {**connection, "logger": quiet, "error_cb": said.append}
+    servers = connection["bootstrap.servers"]
     client = AdminClient(configuration)
-    try:
-        there = client.list_topics(timeout=TIMEOUT)
-    except KafkaException as error:
-        client.poll(0)  # has librdkafka tell what led to it
-        causes = [each for each in said if each.name() in CAUSES]
-        yield "error", f"kafka: {connection['bootstrap.servers']}: {in_words([error.args[0], *causes][-1])}"
-        return
-    yield "ok", f"kafka: connected to {connection['bootstrap.servers']}, brokers: {len(there.brokers)}"
+    there, left = None, TIMEOUT
+    while there is None:
+        try:
+            there = client.list_topics(timeout=PATIENCE)
+        except KafkaException as error:
+            client.poll(0)  # has librdkafka tell what led to it
+            causes = [each for each in said if each.name() in CAUSES]
+            left -= PATIENCE
+            # Of several servers, another may still answer.
+            if left <= 0 or (causes and "," not in servers):
+                yield "error", f"kafka: {servers}: {in_words([error.args[0], *causes][-1])}"
+                return
+    yield "ok", f"kafka: connected to {servers}, brokers: {len(there.brokers)}"
     for topic in topics:
         found = there.topics.get(topic)
         if found is None:

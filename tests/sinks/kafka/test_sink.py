@@ -10,6 +10,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
 
+from bssci.kafka import producing
 from bssci.kafka.producing import KafkaProducer, ProducerMessage, RefusedMessage
 from bssci.kafka.reporting import KafkaError
 from bssci.model import Decoded, Reading
@@ -149,5 +150,8 @@ def broker() -> Iterator[KafkaBroker]:
 @pytest.mark.parts
 class TestKafka(SinkConformance):
     @pytest.fixture
-    def bench(self, broker: KafkaBroker, request: pytest.FixtureRequest) -> SinkBench:
+    def bench(
+        self, broker: KafkaBroker, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> SinkBench:
+        monkeypatch.setattr(producing, "SILENCE", 0.5)
         return KafkaBench(broker, f"t{abs(hash(request.node.name))}")

@@ -48,8 +48,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, private: boo
 
     :param mode: of a new file.
     :param private: remove the rights of everyone but owner and group, as for a file with secrets.
-    :raises OSError: it cannot be written. The old content is intact, except after an error, such as a full
-        disk, while a file was being overwritten in place.
+    :raises OSError: it cannot be written; the old content is kept, or restored if that is possible.
     """
     target = Path(os.path.realpath(path))
     before = _status(target)
@@ -170,7 +169,7 @@ def _write_in_place(target: Path, data: bytes) -> None:
                 copy.flush()
                 os.fsync(copy.fileno())
         try:
-            # Taken before anything is overwritten: a full disk must not leave half of each.
+            # Reserved before anything is overwritten: a full disk must not leave a mixture.
             os.posix_fallocate(file.fileno(), 0, max(len(data), 1))
             _overwrite(file, data)
         except OSError:

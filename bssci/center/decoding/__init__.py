@@ -1,1 +1,1 @@
-"""From raw events to events with readings, on the way out: the folder of decoders, and who decodes what."""
+"""Decoding of events on their way to the sinks: the folder of decoders, and the choice of one."""

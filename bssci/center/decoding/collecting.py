@@ -1,4 +1,4 @@
-"""Readings of many uplinks as series over time: each value, or least, most and mean of steps of time."""
+"""Collection of readings as series over time: each value, or minimum, maximum and mean of intervals."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import msgspec
 from bssci.model import Decoded, DecodeFailure, Reading, Reception, Telegram, VariableMacUplink
 
 MAX_NAMES = 200
-"""series that one question is answered with"""
+"""series in one answer"""
 MAX_ROWS = 1000
-"""uplinks whose values are put into their step at once"""
+"""uplinks whose values are added to their interval at a time"""
 MAX_EARLIER = 30 * 86400.0
+"""s by which another clock's time may be before the time of reception to be believed"""
 MAX_LATER = 300.0
-"""s by which a base station's time may differ from ours, for it to be believed"""
+"""s by which it may be after that"""
 
 ReadingValue = float | int | bool | str
 
 
 class TimeStep(msgspec.Struct, array_like=True, gc=False):
-    """Values of a step of time: numbers, or yes and no as 1 and 0."""
+    """Summary of the values in one interval: numbers, or booleans as 1 and 0."""
 
     at: float
-    """Unix seconds: its begin"""
+    """Unix seconds of its beginning"""
     mean: float
     least: float
     most: float
@@ -45,30 +46,30 @@ class Series(msgspec.Struct, kw_only=True):
     name: str
     unit: str | None
     points: list[ChartValue]
-    """each value; of steps of time, texts only, where they change"""
+    """all values; with intervals only texts, where they change"""
     steps: list[TimeStep]
 
 
 class Past(msgspec.Struct, kw_only=True):
-    """Readings of the uplinks of a span of time."""
+    """Readings of the messages of a device in a span of time."""
 
     decoder: str | None
-    """of the newest: ``name@version``"""
+    """decoder of the newest message: ``name@version``"""
     uplinks: int
     failed: int
     without_decoder: int
     failure: DecodeFailure | None
-    """the newest"""
+    """the newest failure"""
     failed_at: float | None
     complete: bool
-    """false: there are more uplinks than were looked at"""
+    """false: there are more messages than were examined"""
     series: list[Series]
 
 
 class _NamedReadings:
     """The readings of one name.
 
-    :ivar steps: sum, least, most and count of numbers, or of yes and no, by the number of their step.
+    :ivar steps: sum, minimum, maximum and count of numbers or booleans, by the number of their interval.
     """
 
     __slots__ = ("points", "steps", "unit")
@@ -104,7 +105,7 @@ class _NamedReadings:
 
     def _add_text(self, at: float, value: ReadingValue) -> None:
         if self.points and self.points[-1].value == value:
-            self.points[-1].at = at  # newest first: it said so already then
+            self.points[-1].at = at  # newest first: the text has been the same since then
         else:
             self.points.append(ChartValue(at, value))
 
@@ -117,7 +118,7 @@ class _NamedReadings:
 
 
 class Collector:
-    """Takes what was decoded, newest first, and makes series of it. Not for two threads at a time.
+    """Collects decoded messages, newest first, into series. Not thread-safe.
 
     See :meth:`bssci.center.decoding.past.PastReadings.read` for the parameters.
     """
@@ -136,10 +137,10 @@ class Collector:
         self._step_begin = self._step_end = 0.0
         self._ats: list[float] = []
         self._rows: list[Sequence[Reading]] = []
-        """readings of uplinks of one step, equally many of each"""
+        """readings of messages in one interval, the same number of each"""
         self._decoder: str | None = None
         self._has_passed_over = False
-        """something was later than the span"""
+        """true if a message was later than the span"""
         self._uplinks = self._failed = self._without = 0
         self._failure: DecodeFailure | None = None
         self._failed_at: float | None = None
@@ -153,22 +154,22 @@ class Collector:
 
     @property
     def lasts(self) -> bool:
-        """Return whether the same will be collected again: steps of numbers, without a failure, up to now."""
+        """Return whether the result may be reused: intervals of numbers up to now, without failures."""
         whole = self._complete and self._every is not None and not self._has_passed_over
         texts = any(named.points for named in self._named.values())
         return whole and not texts and not self._failed and not self._without
 
     @property
     def size(self) -> int:
-        """Number of steps of all names."""
+        """Number of intervals of all names."""
         return sum(len(named.steps) for named in self._named.values())
 
     def cut(self) -> None:
-        """Note that there is more than was looked at."""
+        """Note that there are more messages than were examined."""
         self._complete = False
 
     def take_over(self, earlier: Collector) -> None:
-        """Add the steps of another collector, of older uplinks, that :attr:`lasts`; they stay as they are."""
+        """Add the intervals of another collector of older messages, for which :attr:`lasts` is true."""
         self._fold()
         self._uplinks += earlier._uplinks
         if self._decoder is None:
@@ -180,7 +181,7 @@ class Collector:
 
     @property
     def is_full(self) -> bool:
-        """Return whether more uplinks would change nothing."""
+        """Return whether further messages would change nothing."""
         if self._every is not None or not self._named:
             return False
         return self._uplinks >= self._most and all(
@@ -188,7 +189,7 @@ class Collector:
         )
 
     def add(self, at: float, decoded: Decoded | None) -> None:
-        """Add the readings of one uplink; None: there is no decoder."""
+        """Add the readings of one message; None: there is no decoder for it."""
         self._uplinks += 1
         if decoded is None:
             self._without += 1
@@ -235,7 +236,7 @@ class Collector:
         rows.append(readings)
 
     def _fold(self) -> None:
-        """Add the uplinks of one step: column by column, as that is fast, if they have the same names."""
+        """Add the messages of one interval: column by column, which is fast, if they have the same names."""
         rows, self._rows = self._rows, []
         ats, self._ats = self._ats, []
         columns = list(zip(*rows, strict=True))
@@ -291,20 +292,17 @@ def _at(point: ChartValue) -> float:
 
 
 def time_of(best: Reception) -> float:
-    """Return the Unix seconds when a sensor sent an uplink, by the base station's clock if that is
-    believable.
+    """Return the Unix seconds when a sensor sent an uplink: by the base station's clock, if plausible.
 
-    A base station that was cut off hands in later what it heard.
+    Base stations that were offline deliver their receptions later.
 
-    :param best: its reception with the best signal.
+    :param best: reception with the best signal.
     """
     return _believed(best.rx_time / 1e9, best.received_at)
 
 
 def time_of_telegram(telegram: Telegram | VariableMacUplink) -> float:
-    """Return the Unix seconds when a device sent a telegram, by its own clock, else by its gateway's, if
-    believable.
-    """
+    """Return the Unix seconds when a device sent a telegram, by its or its gateway's clock if plausible."""
     if isinstance(telegram, VariableMacUplink):
         return _believed(telegram.system_time / 1e9, telegram.at)
     for at in (telegram.device_time, telegram.gateway_time):

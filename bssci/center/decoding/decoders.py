@@ -1,4 +1,4 @@
-"""The decoders of the running service: the folder, what is installed and the threads of scripts, as one.
+"""The decoders of the running service: those in the folder, those installed, and the threads of scripts.
 
 endpoints.json --> wanted --+
                             v
@@ -30,20 +30,21 @@ from bssci.model.device_id import eui_of_device
 from bssci.system.clock import RunInThread
 
 DECODE_TIME = 2.0
-"""s after which a batch goes out without readings, whatever decoding is at"""
+"""s after which a batch is delivered without readings if it is not decoded yet"""
 LOG_EVERY = 100
-"""batches that were not decoded are logged the first time and every so many times"""
+"""the first batch that was not decoded is logged, and then one in this many"""
 
 
 class Decoders:
-    """Every decoder that there is, and how each does. Call :meth:`load` before :meth:`decode`.
+    """All decoders, and their statistics. Call :meth:`load` before :meth:`decode`.
 
     :param from_thread: ``reactor.callFromThread``.
     :param run_in_thread: ``deferToThread``.
+    :param directory: DECODER_DIR.
     :param installed: decoders that do not come from files.
-    :param refused: why decoders that are installed cannot be used, a line for each.
-    :param sensor: the configured sensor of an EUI; None if there is none.
-    :param device: what is entered of a device other than a mioty sensor; None if nothing is.
+    :param refused: a line for each installed decoder that cannot be used.
+    :param sensor: returns the configured sensor of an EUI; None if there is none.
+    :param device: returns the choice entered for a device other than a mioty sensor; None: there is none.
     """
 
     log = Logger()
@@ -62,7 +63,7 @@ class Decoders:
         self._clock = clock
         self._sensor = sensor
         self._chosen: dict[EUI, tuple[Sensor, ChosenDecoder]] = {}
-        """choices by sensor, until its entry is another one: every uplink asks for them"""
+        """choice by sensor, with the entry that it was made for; cached, as every uplink needs it"""
         self._device = device
         self.refused = tuple(refused)
         self._undecoded = 0
@@ -80,12 +81,12 @@ class Decoders:
         )
 
     def load(self) -> None:
-        """Read the folder at the start, in this thread; one that cannot be read costs its decoders only."""
+        """Read the folder at the start, in this thread; if that fails, only its decoders are missing."""
         for problem in self.refused:
             self.log.warn("{problem}", problem=problem)
         try:
             self.folder.load_now()
-        except Exception:  # a fault of ours must not keep the service from starting
+        except Exception:  # a bug here must not keep the service from starting
             self.log.failure("decoders not read {directory}", directory=str(self.folder.path))
         self.log.info(
             "decoders {decoders} of {directory} and installed",
@@ -94,16 +95,16 @@ class Decoders:
         )
 
     def start(self) -> None:
-        """Notice changes in the folder from now on."""
+        """Watch the folder for changes from now on."""
         self.folder.start()
 
     def stop(self) -> Deferred[None]:
-        """End the threads; what is decoded afterwards by scripts fails."""
+        """End the threads; scripts decode nothing after that."""
         self.folder.stop()
         return self.threads.stop()
 
     def decode(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
-        """Return the same events in their order, each with a payload with what became of it.
+        """Return the same events in order; those with a payload get their readings or a failure.
 
         The Deferred never fails, and fires within :data:`DECODE_TIME`.
         """

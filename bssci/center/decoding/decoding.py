@@ -1,4 +1,4 @@
-"""Chooses the decoder of each message and has it decoded: once for all sinks that keep up.
+"""Choice of the decoder for each message, and decoding: once for all sinks that keep up.
 
     batch --> each event --> known already? ----------------------------------> event with readings
                                 | no                                                    ^
@@ -9,8 +9,7 @@
                                 +-- fast: decoded in slices ----------------------------+
                                 +-- slow (scripts): beside, and for a while only -------+
 
-What is kept is raw: nothing here changes the journal, and a new decoder applies to all that is delivered from
-then on.
+The journal keeps raw events only, so a new decoder applies to everything that is delivered from then on.
 """
 
 from __future__ import annotations
@@ -42,17 +41,17 @@ from bssci.model.device_id import sensor_device
 from bssci.system.clock import turn
 
 REMEMBERED = 4096
-"""messages whose readings are kept for the other sinks"""
+"""messages whose readings are cached for the other sinks"""
 SLICE = 0.01
-"""s of decoding, after which others have their turn"""
+"""s of decoding after which it yields to the reactor"""
 LOOKS = 16
-"""uplinks that are decoded by blueprints between two looks at the clock"""
+"""uplinks that are decoded by blueprints between two readings of the clock"""
 MAX_CHOICES = 20_000
-"""sensors whose blueprint is remembered"""
+"""sensors whose blueprint is cached"""
 PATIENCE = 0.25
-"""s that a batch waits for slow decoders in all; they should answer sooner of themselves"""
+"""s that a batch waits for slow decoders in total; they normally answer sooner"""
 LOG_EVERY = 100
-"""faults of a decoder are logged the first time and every so many times"""
+"""the first exception of a decoder is logged, and then one in this many"""
 
 
 class DecodingJob(NamedTuple):
@@ -64,17 +63,17 @@ class DecodingJob(NamedTuple):
 
 
 class SlowDecoding(Protocol):
-    """Runs decoders that may take their time, away from the reactor's thread."""
+    """Runs decoders that may take long, outside the reactor's thread."""
 
     def decode(self, decoder: Any, requests: Sequence[DecodingJob]) -> Deferred[list[Decoded]]:
         """Fire with one answer for each request, in their order; never fail.
 
-        What the decoder takes too long for, or has no room for, is answered with a failure.
+        A payload for which the decoder takes too long, or has no capacity, is answered with a failure.
         """
 
 
 class _Work:
-    """Requests to one slow decoder under way, and who waits for them."""
+    """Requests to one slow decoder in progress, and the callbacks that wait for the answers."""
 
     def __init__(self, slow: SlowDecoding, decoder: Any, requests: Sequence[DecodingJob]) -> None:
         self.answers: list[Decoded] | None = None
@@ -96,7 +95,7 @@ class _Work:
 
 
 class _Place(NamedTuple):
-    """A request of a batch and where its event stands there."""
+    """A request of a batch, with the position of its event."""
 
     number: int
     key: object
@@ -106,7 +105,7 @@ class _Place(NamedTuple):
 
 
 class _Share(NamedTuple):
-    """A request in a work that is under way."""
+    """One request of a :class:`_Work` in progress."""
 
     wanted: ChosenDecoder
     decoder: Any
@@ -119,24 +118,24 @@ class _Share(NamedTuple):
 
 
 class _Choice(NamedTuple):
-    """The blueprint for the uplinks of a sensor, until something else is wanted for it."""
+    """The blueprint for the uplinks of a sensor, valid as long as ``wanted`` is the same."""
 
     wanted: ChosenDecoder
     device: DeviceId
     blueprint: Blueprint | None
-    """None: the long way"""
+    """None: the decoder must be chosen for each uplink"""
     label: str
 
 
 class Decoding:
     """Decodes events.
 
-    :param installed: decoders that are not files, in the order in which they are asked whether one matches.
-    :param wanted: what the configuration says of a device, by its id.
+    :param installed: decoders that do not come from files, in the order in which they are asked for a match.
+    :param wanted: returns the configured choice for a device, by its id.
     :param slow: runs decoders that have an ``engine``: scripts. None: they run in the reactor's thread.
-    :param seconds: a clock for measuring how long decoding takes; the one given if None.
-    :param wanted_of_sensor: what ``wanted`` says of a mioty sensor, by its EUI; the same object as long as
-        it says the same.
+    :param seconds: returns the time for measuring durations; None: ``clock.seconds``.
+    :param wanted_of_sensor: returns the configured choice for a mioty sensor, by its EUI; the same object as
+        long as it does not change.
     """
 
     log = Logger()
@@ -173,7 +172,7 @@ class Decoding:
             kind: [each for each in found if getattr(each, "comes_first", False)]
             for kind, found in self._matching.items()
         }
-        """decoders of what the service itself says: whatever decoder a device names"""
+        """decoders of messages of the service itself, which come before the decoder that a device names"""
         self.use(Library())
 
     @property
@@ -182,7 +181,7 @@ class Decoding:
         return self._decoders
 
     def use(self, library: Library) -> None:
-        """Use a folder's decoders from now on; of two with one name, the installed one."""
+        """Use a folder's decoders from now on; an installed decoder of the same name takes precedence."""
         self._decoders = {**library.decoders, **self._installed}
         self._by_type = {}
         for name in (*sorted(library.decoders), *self._installed):
@@ -195,10 +194,10 @@ class Decoding:
         self._under_way.clear()
 
     def decode(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
-        """Fire with the same events in their order, each payload with its readings or failure. Never fail.
+        """Fire with the same events in order, those with a payload with readings or a failure. Never fail.
 
-        A batch that takes long lets others have their turn in between; one with slow decoders waits
-        :data:`PATIENCE` for them at most, and says so of what was not done then.
+        Decoding of a large batch yields to the reactor in between. Slow decoders get at most
+        :data:`PATIENCE`; payloads that are not decoded by then get the failure ``late``.
         """
         found = list(events)
         began = self._seconds()
@@ -208,7 +207,7 @@ class Decoding:
     def choose(self, payload: Payload, wanted: ChosenDecoder) -> Any:
         """Return the decoder of a payload; None if there is none.
 
-        :raises DecodeError: the device names one that is not there.
+        :raises DecodeError: the device names a decoder that does not exist.
         """
         for decoder in self._first[payload.kind]:
             if self._matches(decoder, payload):
@@ -226,9 +225,9 @@ class Decoding:
         return None
 
     def _decode_quickly(self, found: list[AnyEvent], began: float) -> list[int]:
-        """Decode the uplinks of sensors that have blueprints; return the places of what is left to do.
+        """Decode the uplinks of sensors with blueprints; return the positions of all other events to decode.
 
-        The shortest way for what nearly all events are: it counts for each second of a busy service.
+        A fast path for nearly all events of a busy service.
         """
         rest: list[int] = []
         devices: list[DeviceId] = []
@@ -256,7 +255,7 @@ class Decoding:
             else:
                 try:
                     readings = choice.blueprint.read(best.payload, best.format, wanted.parameters)
-                except Exception:  # the long way finds it again and says it
+                except Exception:  # _decode_rest will run into it again, and report it
                     rest.append(index)
                     continue
                 decoded = Decoded(decoder=choice.label, readings=tuple(readings))
@@ -275,7 +274,7 @@ class Decoding:
         return rest
 
     def _choice(self, eui: EUI, wanted: ChosenDecoder) -> _Choice:
-        """Return and remember how a sensor's uplinks are decoded."""
+        """Return and cache the choice for a sensor's uplinks."""
         blueprint = self.blueprint_of(wanted)
         choice = _Choice(wanted, sensor_device(eui), blueprint, label(blueprint) if blueprint else "")
         if len(self._choices) >= MAX_CHOICES:
@@ -284,7 +283,7 @@ class Decoding:
         return choice
 
     def blueprint_of(self, wanted: ChosenDecoder) -> Blueprint | None:
-        """Return the blueprint of a mioty sensor whose every uplink it is for; None: :meth:`choose` knows."""
+        """Return the blueprint for all uplinks of a mioty sensor; None: :meth:`choose` decides for each."""
         if self._first["uplink"]:
             return None
         decoder = self._decoders.get(wanted.decoder) if wanted.decoder else None
@@ -293,7 +292,7 @@ class Decoding:
         return decoder if isinstance(decoder, Blueprint) else None
 
     async def _decode_rest(self, found: list[AnyEvent], rest: Sequence[int], began: float) -> list[AnyEvent]:
-        """Decode the events at some places of a batch, in slices."""
+        """Decode the events at some positions of a batch, in slices."""
         slow: list[_Place] = []
         for index in rest:
             event = found[index]
@@ -324,13 +323,13 @@ class Decoding:
         return found
 
     def _is_wanted(self, event: AnyEvent, wanted: ChosenDecoder) -> bool:
-        """Return whether there may be a decoder; most uplinks need no further look if there is none."""
+        """Return whether there may be a decoder for an event, by a quick check."""
         return wanted is not NOTHING_WANTED or bool(self._matching[payload_kind(event)])
 
     def _begin(
         self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder, device: DeviceId
     ) -> _Place | Decoded | None:
-        """Decode, or say what a slow decoder is to decode."""
+        """Return the result of decoding, or the request to a slow decoder; None if there is no decoder."""
         payload = payload_of(event, wanted.type_eui, device)
         try:
             decoder = self.choose(payload, wanted)
@@ -349,13 +348,13 @@ class Decoding:
         return decoded
 
     async def _decode_slow(self, places: Sequence[_Place]) -> list[Decoded]:
-        """Return the answers, or after PATIENCE what is there of them."""
+        """Return the answers; after PATIENCE, failures in place of missing ones."""
         shares: list[_Share | None] = []
         fresh: dict[int, list[int]] = {}
         for at, place in enumerate(places):
             other = self._under_way.get(place.key)
             same = other is not None and other.wanted == place.wanted and other.decoder is place.decoder
-            shares.append(other if same else None)  # another sink asked for it just now
+            shares.append(other if same else None)  # in progress for another sink
             if not same:
                 fresh.setdefault(id(place.decoder), []).append(at)
         for chosen in fresh.values():
@@ -371,7 +370,7 @@ class Decoding:
         ]
 
     def _send(self, places: Sequence[_Place]) -> list[_Share]:
-        """Hand the requests of one decoder over."""
+        """Begin the requests of one slow decoder."""
         assert self._slow is not None  # a request is made only then
         decoder = places[0].decoder
         work = _Work(self._slow, decoder, [place.request for place in places])
@@ -382,15 +381,15 @@ class Decoding:
         return shares
 
     def _take_over(self, places: Sequence[_Place], shares: Sequence[_Share]) -> None:
-        """Keep what a slow decoder found; also if nobody waits any more."""
+        """Cache the answers of a slow decoder, even if nothing waits for them any more."""
         for place, share in zip(places, shares, strict=True):
             if self._under_way.get(place.key) is not share or share.answer is None:
-                continue  # other decoders are used by now
+                continue  # the decoders have changed since
             del self._under_way[place.key]
             self._remember(place.key, place.wanted, share.answer, place.request.payload, place.decoder)
 
     async def _patience(self, works: Sequence[_Work]) -> None:
-        """Wait until all are answered, or PATIENCE is over."""
+        """Wait until all are answered, but at most PATIENCE."""
         open_works = {id(work): work for work in works if work.answers is None}
         if not open_works:
             return
@@ -419,7 +418,7 @@ class Decoding:
         self.by_device.count(payload.device, decoded.failure, payload.received_at, decoded.decoder)
 
     def _tell(self, decoder: str, failure: DecodeFailure, payload: Payload) -> None:
-        """Log the first payload that a decoder cannot read for a reason, and every so many after it."""
+        """Log the first payload that a decoder cannot read for a reason, and then one in LOG_EVERY."""
         key = f"{decoder} {failure.code}"
         count = self._by_failure.count(key, failure, payload.received_at, payload.device).failed
         if count % LOG_EVERY == 1:
@@ -438,12 +437,12 @@ class Decoding:
     def _matches(self, decoder: Any, payload: Payload) -> bool:
         try:
             return bool(decoder.matches(payload))
-        except Exception:  # whoever wrote the decoder
+        except Exception:  # third-party code
             self._faulty(decoder)
             return False
 
     def _faulty(self, decoder: Any) -> None:
-        """Count and log a decoder's exception, while it is handled."""
+        """Count and log the exception of a decoder that is being handled."""
         count = self._faults[decoder.name] = self._faults.get(decoder.name, 0) + 1
         if count % LOG_EVERY == 1:
             self.log.failure("decoder faulty {decoder} {count}", decoder=label(decoder), count=count)

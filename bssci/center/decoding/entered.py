@@ -1,4 +1,4 @@
-"""Decoders that people chose for devices other than mioty sensors."""
+"""The choice of a decoder that people entered for a device other than a mioty sensor."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from bssci.center.devices.registry import DeviceRegistry
 
 
 def entered(devices: DeviceRegistry, id: str) -> ChosenDecoder | None:
-    """Return decoder and parameters of a device, else those of the controller that it sits at.
+    """Return the choice entered for a device, or else for the controller that it is connected to.
 
-    :return: None if nobody entered any.
+    :return: None if none was entered.
     """
     parent, _ = place_of(id)
     for each in (id, parent):

@@ -8,7 +8,7 @@ from bssci.model.commands import Actor
 
 
 class DecoderFileCommands:
-    """Changes of the folder of decoders, for whoever asks."""
+    """Commands that change the folder of decoders."""
 
     def __init__(self, audit: AuditLog, folder: DecoderFolder) -> None:
         self._audit = audit
@@ -17,10 +17,10 @@ class DecoderFileCommands:
     async def put(self, name: str, file: str, text: str, detail: str, by: Actor) -> None:
         """Store a decoder's file, and use it.
 
-        :param detail: what the audit log says of it.
-        :raises ValueError: the text is not a decoder; nothing changed.
+        :param detail: detail of the audit entry.
+        :raises ValueError: the text is not a valid decoder; nothing changed.
         :raises OSError: the file cannot be written.
-        :raises bssci.journal.StorageError: the change cannot be recorded, so it does not happen.
+        :raises bssci.journal.StorageError: the audit entry cannot be stored; nothing changed.
         """
         async with self._audit.around(by, "decoder.put", name, detail):
             await self._folder.put(file, text)

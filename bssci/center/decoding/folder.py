@@ -1,4 +1,4 @@
-"""The folder DECODER_DIR: read in a thread, and again when something in it changes."""
+"""The folder DECODER_DIR: read in a thread, at the start and when something in it changes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from bssci.system.clock import Clock, RunInThread, Ticker
 from bssci.system.files import make_directory, write_atomically
 
 INTERVAL = 2.0
-"""s between looks at the folder"""
+"""s between two checks of the folder"""
 FILE_MODE = 0o644
-"""decoders are not secret"""
+"""mode of new files: decoders are not secret"""
 
 _EMPTY = Library()
 
 Signature = Mapping[str, tuple[int, int, int]]
-"""time of change in ns, size and inode of each file: differs whenever a file may"""
+"""time of change in ns, size and inode of each file; changes whenever a file may have changed"""
 
 
 class DecoderFolder:
-    """The decoders in a folder. Call :meth:`load_now` once, before what needs them; then :meth:`start`.
+    """The decoders in a folder. Call :meth:`load_now` once, before they are needed; then :meth:`start`.
 
-    :param kinds: how files are compiled, by the ending of their names.
+    :param run_in_thread: ``deferToThread``, in which files are read and compiled.
+    :param kinds: functions that compile files, by the suffix of the name.
+    :param changed: called in the reactor's thread with each new library, also by :meth:`load_now`.
     :param taken: names of decoders that do not come from files.
-    :param changed: called in the reactor's thread with what is new, also by :meth:`load_now`.
-    :param run_in_thread: ``deferToThread``: files are read and compiled away from the reactor.
     """
 
     log = Logger()
@@ -59,28 +59,28 @@ class DecoderFolder:
         self._ticker = Ticker(clock, INTERVAL, self._look)
 
     def start(self) -> None:
-        """Look for changes from now on."""
+        """Watch the folder from now on."""
         self._ticker.start()
 
     def stop(self) -> None:
-        """Stop looking at the folder."""
+        """Stop watching the folder."""
         self._ticker.stop()
 
     def load_now(self) -> None:
-        """Read the folder in this thread: before the reactor runs, its threads do not either."""
+        """Read the folder in this thread, as the reactor's threads do not run before the reactor does."""
         self._take(
             *read_folder(self.path, self._kinds, self._taken, self._signature, self.library),
         )
 
     def load(self) -> Deferred[Library]:
-        """Read the folder if it changed; one that does not exist is empty. Wrong files are problems."""
+        """Read the folder if it changed. A missing folder counts as empty; invalid files become problems."""
         return self._lock.run(lambda: ensureDeferred(self._load()))
 
     def put(self, file: str, text: str) -> Deferred[Library]:
         """Write a file, and use it.
 
-        The Deferred fails with ValueError for what is no decoder (with a line it is a
-        :class:`bssci.decoders.commented_json.DefinitionError`), or with OSError; nothing changed then.
+        The Deferred fails with ValueError if the text is not a valid decoder (DefinitionError of
+        :mod:`bssci.decoders.commented_json` if the line is known), or with OSError; nothing changed then.
         """
         return self._lock.run(lambda: ensureDeferred(self._put(file, text)))
 
@@ -96,7 +96,7 @@ class DecoderFolder:
         return self.library
 
     def _take(self, signature: Signature, library: Library) -> None:
-        """Use what was read, if it is new."""
+        """Use the library that was read, if it is new."""
         if library is not self.library or self._signature is None:
             self._tell(library)
             self._signature, self.library = signature, library
@@ -113,7 +113,7 @@ class DecoderFolder:
         return await self._load()
 
     def _look(self) -> None:
-        """Read what changed, unless that is under way."""
+        """Read the folder if it changed, unless that is in progress."""
         if self._looking is not None:
             return
         looking = self._looking = self.load()
@@ -149,7 +149,7 @@ def read_folder(
     before: Signature | None = None,
     library: Library = _EMPTY,
 ) -> tuple[Signature, Library]:
-    """Read and compile; the same library, if nothing changed since ``before``.
+    """Read and compile the files; return ``library`` itself if nothing has changed since ``before``.
 
     Blocks. While the folder itself cannot be read, its decoders stay as they were.
     """
@@ -189,7 +189,7 @@ def _listed(path: Path, kinds: Mapping[str, ReadFile]) -> Signature:
         try:
             status = os.stat(path / name)
         except OSError:
-            continue  # it went while we looked
+            continue  # it was deleted since the listing
         if stat.S_ISREG(status.st_mode):
             found[name] = (status.st_mtime_ns, status.st_size, status.st_ino)
     return found

@@ -1,10 +1,10 @@
-"""Past measurements of devices: the telegrams that the journal keeps, decoded anew.
+"""Past readings of devices: messages in the journal, decoded again.
 
     journal --pages, newest first--> a thread decodes --> collected: points, or steps of time
                                      scripts in theirs
 
-The reactor's thread only passes pages on. The present decoder counts: what is remembered of earlier answers
-(:mod:`bssci.center.decoding.remembered`) is what it made.
+The reactor's thread only passes pages on. Messages are decoded by the present decoders; earlier answers
+(:mod:`bssci.center.decoding.remembered`) are reused only if they come from the same decoders.
 """
 
 from __future__ import annotations
@@ -31,22 +31,23 @@ from bssci.model.device_id import eui_of_device
 from bssci.system.clock import RunInThread
 
 FIRST_PAGE = 200
-"""uplinks that are read and decoded at first"""
+"""messages in the first page"""
 GROWTH = 4
 """factor by which each page is larger than the one before"""
 LAST_PAGE = 5_000
-"""uplinks that are read and decoded at a time, at most; a script takes two such pages in its queue"""
+"""messages in a page, at most; the queue of a script has room for two such pages"""
 MAX_UPLINKS = 100_000
-"""uplinks that are decoded for one question"""
+"""messages that are decoded for one query, at most"""
 
 KeptMessage = Reception | Telegram | VariableMacUplink
 HeardPage = Sequence[tuple[int, KeptMessage]]
-"""telegrams with their numbers; an uplink as its best reception"""
+"""messages with their numbers; uplinks as their best receptions"""
 
 
 class PastReadings:
-    """Answers what devices measured.
+    """Answers queries for past readings.
 
+    :param wanted: returns the configured choice for a device, by its id.
     :param slow: runs scripts; None: they run in a thread like other decoders.
     """
 
@@ -77,11 +78,11 @@ class PastReadings:
     ) -> Past:
         """Return the readings of a device in a span of time.
 
-        :param since: Unix seconds; ``until`` is not part of it.
-        :param every: s of one step, of which least, most and mean are told, and the first one is whole; None:
-            each value.
-        :param names: of the readings that are wanted; empty: all.
-        :param most: values of one name, or steps, the newest.
+        :param since: Unix seconds, inclusive; extended to the beginning of an interval if ``every`` is given.
+        :param until: Unix seconds, exclusive.
+        :param every: length in s of the intervals to summarise; None: return each value.
+        :param names: names of the readings to return; empty: all.
+        :param most: newest values, or intervals, to return for each name.
         """
         if every is None:
             collector = Collector(since, until, every, names, most)
@@ -101,10 +102,10 @@ class PastReadings:
     async def _read_back(
         self, device: DeviceId, since: float, known: int, collector: Collector, *, ahead: bool
     ) -> int:
-        """Collect from the newest uplink back; return its number.
+        """Collect backwards from the newest message; return its number.
 
-        :param known: number of the newest uplink that need not be read.
-        :param ahead: whether a page is read while another one is decoded: when all pages are needed.
+        :param known: number of the newest message that need not be read.
+        :param ahead: read the next page while one is decoded, as all pages are needed.
         """
         left, size = MAX_UPLINKS, FIRST_PAGE
         page = await self._page(device, None, min(size, left))
@@ -124,7 +125,7 @@ class PastReadings:
         return newest
 
     async def newest(self, device: DeviceId, count: int) -> Past:
-        """Return the readings of a device's newest telegrams: each value of theirs."""
+        """Return all readings of a device's newest messages."""
         page = await self._page(device, None, count)
         collector = Collector(float("-inf"), float("inf"), None, frozenset(), count)
         await self._collect(device, page, collector)
@@ -158,7 +159,7 @@ def _read_page(
     collector: Collector,
     slow: object,
 ) -> list[tuple[Any, list[tuple[float, Payload]]]]:
-    """Decode and collect, in a thread; return what is left for scripts, by script, with its times."""
+    """Decode and collect a page, in a thread; return the payloads for each script, with their times."""
     scripts: dict[int, tuple[Any, list[tuple[float, Payload]]]] = {}
     blueprint = decoding.blueprint_of(wanted)
     named = "" if blueprint is None else label(blueprint)
@@ -167,7 +168,7 @@ def _read_page(
         if not collector.covers(at):
             continue
         if blueprint is not None and isinstance(heard, Reception):
-            with suppress(Exception):  # the long way finds it again, and says it
+            with suppress(Exception):  # run() below will run into it again, and report it
                 readings = blueprint.read(heard.payload, heard.format, wanted.parameters)
                 collector.add_readings(at, named, readings)
                 continue

@@ -1,4 +1,4 @@
-"""Payloads of events, with the facts about them that a decoder needs."""
+"""Payloads of events, with the metadata that decoders need."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bssci.model.device_id import sensor_device
 DeviceId = str
 """``mioty:{EUI}``, ``ble:{MAC}``, ...
 
-What the variable MAC of a base station heard is of ``wmbus:{manufacturer}-{identification}`` if the bytes say
-so, or else of ``vm:{EUI}``, the base station."""
+For telegrams of the variable MAC it is ``wmbus:{manufacturer}-{identification}`` if the bytes name the
+sender, or else ``vm:{EUI}`` of the base station."""
 _KINDS: dict[type, PayloadKind] = {Uplink: "uplink", Telegram: "telegram", VariableMacUplink: "variable-mac"}
 
 
@@ -24,24 +24,24 @@ def decodable(event: AnyEvent) -> bool:
 
 
 def payload_kind(event: AnyEvent) -> PayloadKind:
-    """Return what kind of payload an event has that is :func:`decodable`."""
+    """Return the kind of payload of a :func:`decodable` event."""
     return _KINDS[type(event)]
 
 
 def device_of(event: AnyEvent) -> DeviceId:
-    """Return the id of the sender of an event that is :func:`decodable`."""
+    """Return the id of the sender of a :func:`decodable` event."""
     if isinstance(event, Uplink):
         return sensor_device(event.end_point_eui)
     if isinstance(event, Telegram):
         return event.device
     if isinstance(event, VariableMacUplink):
-        # An earlier release kept them without the id.
+        # Earlier versions stored them without the id.
         return event.device or sender_of(event.payload, event.base_station_eui)
     raise TypeError(f"{type(event).__name__} has no payload")
 
 
 def delivery_key(event: AnyEvent) -> object:
-    """Return a key equal for two deliveries of the same :func:`decodable` event, and for no others."""
+    """Return a key that identifies a :func:`decodable` event in all its deliveries."""
     if isinstance(event, Uplink):
         return event.id
     if isinstance(event, Telegram):
@@ -69,7 +69,7 @@ def payload_of_reception(best: Reception, device: DeviceId, type_eui: EUI | None
 def payload_of(event: AnyEvent, type_eui: EUI | None, device: DeviceId | None = None) -> Payload:
     """Return the payload of a :func:`decodable` event, for a decoder.
 
-    :param device: its :func:`device_of`, if that is known already.
+    :param device: result of :func:`device_of`, if the caller has it.
     """
     if isinstance(event, Uplink):
         return payload_of_reception(event.receptions[0], device or device_of(event), type_eui)
@@ -95,6 +95,6 @@ def payload_of(event: AnyEvent, type_eui: EUI | None, device: DeviceId | None = 
 
 
 def _format(envelope: Mapping[str, Any]) -> int:
-    """Return the format byte of a mioty uplink that another instance received; 0 for all others."""
+    """Return the format byte of a mioty uplink that another service center received; else 0."""
     said = envelope.get("format")
     return said if isinstance(said, int) and 0 <= said <= 255 else 0

@@ -1,7 +1,7 @@
-"""Steps of time that were collected earlier, so that the next question reads only what came since.
+"""Cache of collected intervals, so that the next query reads only the messages that came since.
 
-A page with a year of a sensor is looked at again and again, and changes little in a quarter of an hour. Only
-what stays true is remembered: whole steps without failures or texts, by the present decoder.
+A page with a year of readings is viewed again and again, and changes little in a quarter of an hour. Only
+results that remain valid are cached: complete intervals without failures or texts, by the present decoders.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from bssci.center.decoding.payloads import DeviceId
 from bssci.center.decoding.wanted import ChosenDecoder
 
 MAX_QUESTIONS = 16
+"""answers that are cached"""
 MAX_STEPS = 10_000
-"""steps of all names that one answer may have, to be remembered"""
+"""intervals of all names in an answer that is cached, at most"""
 
 
 class Question(NamedTuple):
-    """The part of a question for which an answer can be used again."""
+    """The part of a query that must be equal for a cached answer to be reused."""
 
     device: DeviceId
     since: float
-    """Unix seconds; begin of a step"""
+    """Unix seconds; the beginning of an interval"""
     every: float
-    """s of one step"""
+    """length of an interval, s"""
     names: frozenset[str]
     most: int
 
@@ -40,7 +41,7 @@ class _Answer(NamedTuple):
 
 
 class RememberedSteps:
-    """The newest answers, bounded in number and size."""
+    """The cached answers, bounded in number and size."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[Question, _Answer] = OrderedDict()
@@ -48,10 +49,10 @@ class RememberedSteps:
     def find(
         self, question: Question, until: float, wanted: ChosenDecoder, decoders: Mapping[str, Any]
     ) -> tuple[int, Collector | None]:
-        """Return the number of the last uplink that is in an earlier answer, and what was collected then.
+        """Return the number of the last message in an earlier answer, and its collector; 0 and None if none.
 
-        :param until: Unix seconds; what was collected may not reach beyond it.
-        :param decoders: every decoder that there is: another mapping as soon as one has changed.
+        :param until: Unix seconds beyond which the earlier answer must not reach.
+        :param decoders: all decoders; another object as soon as one has changed.
         """
         answer = self._answers.get(question)
         if answer is None or answer.until > until:
@@ -70,7 +71,7 @@ class RememberedSteps:
         last_seq: int,
         collector: Collector,
     ) -> None:
-        """Remember what was collected, if that will hold; it must not change any more."""
+        """Cache a collector if its result can be reused; it must not be changed any more."""
         self._answers.pop(question, None)
         if collector.lasts and collector.size <= MAX_STEPS:
             self._answers[question] = _Answer(until, wanted, decoders, last_seq, collector)

@@ -1,10 +1,10 @@
-"""Runs scripts in threads, one for each script, so that a script that hangs delays nobody.
+"""Runs scripts in threads, one for each script, so that a script that hangs delays nothing else.
 
-A script has 100 ms for a payload. The engine counts the CPU time of the process, so the clock is looked at
-from here as well: a payload whose time is over is answered ``timeout``, whether or not the thread came back.
-Who handed in several payloads waits 150 ms at most once a script hangs. After five time-outs in a row the
-script rests for a minute, then for twice as long each time, up to an hour; after a rest one time-out is
-enough. A thread that does not come back within 2 s is left behind, and the script rests.
+A script may take 100 ms for a payload. The engine measures the CPU time of the process, so real time is
+checked here as well: a payload whose time is over gets the answer ``timeout``, even if the thread has not
+returned. A batch waits 150 ms at most for a script that hangs. After five timeouts in a row a script is
+paused for a minute, then for twice as long each time, up to an hour; after a pause, one timeout is enough for
+the next. A thread that does not return within 2 s is abandoned, and its script is paused.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from bssci.model import Decoded, DecodeFailure
 from bssci.system.clock import Clock, Ticker, Timer
 
 PAYLOAD_TIME = 0.1
-"""s that a script has for a payload"""
+"""s that a script may take for a payload"""
 WAIT = 0.15
-"""s after which payloads handed in together no longer wait for a script that hangs"""
+"""s after which payloads that were submitted together no longer wait for a script that hangs"""
 STUCK_TIME = 2.0
-"""s after which a thread is left behind"""
+"""s without progress after which a thread is abandoned"""
 TIMEOUTS_IN_A_ROW = 5
 FIRST_REST = 60.0
 LONGEST_REST = 3600.0
-"""s that a script rests at most"""
+"""s for which a script is paused, at most"""
 MAX_QUEUED = 10_000
-"""payloads that wait for a script"""
+"""payloads that may wait for a script"""
 MAX_LEFT_BEHIND = 3
-"""threads of one script that do not come back, until it is not tried any more"""
+"""abandoned threads of one script at which it is not tried any more"""
 MAX_SCRIPTS = 200
-"""threads in all"""
+"""threads of all scripts, at most"""
 IDLE_TIME = 300.0
 """s after which the thread of a script without work ends"""
 STOP_TIME = 1.0
@@ -49,17 +49,17 @@ _log = Logger()
 
 
 class Rest(msgspec.Struct, frozen=True):
-    """A script that is not tried for a while."""
+    """The pause of a script."""
 
     decoder: str
     """name and version: ``name@version``"""
     seconds: float
-    """duration of the pause; infinite: until the script's threads come back, or the service starts again"""
+    """length of the pause; infinite: until the script's threads end, or the service restarts"""
     reason: str
 
 
 class _Line:
-    """A script, its thread and what waits for it."""
+    """A script, its thread and its queue."""
 
     def __init__(self, decoder: DecodesByScript, on_rest: Callable[[Rest], object]) -> None:
         self.decoder = decoder
@@ -71,19 +71,17 @@ class _Line:
         self.rest_until = 0.0
         self.left_behind: set[ScriptWorker] = set()
         self.timeouts = 0
-        """decodings that took too long, in all"""
+        """number of timeouts so far"""
         self._in_a_row = 0
         self._rests = 0
         self._seen: tuple[Job, int] | None = None
         self._looks = 0
-        """looks in a row that saw no progress"""
+        """checks in a row without progress"""
         self._on_rest = on_rest
 
     @property
     def busy(self) -> bool:
-        """Return whether a caller waits for the thread, or the thread still runs a decoding that was given
-        up.
-        """
+        """Return whether jobs wait for the thread, or the thread is still decoding one that was given up."""
         return bool(self.jobs) or (self.worker is not None and self.worker.current is not None)
 
     @property
@@ -91,7 +89,7 @@ class _Line:
         return sum(len(job.requests) for job in self.jobs)
 
     def refusal(self, count: int, now: float) -> Decoded | None:
-        """Return the refusal of payloads that are not even queued; None if they are queued."""
+        """Return the failure for payloads that cannot be queued now; None if they can."""
         if now < self.rest_until:
             return self.failed("resting", self._resting(now))
         if self.rest is not None:
@@ -104,7 +102,7 @@ class _Line:
         return Decoded(decoder=self.label, failure=DecodeFailure(code, message))
 
     def look(self, now: float) -> None:
-        """Look after the thread."""
+        """Check the progress of the thread."""
         worker = self.worker
         if worker is None or not self.busy:
             return
@@ -116,7 +114,7 @@ class _Line:
             self._looks = 0
         else:
             self._looks += 1
-        # looks, not seconds: when all of the machine stands still, so does this count
+        # Checks are counted, not seconds, so that a stall of the whole machine is not held against a script.
         hanging = self._looks >= _LOOKS_OF_A_PAYLOAD
         if current is not None and self._looks == _LOOKS_OF_A_PAYLOAD:
             self._over_time(*current, now)
@@ -125,16 +123,16 @@ class _Line:
             return
         for job in tuple(self.jobs):
             if now >= job.deadline and (hanging or self.timeouts > job.timeouts):
-                job.fill(self.failed("timeout", "not tried: the script hangs at another payload"))
+                job.fill(self.failed("timeout", "not tried: the script hangs on another payload"))
                 self._settle(job)
 
     def done(self, worker: ScriptWorker, job: Job, now: float) -> None:
-        """Take what a job came to."""
+        """Process the results of a finished job."""
         self._take(job, now)
         self._settle(job)
 
     def came_back(self, worker: ScriptWorker, now: float) -> None:
-        """Know that a thread that was left behind has ended after all."""
+        """Note that an abandoned thread has ended after all."""
         self.left_behind.discard(worker)
         self.rest_until = min(self.rest_until, now + LONGEST_REST)
 
@@ -144,7 +142,7 @@ class _Line:
             self._settle(job)
 
     def _take(self, job: Job, now: float) -> None:
-        """Count what the thread found since the last time."""
+        """Count the results that are new since the last call."""
         while job.taken < len(job.results) and not job.cancelled:
             at = job.taken
             job.taken += 1
@@ -182,7 +180,7 @@ class _Line:
     def _resting(self, now: float) -> str:
         reason = "" if self.rest is None else f": {self.rest.reason}"
         left = self.rest_until - now
-        how_long = "until the service starts again" if left == float("inf") else f"for {left:.0f} s more"
+        how_long = "until the service restarts" if left == float("inf") else f"for another {left:.0f} s"
         return f"the script is paused {how_long}{reason}"
 
     def _leave_behind(self, worker: ScriptWorker, now: float) -> None:
@@ -192,7 +190,7 @@ class _Line:
         self._begin_rest(now, f"it did not come back within {STUCK_TIME:.0f} s")
 
     def _settle(self, job: Job) -> None:
-        """Hand over a job's answers if it has them all."""
+        """Fire a job's Deferred if all its answers are there."""
         answers = job.answered()
         if answers is None or job not in self.jobs:
             return
@@ -204,7 +202,7 @@ class ScriptThreads:
     """Decodes by scripts: the :class:`bssci.center.decoding.decoding.SlowDecoding` of the service.
 
     :param from_thread: ``reactor.callFromThread``.
-    :param on_rest: is told of a script that will not be tried for a while.
+    :param on_rest: called when a script is paused.
     :param start: starts a worker's thread.
     """
 
@@ -226,14 +224,14 @@ class ScriptThreads:
 
     @property
     def resting(self) -> tuple[Rest, ...]:
-        """The scripts that are not tried now."""
+        """The scripts that are paused now."""
         now = self._clock.seconds()
         return tuple(
             line.rest for line in self._lines.values() if line.rest is not None and now < line.rest_until
         )
 
     def decode(self, decoder: DecodesByScript, requests: Sequence[DecodingJob]) -> Deferred[list[Decoded]]:
-        """Decode payloads of one script; best all of a batch at once.
+        """Decode payloads with one script, preferably all of a batch at once.
 
         :return: fires with one answer for each request, in their order; never fails. The answer may be a
             failure ``timeout``, ``resting`` or ``busy``.

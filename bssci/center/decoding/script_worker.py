@@ -1,4 +1,4 @@
-"""The thread of one script: takes jobs and decodes, and shows what it is at."""
+"""The thread of one script, which processes jobs and shows the payload that it is decoding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bssci.decoders.scripts import CALLS_OF_ONE_ENGINE, Script
 from bssci.model import Decoded, DecodeFailure
 
 _ENGINE_SPOILING = frozenset({"timeout", "out_of_memory", "stack_overflow"})
-"""errors that leave an engine in a state that nobody vouches for"""
+"""errors after which an engine may be in an undefined state"""
 
 
 class LoadedScript(Protocol):
@@ -37,23 +37,22 @@ class DecodesByScript(Protocol):
 
 
 class Job:
-    """Payloads that were handed in together.
+    """Payloads that were submitted together.
 
-    The thread appends to ``results``; all else belongs to the reactor's thread, except that the thread
-    looks at ``cancelled``.
+    The thread appends to ``results`` and reads ``cancelled``; all else belongs to the reactor's thread.
     """
 
     def __init__(self, requests: Sequence[DecodingJob], deadline: float, timeouts: int) -> None:
         self.requests = requests
         self.deadline = deadline
-        """s on the clock; after it, it does not wait any longer for a script that hangs"""
+        """reactor seconds after which the job no longer waits for a script that hangs"""
         self.timeouts = timeouts
-        """decodings of the script that took too long, until now"""
+        """number of timeouts of the script before this job"""
         self.results: list[Decoded] = []
         self.answers: list[Decoded | None] = [None] * len(requests)
-        """given by the reactor's thread; they lead"""
+        """answers given by the reactor's thread, which take precedence over ``results``"""
         self.taken = 0
-        """results that were counted"""
+        """results that have been counted"""
         self.cancelled = False
         self.done: Deferred[list[Decoded]] = Deferred()
 
@@ -68,7 +67,7 @@ class Job:
         return complete if len(complete) == len(found) else None
 
     def fill(self, answer: Decoded) -> None:
-        """Answer whatever has no answer yet, and have the thread leave the rest."""
+        """Give this answer to all payloads without one, and make the thread skip them."""
         self.cancelled = True
         known = len(self.results)
         self.answers = [
@@ -79,7 +78,7 @@ class Job:
 class ScriptWorker:
     """Runs jobs of one script, one after the other, in a thread of its own.
 
-    :param on_done: called in the thread with each job that it is through with.
+    :param on_done: called in the thread with each finished job.
     :param on_end: called in the thread when it ends.
     """
 
@@ -92,9 +91,9 @@ class ScriptWorker:
         self.jobs: SimpleQueue[Job | None] = SimpleQueue()
         """jobs for the thread; None ends it"""
         self.current: tuple[Job, int] | None = None
-        """the payload that is being decoded: a new tuple for each"""
+        """job and index of the payload that is being decoded; a new tuple for each"""
         self.abandoned = False
-        """true if nobody waits for the thread, which then ends as soon as it can"""
+        """true if the thread is no longer waited for, and should end as soon as it can"""
         self._decoder = decoder
         self._label = f"{decoder.name}@{decoder.version}"
         self._on_done = on_done
@@ -103,11 +102,11 @@ class ScriptWorker:
         self._calls = 0
 
     def start(self) -> None:
-        """Start the thread. It does not keep the process from ending."""
+        """Start the thread, as a daemon thread, which does not keep the process from ending."""
         Thread(target=self.run, name=f"script {self._decoder.name}", daemon=True).start()
 
     def abandon(self) -> None:
-        """Wait for the thread no longer: it ends as soon as it can."""
+        """Stop waiting for the thread, which is to end as soon as it can."""
         self.abandoned = True
         self.jobs.put(None)
 
@@ -119,9 +118,9 @@ class ScriptWorker:
         self._on_end(self)
 
     def step(self) -> bool:
-        """Wait for a job and do it.
+        """Wait for a job and process it.
 
-        :return: False if it was told to end.
+        :return: false if the thread is to end.
         """
         job = self.jobs.get()
         if job is None or self.abandoned:
@@ -147,7 +146,7 @@ class ScriptWorker:
             if error.code in _ENGINE_SPOILING:
                 self._engine = None
             return Decoded(decoder=self._label, failure=DecodeFailure(error.code, error.message))
-        except Exception as error:  # a fault of ours must not end the thread; it is counted like any failure
+        except Exception as error:  # a bug here must not end the thread; it counts as a failure
             self._engine = None
             failure = DecodeFailure("fault", f"{type(error).__name__}: {error}")
             return Decoded(decoder=self._label, failure=failure)

@@ -1,4 +1,4 @@
-"""Counts of decodings that went well or failed, and the last failure: per decoder and per device."""
+"""Counts of decoded and failed payloads, and the last failure, by decoder and by device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from bssci.model import DecodeFailure
 
 MAX_ROWS = 20_000
-"""rows that are remembered; the one that was counted least recently is forgotten first"""
+"""rows that are kept; beyond that the least recently used one is dropped"""
 
 
 class Tally(msgspec.Struct):
@@ -19,17 +19,17 @@ class Tally(msgspec.Struct):
     decoded: int = 0
     failed: int = 0
     failing: bool = False
-    """the last payload was not decoded"""
+    """true if the last payload was not decoded"""
     failure: DecodeFailure | None = None
-    """the last one"""
+    """the last failure"""
     failed_at: float | None = None
     """Unix seconds when the payload of the last failure was received"""
     failed_with: str = ""
-    """of a device: the decoder of the last failure, ``name@version``; of a decoder: the device"""
+    """for a device the decoder of the last failure, ``name@version``; for a decoder the device"""
 
 
 class Tallies:
-    """A tally each, bounded in number."""
+    """Tallies by key, bounded in number."""
 
     def __init__(self, most: int = MAX_ROWS) -> None:
         self._most = most

@@ -17,7 +17,7 @@ from bssci.system.clock import RunInThread
 
 
 class Apart:
-    """A script under a name of its own, so that its trials and its past do not hold up live uplinks."""
+    """A script under another name, so that trials and past readings do not delay live uplinks."""
 
     def __init__(self, decoder: Any) -> None:
         self.name = f"{decoder.name} beside"
@@ -31,7 +31,7 @@ class Apart:
 
 
 class Trials:
-    """Tries decoders out, away from the reactor's thread.
+    """Runs decoders for trials, outside the reactor's thread.
 
     :param slow: runs scripts; None: they run in a thread like other decoders.
     """
@@ -47,9 +47,9 @@ class Trials:
         self._kinds = kinds
 
     async def compile(self, file: str, text: str) -> tuple[Any, list[ExampleResult]]:
-        """Return the decoder that a file with this text would be, and what becomes of its examples.
+        """Return the decoder that a file with this text would define, and the results of its examples.
 
-        :raises ValueError: it is wrong; DefinitionError if there is a line.
+        :raises ValueError: the text is invalid; DefinitionError if the line is known.
         """
         compiled: tuple[Any, list[ExampleResult]] = await self._run_in_thread(
             check_file, file, text, self._kinds
@@ -57,14 +57,12 @@ class Trials:
         return compiled
 
     async def run_examples(self, decoder: Any) -> list[ExampleResult]:
-        """Run the examples that a decoder carries, and return their results."""
+        """Run a decoder's own examples, and return their results."""
         results: list[ExampleResult] = await self._run_in_thread(examples_of, decoder)
         return results
 
     async def decode(self, decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> Attempt:
-        """Try a decoder on a payload, and return the readings with the bits of each field where it can
-        tell.
-        """
+        """Run a decoder on a payload; return the readings, and the bits of each field if it reports them."""
         if self._slow is None or not hasattr(decoder, "engine"):
             attempt: Attempt = await self._run_in_thread(try_out, decoder, payload, parameters)
             return attempt

@@ -1,4 +1,4 @@
-"""A device's configuration of its decoding."""
+"""The configured choice of a decoder for a device."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from bssci.model import EUI, Sensor
 
 
 class ChosenDecoder(NamedTuple):
-    """Decoder and parameters for a device's payloads."""
+    """Decoder and parameters that are configured for a device's payloads."""
 
     decoder: str | None = None
     """name of the decoder"""
     type_eui: EUI | None = None
     parameters: Mapping[str, Any] = {}
-    """for the decoder; may hold keys"""
+    """parameters of the decoder; may hold keys"""
 
 
 NOTHING_WANTED = ChosenDecoder()
+"""no choice is configured"""
 
 
 def wanted_of(sensor: Sensor | None) -> ChosenDecoder:
-    """Return what ``decoder``, ``typeEui`` and ``decoderParameters`` of an entry say."""
+    """Return the choice in ``decoder``, ``typeEui`` and ``decoderParameters`` of a sensor's entry."""
     if sensor is None or not (sensor.decoder or sensor.type_eui or sensor.decoder_parameters):
         return NOTHING_WANTED
     return ChosenDecoder(sensor.decoder, sensor.type_eui, sensor.decoder_parameters)

@@ -1,1 +1,1 @@
-"""Devices: the sensors of endpoints.json, and the knowledge about each."""
+"""Devices: the sensors of endpoints.json, other devices, and the gateways that forward them."""

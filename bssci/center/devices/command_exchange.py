@@ -1,4 +1,4 @@
-"""A command that a source publishes, and the message that answers it.
+"""Commands that a source publishes, each with the message that answers it.
 
 ::
 
@@ -17,21 +17,21 @@ from twisted.internet.defer import Deferred, TimeoutError
 from bssci.model.commands import CommandError
 
 ANSWER_TIME = 10.0
-"""s that the broker and the other side are given, each"""
+"""s that the broker's acknowledgement, and then the answer, may take"""
 
 
 class PublishBySource(Protocol):
-    """Sends messages by a source."""
+    """Publishes messages through sources."""
 
     def publish(self, name: str, topic: str, payload: bytes) -> Deferred[None]:
-        """Have a source publish; fires when the other side has it.
+        """Publish a message through a source; fires when the broker has it.
 
         :raises CommandError: ``unavailable``.
         """
 
 
 class CommandExchange:
-    """Publishes commands, one at a time for each key, and waits for what answers."""
+    """Publishes commands, one at a time for each key, and waits for their answers."""
 
     def __init__(self, clock: Any, sources: PublishBySource) -> None:
         self._clock = clock
@@ -39,11 +39,11 @@ class CommandExchange:
         self._waiting: dict[str, Deferred[Mapping[str, Any]]] = {}
 
     def __bool__(self) -> bool:
-        """Return whether somebody waits."""
+        """Return whether any command waits for its answer."""
         return bool(self._waiting)
 
     async def send(self, key: str, source: str, topic: str, payload: bytes) -> Mapping[str, Any] | None:
-        """Publish a command, and return what answers; None if nothing does in time.
+        """Publish a command, and return its answer; None if none comes in time.
 
         :raises CommandError: ``busy``: another command waits for its answer; ``unavailable``: it cannot be
             published.
@@ -66,7 +66,8 @@ class CommandExchange:
             await published.addTimeout(ANSWER_TIME, self._clock)
         except TimeoutError:
             raise CommandError(
-                "unavailable", f"the broker did not acknowledge within {ANSWER_TIME:.0f} s; it may have it"
+                "unavailable",
+                f"the broker did not acknowledge within {ANSWER_TIME:.0f} s; it may have the command",
             ) from None
 
     def waits_for(self, key: str) -> bool:
@@ -75,5 +76,5 @@ class CommandExchange:
         return waiting is not None and not waiting.called
 
     def answer(self, key: str, answer: Mapping[str, Any]) -> None:
-        """Give the answer to the command that waits for it."""
+        """Pass an answer to the command that waits for it."""
         self._waiting[key].callback(answer)

@@ -1,4 +1,4 @@
-"""Commands to strikes and sirens of controllers: ``cmnd/…`` goes out, the ``stat/…`` that follows answers.
+"""Commands to strikes and sirens of controllers: ``cmnd/…`` is sent, the next ``stat/…`` is the answer.
 
 ::
 
@@ -23,7 +23,7 @@ from bssci.model import Telegram
 from bssci.model.commands import CommandError
 
 MODES = {"strike": "access-control-mode", "siren": "alarm-mode"}
-"""mode of the connector of each kind of component that takes commands"""
+"""mode of the connector, by kind of component that takes commands"""
 _PLACE = re.compile(r"f2:([0-9a-f]{12})/(J[1-9])/((strike|siren)-[1-9])")
 
 
@@ -38,22 +38,22 @@ class ControllerAnswer(msgspec.Struct, frozen=True):
     topic: str
     """topic of the command"""
     answered: bool
-    """the controller reported a state in time"""
+    """true if the controller reported a state in time"""
     state: Mapping[str, Any] | None
     """the message with that state; None without one"""
 
 
 class ControllerCommands:
-    """Sends commands, and waits for what the controller says then."""
+    """Sends commands, and waits for the state that the controller reports."""
 
     def __init__(self, clock: Any, gateways: Gateways, sources: PublishBySource) -> None:
         self._gateways = gateways
         self._exchange = CommandExchange(clock, sources)
 
     def topic_of(self, id: str) -> str:
-        """Return the topic of commands to a strike or siren.
+        """Return the topic for commands to a strike or siren.
 
-        :raises CommandError: ``invalid``: it is neither.
+        :raises CommandError: ``invalid``: the id is of neither.
         """
         place = _PLACE.fullmatch(id)
         if place is None:
@@ -61,7 +61,7 @@ class ControllerCommands:
         return f"cmnd/f2-{place[1]}/{MODES[place[4]]}/{place[2]}/{place[3]}"
 
     async def send(self, id: str, command: Mapping[str, Any]) -> ControllerAnswer:
-        """Publish a command, and return what the controller answers.
+        """Publish a command, and return the controller's answer.
 
         :raises CommandError: ``invalid``, ``busy``: another command waits for its answer, or
             ``unavailable``: it cannot be published.

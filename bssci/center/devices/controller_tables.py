@@ -1,4 +1,4 @@
-"""Controllers as a database keeps them: templates, connectors, pins and data points, in JSON.
+"""Import of controllers from the tables of a database: templates, connectors, pins, data points, as JSON.
 
 ::
 
@@ -11,8 +11,8 @@
 
     device_parameters (of older installations)  --> parameters of f2:{mac}, for the decoder controller
 
-Each table is a list of rows under its name. Names of tables and columns are read in any case, with or without
-``_``, tables also in the plural. A wrong row costs itself and is named.
+Each table is a list of rows under its name. Names of tables and columns are accepted in any case, with or
+without ``_``, and those of tables also in the plural. An invalid row is skipped and reported.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from bssci.decoders.datapoints import parse_datapoints
 from bssci.model.strict_json import JsonError, read_json
 
 KIND = "f2"
-"""kind of a controller and of what sits at it, in front of its id"""
+"""kind of controllers and of devices at them, in front of their ids"""
 MAX_WRONG = 100
-"""wrong rows that are named; the others are counted"""
+"""invalid rows that are reported; further ones are only counted"""
 MAX_TEXT = 200
 """characters of a name"""
 MAX_PARAMETERS = 100
@@ -47,15 +47,15 @@ _NUMBER = re.compile(r"[0-9]{1,2}")
 _OTHER = re.compile(r"[^a-z0-9]+")
 
 ImportedRow = Mapping[str, Any]
-"""A row by the names of its columns: lower case, without ``_``."""
+"""a row: values by names of columns in lower case without ``_``"""
 
 
 class ControllerTablesError(ValueError):
-    """A text holds no tables of controllers."""
+    """A text does not hold tables of controllers."""
 
 
 class ControllerTables(NamedTuple):
-    """Models and devices that tables describe."""
+    """Models and devices that the tables describe."""
 
     models: dict[str, str]
     """text of each model's file by the name of its decoder"""
@@ -64,14 +64,14 @@ class ControllerTables(NamedTuple):
     empty_pins: int
     """pins without a device"""
     wrong: list[str]
-    """faults of the rows that are left out, at most :data:`MAX_WRONG`"""
+    """faults of the rows that were skipped, at most :data:`MAX_WRONG`"""
     wrong_count: int
 
 
 def read_controller_tables(text: str | bytes) -> ControllerTables:
-    """Read the tables of a controllers' database.
+    """Return the models and devices in the tables of a controllers' database.
 
-    :raises ControllerTablesError: it is not JSON, nor an object with such tables.
+    :raises ControllerTablesError: the text is not JSON, or not an object with such tables.
     """
     try:
         document = read_json(text)
@@ -148,7 +148,7 @@ class _Reader:
             self._decoders[id] = name
 
     def _model(self, template: ImportedRow, rows: Sequence[ImportedRow]) -> str | None:
-        """Return the text of a model's file; None if no data point of it can be used."""
+        """Return the text of a model's file; None if none of its data points can be used."""
         points: list[dict[str, Any]] = []
         for row in rows:
             point = _point(row)
@@ -190,7 +190,7 @@ class _Reader:
         return found
 
     def _read_parameters(self) -> dict[str, list[dict[str, Any]]]:
-        """Return how components of each controller are read, by the controller's id."""
+        """Return the decoder parameters for the components of each controller, by the controller's id."""
         found: dict[str, list[dict[str, Any]]] = {}
         for number, row in enumerate(self._rows["deviceparameter"], 1):
             try:
@@ -206,7 +206,7 @@ class _Reader:
         return {id: entries for id, entries in found.items() if entries}
 
     def _place(self, pin: ImportedRow) -> tuple[str, ImportedRow, str]:
-        """Return the address of a pin's controller, the controller, and the pin's place there: ``J1/3``."""
+        """Return the MAC address of a pin's controller, the controller's row, and the port: ``J1/3``."""
         connector = self._referred(pin, "connectorid", "connector")
         controller = self._referred(connector, "controllerid", "controller", "device")
         mac = _mac(_text(controller, "macaddress"))

@@ -1,4 +1,4 @@
-"""A device other than a mioty sensor: what people entered of it, and what was heard."""
+"""A device other than a mioty sensor: what people entered about it, and what was heard from it."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from bssci.decoders.bluetooth.addresses import COMPANIES, is_changing
 from bssci.model import Telegram
 
 MAX_GATEWAYS = 8
-"""gateways that are remembered for a device"""
+"""gateways that are kept for a device"""
 SHOWN_BYTES = 64
-"""bytes of a payload that are shown of an unknown device"""
+"""bytes of the last payload that are kept for an unknown device"""
 DeviceVerdict = Literal["kept", "blocked", "passed over"]
-"""fate of a telegram before it is kept; passed over: of one of too many whose addresses change"""
+"""decision on a telegram; passed over: there are too many senders with changing addresses"""
 ID = re.compile(r"[a-z][a-z0-9_-]{0,31}:[^\x00-\x20\x7f+#?]{1,160}")
-"""an id of a device: its kind, a colon, and what tells it from others of its kind"""
+"""a device id: kind, colon, and a name that is unique within the kind"""
 PLACE = re.compile(r"f2:[0-9a-f]{12}/J[1-9]/(?!sensor-\d)[A-Za-z0-9][\w.-]{0,63}")
-"""an id of what sits at a controller"""
+"""id of a place at a controller"""
 ENTERED = ("name", "model", "decoder", "parameters", "location", "tags", "blocked")
-"""fields that people enter and that go with a device to another place"""
+"""fields that people enter and that move with a device to another place"""
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The last message of a device, as far as it helps to say what it is."""
+    """The parts of a device's last message that help to identify it."""
 
     name: str = ""
-    """name that it gives itself"""
+    """name that the device reports"""
     companies: tuple[str, ...] = ()
     """manufacturers of the data, by identifier: ``0x004c Apple``"""
     services: tuple[str, ...] = ()
     """UUIDs of services"""
     data: str = ""
-    """first bytes, hexadecimal"""
+    """first bytes of the payload, hexadecimal"""
     topic: str = ""
 
 
 class Device(msgspec.Struct, omit_defaults=True):
-    """Knowledge about a device."""
+    """A device, entered by people or only heard."""
 
     id: str
     first_seen: float
@@ -51,24 +51,24 @@ class Device(msgspec.Struct, omit_defaults=True):
     count: int = 0
     """telegrams of the device, each counted once"""
     known: bool = False
-    """somebody entered it"""
+    """true if people have entered it"""
     name: str = ""
     model: str = ""
     decoder: str = ""
-    """name of its decoder; empty: the first that fits"""
+    """name of its decoder; empty: the first one that matches"""
     parameters: dict[str, Any] = {}
-    """for the decoder; may hold keys. Secret"""
+    """parameters of the decoder; secret, as they may hold keys"""
     parent: str = ""
-    """id of the device that it is a part of or sits at"""
+    """id of the device that it is part of or connected to"""
     port: str = ""
     """place at the parent: ``J1/3``"""
     location: dict[str, Any] = {}
     """``lat``, ``lon``, ``text``, each optional"""
     tags: list[str] = []
     blocked: bool = False
-    """nothing of it is kept"""
+    """true: its telegrams are not kept"""
     gateways: dict[str, tuple[float | None, float]] = {}
-    """RSSI (dBm) and Unix seconds of the last telegram at each gateway; the last one comes last"""
+    """RSSI (dBm) and Unix seconds of the last telegram at each gateway, in the order of time"""
     said: Said | None = None
 
     @property
@@ -77,7 +77,7 @@ class Device(msgspec.Struct, omit_defaults=True):
 
     @property
     def gateway(self) -> str:
-        """Return the gateway that heard it last; empty: none has."""
+        """Return the gateway that heard the device last; empty if none has."""
         return next(reversed(self.gateways), "")
 
     def hear(self, telegram: Telegram) -> None:
@@ -92,7 +92,7 @@ class Device(msgspec.Struct, omit_defaults=True):
 
 
 def place_of(id: str) -> tuple[str, str]:
-    """Return parent and port of what sits at a controller, by its id; empty for others."""
+    """Return parent and port of a device at a controller, by its id; empty for others."""
     parent, _, port = id.partition("/")
     return (parent, port) if port else ("", "")
 
@@ -110,7 +110,7 @@ def has_changing_address(telegram: Telegram) -> bool:
 
 
 def said_by(telegram: Telegram) -> Said:
-    """Return what a telegram says of its sender."""
+    """Return the parts of a telegram that help to identify its sender."""
     envelope = telegram.envelope
     device = envelope.get("device")
     name = device.get("name") if isinstance(device, Mapping) else envelope.get("name")
@@ -150,7 +150,7 @@ def _company(key: str) -> str:
 
 
 def _short(uuid: str) -> str:
-    """Return the 16 bits of a UUID of the Bluetooth SIG, or the UUID."""
+    """Return the short form (16 bits) of a UUID of the Bluetooth SIG, or else the UUID."""
     text = uuid.lower()[:40]
     if text.startswith("0000") and text.endswith("-0000-1000-8000-00805f9b34fb"):
         return f"0x{text[4:8]}"

@@ -1,4 +1,4 @@
-"""The file endpoints.json: read with every fault named, written whole with the version before kept."""
+"""The file endpoints.json: reading with all faults reported, and atomic writing with a backup."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SPACE = re.compile(r"[\s,]*")
 
 
 class EndpointsError(ValueError):
-    """A sensor file cannot be read; one line that names the file and the first fault.
+    """A sensor file cannot be read; the message is one line with the file and the first fault.
 
-    ``problems`` lists every fault, one line each, without the file's name.
+    :ivar problems: all faults, one line each, without the file's name.
     """
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ class EndpointsError(ValueError):
 
 
 class EndpointsChangedError(Exception):
-    """A sensor file holds something else than expected; it was not written."""
+    """A sensor file has been changed by others; it was not written."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -43,16 +43,16 @@ class EndpointsChangedError(Exception):
 
 @dataclass(frozen=True)
 class WrongEntry:
-    """An invalid entry: it is not used, and stays in the file as it is."""
+    """An invalid entry, which is not used but stays in the file as it is."""
 
     number: int
-    """its place in the file, from 1"""
+    """position in the file, from 1"""
     eui: EUI | None
-    """the entry's EUI, if it can be read"""
+    """EUI of the entry, if readable"""
     problem: str
-    """field and what is allowed"""
+    """fields at fault and what is allowed"""
     text: str = field(repr=False)
-    """as the file has it, with keys"""
+    """text of the entry in the file; may hold keys"""
 
     def __str__(self) -> str:
         return f"entry {self.number}{f' ({self.eui})' if self.eui else ''}: {self.problem}"
@@ -62,14 +62,14 @@ class EndpointsFile(NamedTuple):
     """Contents of a sensor file."""
 
     sensors: list[Sensor]
-    """in the order of the file"""
+    """valid sensors in the order of the file"""
     wrong: tuple[WrongEntry, ...]
     version: bytes
-    """of the file; see :func:`write`"""
+    """digest of the content; see :func:`write`"""
 
 
 def read(path: Path) -> list[Sensor]:
-    """Return the sensors of a file, without its wrong entries; raises as :func:`read_file`."""
+    """Return the valid sensors of a file; raises as :func:`read_file`."""
     return read_file(path).sensors
 
 
@@ -88,7 +88,7 @@ def read_file(path: Path) -> EndpointsFile:
 
 
 def read_version(path: Path) -> bytes:
-    """Return which version of the file there is, without looking into it; raises as :func:`read_file`."""
+    """Return the version of the file without parsing it; raises as :func:`read_file` if it is unreadable."""
     return _version(_content(path))
 
 
@@ -107,17 +107,17 @@ def write(
     replacing: bytes | None = None,
     wrong: Iterable[WrongEntry] = (),
 ) -> bytes:
-    """Replace the file's content atomically; the previous version stays beside it, as ``.bak``.
+    """Replace the file's content atomically, keeping the previous version beside it as ``.bak``.
 
-    One sensor a line, so that a version control system shows what changed. Owner, group and mode stay as
-    they are; a new file has mode 0600. If ``path`` is a symbolic link, the file that it points to is
-    replaced and the backup lies beside that file.
+    There is one sensor on each line, so that version control shows what changed. Owner, group and mode are
+    kept; a new file gets mode 0600. If ``path`` is a symbolic link, the file that it points to is replaced,
+    and the backup is beside that file.
 
-    :param replacing: the only version of the file that may be replaced; None for any, or for no file.
-    :param wrong: entries to write as they are, at the place that they had.
-    :return: the version that is there now.
-    :raises EndpointsChangedError: if another version is there, or none; it is untouched.
-    :raises OSError: if it cannot be written; the old content is untouched.
+    :param replacing: the version of the file that may be replaced; None for any, or for no file.
+    :param wrong: invalid entries, to be written as they are at their position.
+    :return: the new version.
+    :raises EndpointsChangedError: the file has another version, or does not exist; it is untouched.
+    :raises OSError: it cannot be written; see :func:`bssci.system.files.write_atomically`.
     """
     lines = [json.dumps(sensor_to_json(sensor), ensure_ascii=False, allow_nan=False) for sensor in sensors]
     for entry in sorted(wrong, key=lambda each: each.number):
@@ -135,7 +135,7 @@ def write(
 
 
 def _keep(target: Path, previous: bytes) -> None:
-    """Write the previous version beside the file, unless the directory takes no other file."""
+    """Write the previous version beside the file, unless the directory does not allow other files."""
     try:
         write_atomically(target.with_name(f"{target.name}.bak"), previous)
     except OSError as error:
@@ -163,9 +163,9 @@ def _entries(path: Path, text: str) -> list[Any]:
 
 
 def _sensors(entries: list[Any], text: str) -> tuple[list[Sensor], tuple[WrongEntry, ...]]:
-    """Return the good and the wrong ones of the entries, which are taken out of their list.
+    """Return the valid and the invalid entries, emptying their list.
 
-    Each is freed before the next is read: the memory of many entries at once would stay with the process.
+    Each entry is freed before the next is parsed; the peak of memory would otherwise stay with the process.
     """
     sensors: list[Sensor] = []
     problems: dict[int, tuple[EUI | None, str]] = {}
@@ -193,7 +193,7 @@ def _problem(entry: object, error: SensorError) -> str:
 
 
 def _texts(text: str, numbers: Collection[int]) -> dict[int, str]:
-    """Return entries of a JSON array as they are written, by their number from 1."""
+    """Return the source texts of entries of a JSON array, by their number from 1."""
     found: dict[int, str] = {}
     decoder = json.JSONDecoder()
     place = text.index("[") + 1 if numbers else 0

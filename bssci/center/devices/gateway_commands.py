@@ -1,4 +1,4 @@
-"""Commands to gateways of every kind, and what answers them."""
+"""Commands to gateways of every kind, and their answers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bssci.model import Telegram
 
 
 class GatewayCommands:
-    """Commands to what sits at controllers, and to scanners.
+    """Commands to devices at controllers, and to scanners.
 
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     def __init__(
@@ -25,6 +25,6 @@ class GatewayCommands:
         self.scanners = ScannerCommands(clock, gateways, sources, now)
 
     def heard(self, telegrams: Sequence[Telegram]) -> None:
-        """Take telegrams that are on disk: one may be what a command waits for."""
+        """Take stored telegrams, one of which may be the answer that a command waits for."""
         self.controllers.heard(telegrams)
         self.scanners.heard(telegrams)

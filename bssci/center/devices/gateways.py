@@ -1,4 +1,4 @@
-"""Scanners and controllers: those that hear devices, the state of each, and silent ones."""
+"""Gateways, that is scanners and controllers: the state of each, and detection of silent ones."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from bssci.system.clock import Clock, Ticker
 SILENCE = 300.0
 """s without a telegram after which a gateway is offline"""
 LOOK_INTERVAL = 10.0
-"""s between two looks for silent gateways"""
+"""s between two checks for silent gateways"""
 MAX_GATEWAYS = 5_000
-"""beyond, the one that was not heard for the longest time is forgotten"""
+"""gateways that are kept; beyond that the one that was not heard for the longest time is dropped"""
 MAX_STATUS = 8 * 1024
-"""bytes of a report that is kept"""
+"""bytes of a report, as MessagePack, up to which it is kept completely"""
 KINDS = {"ble": "scanner", "scanner": "scanner", "f2": "controller"}
-"""kind of the gateway by the kind of what it hears"""
+"""kind of the gateway, by the kind of the devices that it forwards"""
 WATCHED = ("scanner", "controller")
-"""kinds whose silence is a fault"""
+"""kinds of gateways that have a state"""
 STATES = ("online", "degraded", "offline")
 
 GatewayStateName = Literal["", "online", "degraded", "offline"]
@@ -35,26 +35,26 @@ Reporter = Callable[[GatewayState], None]
 
 
 class Gateway(msgspec.Struct, omit_defaults=True):
-    """Knowledge about a gateway."""
+    """A gateway, with what people entered about it."""
 
     id: str
-    """its kind in front: ``scanner:roof``"""
+    """id with the kind in front: ``scanner:roof``"""
     first_seen: float
     """Unix seconds"""
     last_seen: float
     """Unix seconds"""
     count: int = 0
-    """telegrams that it brought"""
+    """number of telegrams that it forwarded"""
     source: str = ""
-    """source that it was heard by last"""
+    """source that delivered its last telegram"""
     state: GatewayStateName = ""
-    """empty: not known, or of a kind that nobody watches"""
+    """empty: unknown, or the kind has no state"""
     since: float = 0.0
     """Unix seconds"""
     reason: str = ""
     """reason of the state, for people"""
     status: dict[str, Any] | None = None
-    """its last report about itself"""
+    """last report of the gateway about itself"""
     status_at: float | None = None
     """Unix seconds"""
     name: str = ""
@@ -78,9 +78,10 @@ _decoder = msgspec.msgpack.Decoder(Gateway)
 
 
 class Gateways:
-    """Every gateway.
+    """All gateways.
 
-    :param report: hands an event to the sinks.
+    :param report: publishes an event to the sinks.
+    :param now: returns Unix seconds.
     """
 
     log = Logger()
@@ -105,21 +106,21 @@ class Gateways:
         self._ticker.start()
 
     def stop(self) -> Deferred[None] | None:
-        """Write what is learned; the journal may be closed after that."""
+        """Write pending changes; the journal may be closed after that."""
         self._ticker.stop()
         return self._behind.stop()
 
     # learning
 
     def heard(self, telegrams: Iterable[Telegram]) -> None:
-        """Take telegrams that are on disk: each is a sign of life of its gateway."""
+        """Take stored telegrams: each shows that its gateway is alive."""
         for telegram in telegrams:
             kind, own = telegram.device.partition(":")[0], telegram.device.partition(":")[2]
             gateway = self._gateway(f"{KINDS.get(kind, 'gateway')}:{telegram.gateway}", telegram)
             if kind == gateway.kind and own == telegram.gateway:
                 self._take_report(gateway, telegram)
             elif telegram.envelope.get("direction") != "cmnd":
-                # What is commanded comes from elsewhere.
+                # Commands do not come from the gateway.
                 self._alive(gateway)
 
     def _gateway(self, id: str, telegram: Telegram) -> Gateway:
@@ -148,7 +149,7 @@ class Gateways:
     def _take_report(self, gateway: Gateway, telegram: Telegram) -> None:
         said = telegram.envelope.get("status")
         if telegram.gateway_time is not None and telegram.at - telegram.gateway_time > SILENCE:
-            # The broker had kept it: it tells of a time that is over.
+            # A retained message of the broker, which says nothing about the present.
             if not gateway.state and gateway.kind in WATCHED:
                 self._move(gateway, "offline", "its last report is old")
             return
@@ -158,7 +159,7 @@ class Gateways:
         gateway.status = report
         gateway.status_at = telegram.at
         if said == "offline":
-            self._move(gateway, "offline", "it said so, or its last will did")
+            self._move(gateway, "offline", "reported by itself or by its last will")
             return
         self._note(gateway)
         self._move(gateway, "degraded" if said == "degraded" else "online", _reason(report))
@@ -199,7 +200,7 @@ class Gateways:
         return [event for each in self._of.values() if (event := _event(each)) is not None]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return how many gateways of each kind are in each state."""
+        """Return the number of gateways of each kind in each state."""
         counts = {kind: dict.fromkeys(STATES, 0) for kind in WATCHED}
         for gateway in self._of.values():
             if gateway.kind in counts and gateway.state:
@@ -209,12 +210,12 @@ class Gateways:
     # changes
 
     def put(self, gateway: Gateway) -> Deferred[None]:
-        """Take what somebody entered of a gateway; fires when that is on disk."""
+        """Store the entry of a gateway; fires when that is on disk."""
         self._of[gateway.id] = gateway
         return self._write([gateway.id], None)
 
     def forget(self, id: str) -> Deferred[None]:
-        """Forget a gateway; if it is heard again, it is new."""
+        """Forget a gateway; if it is heard again, it counts as new."""
         self._drop(id)
         return self._write([id], None)
 
@@ -247,7 +248,7 @@ def _event(gateway: Gateway) -> GatewayState | None:
 
 
 def _reason(report: Mapping[str, Any]) -> str:
-    """Return what is wrong by a scanner's own report."""
+    """Return the problem that a scanner reports; empty if it reports none."""
     bluetooth = report.get("bluetooth")
     state = bluetooth.get("status") if isinstance(bluetooth, Mapping) else None
     return f"Bluetooth: {state}"[:100] if isinstance(state, str) and state not in ("", "scanning") else ""

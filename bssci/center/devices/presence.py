@@ -1,8 +1,8 @@
-"""Presence of known Bluetooth devices: near which scanner each is, and how far from it.
+"""Presence of known Bluetooth devices: which scanner each is near, and with which signal.
 
-Every advertisement is heard by several scanners. That with the best signal, smoothed, is where the device is;
-it moves to another one when that is clearly better. What changes goes to the sinks as a telegram of the
-device itself, which the decoder ``presence`` reads: raw and replayable as all others.
+Several scanners hear the same advertisement. The device is assigned to the one with the best smoothed signal,
+and moves to another one when that is clearly better. Changes go to the sinks as telegrams of the device
+itself, which the decoder ``presence`` reads: raw and replayable like all others.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from bssci.system.clock import Clock, Ticker
 SOURCE = "presence"
 """name of the source of these telegrams"""
 FIELD = "presence"
-"""field of the envelope"""
+"""name of the field in the envelope"""
 SMOOTHING = 0.3
-"""part of a new RSSI in the smoothed one"""
+"""weight of the newest RSSI"""
 MARGIN = 5.0
 """dB by which another scanner must be better"""
 FORGET = 30.0
-"""s after which what a scanner heard no longer counts"""
+"""s after which the signal at a scanner no longer counts"""
 AWAY = 120.0
-"""s without any scanner after which a device is away"""
+"""s without any advertisement after which a device is away"""
 REPEAT = 60.0
-"""s after which the same is told again, as the signal goes on changing"""
+"""s after which an unchanged place is published again, with the present signal"""
 LOOK_INTERVAL = 10.0
-"""s between looks for those that are away"""
+"""s between two checks for devices that are away"""
 MAX_DEVICES = 10_000
+"""devices whose place is tracked"""
 MAX_SCANNERS = 16
 """scanners that are compared for a device"""
 
@@ -48,7 +49,7 @@ class _Heard:
 
 
 class _Present:
-    """Signals of one device, and what was told of it."""
+    """Signals of one device, and the place that was published last."""
 
     __slots__ = ("at", "by", "scanner", "told_at")
 
@@ -71,7 +72,7 @@ class _Present:
             del self.by[next(iter(self.by))]
 
     def best(self, now: float) -> str:
-        """Return the scanner that the device is at."""
+        """Return the scanner that the device is nearest to."""
         fresh = {name: heard.rssi for name, heard in self.by.items() if now - heard.at <= FORGET}
         if not fresh:
             return self.scanner
@@ -84,9 +85,9 @@ class _Present:
 class Presence:
     """The places of known devices.
 
-    :param is_known: whether somebody entered a device, by its id.
-    :param tell: takes telegrams to the journal.
-    :param now: Unix seconds.
+    :param is_known: returns whether people have entered a device, by its id.
+    :param tell: stores telegrams.
+    :param now: returns Unix seconds.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Presence:
         self._ticker.stop()
 
     def heard(self, telegrams: Iterable[Telegram]) -> None:
-        """Take advertisements that are on disk."""
+        """Take stored telegrams, of which advertisements of known devices count."""
         now = self._clock.seconds()
         news: list[Telegram] = []
         for telegram in telegrams:

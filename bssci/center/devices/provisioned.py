@@ -1,4 +1,4 @@
-"""Devices with certificates of ours, while the service runs: their registry, its upkeep and commands."""
+"""Provisioned devices, which have certificates from us: their registry and its changes while running."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ DAY = 86400.0
 State = Literal["active", "ending", "ended", "revoked"]
 STATES: tuple[State, ...] = ("active", "ending", "ended", "revoked")
 INTERVAL = 30.0
-"""s between two looks whether the registry was changed from outside"""
+"""s between two checks whether the registry was changed by the command line"""
 T = TypeVar("T")
 
 
 class ProvisionedDevices:
     """The registry of devices, kept in memory and read again when its file changes.
 
-    :param settings: those in force.
-    :param now: Unix seconds.
-    :param run_in_thread: ``deferToThread``: keys and files are made away from the reactor.
-    :param record: writes a change that the command line made into the audit log.
+    :param settings: returns the settings in force.
+    :param now: returns Unix seconds.
+    :param run_in_thread: ``deferToThread``, in which keys and files are made.
+    :param record: writes the audit entry of a change that the command line made.
     """
 
     log = Logger()
@@ -62,13 +62,13 @@ class ProvisionedDevices:
         self._ticker = Ticker(clock, INTERVAL, self._refresh)
         self._seen: tuple[int, int, int] | None = None
         self._ends: list[tuple[float, str]] = []
-        """end and name of every active device, that which ends first comes first"""
+        """expiry (Unix seconds) and name of every active device, earliest first"""
         self.entries: Mapping[str, Provisioned] = {}
-        """devices by their names, as the registry was when it was read last"""
+        """devices by their names, as last read from the registry"""
         self.trouble = ""
-        """why the registry cannot be read; empty: it can"""
+        """reason why the registry cannot be read; empty: it can"""
         self.outcomes: Counter[tuple[str, str]] = Counter()
-        """requests since the start, by action and by ``done``, ``refused`` or ``failed``"""
+        """number of requests since the start, by action and ``done``, ``refused`` or ``failed``"""
 
     def start(self) -> None:
         self._refresh()
@@ -85,9 +85,7 @@ class ProvisionedDevices:
     # questions
 
     async def refresh(self) -> None:
-        """Read the registry again if its file changed, and put into the audit log who changed it at the
-        command line.
-        """
+        """Read the registry if its file changed, and write audit entries of changes by the command line."""
         await self._lock.run(lambda: ensureDeferred(self._follow()))
 
     async def _follow(self) -> None:
@@ -96,13 +94,13 @@ class ProvisionedDevices:
             for each in changes:
                 await self._record(each)
         except StorageError as error:
-            self.log.warn("changes of devices not in the audit log yet {error}", error=error)
+            self.log.warn("changes of devices not yet in the audit log {error}", error=error)
             return
         if changes:
             await self._run_in_thread(self._files().forget_changes, len(changes))
 
     def state(self, device: Provisioned) -> State:
-        """Return a device's state: one that is ``ending`` must be renewed soon."""
+        """Return a device's state; ``ending``: its certificate expires soon."""
         if device.status == "revoked":
             return "revoked"
         left = device.ends_at - self._now()
@@ -123,18 +121,19 @@ class ProvisionedDevices:
         }
 
     def ends(self, days: float) -> list[tuple[float, str]]:
-        """Return end (Unix seconds) and name of the devices whose certificates end within so many days, or
-        have ended; that which ends first comes first.
+        """Return expiry (Unix seconds) and name of the devices whose certificates expire within these days.
+
+        Expired ones are included; earliest first.
         """
         return self._ends[: bisect_left(self._ends, (self._now() + days * DAY,))]
 
     def next_end(self) -> float | None:
-        """Return the end that comes first of those that are yet to come, in Unix seconds."""
+        """Return the Unix seconds when the next certificate expires; None if none will."""
         place = bisect_left(self._ends, (self._now(),))
         return self._ends[place][0] if place < len(self._ends) else None
 
     def has_key(self, name: str) -> bool:
-        """Return whether nobody has taken the bundle of a device yet."""
+        """Return whether the bundle of a device, with its key, has not been taken yet."""
         return self._files().has_key(name)
 
     async def configuration_of(self, name: str) -> bytes:
@@ -144,13 +143,14 @@ class ProvisionedDevices:
         """
         return await self._ask(lambda: self._files().configuration_of(name))
 
-    # changes; by Commands only
+    # changes, to be called by Commands only
 
     async def add(self, text: str, serial_number: str, *, force: bool) -> str:
-        """Make key, certificate and configuration of a device; return its name.
+        """Create key, certificate and configuration of a device; return its name.
 
-        :raises CommandError: ``conflict``: it is registered; ``invalid``; ``unavailable``: the disk. Nothing
-            is changed then.
+        :param force: replace those of a registered device, whose certificate is revoked.
+        :raises CommandError: ``conflict``: the device is registered; ``invalid``; ``unavailable``: files
+            cannot be written. Nothing changed then.
         """
         files, settings = self._files(), self._settings()
 
@@ -161,7 +161,7 @@ class ProvisionedDevices:
         return await self._do("add", add)
 
     async def renew(self, name: str) -> str:
-        """Make another key and certificate, and revoke the old one; raises as :meth:`add`."""
+        """Create a new key and certificate, and revoke the old one; raises as :meth:`add`."""
         files, settings = self._files(), self._settings()
 
         def renew() -> str:
@@ -170,12 +170,12 @@ class ProvisionedDevices:
         return await self._do("renew", renew)
 
     async def revoke(self, name: str) -> str:
-        """Put the certificate of a device on the revocation list; raises as :meth:`add`."""
+        """Add the certificate of a device to the revocation list; raises as :meth:`add`."""
         files = self._files()
         return await self._do("revoke", lambda: files.revoke(name, self._moment()))
 
     async def take_bundle(self, name: str) -> bytes:
-        """Return all that a device is given, as an archive, this once; raises as :meth:`add`."""
+        """Return the bundle of a device as an archive, possible only once; raises as :meth:`add`."""
         files = self._files()
         return await self._do("bundle", lambda: files.take_bundle(name))
 
@@ -212,9 +212,7 @@ class ProvisionedDevices:
         return datetime.fromtimestamp(self._now(), UTC)
 
     def _read(self) -> tuple[ShellChange, ...]:
-        """Read the registry, unless it is the file that was read last; return what the command line changed
-        and the audit log does not have yet. Blocks.
-        """
+        """Read the registry if its file changed; return changes that still lack an audit entry. Blocks."""
         files = self._files()
         try:
             seen = _stamp(files.registry_file)
@@ -236,7 +234,7 @@ class ProvisionedDevices:
 
     def _tell(self, trouble: str) -> None:
         if trouble != self.trouble:
-            self.log.warn("registry of devices not readable {trouble}", trouble=trouble)
+            self.log.warn("registry of devices unreadable {trouble}", trouble=trouble)
         self.trouble = trouble
 
 

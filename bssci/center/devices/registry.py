@@ -1,8 +1,8 @@
-"""Every device other than a mioty sensor: those that people entered, and those that were heard lately.
+"""Registry of the devices other than mioty sensors: those that people entered, and those heard lately.
 
-Known ones stay until they are removed. Of the others the newest are kept, and those whose Bluetooth address
-changes every few minutes apart from them: a crowd of telephones pushes out no sensor that waits to be
-entered, and is never written to disk. Counts are written every 30 s; what people enter, at once.
+Known devices stay until they are removed. Of the unknown ones the newest are kept. Devices whose Bluetooth
+address changes every few minutes are kept separately and never written to disk, so that a crowd of phones
+does not displace devices that are to be entered. Counts are written every 30 s, entries at once.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ from bssci.model import Telegram
 from bssci.system.clock import Clock
 
 MAX_KNOWN = 100_000
+"""devices that people may enter"""
 MAX_UNKNOWN = 10_000
-"""unknown devices; beyond, the one that was not heard for the longest time is forgotten"""
+"""unknown devices that are kept; beyond that the one that was not heard for the longest time is dropped"""
 MAX_CHANGING = 1_000
-"""the same of devices whose addresses change"""
+"""devices with changing addresses that are kept, likewise"""
 HOUR = 3600.0
 TOLD_PLACES = 1_000
-"""pins without a device that are named in the log; all are in the list of devices"""
+"""pins without a known device that are logged; all are in the list of devices"""
 LOOK_INTERVAL = 10.0
-"""s between looks at what an unknown device says"""
+"""s after which the identifying parts of a device's messages are updated"""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Device)
@@ -46,8 +47,8 @@ _decoder = msgspec.msgpack.Decoder(Device)
 class DeviceRegistry:
     """Every device other than a mioty sensor, known and unknown.
 
-    :param changing_kept: addresses that change of which telegrams are kept, an hour.
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
+    :param changing_kept: number of changing addresses whose telegrams are kept, per hour.
     """
 
     log = Logger()
@@ -76,20 +77,20 @@ class DeviceRegistry:
         self._behind = WriteBehind[str](clock, "devices", self._write)
 
     def configure(self, changing_kept: int) -> None:
-        """Change how many addresses that change are kept, an hour."""
+        """Change the number of changing addresses whose telegrams are kept, per hour."""
         self.changing_kept = changing_kept
 
     def start(self) -> None:
         self._behind.start()
 
     def stop(self) -> Deferred[None] | None:
-        """Write what is learned; the journal may be closed after that."""
+        """Write pending changes; the journal may be closed after that."""
         return self._behind.stop()
 
     # learning
 
     def judge(self, telegram: Telegram) -> DeviceVerdict:
-        """Return what becomes of a telegram: kept, blocked, or passed over as one of too many."""
+        """Decide whether a telegram is kept, blocked, or passed over (too many changing addresses)."""
         known = self._known.get(telegram.device)
         if known is not None:
             return "blocked" if known.blocked else "kept"
@@ -110,7 +111,7 @@ class DeviceRegistry:
         return True
 
     def heard(self, telegrams: Iterable[Telegram]) -> None:
-        """Count telegrams that are on disk; a gateway's report about itself does not count for a device."""
+        """Take stored telegrams into account, except reports of gateways about themselves."""
         for telegram in telegrams:
             if telegram.device == f"scanner:{telegram.gateway}":
                 continue
@@ -130,7 +131,7 @@ class DeviceRegistry:
                     self._behind.changed[oldest] = None
 
     def _tell_place(self, device: Device) -> None:
-        """Log that nothing is entered at a pin from which something comes."""
+        """Log that a message comes from a pin where no device is entered."""
         if self._told_places < TOLD_PLACES:
             self._told_places += 1
             self.log.info(
@@ -149,7 +150,7 @@ class DeviceRegistry:
         return len(self._known) + len(self._unknown) + len(self._changing)
 
     def __iter__(self) -> Iterator[Device]:
-        """Yield known devices, then the others, those heard last first."""
+        """Yield known devices, then the others, last heard first."""
         yield from self._known.values()
         yield from reversed(self._unknown.values())
         yield from reversed(self._changing.values())
@@ -158,15 +159,15 @@ class DeviceRegistry:
         return self._known.get(id) or self._unknown.get(id) or self._changing.get(id)
 
     def is_changing(self, id: str) -> bool:
-        """Return whether a device is one of those that nobody entered and whose address changes."""
+        """Return whether a device is an unknown one with a changing address."""
         return id in self._changing
 
     def known(self, id: str) -> Device | None:
-        """Return a device that somebody entered; None if nobody did."""
+        """Return a device that people entered; None if they did not."""
         return self._known.get(id)
 
     def counts(self) -> dict[str, int]:
-        """Return how many devices there are of each sort."""
+        """Return the number of known, blocked, unknown and changing devices."""
         blocked = sum(device.blocked for device in self._known.values())
         return {
             "known": len(self._known) - blocked,
@@ -178,9 +179,9 @@ class DeviceRegistry:
     # changes
 
     def put(self, *devices: Device) -> Deferred[None]:
-        """Take devices as somebody entered them, all or none; fires when that is on disk.
+        """Store entries of devices, all or none; fires when they are on disk.
 
-        :raises ValueError: there are too many.
+        :raises ValueError: there would be too many.
         """
         fresh = sum(device.id not in self._known for device in devices)
         if fresh and len(self._known) + fresh > MAX_KNOWN:
@@ -193,8 +194,9 @@ class DeviceRegistry:
         return self._write([device.id for device in devices], None)
 
     def move(self, id: str, to: str) -> Deferred[None]:
-        """Put what was entered of a known device at another place, where nothing is known; fires when that is
-        on disk. What was heard stays with each place.
+        """Move the entry of a known device to another place without an entry; fires when that is on disk.
+
+        What was heard stays with each place.
         """
         device = self.new(to)
         moved = self._known.pop(id)
@@ -206,7 +208,7 @@ class DeviceRegistry:
         return self._write([id, to], None)
 
     def new(self, id: str) -> Device:
-        """Return a device as it is known so far, to be changed; one that was never heard if it was not."""
+        """Return a copy of a device, or a new one if it was never heard, for changes."""
         found = self.get(id)
         if found is not None:
             return msgspec.structs.replace(found)
@@ -215,7 +217,7 @@ class DeviceRegistry:
         return Device(id, now, 0.0, parent=parent, port=port)
 
     def forget(self, id: str) -> Deferred[None]:
-        """Forget a device; if it is heard again, it is unknown."""
+        """Forget a device; if it is heard again, it counts as unknown."""
         for devices in (self._known, self._unknown, self._changing):
             devices.pop(id, None)
         return self._write([id], None)

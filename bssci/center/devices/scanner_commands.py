@@ -1,4 +1,4 @@
-"""Commands to Bluetooth scanners: ``{prefix}/command/{id}`` goes out, the report that follows answers."""
+"""Commands to Bluetooth scanners: ``{prefix}/command/{id}`` is sent, the next report is the answer."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class ScannerAnswer(msgspec.Struct, frozen=True):
     topic: str
     """topic of the command"""
     answered: bool
-    """the scanner reported itself in time"""
+    """true if the scanner sent a report in time"""
     report: Mapping[str, Any] | None
     """the scanner's report; None without one"""
 
 
 class ScannerCommands:
-    """Sends commands, and waits for what the scanner reports then.
+    """Sends commands, and waits for the scanner's report.
 
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class ScannerCommands:
         self._exchange = CommandExchange(clock, sources)
 
     def topic_of(self, id: str) -> str:
-        """Return the topic of commands to a scanner: beside that of its reports.
+        """Return the topic for commands to a scanner, derived from that of its reports.
 
         :raises CommandError: ``unknown_gateway``; ``invalid``: it is not a scanner; ``unavailable``: it has
-            not reported itself yet.
+            not sent a report yet.
         """
         gateway = self._gateways.get(id)
         if gateway is None:
@@ -56,11 +56,11 @@ class ScannerCommands:
         reported_on = str((gateway.status or {}).get("topic", ""))
         prefix, found, _ = reported_on.rpartition(f"/{KIND}/{gateway.own_id}/status")
         if not found:
-            raise CommandError("unavailable", f"the scanner {gateway.own_id} has not reported itself yet")
+            raise CommandError("unavailable", f"the scanner {gateway.own_id} has not sent a report yet")
         return f"{prefix}/command/{gateway.own_id}"
 
     async def send(self, id: str, command: str, parameters: Mapping[str, Any]) -> ScannerAnswer:
-        """Publish a command, and return what the scanner reports then.
+        """Publish a command, and return the scanner's report.
 
         :param command: one of :data:`COMMANDS`.
         :raises CommandError: see :meth:`topic_of` and :meth:`CommandExchange.send`.
@@ -78,7 +78,7 @@ class ScannerCommands:
         return ScannerAnswer(topic, report is not None, report)
 
     def heard(self, telegrams: Iterable[Telegram]) -> None:
-        """Take telegrams that are on disk: one may be the report that a command waits for."""
+        """Take stored telegrams, one of which may be the report that a command waits for."""
         if not self._exchange:
             return
         for telegram in telegrams:

@@ -22,18 +22,18 @@ from bssci.system.files import hold_room
 
 @dataclass(frozen=True)
 class Changes:
-    """Changes of the file, as base stations see them."""
+    """Changes of the file that concern base stations."""
 
     attach: list[EUI]
-    """new, or with other parameters on the air"""
+    """sensors that are new, or have other radio parameters"""
     detach: list[EUI]
-    """sensors that the file has no longer"""
+    """sensors that were removed from the file"""
     rekeyed: frozenset[EUI] = frozenset()
-    """sensors to attach that are new, or have another network key than before"""
+    """sensors to attach that are new, or have another network key"""
 
 
 Around = Callable[[Changes], AbstractAsyncContextManager[None]]
-"""Entered when it is known what will change, left when it has; if entering fails, nothing changes"""
+"""returns a context in which the changes are made; if entering it fails, nothing changes"""
 
 
 def _by_itself(changes: Changes) -> AbstractAsyncContextManager[None]:
@@ -41,9 +41,9 @@ def _by_itself(changes: Changes) -> AbstractAsyncContextManager[None]:
 
 
 MAX_NAMED = 20
-"""wrong entries that the log names one by one"""
+"""invalid entries that are logged one by one"""
 SLICE = 1000
-"""entries that are freed in one go"""
+"""entries that are freed at a time"""
 
 
 class _Entry(NamedTuple):
@@ -52,7 +52,7 @@ class _Entry(NamedTuple):
 
 
 _Entries = dict[EUI, _Entry]
-"""entries by EUI; the dict is replaced, never changed, because threads read it"""
+"""entries by EUI; the dict is replaced, never mutated, because threads read it"""
 
 
 class _Read(NamedTuple):
@@ -62,9 +62,11 @@ class _Read(NamedTuple):
 
 
 class Sensors:
-    """Every sensor of endpoints.json by its EUI.
+    """All sensors of endpoints.json by EUI.
 
-    :param run_in_thread: ``deferToThread``: files are read away from the reactor.
+    :param path: path of the file.
+    :param run_in_thread: ``deferToThread``, in which the file is read and written.
+    :raises bssci.center.devices.endpoints.EndpointsError: the file cannot be read.
     """
 
     log = Logger()
@@ -76,11 +78,11 @@ class Sensors:
         read = _read(path)
         self._by_eui, self._version = read.by_eui, read.version
         self.wrong: tuple[WrongEntry, ...] = read.wrong
-        """entries of the file that are not used, in its order"""
+        """invalid entries of the file, in its order"""
         self.trouble = ""
-        """why the file, as it is now, is not in force; empty: it is"""
+        """reason why the present file is not in force; empty: it is"""
         self._held: frozenset[EUI] = frozenset()
-        """sensors whose entry has become wrong: in force as they were, until the next start"""
+        """sensors whose entry has become invalid, which stay in force as they were until the next start"""
         self._report()
 
     def __contains__(self, eui: object) -> bool:
@@ -101,31 +103,31 @@ class Sensors:
         return list(self._by_eui)
 
     def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
-        """Yield every sensor and the fingerprint of how a base station serves it."""
+        """Yield every sensor with its :func:`bssci.model.sensor.fingerprint_of`."""
         return ((eui, entry.fingerprint) for eui, entry in self._by_eui.items())
 
     def is_changed(self) -> Deferred[bool]:
-        """Return whether somebody else has changed the file; also if it cannot be read."""
+        """Fire with whether the file was changed by others, or cannot be read."""
         return self._lock.run(self._run_in_thread, self._differs_from_file)
 
     def reload(self, around: Around = _by_itself) -> Deferred[Changes]:
-        """Read the file again.
+        """Read the file again; fires with the changes.
 
-        Sensors whose entry has become wrong stay in force as they were. The Deferred fails with
-        :class:`bssci.center.devices.endpoints.EndpointsError` if the file is wrong as a whole, or not one
-        entry is good; all sensors stay as they were then.
+        Sensors whose entry has become invalid stay in force as they were. The Deferred fails with
+        :class:`bssci.center.devices.endpoints.EndpointsError` if the file as a whole is invalid, or has no
+        valid entry; all sensors stay as they were then.
         """
         return self._lock.run(lambda: ensureDeferred(self._reload(around)))
 
     def room(self) -> Deferred[IO[bytes]]:
-        """Hold what room on the disk a change needs; fires with what gives it back when it is closed.
+        """Reserve the disk space that a change needs; fires with a file that frees it when it is closed.
 
         The Deferred fails with OSError if there is too little.
         """
         return self._run_in_thread(hold_room, self.path)
 
     def compare(self, sensors: Sequence[Sensor]) -> Deferred[tuple[list[EUI], list[EUI]]]:
-        """Return which of some sensors are not known, and which are otherwise than they are known here."""
+        """Fire with the EUIs of the sensors that are new, and of those that differ from the present ones."""
         deferred: Deferred[tuple[list[EUI], list[EUI]]] = self._run_in_thread(_compare, self._by_eui, sensors)
         return deferred
 
@@ -134,11 +136,11 @@ class Sensors:
         return next(filterfalse(self._by_eui.__contains__, euis), None)
 
     def put(self, sensors: Sequence[Sensor], around: Around) -> Deferred[Changes]:
-        """Add sensors, or replace those that are there; in the file when the Deferred fires.
+        """Add or replace sensors; they are in the file when the Deferred fires with the changes.
 
         It fails with :class:`OSError` if the file cannot be written, and with
-        :class:`~bssci.center.devices.endpoints.EndpointsChangedError` if somebody else changed it since it
-        was read or written here; nothing changed then.
+        :class:`~bssci.center.devices.endpoints.EndpointsChangedError` if the file was changed by others since
+        it was last read or written here; nothing changed then.
         """
 
         def make(before: _Entries) -> _Entries:
@@ -148,7 +150,7 @@ class Sensors:
         return self._lock.run(lambda: ensureDeferred(self._write(make, touched, around)))
 
     def remove(self, euis: Collection[EUI], around: Around) -> Deferred[Changes]:
-        """Take sensors out; of the file, too, when the Deferred fires. See :meth:`put`."""
+        """Remove sensors; they are no longer in the file when the Deferred fires. See :meth:`put`."""
         gone = set(euis)
 
         def make(before: _Entries) -> _Entries:
@@ -177,7 +179,7 @@ class Sensors:
     async def _read_file(self) -> _Read:
         """Read the file.
 
-        :raises EndpointsError: it is wrong as a whole, or not one entry is good.
+        :raises EndpointsError: the file as a whole is invalid, or has no valid entry.
         """
         read: _Read = await self._run_in_thread(_read, self.path)
         if read.wrong and not read.by_eui:
@@ -187,9 +189,9 @@ class Sensors:
     async def _write(
         self, make: Callable[[_Entries], _Entries], touched: Collection[EUI], around: Around
     ) -> Changes:
-        """Write the file and put it into force.
+        """Write the file and apply it.
 
-        :param touched: sensors of which no other entry may stay.
+        :param touched: sensors whose invalid entries are dropped.
         """
         after = await self._run_in_thread(make, self._by_eui)
         changes: Changes = await self._run_in_thread(_changes, self._by_eui, after)
@@ -206,7 +208,7 @@ class Sensors:
         return changes
 
     async def _let_go(self, before: list[_Entry]) -> None:
-        """Free entries in a thread, some at a time: 100 000 at once would hold up everything for 30 ms."""
+        """Free entries in a thread, some at a time: 100 000 at once would block the process for 30 ms."""
         if len(before) > SLICE:
             await self._run_in_thread(_free, before)
 

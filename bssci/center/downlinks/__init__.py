@@ -1,1 +1,1 @@
-"""Downlinks: requested, queued at a base station, moved, and told what became of them."""
+"""Downlinks: requests, queueing at base stations, routing, results and acknowledgements."""

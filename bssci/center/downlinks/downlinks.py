@@ -1,9 +1,9 @@
-"""Downlinks from the request to the acknowledgement: commands, stations' messages, time (§5.12-5.16).
+"""Downlinks from the request to the acknowledgement: commands, stations' messages, timeouts (§5.12-5.16).
 
-Each is handed to the worker, which deals with it in its turn:
+Each becomes a happening, which the worker processes in turn:
 
-    queue, revoke, dlDataRes, dlAck ... --> downlink_worker --> downlink_turn: what happened
-                                                            --> downlink_plan: what stations are told
+    queue, revoke, dlDataRes, dlAck ... --> worker --> happenings: what changes
+                                                   --> plan: which orders stations get
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ from bssci.stations.station import Station
 from bssci.system.clock import Clock, SteadyTime, Ticker
 
 MAX_QUEUED = 250_000
-"""downlinks that are queued, of all sensors"""
+"""queued downlinks of all sensors, at most"""
 MAX_QUEUED_OF_SENSOR = 1000
 MAX_WAITING = 10_000
-"""happenings that wait for their turn, beyond which commands are refused"""
+"""waiting happenings beyond which commands are refused"""
 TICK = 1.0
-"""s between looks at what is due"""
+"""s between two checks for due downlinks"""
 SLICE = 256
-"""downlinks that one look or search deals with"""
+"""downlinks that are processed in one check or search"""
 REVOKE_TIME = 10.0
-"""s that whoever revokes waits for the station's answer"""
+"""s that a revocation waits for the station's answer"""
 RECENT = 86400.0
-"""s: acknowledgements of downlinks that were sent earlier are not searched for at the start"""
+"""s since a downlink was sent for which the start searches for its acknowledgement"""
 NOT_KNOWN = -1
-"""stands for a counter that is looked up with the next uplink"""
+"""stands for a counter that is determined at the next uplink"""
 SHOWN = 200
 """downlinks of a sensor that are listed"""
 
 
 class DownlinkDesk:
-    """Every downlink.
+    """Commands on downlinks, and everything else that affects them.
 
-    :param station: finds a base station.
-    :param counter: the highest packet counter that was heard of a sensor, if it was.
-    :param now: Unix seconds.
+    :param station: returns a base station by its EUI; None if it is unknown.
+    :param counter: returns the highest packet counter received from a sensor; None if it was never heard.
+    :param now: returns Unix seconds.
     """
 
     log = Logger()
@@ -80,19 +80,19 @@ class DownlinkDesk:
         self._now = SteadyTime(clock, now)
         counts = loaded.downlinks
         self.queued = sum(counts.queued.values())
-        """downlinks that are queued"""
+        """number of queued downlinks"""
         self.ended: dict[str, int] = {}
-        """numbers of downlinks that reached each final state, since the start"""
+        """number of downlinks that reached each other state since the start"""
         self._queued = dict(counts.queued)
         self._sent = set(counts.sent)
-        """sensors that have something to acknowledge"""
+        """sensors that have a sent downlink to acknowledge"""
         self._passes = dict.fromkeys(counts.bound, NOT_KNOWN)
-        """counter of each sensor beyond which a downlink for certain counters is too late"""
+        """by sensor, the counter beyond which a queued downlink for certain uplinks is too late"""
         self._last_queue_id = counts.last_queue_id
         self._away = dict.fromkeys(counts.stations, self._now() + GRACE)
-        """Unix seconds until which the downlinks at a station that went wait for it"""
+        """by disconnected station, Unix seconds until which its downlinks wait for its return"""
         self._revoking = Questions[int, Downlink | None](clock, REVOKE_TIME, lambda _: None)
-        """stations that are asked to forget a downlink, by its queue id"""
+        """revocations that wait for a station's answer, by queue id"""
         self._searches = 0
         self._stopped = False
         self._idle: list[Deferred[None]] = []
@@ -115,7 +115,7 @@ class DownlinkDesk:
         paths.watch(self._look_if_queued)
 
     def start(self) -> None:
-        """Take up what an earlier run left."""
+        """Start, and search for acknowledgements that an earlier run missed."""
         self._ticker.start()
         self._search(self._recover_acknowledgements())
 
@@ -127,7 +127,7 @@ class DownlinkDesk:
         return self.settled()
 
     def settled(self) -> Deferred[None]:
-        """Fire when there is nothing left to do at present."""
+        """Fire when there is no work left at present."""
         settled: Deferred[None] = Deferred()
         self._idle.append(settled)
         self._check_idle()
@@ -136,9 +136,10 @@ class DownlinkDesk:
     # commands
 
     def queue(self, request: DownlinkRequest) -> Deferred[Downlink]:
-        """Have something sent to a sensor. Fires when it is stored, with its queue id.
+        """Queue a downlink; fires with it, and its queue id, once it is stored.
 
-        :raises CommandError: in the Deferred; nothing is stored then.
+        :raises CommandError: in the Deferred: ``unknown_sensor``, ``not_bidirectional``, ``invalid``,
+            ``busy`` or ``unavailable``; nothing is stored then.
         """
         try:
             check_sensor(self._sensors, request.end_point_eui)
@@ -155,12 +156,13 @@ class DownlinkDesk:
         return self._command(Queued(end_point_eui=request.end_point_eui, stored=stored))
 
     def revoke(self, end_point_eui: EUI, queue_id: int) -> Deferred[Downlink]:
-        """Take a downlink back. Fires with what became of it.
+        """Revoke a downlink; fires with its new state.
 
-        If a station holds it and does not answer within 10 s, it fires with a downlink that is still queued;
-        it is revoked as soon as the station answers.
+        If a station holds it and does not answer within 10 s, the Deferred fires with a downlink that is
+        still queued; it is revoked as soon as the station answers.
 
-        :raises CommandError: in the Deferred: there is no such downlink, or it is over.
+        :raises CommandError: in the Deferred: ``unknown_downlink``, ``conflict``: it has ended, or
+            ``unavailable``.
         """
         revoked = Revoked(end_point_eui=end_point_eui, queue_id=own_queue_id(queue_id))
         return self._command(revoked).addCallback(self._wait_until_revoked)
@@ -170,9 +172,9 @@ class DownlinkDesk:
         return self._journal.downlinks.of_sensor(end_point_eui, SHOWN)
 
     def query_reception(self, end_point_eui: EUI) -> Deferred[EUI]:
-        """Have a sensor asked how well it receives (§5.16). Fires with the station that will ask.
+        """Query how well a sensor receives downlinks (§5.16); fires with the station that will ask it.
 
-        What it tells is published as :class:`bssci.model.DownlinkReception`.
+        The sensor's report is published as :class:`bssci.model.DownlinkReception`.
 
         :raises CommandError: in the Deferred.
         """
@@ -185,7 +187,7 @@ class DownlinkDesk:
             return fail(error)
 
     def statistics(self) -> dict[str, int]:
-        """Return how many are queued now, and how many came to each other state since the start."""
+        """Return how many downlinks are queued now, and how many reached each other state since the start."""
         return {"queued": self.queued, **self.ended}
 
     def _check_room(self, eui: EUI) -> None:
@@ -202,7 +204,7 @@ class DownlinkDesk:
     def _wait_until_revoked(self, downlink: Downlink) -> Downlink | Deferred[Downlink]:
         if downlink.state != "queued":
             return downlink
-        # The station is told already, by the turn that noted the wish.
+        # The turn that stored the revocation has already ordered the station to revoke it.
         answer = self._revoking.ask(downlink.queue_id, lambda: None)
         return answer.addCallback(lambda revoked: revoked or downlink)
 
@@ -220,18 +222,16 @@ class DownlinkDesk:
                 self._worker.look([eui])
 
     def registered(self, end_point_eui: EUI) -> None:
-        """Note that a sensor was attached to, or detached from, a station; stored before the reactor's
-        next turn.
-        """
+        """Note that a sensor's registration at a station changed; stored in this turn of the reactor."""
         if end_point_eui in self._queued:
             self._clock.callLater(0, self._worker.look, [end_point_eui])
 
     def reconfigured(self, sensors: Iterable[EUI]) -> None:
-        """Revoke the downlinks of sensors that were changed or removed and cannot receive any more."""
+        """Revoke the downlinks of those sensors that cannot receive any more since a change."""
         self._worker.look(filter(self._queued.__contains__, sensors))
 
     def station_changed(self, state: StationState) -> None:
-        """Note that a station came or went."""
+        """Note that a station connected or disconnected."""
         eui = state.base_station_eui
         if state.state == "online":
             self._away.pop(eui, None)
@@ -253,13 +253,13 @@ class DownlinkDesk:
         self._worker.happen(acknowledged).addErrback(self._log_failure)
 
     async def _recover_acknowledgements(self) -> None:
-        """Find uplinks that acknowledge, but were published just before an earlier run ended."""
+        """Search for acknowledgements in uplinks that were published just before an earlier run ended."""
         recent = await self._journal.downlinks.unacknowledged(self._now() - RECENT, MAX_WAITING)
         for start in range(0, len(recent), SLICE):
             await self._find_acknowledgements(recent[start : start + SLICE])
 
     async def _find_acknowledgements(self, sent: Iterable[Downlink]) -> None:
-        """Look up acknowledgements: a sensor may be heard before the station reports that it sent."""
+        """Search for acknowledgements that came before the station's report that the downlink was sent."""
         keys = [
             (downlink.request.end_point_eui, downlink.packet_counter + 1 & 0xFFFF_FFFF)
             for downlink in sent
@@ -359,4 +359,4 @@ def _unavailable(failure: Failure) -> Failure:
 
 
 def _stays_due(failure: Failure) -> None:
-    """Leave a downlink to the next tick; the worker logs what was wrong."""
+    """Leave a downlink to the next tick; the worker has logged the error."""

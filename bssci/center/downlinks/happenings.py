@@ -1,6 +1,6 @@
-"""Happenings of downlinks, applied to a picture of them: one turn's changes, events and promises.
+"""Happenings: what happens to downlinks, and how it changes a picture of them in one turn of the worker.
 
-States that others see, and where a queued downlink lies::
+The public states, and the places of a queued downlink::
 
     queued --> sent --> acknowledged
        |        ^
@@ -30,17 +30,17 @@ from bssci.model.commands import CommandError
 from bssci.model.downlink import DownlinkResult, DownlinkState, ReceptionReport, RefusalReason
 
 RESULT_WAIT = 5.0
-"""s that a result may be on its way from a station which says that it does not hold the downlink"""
+"""s in which a result may still arrive from a station that says that it does not hold the downlink"""
 BARE = 1000
-"""bytes of memory that a happening takes, about, beside the bytes and texts in it"""
+"""approximate bytes of memory of a happening, without the payloads and texts in it"""
 log = Logger()
 
 
 @dataclass(slots=True)
 class Turn:
-    """Downlinks before and after one turn of the worker, and the events that tell the difference.
+    """Downlinks before and after one turn of the worker, and the events about the difference.
 
-    :param now: Unix seconds.
+    :param now: Unix seconds of the turn.
     """
 
     now: float
@@ -50,11 +50,11 @@ class Turn:
     left: set[Left] = field(default_factory=set)
     not_left: set[Left] = field(default_factory=set)
     resting: set[EUI] = field(default_factory=set)
-    """stations that are busy"""
+    """stations that answered "busy" """
     unable: set[EUI] = field(default_factory=set)
-    """stations that take no downlinks"""
+    """stations that accept no downlinks"""
     unknown: set[tuple[EUI, EUI]] = field(default_factory=set)
-    """(station, sensor) that the station does not know, though it should"""
+    """(station, sensor) of sensors that a station should know but does not"""
 
     @classmethod
     def of(cls, picture: DownlinkPicture, now: float) -> Turn:
@@ -64,7 +64,7 @@ class Turn:
         return cls(now, dict(rows), rows, left=set(picture.left))
 
     def get(self, eui: EUI, queue_id: int) -> StoredDownlink | None:
-        """Return the downlink, if it is one of this sensor."""
+        """Return the downlink with this queue id if it belongs to the sensor, else None."""
         stored = self.rows.get(queue_id)
         return stored if stored and stored.downlink.request.end_point_eui == eui else None
 
@@ -72,7 +72,7 @@ class Turn:
         self.rows[stored.downlink.queue_id] = stored
 
     def wait(self, stored: StoredDownlink, message: str | None = None, seconds: float = 0.0) -> None:
-        """Have the downlink wait here, for ``seconds`` at least: no station holds it."""
+        """Let the downlink wait here, held by no station, for at least ``seconds``."""
         downlink = replace(stored.downlink, base_station_eui=None, message=message)
         not_before = max(stored.not_before, self.now + seconds)
         self.put(replace(stored, downlink=downlink, place="", session=b"", not_before=not_before))
@@ -106,29 +106,31 @@ class Turn:
 
 @dataclass(slots=True, kw_only=True)
 class Happening(ABC):
-    """A change of downlinks to come. ``done`` fires when it is on disk."""
+    """An event that changes downlinks. ``done`` fires when the changes are on disk."""
 
     end_point_eui: EUI
     done: Deferred[Any] = field(default_factory=Deferred)
 
     @property
     def size(self) -> int:
-        """Bytes of memory that the happening takes while it waits, about."""
+        """Approximate bytes of memory that the happening takes while it waits."""
         return BARE
 
     def queue_ids(self) -> Collection[int]:
-        """Return the queue ids of the downlinks that :meth:`apply` reads."""
+        """Return the queue ids of the downlinks that :meth:`apply` needs."""
         return ()
 
     def counters(self) -> Collection[int]:
-        """Return the counters of uplinks; :meth:`apply` reads the downlinks that answered these."""
+        """Return the counters of the uplinks whose answering downlinks :meth:`apply` needs."""
         return ()
 
     @abstractmethod
     def apply(self, turn: Turn) -> Any:
-        """Change the picture and return the value for ``done``: a downlink as it is after the turn.
+        """Apply the changes to the picture; return the value for ``done``.
 
-        :raises CommandError: nothing is changed.
+        A downlink is replaced by its state at the end of the turn.
+
+        :raises CommandError: it cannot be done; nothing is changed.
         """
 
 
@@ -166,10 +168,10 @@ class _Named(Happening):
 
 @dataclass(slots=True, kw_only=True)
 class Due(_Named):
-    """A planned look at a downlink, whose time has come."""
+    """The due time of a downlink."""
 
     def apply(self, turn: Turn) -> None:
-        """Change nothing: planning looks at the downlink."""
+        """Change nothing: the planner considers the downlink."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -227,7 +229,7 @@ class Resulted(_AtStation):
             turn.enter(stored, stored.then or self.result.result)
 
     def _sent(self, turn: Turn, stored: StoredDownlink) -> None:
-        """Mark the downlink as sent, whichever station sent it, and whatever had been decided meanwhile."""
+        """Mark the downlink as sent, whichever station sent it and whatever has been decided since."""
         downlink = stored.downlink
         if downlink.state in ("sent", "acknowledged"):
             if downlink.base_station_eui != self.station:
@@ -255,7 +257,7 @@ class QueueRefused(_AtStation):
 
     why: RefusalReason
     message: str
-    """reason of the refusal, for people"""
+    """the station's error, for people"""
 
     @property
     def size(self) -> int:
@@ -281,9 +283,9 @@ class QueueRefused(_AtStation):
 
 @dataclass(slots=True, kw_only=True)
 class RevokeAnswered(_AtStation):
-    """A station's answer that it does not hold a downlink any more.
+    """A station's answer to the order to revoke a downlink.
 
-    :ivar refusal: None if it gave it back; any but ``busy`` says that it held none.
+    :ivar refusal: None if it revoked it; any reason but ``busy`` means that it did not hold it.
     """
 
     refusal: RefusalReason | None = None
@@ -313,7 +315,7 @@ class Acknowledged(Happening):
 
     counter: int
     at: float
-    """Unix seconds, when it said so"""
+    """Unix seconds when the uplink with the acknowledgement was published"""
 
     def counters(self) -> Collection[int]:
         return (self.counter,)
@@ -331,7 +333,7 @@ class ReceptionReported(Happening):
     report: ReceptionReport
 
     def counters(self) -> Collection[int]:
-        # The uplink that told of it follows the one that the downlink answered.
+        # The report comes with the uplink after the one that the downlink answered.
         counter = self.report.packet_counter
         return (counter - 1 & 0xFFFF_FFFF, counter)
 
@@ -357,7 +359,7 @@ class ReceptionReported(Happening):
 
 
 def _answer(turn: Turn, eui: EUI, counter: int) -> StoredDownlink | None:
-    """Return the newest downlink that answered an uplink."""
+    """Return the newest downlink that answered the uplink with this counter."""
     found = [
         stored
         for stored in turn.rows.values()

@@ -2,21 +2,23 @@
 
 The rules:
 
-1.  A downlink lies at one connected station at most: the preferred one of those that are connected, can
-    send, hold the sensor attached and have heard it.
-2.  Whatever may lie at a connected station is revoked there before it goes anywhere else, back to the same
-    station included. That covers a better path, a new session, and a repeated attach, which makes some
-    stations drop their queue. If a station says that it held none, its result may be on its way, and
-    is waited for (RESULT_WAIT) before the downlink goes to any station.
-3.  A station that is away keeps its downlinks for GRACE. After that they go to another one, if there is one;
-    when the first is back, they are revoked there before it is told anything else of them, and if it has sent
-    one meanwhile, then its result counts and the other station is told to forget it. Only a downlink that
-    lies at a station that is cut off can therefore reach its sensor twice.
-4.  A station that lately refused a downlink gets others only if no other station can take them, and one
-    that says it does not know the sensor gets none for a while; what other stations hold stays there.
-5.  At a station lies one downlink that fits any uplink of its sensor, so that they go out in order whatever
-    the station does; beside it those that wait for certain uplinks, and one of a higher priority.
-6.  Nothing depends on memory: an operation that should be open and is not is begun again, with the same
+1.  A downlink is queued at one connected station at most: the preferred one of those that are connected, can
+    send, have the sensor attached and have heard it.
+2.  A downlink that may be queued at a connected station is revoked there before it goes to any station,
+    including the same one. This applies to a better path, a new session, and a repeated attach, which makes
+    some stations drop their queue. If the station says that it does not hold the downlink, a result may be
+    on its way, and is waited for (RESULT_WAIT) before the downlink goes to any station.
+3.  A station that is away keeps its downlinks for GRACE. After that they go to another station if there is
+    one. When the first is back, they are revoked there before it gets any other order about them; if it has
+    sent one meanwhile, its result counts, and the downlink is revoked at the other station. Thus only a
+    downlink that was queued at a disconnected station can reach its sensor twice.
+4.  A station that refused a downlink lately gets others only if no other station can take them. One that
+    says that it does not know the sensor gets none of this sensor for a while. Downlinks that other stations
+    hold stay there.
+5.  One downlink at a time that may answer any uplink of its sensor is queued at a station, so that they are
+    sent in order whatever the station does; in addition those that wait for certain uplinks, and one of a
+    higher priority.
+6.  Nothing depends on memory: an operation that should be open but is not is begun again, with the same
     queue id, after a restart as after a resume.
 """
 
@@ -40,14 +42,14 @@ from bssci.stations.station import Station
 GRACE = 30.0
 """s that a station may be away before its downlinks go to another one"""
 WATCH = 60.0
-"""s until the planner looks whether an operation is still open"""
+"""s until the planner checks whether an operation is still open"""
 UNKNOWN_THERE_WAIT = 30.0
-"""s until a sensor that a station does not know is tried there again"""
+"""s until a station that did not know a sensor is tried again for it"""
 PER_SENSOR = 4
-"""downlinks of one sensor at a station that wait for certain uplinks, and as many others"""
+"""downlinks of one sensor at a station, at most: bound ones and other ones each"""
 LOWEST = float("-inf")
 IN_FLIGHT = 64
-"""downlink operations open at one station"""
+"""downlink operations that are open at one station, at most"""
 RESERVE = 128
 """operations of a session that are reserved for everything else"""
 
@@ -55,12 +57,15 @@ RESERVE = 128
 class Planner:
     """Plans one turn.
 
-    :param can_receive: whether a sensor is configured, and bidirectional.
-    :param counter: the highest packet counter that was heard of a sensor, if it was.
-    :param attached_at: (station, sensor): since when it is attached there, in Unix seconds.
-    :param unable: stations that take no downlinks; ``resting``: those to be left alone for now;
-        ``refusing``: those that refused one lately; ``unknown``: (station, sensor) that it does not know.
-    :param away_since: when a station that is not connected went, in Unix seconds.
+    :param station: returns a base station by its EUI; None if it is unknown.
+    :param can_receive: returns whether a sensor is configured and bidirectional.
+    :param counter: returns the highest packet counter received from a sensor; None if it was never heard.
+    :param attached_at: Unix seconds since when a sensor is attached at a station, by (station, sensor).
+    :param unable: stations that accept no downlinks.
+    :param resting: busy stations that get no orders for now.
+    :param refusing: stations that refused a downlink lately.
+    :param unknown: (station, sensor) of sensors that a station does not know.
+    :param away_since: returns the Unix seconds when a station disconnected.
     """
 
     log = Logger()
@@ -82,9 +87,9 @@ class Planner:
     ) -> None:
         self.orders: dict[Station, list[DownlinkOrder]] = {}
         self.blocked: set[tuple[EUI, EUI]] = set()
-        """(station, sensor): there is more to tell the station as soon as it can be told"""
+        """(station, sensor) of orders that wait until the station can take more"""
         self.unfinished: set[EUI] = set()
-        """sensors of which there may be more than the picture shows"""
+        """sensors that may have more downlinks than the picture shows"""
         self._turn = turn
         self._station = station
         self._paths = paths
@@ -99,7 +104,7 @@ class Planner:
         self._open: dict[EUI, set[tuple[OrderKind, int]]] = {}
 
     def plan(self, sensors: Iterable[EUI]) -> None:
-        """Decide on the queued downlinks of sensors, as far as the picture shows them."""
+        """Decide on the queued downlinks of sensors that are in the picture."""
         queued: dict[EUI, list[StoredDownlink]] = {eui: [] for eui in sensors}
         for stored in list(self._turn.rows.values()):
             of_sensor = queued.get(stored.downlink.request.end_point_eui)
@@ -108,7 +113,7 @@ class Planner:
         for eui, rows in queued.items():
             try:
                 self._plan_sensor(eui, rows if self._can_receive(eui) else self._give_up(eui, rows))
-            except Exception:  # one sensor's downlinks hold up no other's
+            except Exception:  # one sensor's downlinks must not hold up those of others
                 self.log.failure("planning of a sensor's downlinks failed {eui}", eui=eui)
         self._clear()
 
@@ -120,7 +125,7 @@ class Planner:
         self._place([self._turn.rows[stored.downlink.queue_id] for stored in rows], self._choice(able))
 
     def _give_up(self, eui: EUI, rows: Iterable[StoredDownlink]) -> list[StoredDownlink]:
-        """Revoke the downlinks of a sensor that was removed, or is not bidirectional any more."""
+        """Mark for revocation the downlinks of a sensor that was removed or is no longer bidirectional."""
         given_up = [replace(stored, then="revoked") for stored in rows if not stored.then]
         if given_up:
             self.unfinished.add(eui)
@@ -129,13 +134,13 @@ class Planner:
         return [self._turn.rows[stored.downlink.queue_id] for stored in rows]
 
     def _clear(self) -> None:
-        """Revoke what was left at stations that are connected now."""
+        """Revoke downlinks that were left at stations that are connected now."""
         for left in sorted(self._turn.left - self._turn.not_left):
             station = self._connected(left.base_station_eui)
             if station is not None:
                 self._revoke(station, left.queue_id, left.end_point_eui)
 
-    # what lies at a station
+    # downlinks at a station
 
     def _look_at_placed(self, stored: StoredDownlink, able: Sequence[Station]) -> None:
         then = stored.then or ("expired" if self._is_expired(stored) else "")
@@ -177,7 +182,7 @@ class Planner:
             or any(each.eui not in self._refusing for each in better)
         )
 
-    # what waits
+    # downlinks that wait here
 
     def _place(self, rows: Iterable[StoredDownlink], target: Station | None) -> None:
         rows = [stored for stored in rows if stored.downlink.state == "queued"]
@@ -205,9 +210,7 @@ class Planner:
         return self._turn.now >= stored.not_before and not may_lie_there
 
     def _known_again_at(self, stored: StoredDownlink, target: Station | None) -> float | None:
-        """Return the time to look again for a station, if one that does not know the sensor may be the
-        only one.
-        """
+        """Return when to try again, if the only possible station may be one that does not know the sensor."""
         eui = stored.downlink.request.end_point_eui
         if target is None and any(sensor == eui for _, sensor in self._unknown):
             return self._turn.now + UNKNOWN_THERE_WAIT
@@ -241,7 +244,7 @@ class Planner:
         ]
 
     def _choice(self, able: Sequence[Station]) -> Station | None:
-        """Return the best station that did not refuse lately, if there is one."""
+        """Return the best station that did not refuse lately, or else the best; None if there is none."""
         willing = (station for station in able if station.eui not in self._refusing)
         return next(willing, able[0] if able else None)
 
@@ -281,7 +284,7 @@ class Planner:
         return False
 
     def _operations(self, station: Station) -> set[tuple[OrderKind, int]]:
-        """Return the number of downlink operations that are open at a station."""
+        """Return the downlink operations that are open at a station: kind and queue id of each."""
         found = self._open.get(station.eui)
         if found is None:
             found = self._open[station.eui] = orders_at(station)
@@ -299,12 +302,12 @@ class Planner:
         return heard is not None and has_passed(max(request.packet_counters), heard)
 
     def _put(self, stored: StoredDownlink, *, watch: bool = False, look_at: float | None = None) -> None:
-        """Keep the downlink, and look at it again when that is next due."""
+        """Store the downlink with the time when it is due next."""
         now = self._turn.now
         times = (stored.downlink.expires_at, stored.not_before, look_at)
         due = [at for at in times if at is not None and at > now]
         if watch:
-            # What it is watched for may still be due: it is not put off by each look.
+            # A due time in the future is kept, so that repeated planning does not postpone it.
             watched = stored.due_at if stored.due_at is not None and stored.due_at > now else now + WATCH
             due.append(watched)
         due_at = min(due, default=None)
@@ -315,7 +318,7 @@ class Planner:
 
 
 def has_passed(counter: int, heard: int) -> bool:
-    """Return whether an uplink was heard that follows the one with this counter, which may roll over."""
+    """Return whether the counter ``heard`` is after ``counter``, also if it has rolled over at 32 bits."""
     return 0 < heard - counter & 0xFFFF_FFFF < 1 << 31
 
 

@@ -1,4 +1,4 @@
-"""Base stations' reports about downlinks, handed to the worker."""
+"""Base stations' reports about downlinks, passed to the worker as happenings."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ class StationReports:
 
 
 def own_queue_id(queue_id: int) -> int:
-    """Return 0, as no downlink has, in place of an id that is not ours and that the journal cannot hold."""
+    """Return a queue id; 0, which no downlink has, for one that is not ours and does not fit the journal."""
     return queue_id if 0 < queue_id < 1 << 63 else 0

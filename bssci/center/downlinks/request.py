@@ -16,16 +16,16 @@ MAX_COUNTER = 0xFFFF_FFFF
 MAX_COUNTERS = 64
 """entries of one downlink"""
 MAX_PRIORITY = 3.4e38
-"""a 32-bit float on the wire"""
+"""largest value of a 32-bit float, which the wire carries"""
 MAX_EXPIRES_IN = 10 * 365 * 86400.0
-"""s until a downlink may expire, at most"""
+"""s after which a downlink expires, at most"""
 _FLAGS = ("response_expected", "response_priority", "downlink_window_request", "expect_only")
 
 
 def check_sensor(sensors: Sensors, eui: EUI) -> Sensor:
-    """Return the sensor, which can receive.
+    """Return a sensor that can receive downlinks.
 
-    :raises CommandError: if it is not configured, or cannot.
+    :raises CommandError: ``unknown_sensor`` or ``not_bidirectional``.
     """
     sensor = sensors.get(eui)
     if sensor is None:
@@ -33,7 +33,7 @@ def check_sensor(sensors: Sensors, eui: EUI) -> Sensor:
     if not sensor.bidirectional:
         raise CommandError(
             "not_bidirectional",
-            f"{eui} cannot receive: only a sensor that is configured with bidi true can",
+            f"{eui} cannot receive downlinks: it is not configured with bidi true",
             "eui",
         )
     return sensor
@@ -46,9 +46,9 @@ def can_receive(sensors: Sensors, eui: EUI) -> bool:
 
 
 def check_request(request: DownlinkRequest) -> DownlinkRequest:
-    """Return the request, in its one form.
+    """Return the request, checked and in its canonical form.
 
-    :raises CommandError: naming the field and what is allowed.
+    :raises CommandError: ``invalid``, naming the field and what is allowed.
     """
     for field in _FLAGS:
         if not isinstance(getattr(request, field), bool):
@@ -74,7 +74,7 @@ def _check_counters(request: DownlinkRequest) -> DownlinkRequest:
     if counters is None:
         if len(request.data) > 1:
             _refuse("data", "must be one entry where there are no packet counters")
-        # An acknowledgement only is sent as no entry: one vendor refuses an empty one.
+        # An acknowledgement without data has no entry, since one vendor's stations refuse an empty one.
         return replace(request, data=()) if request.data == (b"",) else request
     if not 1 <= len(counters) <= MAX_COUNTERS:
         _refuse("packet_counters", f"must be 1 to {MAX_COUNTERS} counters")

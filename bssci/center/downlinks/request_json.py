@@ -1,4 +1,4 @@
-"""A downlink as a JSON object, as it comes by MQTT and HTTP."""
+"""Parsing of a downlink request in JSON, as it comes by MQTT and HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FLAG: tuple[tuple[type, ...], str] = ((bool,), "true or false")
 
 
 def reference(request: Mapping[str, Any]) -> str | int | None:
-    """Return the ``ref`` by which whoever asked knows the answers.
+    """Return the reference ``ref`` that the answers to a request repeat; None if it has none.
 
     :raises CommandError: it is neither text nor a whole number, or too long.
     """
@@ -49,9 +49,9 @@ def reference(request: Mapping[str, Any]) -> str | int | None:
 
 
 def downlink_request(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
-    """Return the downlink that a JSON object asks for, checked.
+    """Return the downlink request in a JSON object, checked.
 
-    :raises CommandError: naming the field that is wrong.
+    :raises CommandError: ``invalid``, naming the field at fault.
     """
     values: dict[str, Any] = {"ref": reference(request), **_payload(request)}
     for field, attribute in _ATTRIBUTES.items():
@@ -71,13 +71,11 @@ def downlink_request(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
 
 
 def _payload(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the payload's fields: one entry of data, or one for each counter, or none for a mere
-    acknowledgement.
-    """
+    """Return data and counters: one entry of data, one for each counter, or none to acknowledge only."""
     counters = request.get("cnt")
     if counters is None:
         if "data" not in request:
-            raise CommandError("invalid", "data is missing; [] is an acknowledgement only", "data")
+            raise CommandError("invalid", "data is missing; use [] to send an acknowledgement only", "data")
         data = _data(request["data"])
         return {"data": (data,) if data else ()}
     if not isinstance(counters, list) or not all(type(each) is int for each in counters):

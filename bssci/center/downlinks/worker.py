@@ -1,9 +1,9 @@
-"""Deals with what happens to downlinks in turns, one at a time.
+"""Processes what happens to downlinks, in turns.
 
-A turn reads a picture of the downlinks concerned from the journal, applies to it what happened, decides what
-stations are to be told, and stores all of that by one commit; only then are operations begun and promises
-kept. What comes meanwhile waits for the next turn. So memory holds no downlinks, and a crash between any two
-steps leaves a picture from which the next run goes on.
+A turn reads a picture of the downlinks concerned from the journal, applies the happenings to it, plans the
+orders to stations, and stores the result in one commit. Only then are operations begun and Deferreds fired.
+Happenings that come meanwhile wait for the next turn. Thus memory holds no downlinks, and a crash between any
+two steps leaves a state from which the next run continues.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from bssci.stations.station import Station
 from bssci.system.clock import Clock, SteadyTime
 
 TURN = 256
-"""happenings, and as many sensors, that one turn deals with"""
+"""happenings that one turn processes, at most, and sensors likewise"""
 MAX_WAITING_BYTES = 32 * 1024 * 1024
-"""bytes of the happenings that wait for their turn, beyond which none is taken in"""
+"""bytes of waiting happenings beyond which further ones are refused"""
 LEFT_AT_STATION = 32
-"""downlinks that one turn revokes where they were left"""
+"""left downlinks that one turn revokes at each station"""
 REST = 5.0
-"""s that a station which answered "busy" is left alone"""
+"""s for which a station that answered "busy" gets no orders"""
 REFUSING = 60.0
-"""s that other stations are preferred to it"""
+"""s for which other stations are preferred to it"""
 
 
 class DownlinkWorker:
-    """The worker that applies happenings to downlinks, and plans for the sensors that these concern.
+    """Applies happenings to downlinks, and plans the orders for the sensors concerned.
 
-    :param can_receive: whether a sensor is configured, and bidirectional.
-    :param counter: the highest packet counter that was heard of a sensor, if it was.
-    :param now: Unix seconds.
-    :param stored: hears of each turn, once it is on disk.
-    :param shifted: hears by how many seconds the clock was set, once all that is stored has been moved.
-    :param idle: called when there is nothing left to do.
+    :param station: returns a base station by its EUI; None if it is unknown.
+    :param can_receive: returns whether a sensor is configured and bidirectional.
+    :param counter: returns the highest packet counter received from a sensor; None if it was never heard.
+    :param now: returns Unix seconds.
+    :param stored: called with each turn once it is on disk.
+    :param shifted: called with the seconds by which the clock was set, once stored times have been moved.
+    :param idle: called when there is no work left.
     """
 
     log = Logger()
@@ -87,27 +88,27 @@ class DownlinkWorker:
         self._sensors: dict[EUI, None] = {}
         self._stations: set[EUI] = set()
         self._blocked: dict[EUI, dict[EUI, None]] = {}
-        """sensors of each station that wait until it can be told more"""
+        """by station, sensors whose orders wait until it can take more"""
         self._resting: dict[EUI, float] = {}
-        """busy stations, until when by the reactor's clock"""
+        """reactor seconds until which a busy station gets no orders"""
         self._refusing: dict[EUI, float] = {}
-        """stations that were busy lately, until when"""
+        """reactor seconds until which other stations are preferred to one that was busy"""
         self._unknown: dict[tuple[EUI, EUI], float] = {}
-        """(station, sensor) that the station does not know, until when that is believed"""
+        """reactor seconds until which a station counts as not knowing a sensor, by (station, sensor)"""
         self._unable: set[EUI] = set()
-        """stations that take no downlinks, until they connect again"""
+        """stations that accept no downlinks, until they connect again"""
         self.working = False
         self._paused = False
 
     @property
     def waiting(self) -> int:
-        """Happenings that wait for their turn."""
+        """Number of happenings that wait for their turn."""
         return len(self._happenings)
 
     def happen(self, happening: Happening) -> Deferred[Any]:
-        """Take in what happened; the Deferred fires when what follows from it is on disk.
+        """Queue a happening; the Deferred fires when its consequences are on disk.
 
-        :raises JournalBusy: in the Deferred: too much waits already.
+        :raises JournalBusy: in the Deferred: too many are waiting already.
         """
         size = happening.size
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
@@ -118,17 +119,17 @@ class DownlinkWorker:
         return happening.done
 
     def look(self, sensors: Iterable[EUI]) -> None:
-        """Look at the queued downlinks of sensors."""
+        """Plan the queued downlinks of sensors."""
         self._sensors.update(dict.fromkeys(sensors))
         self._kick()
 
     def clear(self, station: EUI) -> None:
-        """Revoke what was left at a station, if it is connected."""
+        """Revoke downlinks that were left at a station, if it is connected."""
         self._stations.add(station)
         self._kick()
 
     def can_be_told(self, station: EUI, sensors: int = 2) -> None:
-        """Begin further operations at a station, as one of its operations is over."""
+        """Plan orders that wait for a station, since one of its operations is over."""
         blocked = self._blocked.get(station)
         if blocked and station not in self._resting:
             free = list(islice(blocked, sensors))
@@ -137,7 +138,7 @@ class DownlinkWorker:
             self.look(free)
 
     def connected(self, station: EUI) -> None:
-        """Note that a station is back: its earlier refusals do not count any more."""
+        """Note that a station is connected again; its earlier refusals no longer count."""
         self._gone_at.pop(station, None)
         self._resting.pop(station, None)
         self._refusing.pop(station, None)
@@ -146,17 +147,17 @@ class DownlinkWorker:
         self.can_be_told(station, IN_FLIGHT)
 
     def disconnected(self, station: EUI) -> None:
-        """Note when a station went."""
+        """Note when a station disconnected."""
         self._gone_at[station] = self._now()
 
     def shift(self, seconds: float) -> None:
-        """Move all that is stored, as the clock was set by so much, before anything else is decided."""
+        """Move all stored times by the seconds by which the clock was set, before the next decision."""
         if not self._jump:
             self._jump = seconds
             self._kick()
 
     def wake(self) -> None:
-        """Go on after a failure, and with stations that had enough rest."""
+        """Continue after a failure, and with stations whose pause is over."""
         self._paused = False
         now = self._clock.seconds()
         for station in [station for station, until in self._resting.items() if until <= now]:
@@ -167,7 +168,7 @@ class DownlinkWorker:
         self._kick()
 
     def pause(self) -> None:
-        """Finish the turn and begin no other, until :meth:`wake`."""
+        """Begin no further turn until :meth:`wake`."""
         self._paused = True
 
     # turns
@@ -280,7 +281,7 @@ class DownlinkWorker:
             unknown=self._unknown,
             away_since=self._away_since,
         )
-        # What changed while it was read is looked at again, in the next turn.
+        # Sensors that changed while the picture was read are planned in the next turn.
         planner.plan([eui for eui in sensors if eui not in self._sensors])
         for station, eui in planner.blocked:
             self._blocked.setdefault(station, {})[eui] = None
@@ -303,7 +304,7 @@ class DownlinkWorker:
         sensors: Iterable[EUI],
         stations: Iterable[EUI],
     ) -> None:
-        """Note that nothing was stored, so that nothing was begun; the next wake-up tries again."""
+        """Fail the happenings of a turn that was not stored, and pause until the next :meth:`wake`."""
         if not isinstance(error, StorageError):
             self.log.failure("processing of downlinks failed")
         self._paused = True
@@ -313,14 +314,14 @@ class DownlinkWorker:
             happening.done.errback(error)
 
     def _introduce(self, eui: EUI, sensor: EUI) -> None:
-        """Have a station told again of a sensor that it should serve and does not know."""
+        """Propagate a sensor again to a station that should know it but does not."""
         station = self._station(eui)
         if station is not None:
             station.propagation.change([sensor], "attach")
 
     def _give(self, station: Station, orders: list[DownlinkOrder]) -> None:
         if not give(station, orders):
-            # What is asked and not open is looked at again when it is due.
+            # Downlinks that were asked for without an open operation are planned again when due.
             self.log.warn("too many operations are open {bs_eui}", bs_eui=station.eui)
 
     def _log_failure(self, failure: Failure) -> None:

@@ -1,1 +1,1 @@
-"""Telegrams of devices other than mioty sensors: each taken once, within the bounds of its source."""
+"""Telegrams of devices other than mioty sensors: each is taken once, within the limits of its source."""

@@ -1,4 +1,4 @@
-"""Bounds of one source: telegrams a second, and the part of the journal that waits because of it."""
+"""Limits of one source: telegrams per second, and its share of the journal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bssci.journal import Journal
 from bssci.system.clock import Clock
 
 RESERVED = 0.25
-"""part of the journal that no source may fill, whatever its own share: it is the base stations'"""
+"""fraction of the journal that sources may not fill, reserved for base stations"""
 USAGE_AGE = 1.0
-"""s after which the fullness of the journal is looked up again"""
+"""s after which the fill level of the journal is measured again"""
 
 
 class RateLimit:
-    """A bucket of tokens, one a telegram, that fills at ``rate`` a second and holds those of one second."""
+    """A token bucket: one token per telegram, filled with ``rate`` tokens per second up to those of 1 s."""
 
     def __init__(self, clock: Clock, rate: float) -> None:
         self._clock = clock
@@ -24,28 +24,28 @@ class RateLimit:
         self._filled_at = clock.seconds()
 
     def delay(self) -> float:
-        """Return the seconds until something may pass; 0: now."""
+        """Return the seconds until telegrams may pass; 0: now."""
         now = self._clock.seconds()
         self._tokens = min(self.rate, self._tokens + (now - self._filled_at) * self.rate)
         self._filled_at = now
         return 0.0 if self._tokens > 0 else (1 - self._tokens) / self.rate
 
     def change(self, rate: float) -> None:
-        """Let so many pass a second from now on, and those of one second at once."""
+        """Change the rate, and fill the bucket."""
         self.rate = self._tokens = rate
 
     def take(self, count: int) -> None:
-        """Let ``count`` pass; the next ones wait for as long as that many take."""
+        """Take ``count`` tokens; the number may become negative, which delays the next telegrams."""
         self._tokens -= count
 
 
 class JournalShare:
-    """Bytes of a source's telegrams that some sink has yet to take, and how many there may be.
+    """Bytes of a source's telegrams that some sink has yet to take, and their limit.
 
-    After a restart the count begins at 0: what waited before counts for the part that is reserved.
+    After a restart the count begins at 0; telegrams of earlier runs only count for the reserved fraction.
 
-    :param share: part of the journal's largest size that may wait because of the source: 0..1.
-    :param delivered_seq: the last event that every sink has taken.
+    :param share: fraction of the journal's maximum size that the source's telegrams may take up: 0..1.
+    :param delivered_seq: returns the number of the last event that every sink has taken.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class JournalShare:
         self._max_size = 0
 
     def change(self, share: float) -> None:
-        """Let so large a part wait from now on."""
+        """Change the share."""
         self.share = share
 
     @property
     def bytes(self) -> int:
-        """Bytes that wait, about."""
+        """Approximate bytes that wait for the sinks."""
         delivered = self._delivered_seq()
         while self._waiting and self._waiting[0][0] <= delivered:
             self._bytes -= self._waiting.popleft()[1]
@@ -75,7 +75,7 @@ class JournalShare:
 
     @property
     def limit(self) -> int:
-        """Bytes that may wait."""
+        """Bytes that may wait for the sinks."""
         self._look()
         return int(self._max_size * self.share)
 
@@ -88,7 +88,7 @@ class JournalShare:
         self._bytes += size
 
     def excess(self) -> str:
-        """Return why nothing more may be stored now; empty if it may."""
+        """Return the reason why nothing more may be stored now; empty if it may."""
         waiting, limit = self.bytes, self.limit
         if waiting >= limit:
             return f"{waiting} bytes wait for the sinks, of {limit} that this source may fill"
@@ -106,7 +106,7 @@ class JournalShare:
 
 
 class TelegramRate:
-    """Telegrams a second, over the last minute."""
+    """Telegrams per second, over the last minute."""
 
     PERIOD = 60.0
 
@@ -124,7 +124,7 @@ class TelegramRate:
         self._trim(now)
 
     def value(self) -> float:
-        """Return how many came a second."""
+        """Return the telegrams per second."""
         now = self._clock.seconds()
         self._trim(now)
         since, before = self._history[0]

@@ -1,4 +1,4 @@
-"""The door of one source: what it brings is checked, bounded and counted, and never harms anybody else."""
+"""The intake ("door") of one source, which checks, limits and counts its telegrams."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from bssci.model import Telegram, encode_event
 from bssci.system.clock import Clock, Timer
 
 WAITING = 10_000
-"""telegrams of one source that may wait for their turn and for the disk"""
+"""telegrams of one source that may wait for the rate limit and for the disk"""
 WAITING_BYTES = 32 * 1024 * 1024
-"""bytes of them"""
+"""bytes of those telegrams"""
 LARGEST = 64 * 1024
-"""bytes of a telegram, as it is kept"""
+"""encoded bytes of a telegram, at most"""
 LONGEST_ID = 200
 """characters of the id of a telegram, device or gateway"""
 REASONS = 64
-"""reasons for which messages are not taken that are counted apart"""
+"""reasons for rejecting messages that are counted separately"""
 LOG_EVERY = 1000
-"""the first message that is not taken for a reason is logged, and every so many after it"""
+"""the first message that is rejected for a reason is logged, and then one in this many"""
 EXAMPLE = 200
 """characters of an example that are kept"""
 _ID = re.compile(r"[^\x00-\x20\x7f+#]+")
@@ -57,9 +57,11 @@ class _Offer:
 
 
 class SourceDoor:
-    """Takes what one source brings: implements :class:`bssci.center.interfaces.IIngest`.
+    """Takes the telegrams of one source; implements :class:`bssci.center.interfaces.IIngest`.
 
-    :param judge: says what becomes of a telegram before it is kept.
+    :param limit: limit on telegrams per second.
+    :param share: limit on bytes in the journal.
+    :param judge: decides whether a telegram is kept.
     """
 
     log = Logger()
@@ -92,13 +94,13 @@ class SourceDoor:
 
     @property
     def cursors(self) -> dict[str, int]:
-        """Positions that were stored with telegrams, by their names; what an earlier run stored, too."""
+        """Positions stored with telegrams by this and earlier runs, by their names."""
         return self._telegrams.cursors(self.name)
 
     def __call__(
         self, telegrams: Sequence[Telegram], cursors: Mapping[str, int] | None = None
     ) -> Deferred[None]:
-        """Take telegrams; fires when every one is on disk, was there before, or is refused for what it is."""
+        """Take telegrams; fires when each is on disk, or was skipped as a repetition or as unfit."""
         if self._closed:
             return fail(TelegramsRefused("the service stops"))
         taken: list[Telegram] = []
@@ -128,7 +130,7 @@ class SourceDoor:
         return offer.done
 
     def configure(self, rate: float, share: float) -> None:
-        """Change the bounds; what waits because of the old ones goes on."""
+        """Change the limits; telegrams that wait because of the old ones are considered again."""
         self.limit.change(rate)
         self.share.change(share)
         if self._timer is not None:
@@ -140,17 +142,13 @@ class SourceDoor:
         return self._telegrams.knows(id)
 
     def reject(self, reason: str, example: str = "", count: int = 1) -> None:
-        """Count messages that cannot be read; the first of each reason is logged.
-
-        :param reason: plain words, the same each time: ``not JSON``.
-        :param example: the message, or where it came from; only its beginning is kept.
-        """
+        """Count messages that cannot be read; see :meth:`bssci.center.interfaces.IIngest.reject`."""
         self._note_bad(
             self._rejected, "message not taken {source}: {reason} {count} {example}", reason, example, count
         )
 
     def remark(self, reason: str, example: str = "") -> None:
-        """Count an oddity of a message that is accepted nevertheless; the first is logged."""
+        """Count a deviation in an accepted message; see :meth:`bssci.center.interfaces.IIngest.remark`."""
         self._note_bad(
             self._remarks, "message taken, but {source}: {reason} {count} {example}", reason, example, 1
         )
@@ -167,11 +165,11 @@ class SourceDoor:
 
     @property
     def trouble(self) -> str:
-        """Why nothing more is taken now; empty: it is."""
+        """Reason why nothing more is taken now; empty: telegrams are taken."""
         return self._is_full
 
     def figures(self) -> dict[str, Any]:
-        """Return the counts of this source, as JSON knows them."""
+        """Return the counts of this source as JSON values."""
         return {
             "kept": self._kept,
             "repeated": self._repeated,
@@ -197,7 +195,7 @@ class SourceDoor:
         }
 
     def close(self) -> None:
-        """Take nothing more; what waits for its turn is refused."""
+        """Take nothing more, and refuse telegrams that wait for the rate limit."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -208,7 +206,7 @@ class SourceDoor:
             offer.done.errback(TelegramsRefused("the service stops"))
 
     def _length(self, telegram: Telegram) -> int:
-        """Return the bytes of a telegram; 0 if it cannot be kept, which is counted."""
+        """Return the encoded bytes of a telegram; 0 if it cannot be stored, which is counted."""
         for id in (telegram.id, telegram.device, telegram.gateway):
             if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id):
                 self.reject("an id is empty, too long or holds spaces, control characters, + or #", repr(id))
@@ -216,7 +214,7 @@ class SourceDoor:
         try:
             length = len(encode_event(telegram))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            self.reject("it cannot be kept", f"{telegram.device}: {error}")
+            self.reject("it cannot be stored", f"{telegram.device}: {error}")
             return 0
         if length > LARGEST:
             self.reject(f"larger than {LARGEST} bytes", telegram.device)
@@ -226,7 +224,7 @@ class SourceDoor:
     def _excess(self, count: int, size: int) -> str:
         if self._waiting + count > WAITING or self._waiting_bytes + size > WAITING_BYTES:
             return (
-                f"{self._waiting} telegrams wait already; no more than {self.limit.rate:g} a second are taken"
+                f"{self._waiting} telegrams wait already; at most {self.limit.rate:g} per second are taken"
             )
         return self.share.excess()
 
@@ -265,7 +263,7 @@ class SourceDoor:
     def _count_repeated(self, count: int) -> None:
         if count and not self._repeated:
             self.log.info(
-                "source {source} brought messages again; they are counted, and kept once",
+                "source {source} delivered messages again; they are counted, and stored once",
                 source=self.name,
             )
         self._repeated += count

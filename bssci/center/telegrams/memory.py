@@ -1,4 +1,4 @@
-"""Ids of the newest telegrams: what is delivered again is known by its id, also after a restart."""
+"""Memory of the newest telegrams' ids, to recognise repeated deliveries, also after a restart."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from bssci.journal import Change, Journal, TelegramKey
 
 SIZE = 1 << 16
-"""ids that are remembered; what a broker delivers again after a lost connection are some thousands at most"""
+"""ids that are kept; after a lost connection a broker repeats some thousands of messages at most"""
 
 
 class TelegramMemory:
     """A ring of ids, in memory and in the journal.
 
-    :param kept: the journal's part of the ring at the start.
+    :param kept: contents of the ring in the journal at the start.
     """
 
     def __init__(self, journal: Journal, kept: Mapping[int, TelegramKey], size: int = SIZE) -> None:
@@ -31,7 +31,7 @@ class TelegramMemory:
         return len(self._slots)
 
     def add(self, ids: Iterable[str]) -> Change:
-        """Remember ids from now on; return what the journal must store together with their telegrams."""
+        """Remember ids from now on; return the change to store in the same commit as their telegrams."""
         rows: dict[int, TelegramKey] = {}
         for id in ids:
             slot = self._next % self._size

@@ -1,4 +1,4 @@
-"""The sources of a service: a door for each, and what they say of themselves."""
+"""The sources in use: the intake of each, and their figures."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from bssci.system.clock import Clock
 
 
 class Running(Protocol):
-    """A source that runs."""
+    """A running source."""
 
     name: str
 
     @property
     def trouble(self) -> str:
-        """Why it brings nothing now; empty: nothing is wrong."""
+        """Reason why the source delivers nothing now; empty: nothing is wrong."""
 
     def publish(self, topic: str, payload: bytes) -> Deferred[None]:
-        """Send a message the other way; fires when the other side has it, or fails with CommandError."""
+        """Send a message to the remote side; fires when that has it, or fails with CommandError."""
 
 
 class Sources:
     """Every source that is in use.
 
-    :param rate: telegrams a second that each may bring.
-    :param share: part of the journal that may wait for the sinks because of each: 0..1.
-    :param delivered_seq: the last event that every sink has taken.
+    :param rate: telegrams per second that each may deliver.
+    :param share: fraction of the journal that telegrams of each may take up while they wait: 0..1.
+    :param delivered_seq: returns the number of the last event that every sink has taken.
+    :param judge: decides whether a telegram is kept.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Sources:
         self._running: dict[str, Running] = {}
 
     def door(self, name: str) -> SourceDoor:
-        """Return the door of a source."""
+        """Return the intake of a source, created at the first call."""
         if name not in self._doors:
             share = JournalShare(self._clock, self._journal, self._share, self._delivered_seq)
             limit = RateLimit(self._clock, self._rate)
@@ -66,11 +67,11 @@ class Sources:
         return self._doors[name]
 
     def add(self, source: Running) -> None:
-        """Take account of a source from now on."""
+        """Add a running source."""
         self._running[source.name] = source
 
     def publish(self, name: str, topic: str, payload: bytes) -> Deferred[None]:
-        """Have a source publish a message; fires when the other side has it, fails as a CommandError.
+        """Let a source publish a message; fires when the remote side has it, fails with CommandError.
 
         :raises CommandError: ``unavailable``: no such source runs.
         """
@@ -80,13 +81,13 @@ class Sources:
         return source.publish(topic, payload)
 
     def configure(self, rate: float, share: float) -> None:
-        """Change the bounds of every source."""
+        """Change the limits of every source."""
         self._rate, self._share = rate, share
         for door in self._doors.values():
             door.configure(rate, share)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
-        """Return every source's figures, by its name; its ``trouble`` among them."""
+        """Return the figures of each source, including its ``trouble``, by its name."""
         return {
             name: {"trouble": source.trouble, **self.door(name).figures()}
             for name, source in self._running.items()

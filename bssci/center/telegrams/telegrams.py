@@ -1,4 +1,4 @@
-"""Telegrams of all sources on their way to the disk: each once, however often it is delivered."""
+"""Storing the telegrams of all sources, each once, however often it is delivered."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bssci.model import Telegram
 
 TelegramsHook = Callable[[Sequence[Telegram]], None]
 CURSOR = "source:"
-"""begins the name of a source's cursor in the journal, where sinks have theirs too"""
+"""prefix of the names of sources' cursors in the journal, which also holds those of sinks"""
 
 
 class _Commit:
-    """Telegrams that are on their way to the disk, and who waits for that."""
+    """Telegrams that are being stored, and the Deferreds that wait for that."""
 
     __slots__ = ("waiting",)
 
@@ -40,7 +40,7 @@ class _Commit:
 class Telegrams:
     """Takes telegrams for every source.
 
-    :param heard: called with the telegrams of each commit, when it is on disk.
+    :param heard: called with the telegrams of each commit once it is on disk.
     """
 
     log = Logger()
@@ -54,7 +54,7 @@ class Telegrams:
         self._cursors = {name: seq for name, seq in loaded.cursors.items() if name.startswith(CURSOR)}
 
     def knows(self, id: str) -> bool:
-        """Return whether a telegram with this id was taken lately, or is on its way to the disk."""
+        """Return whether a telegram with this id was taken lately, or is being stored."""
         return id in self._memory
 
     def cursors(self, source: str) -> dict[str, int]:
@@ -67,10 +67,10 @@ class Telegrams:
     def take(
         self, source: str, telegrams: Sequence[Telegram], cursors: Mapping[str, int]
     ) -> tuple[list[Telegram], Deferred[int]]:
-        """Take telegrams, and the source's positions with them.
+        """Take telegrams, and store the source's positions with them.
 
-        :return: those that are new, and what fires with the number of the last event when all are on disk,
-            also those that an earlier delivery brought.
+        :return: the new telegrams, and a Deferred that fires with the number of the last new event when all
+            are on disk, including those that an earlier delivery brought.
         """
         new: dict[str, Telegram] = {}
         earlier: dict[int, _Commit] = {}
@@ -115,7 +115,7 @@ class Telegrams:
         if telegrams:
             try:
                 self._heard(telegrams)
-            except Exception:  # they are on disk, so whoever brought them must hear that
+            except Exception:  # they are on disk, so they must be acknowledged all the same
                 self.log.failure("telegrams not counted for their devices")
         commit.end(None)
         return first_seq + len(telegrams) - 1

@@ -181,7 +181,7 @@ def test_a_script_rests_after_five_timeouts_in_a_row(bench: Bench) -> None:
     assert (refused.codes, refused.after) == (["resting"], 0)
     assert refused.answers[0].failure is not None
     assert refused.answers[0].failure.message == (
-        "the script is paused for 60 s more: it took too long five times in a row"
+        "the script is paused for another 60 s: it took too long five times in a row"
     )
 
 

@@ -56,8 +56,8 @@ def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor, lo
         ({"gateway": "x" * 201}, "an id is empty"),
         ({"id": 7}, "an id is empty"),
         ({"payload": bytes(70_000)}, "larger than 65536 bytes"),
-        ({"envelope": {"a": object()}}, "it cannot be kept"),
-        ({"envelope": {"a": 1 << 70}}, "it cannot be kept"),
+        ({"envelope": {"a": object()}}, "it cannot be stored"),
+        ({"envelope": {"a": 1 << 70}}, "it cannot be stored"),
     ],
 )
 def test_one_that_cannot_be_kept_costs_itself(
@@ -95,7 +95,7 @@ def test_a_flood_is_refused_and_said_once(
     monkeypatch.setattr(doors, "WAITING", 20)
     waiting = [door([telegram(number) for number in range(first, first + 10)]) for first in (0, 10)]
     refused = door([telegram(99)])
-    with pytest.raises(TelegramsRefused, match="no more than 10 a second"):
+    with pytest.raises(TelegramsRefused, match="at most 10 per second"):
         result_of(refused)
     assert door.trouble and door.figures()["refused"] == 1
     house.advance(3)

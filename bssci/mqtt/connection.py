@@ -114,6 +114,8 @@ class MqttConnection(Protocol):
         """the broker's reason for not accepting the connection"""
         self.loss: Failure | None = None
         """reason why the transport closed"""
+        self._greeting = "sent last: CONNECT" + (", with a last will" if settings.will is not None else "")
+        """what is unanswered until the broker has answered at all"""
         self.unanswered = ""
         """packets that the broker had not answered when the connection ended, in words"""
 
@@ -330,6 +332,7 @@ class MqttConnection(Protocol):
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self._greeting = ""
         if reason.is_failure:
             said = getattr(properties, "ReasonString", "")
             self.refusal = f"{reason} ({said[:200]})" if said else str(reason)
@@ -406,9 +409,12 @@ class MqttConnection(Protocol):
 
     def _unanswered(self) -> str:
         """Return the packets that the broker has not answered, which may be the reason for the loss."""
+        if self._greeting:
+            return self._greeting
         last = self._window.sent_last
         if self._window.in_flight and last is not None:
-            return f"sent last: {last.topic[:200]}, {len(last.payload)} bytes"
+            retained = ", retained" if last.retain else ""
+            return f"sent last: {last.topic[:200]}, {len(last.payload)} bytes{retained}"
         if self._subscriptions:
             return f"asked for last: {', '.join(self.unanswered_filters)[:300]}"
         return ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from bssci.mqtt.client import Publication
 from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE
 from bssci.mqtt.publishing import WINDOW
@@ -189,3 +191,26 @@ def test_nonsense_closes_the_connection(it):
     assert it.broker.wire.disconnecting
     it.broker.close()
     assert it.events[1].startswith("the broker does not speak MQTT")
+
+
+@pytest.mark.parametrize(
+    ("will", "said"),
+    [
+        (None, "the broker closed the connection; sent last: CONNECT"),
+        (("t", b"gone"), "the broker closed the connection; sent last: CONNECT, with a last will"),
+    ],
+)
+def test_a_broker_that_closes_instead_of_a_greeting_may_not_like_the_will(will, said):
+    it = Fixture(replace(SETTINGS, will=will))
+    it.client.start()
+    it.turn()
+    it.broker.close()
+    assert offline(it.publish(b"1")).endswith(said)
+
+
+def test_a_message_that_the_broker_closes_at_is_said_to_be_retained(it):
+    outcome = []
+    it.client.publish([Publication("t", b"1", retain=True)]).addBoth(outcome.append)
+    it.turn()
+    it.broker.close()
+    assert offline(outcome) == "the broker closed the connection; sent last: t, 1 bytes, retained"

@@ -43,6 +43,4 @@ def pass_over(cursor: sqlite3.Cursor, table: str, key: object, error: Exception)
         connection.unreadable += 1
         if connection.unreadable % LOG_EVERY != 1:
             return
-    log.error(
-        "journal entry unreadable, skipped {table} {key}: {error}", table=table, key=key, error=error
-    )
+    log.error("journal entry unreadable, skipped {table} {key}: {error}", table=table, key=key, error=error)

@@ -152,16 +152,16 @@ class Database:
         if self._index_harmed is None:
             try:
                 index = os.stat(self._names[2])
-            except OSError:
-                self._index_harmed = "was removed"
+            except OSError as error:
+                # Where it is put back as it was, nothing has happened.
+                raise JournalGoneError(f"{self._names[2]}: was removed: restart the service") from error
+            known = self._index or index
+            if index.st_ino != known.st_ino:
+                self._index_harmed = "was replaced by another file"
+            elif index.st_size < known.st_size:
+                self._index_harmed = "was cut"
             else:
-                known = self._index or index
-                if index.st_ino != known.st_ino:
-                    self._index_harmed = "was replaced by another file"
-                elif index.st_size < known.st_size:
-                    self._index_harmed = "was truncated"
-                else:
-                    self._index = index
+                self._index = index
         if self._index_harmed is not None:
             raise JournalGoneError(f"{self._names[2]}: {self._index_harmed}: restart the service")
 

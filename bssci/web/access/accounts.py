@@ -43,6 +43,8 @@ FIRST_ACCOUNT = "admin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 FileStamp = tuple[int, int, int]
+MISSING: FileStamp = (0, 0, 0)
+"""stamp of a file that is not there"""
 
 
 class AccountError(ValueError):
@@ -126,7 +128,7 @@ class AccountFile:
         try:
             status = os.stat(self.path)
         except OSError:
-            return (0, 0, 0)
+            return MISSING
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
     def read(self) -> Directory:

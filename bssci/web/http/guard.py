@@ -12,6 +12,7 @@ from twisted.web.http import Request
 
 from bssci.system.files import hold_room
 from bssci.web.access.accounts import (
+    MISSING,
     TOKEN_PREFIX,
     Account,
     AccountError,
@@ -68,6 +69,11 @@ class Guard:
         """Read the accounts again if they changed."""
         stamp = self.file.stamp()
         if stamp == self._stamp:
+            return
+        if stamp == MISSING and self.directory.accounts:
+            # Somebody has moved it, or its disk is not there: nobody is to be locked out for that.
+            self.log.error("{path} is gone, the earlier accounts stay until a restart", path=self.file.path)
+            self._stamp = stamp
             return
         try:
             self.directory = await self._run_in_thread(self.file.read)

@@ -79,10 +79,11 @@ async def test_after_a_lost_commit_nothing_is_acknowledged_though_the_file_is_ba
         await journal.events.append([uplink(2)])
 
 
-async def test_a_file_that_was_away_between_two_commits_serves_again(open_journal, tmp_path):
+@pytest.mark.parametrize("name", ["", "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"])
+async def test_a_file_that_was_away_between_two_commits_serves_again(open_journal, tmp_path, name):
     journal = open_journal()
     await journal.events.append([uplink(1)])
-    file = tmp_path / "data" / "journal.sqlite"
+    file = tmp_path / "data" / name if name else tmp_path / "data"
     file.rename(file.with_name("away"))
     with pytest.raises(StorageError):
         await journal.events.append([uplink(2)])

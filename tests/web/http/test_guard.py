@@ -52,3 +52,12 @@ def test_services_on_one_host_keep_apart_by_the_port_in_the_cookies_name(web: We
     assert browser.log_in("viewer").headers["set-cookie"].startswith(f"{COOKIE}=")
     browser.cookies = {other: browser.cookies[COOKIE]}
     assert browser.get("/api/me").status == 401
+
+
+def test_accounts_whose_file_is_gone_stay_until_a_restart(web: WebHouse) -> None:
+    browser, away = web.browser("operator"), web.file.path.with_name("away")
+    web.file.path.rename(away)
+    assert browser.get("/api/me").status == 200
+    away.rename(web.file.path)
+    web.file.set_role("operator", "viewer")
+    assert browser.get("/api/me").json()["role"] == "viewer"

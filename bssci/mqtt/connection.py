@@ -115,7 +115,7 @@ class MqttConnection(Protocol):
         self.loss: Failure | None = None
         """reason why the transport closed"""
         self._greeting = "sent last: CONNECT" + (", with a last will" if settings.will is not None else "")
-        """what is unanswered until the broker has answered at all"""
+        """words for the CONNECT, until the broker has answered it"""
         self.unanswered = ""
         """packets that the broker had not answered when the connection ended, in words"""
 

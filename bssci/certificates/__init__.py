@@ -1,1 +1,1 @@
-"""Certificates: issuing, reading, bundles for base stations, and the server side of TLS."""
+"""Certificates: issuing and reading them, bundles for base stations, and the server side of TLS."""

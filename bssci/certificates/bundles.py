@@ -1,4 +1,6 @@
-"""Certificates as files: the authority's, the service center's, and a directory for each base station."""
+"""Certificates as files: those of the authority and the service center, and a directory for each base
+station.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,15 @@ from bssci.model import EUI
 from bssci.system.files import make_directory, write_atomically
 
 ANY_STATION = "base-station"
-"""Directory of the bundle that names no EUI."""
+"""Directory of the bundle whose certificate names no EUI."""
 
 
 class Made(NamedTuple):
-    """A file that is there now."""
+    """A file that exists now, made or kept."""
 
     path: Path
     created: bool
-    """false: it was there before and was kept"""
+    """false: it existed before and was kept"""
 
 
 def authority_key_file(ca_file: Path) -> Path:
@@ -33,10 +35,10 @@ def authority_key_file(ca_file: Path) -> Path:
 
 
 def make_authority(ca_file: Path, now: datetime) -> Iterator[Made]:
-    """Make the CA unless it exists; one of somebody else's, without its key, is kept as it is.
+    """Make the CA unless it exists; a CA of somebody else, whose key is not here, is kept as it is.
 
-    :raises CertificateError: if what exists cannot be used.
-    :raises OSError: if a file cannot be written.
+    :raises CertificateError: the existing files cannot be used.
+    :raises OSError: a file cannot be written.
     """
     key_file = authority_key_file(ca_file)
     if ca_file.exists() and not key_file.exists():
@@ -49,7 +51,9 @@ def make_authority(ca_file: Path, now: datetime) -> Iterator[Made]:
 def make_server(
     ca_file: Path, cert_file: Path, key_file: Path, hosts: Iterable[str], now: datetime
 ) -> Iterator[Made]:
-    """Make the service center's certificate and key unless they exist; raises as :func:`make_authority`."""
+    """Make the service center's certificate and key unless they exist. Raises what :func:`make_authority`
+    raises.
+    """
 
     def issue(key: PrivateKey) -> x509.Certificate:
         return issuing.issue_server(key, read_authority(ca_file), hosts, now)
@@ -59,8 +63,9 @@ def make_server(
 
 def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) -> Iterator[Made]:
     """Make ca_cert.pem, station_cert.pem and station_key.pem in ``<stations>/<EUI>/`` unless they exist.
+    Raises what :func:`make_authority` raises.
 
-    :param eui: None for a bundle that names no station. Raises as :func:`make_authority`.
+        :param eui: None for a bundle whose certificate names no base station.
     """
     directory = stations / (eui or ANY_STATION)
     certificate = directory / "station_cert.pem"
@@ -76,24 +81,28 @@ def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) 
 
 
 def read_authority(ca_file: Path) -> Authority:
-    """Return the authority of CA_FILE whose key is beside it; raises as :func:`make_authority`."""
+    """Return the authority in CA_FILE whose key is beside that file. Raises what :func:`make_authority`
+    raises.
+    """
     authorities = certificates.read_certificates(ca_file, "CA_FILE")
     key_file = authority_key_file(ca_file)
     if not key_file.exists():
         raise CertificateError(
-            f"{key_file}: does not exist; without the CA's key only its owner can issue certificates"
+            f"{key_file}: does not exist; only the owner of the CA, who has its key, can issue certificates"
         )
     key = certificates.read_key(key_file, "CA_FILE")
     for authority in authorities:
         if authority.public_key() == key.public_key():
             return Authority(authority, key)
     raise CertificateError(
-        f"{key_file}: is not the key of {ca_file}; restore the one that is, or make a new CA"
+        f"{key_file}: is not the key of {ca_file}; restore the right key, or make a new CA"
     )
 
 
 def certificates_of(ca_file: Path) -> bytes:
-    """Return the certificates without a key that may be in the file too: a bundle leaves the house."""
+    """Return the certificates in CA_FILE, without a key that may also be in the file, as bundles are passed
+    on.
+    """
     found = certificates.read_certificates(ca_file, "CA_FILE")
     return b"".join(issuing.certificate_to_pem(each) for each in found)
 
@@ -101,7 +110,7 @@ def certificates_of(ca_file: Path) -> bytes:
 def _make_pair(
     cert_file: Path, key_file: Path, issue: Callable[[PrivateKey], x509.Certificate]
 ) -> Iterator[Made]:
-    """Make the key first: a run that was cut off in between goes on from the key."""
+    """Make a key, then its certificate; a later run continues with the key if this one is interrupted."""
     if cert_file.exists() and not key_file.exists():
         raise CertificateError(
             f"{key_file}: does not exist, though {cert_file} does; restore it, or remove both"

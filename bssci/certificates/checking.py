@@ -1,4 +1,4 @@
-"""Trials of certificate files: would OpenSSL serve with them, and base stations get in?"""
+"""Checks of certificate files: whether OpenSSL can serve with them, and base stations could connect."""
 
 from __future__ import annotations
 
@@ -27,29 +27,32 @@ from bssci.certificates.reading import (
 )
 
 SOON = timedelta(days=30)
-"""time before a certificate's end from which on a warning is given"""
+"""time before a certificate expires from which on there is a warning"""
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 """curves of keys that every TLS library knows"""
 MAX_CHAIN = 32 * 1024
-"""bytes (DER) of a certificate with those that signed it: gateways keep no more of a handshake"""
+"""largest size in bytes (DER) of a certificate with those that signed it: base stations buffer no more of a
+handshake
+"""
 
 
 class FilesVerdict(NamedTuple):
-    """Faults and warnings of files that the service center can open; one line each."""
+    """Faults of and warnings about files that the service center can open; one line each."""
 
     faults: tuple[str, ...]
-    """faults that keep everybody out until they are mended, which may need no other file: a certificate
-    that has expired"""
+    """faults that keep everybody out as long as they last, though the files are right: an expired
+    certificate
+    """
     warnings: tuple[str, ...]
 
 
 def check_pair(
     cert_file: Path, key_file: Path, ca_file: Path, now: datetime, crl_file: Path | None = None
 ) -> list[str]:
-    """Check whether base stations get in with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
+    """Check that base stations can connect with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
 
     :return: warnings, one line each.
-    :raises CertificateError: they do not.
+    :raises CertificateError: they cannot.
     """
     verdict = examine(cert_file, key_file, ca_file, now, crl_file)
     if verdict.faults:
@@ -60,9 +63,9 @@ def check_pair(
 def examine(
     cert_file: Path, key_file: Path, ca_file: Path, now: datetime, crl_file: Path | None = None
 ) -> FilesVerdict:
-    """Say what is wrong with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
+    """Return what is wrong with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
 
-    :raises CertificateError: the service center cannot work with them, whatever the time.
+    :raises CertificateError: the service center could not use them at any time.
     """
     authorities = read_certificates(ca_file, "CA_FILE")
     chain, key = read_pair(cert_file, key_file)
@@ -77,7 +80,7 @@ def examine(
     for authority in authorities:
         if not _may_sign(authority):
             raise CertificateError(
-                f"{ca_file}: may not sign certificates (CA:TRUE, keyCertSign); use another CA"
+                f"{ca_file}: may not sign certificates (it needs CA:TRUE and keyCertSign); use another CA"
             )
     revoking = [*authorities, *chain[1:]]
     revoked = read_revoked(revocation_file(ca_file, crl_file), revoking)
@@ -99,7 +102,7 @@ def examine(
         )
     if strict - {OTHER_PURPOSE}:
         warnings.append(
-            f"{ca_file}: holds no root (an authority that signed itself); base stations that insist on one"
+            f"{ca_file}: holds no root (a self-signed authority); base stations that insist on one"
             " refuse the service center: add it"
         )
     if key_file.stat().st_mode & 0o077:
@@ -121,18 +124,18 @@ def refuse_station(
     identity: tuple[x509.Certificate, PrivateKey],
     ca_file: Path,
 ) -> None:
-    """Have a base station connect in memory.
+    """Check, by a handshake in memory, that a base station could connect.
 
     :param context_of: chain and key of the service center, and its authorities.
     :param identity: certificate and key of the base station.
-    :raises CertificateError: it would not get in.
+    :raises CertificateError: it could not.
     """
     chain, key, authorities = context_of
     meeting = meet(station_context(chain, key, authorities), authorities, identity=identity)
     if meeting.refused:
         name = identity[0].subject.rfc4514_string()
         raise CertificateError(
-            f"{ca_file}: the base station {name}, whose certificate it signed, would not get in"
+            f"{ca_file}: the base station {name}, whose certificate it signed, could not connect"
             f" ({meeting.refused})"
         )
 
@@ -141,7 +144,7 @@ def _refuse_size(path: Path, chain: Sequence[x509.Certificate]) -> None:
     size = sum(len(each.public_bytes(Encoding.DER)) for each in chain)
     if size > MAX_CHAIN:
         raise CertificateError(
-            f"{path}: its {len(chain)} certificates have {size} bytes, base stations take {MAX_CHAIN};"
+            f"{path}: its {len(chain)} certificates have {size} bytes, but base stations accept {MAX_CHAIN};"
             " leave only the service center's and those between it and the authority"
         )
 
@@ -152,7 +155,7 @@ def _refuse_weak(path: Path, chain: Sequence[x509.Certificate]) -> None:
         if algorithm is not None and algorithm.name in ("md5", "sha1") and each.subject != each.issuer:
             raise CertificateError(
                 f"{path}: {_name(each)} is signed with {algorithm.name.upper()}, which no TLS library accepts"
-                f" any more; have {each.issuer.rfc4514_string()} sign it anew with SHA-256"
+                f" any more; have {each.issuer.rfc4514_string()} sign it again with SHA-256"
             )
 
 
@@ -162,7 +165,7 @@ def _refuse_order(path: Path, chain: Sequence[x509.Certificate]) -> None:
         der = each.public_bytes(Encoding.DER)
         if der in seen:
             raise CertificateError(
-                f"{path}: certificate {number} ({_name(each)}) is there twice; remove one of them"
+                f"{path}: certificate {number} ({_name(each)}) appears twice; remove one of them"
             )
         seen.add(der)
     for number in range(1, len(chain)):
@@ -175,7 +178,7 @@ def _refuse_order(path: Path, chain: Sequence[x509.Certificate]) -> None:
                 else "leave only those between the service center's and the authority"
             )
             raise CertificateError(
-                f"{path}: certificate {number + 1} ({_name(upper)}) has not signed certificate {number}"
+                f"{path}: certificate {number + 1} ({_name(upper)}) did not sign certificate {number}"
                 f" ({_name(lower)}); {remedy}"
             )
 
@@ -193,21 +196,21 @@ def _refuse_untaken(
     authorities: Sequence[x509.Certificate],
     revoked: Sequence[x509.CertificateRevocationList],
 ) -> None:
-    """Try the certificates with OpenSSL, as a server and as a base station that connects.
+    """Try the certificates with OpenSSL, both as a server and as a base station that connects.
 
-    :raises CertificateError: it would not serve with them, or a base station not take them.
+    :raises CertificateError: the server or the base station would refuse them.
     """
     kind = described_key(key)
     try:
         if isinstance(key, ec.EllipticCurvePrivateKey) and kind not in CURVES:
-            raise CertificateError(f"its key is {kind}, which base stations do not know")
+            raise CertificateError(f"its key is {kind}, which base stations do not support")
         station_context(chain, key, authorities, revoked)
         meeting = meet(server_context(chain, key), authorities)
     except CertificateError as error:
         raise CertificateError(f"{path}: {error}; use a key on P-256 or RSA of 2048 bits or more") from None
     for certificate, fault in meeting.faults:
         if fault == OTHER_PURPOSE:
-            continue  # some TLS libraries take it: see the warnings
+            continue  # some TLS libraries accept it; there is a warning
         raise CertificateError(
             f"{path}: base stations would refuse {_name(certificate)}: {words_of_fault(fault)}"
         )
@@ -224,13 +227,13 @@ def _out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -
         which = f" ({_name(certificate)})" if number else ""
         if now > end:
             remedy = (
-                f"get the present one of {_name(certificate)} from its owner, and put it in its place"
+                f"get the current certificate of {_name(certificate)} from its owner, and replace this one"
                 if number
                 else "remove it and run `bssci init`"
             )
             yield f"{path}: expired on {end:%Y-%m-%d}{which}; {remedy}"
         elif now < begin:
-            yield f"{path}: is valid only from {begin:%Y-%m-%d}{which}; set this machine's clock"
+            yield f"{path}: is valid only from {begin:%Y-%m-%d}{which}; check this machine's clock"
 
 
 def _all_out_of_time(path: Path, authorities: Sequence[x509.Certificate], now: datetime) -> list[str]:
@@ -243,8 +246,8 @@ def _some_out_of_time(path: Path, authorities: Sequence[x509.Certificate], now: 
     if len(found) == len(authorities):
         return []
     return [
-        f"{path}: the authority {_name(each)} is out of its time ({each.not_valid_before_utc:%Y-%m-%d} to "
-        f"{each.not_valid_after_utc:%Y-%m-%d}); base stations of it are refused"
+        f"{path}: the authority {_name(each)} is not valid now ({each.not_valid_before_utc:%Y-%m-%d} to "
+        f"{each.not_valid_after_utc:%Y-%m-%d}); base stations with certificates from it are refused"
         for each in found
     ]
 
@@ -265,12 +268,14 @@ def _old_lists(
         if end is not None and now > end:
             yield (
                 f"{path}: the list of {each.issuer.rfc4514_string()} is out of date since {end:%Y-%m-%d};"
-                " what it names is refused, what was revoked since is not"
+                " certificates in it are refused, those revoked since are not"
             )
 
 
 def _foreign_lists(path: Path | None, authorities: Sequence[x509.Certificate]) -> Iterator[str]:
-    """Yield the lists that nobody is refused by, as no authority of ours made them."""
+    """Yield a warning for each list without effect, because its issuer is not an authority of this
+    service.
+    """
     names = {each.subject for each in authorities}
     for each in lists_of(path, "CRL_FILE") if path is not None else ():
         if each.issuer not in names:

@@ -1,4 +1,4 @@
-"""TLS contexts of the service center's servers, made by OpenSSL of certificates in memory."""
+"""TLS contexts for the service center's servers, made with OpenSSL from certificates in memory."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ UNABLE_TO_GET_CRL, CRL_NOT_YET_VALID, CRL_EXPIRED, REVOKED = 3, 11, 12, 23
 
 @runtime_checkable
 class Gatekeeper(Protocol):
-    """Judge of the certificates that a client shows."""
+    """A protocol that decides about the certificates that its client shows."""
 
     def judge(self, certificate: x509.Certificate, depth: int, error: int) -> bool:
-        """Return whether the handshake goes on.
+        """Return whether the handshake continues.
 
-        Called for each certificate of the chain that leads to an authority, from there down.
+        Called for each certificate of the chain, from the authority down to the client's own.
 
-        :param depth: 0 for the client's own.
-        :param error: of OpenSSL's verification (``X509_V_ERR_…``); 0: the certificate is good.
+        :param depth: 0 for the client's own certificate.
+        :param error: error of OpenSSL's verification (``X509_V_ERR_…``); 0: the certificate is good.
         """
 
 
 def server_context(chain: Sequence[x509.Certificate], key: PrivateKey) -> SSL.Context:
-    """Return the context of a server that asks for no certificate of its clients. TLS 1.2 at least.
+    """Return the context of a server that does not ask its clients for certificates. TLS 1.2 at least.
 
-    :raises CertificateError: OpenSSL refuses certificate or key; the text begins with what is wrong.
+    :raises CertificateError: OpenSSL refuses the certificate or the key; the text says why.
     """
     return _context(chain, key)
 
@@ -44,18 +44,19 @@ def station_context(
     revoked: Sequence[x509.CertificateRevocationList] = (),
     own: Sequence[x509.CertificateRevocationList] = (),
 ) -> SSL.Context:
-    """Return the context of a server that lets in the clients of some authorities only. TLS 1.2 at least.
+    """Return the context of a server that accepts only clients with certificates of some authorities. TLS
+    1.2 at least.
 
-    An authority needs no root above it: what is among ``authorities`` is trusted (a partial chain).
+        Each of the ``authorities`` is trusted, even without a root above it (a partial chain).
 
-    A protocol on Twisted's TLS that is a :class:`Gatekeeper` is asked, too.
+        If the protocol above Twisted's TLS is a :class:`Gatekeeper`, it decides.
 
-    :param revoked: lists of what the authorities have revoked. An authority without a list has revoked
-        nothing; a list that is out of date counts nevertheless, and so does each of several lists.
-    :param own: lists that the service itself keeps, beside those.
-    :raises CertificateError: as :func:`server_context`.
+        :param revoked: revocation lists of the authorities. An authority without a list has revoked
+            nothing; a list that is out of date still counts, and so does each of several lists.
+        :param own: further lists, which the service itself keeps.
+        :raises CertificateError: as :func:`server_context`.
     """
-    # Only here, as below: it brings the reactor's modules along, which most sub-commands do without.
+    # Imported here, and below, because it loads the reactor's modules, which most sub-commands do not need.
     from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
     roots = trustRootFromCertificates(
@@ -69,7 +70,7 @@ def station_context(
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
         for each in revoked:
             store.add_crl(each)
-    # Of several lists of one authority OpenSSL looks at one only.
+    # OpenSSL looks at only one of several lists of an authority.
     serials = _revoked_serials((*revoked, *own))
     listed = {each.issuer.public_bytes() for each in revoked}
 
@@ -81,7 +82,7 @@ def station_context(
             fault = 0
         if not fault and certificate.serial_number in serials.get(issuer, ()):
             fault = REVOKED
-        # Twisted has its own protocol there, around the one that wants TLS.
+        # Twisted has its own protocol there, wrapped around the one above TLS.
         gatekeeper = getattr(connection.get_app_data(), "wrappedProtocol", None)
         if isinstance(gatekeeper, Gatekeeper):
             return gatekeeper.judge(certificate, depth, fault)
@@ -92,7 +93,7 @@ def station_context(
 
 
 def _revoked_serials(lists: Iterable[x509.CertificateRevocationList]) -> dict[bytes, set[int]]:
-    """Return the serial numbers that each authority has revoked, by its name as DER."""
+    """Return the serial numbers that each authority has revoked, by the authority's name in DER."""
     found: dict[bytes, set[int]] = {}
     for each in lists:
         serials = found.setdefault(each.issuer.public_bytes(), set())
@@ -113,7 +114,7 @@ def _context(chain: Sequence[x509.Certificate], key: PrivateKey, **options: Any)
     from twisted.internet.ssl import CertificateOptions
 
     own, *signers = chain
-    # The stubs of Twisted know pyOpenSSL's own types only, which are deprecated.
+    # Twisted's type stubs know only pyOpenSSL's own types, which are deprecated.
     identity: dict[str, Any] = {"privateKey": key, "certificate": own, "extraCertChain": signers}
     try:
         context = CertificateOptions(**identity, **options).getContext()
@@ -121,7 +122,7 @@ def _context(chain: Sequence[x509.Certificate], key: PrivateKey, **options: Any)
         raise CertificateError(
             f"OpenSSL refuses it ({openssl_words(error)}; its key is {described_key(key)})"
         ) from None
-    # Twisted refuses a client that offers a protocol by ALPN which nobody here has named (alert 80).
+    # By default Twisted refuses a client that offers a protocol by ALPN if none is configured (alert 80).
     context.set_alpn_select_callback(lambda connection, offered: SSL.NO_OVERLAPPING_PROTOCOLS)
     return context
 

@@ -1,4 +1,4 @@
-"""TLS handshakes in memory: whether base stations and service center would come together."""
+"""TLS handshakes in memory, to try whether base stations and service center could connect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bssci.certificates.reading import PrivateKey
 NOT_YET_VALID, EXPIRED, SELF_SIGNED, REVOKED, OTHER_PURPOSE = 9, 10, 18, 23, 26
 """errors of OpenSSL's verification (``X509_V_ERR_…``)"""
 UNTRUSTED = frozenset({2, 19, 20, 21})
-"""errors by which the authority of a certificate is not among the trusted ones"""
+"""errors which mean that the authority of a certificate is not trusted"""
 _WORDS = {
     2: "its issuer is missing",
     7: "its signature is wrong",
@@ -40,9 +40,9 @@ class Meeting:
     """Result of a handshake."""
 
     refused: str = ""
-    """reason why one of both sides gave up, in OpenSSL's words; empty if the handshake succeeded"""
+    """reason why one of the sides gave up, in OpenSSL's words; empty if the handshake succeeded"""
     faults: list[tuple[x509.Certificate, int]] = field(default_factory=list)
-    """faults of the server's certificates for the client, by OpenSSL's numbers; nothing of time"""
+    """faults that the client finds in the server's certificates, by OpenSSL's numbers; not those of time"""
 
 
 def meet(
@@ -52,10 +52,10 @@ def meet(
     whole_chain: bool = False,
     identity: tuple[x509.Certificate, PrivateKey] | None = None,
 ) -> Meeting:
-    """Have a client with the defaults of OpenSSL connect to a server.
+    """Connect a client with the defaults of OpenSSL to a server.
 
     :param trusted: authorities that the client knows.
-    :param whole_chain: the client insists on a root that signed itself, as small TLS libraries do.
+    :param whole_chain: the client insists on a self-signed root, as small TLS libraries do.
     :param identity: certificate and key of the client.
     """
     meeting = Meeting()
@@ -84,12 +84,12 @@ def meet(
 
 
 def words_of_fault(error: int) -> str:
-    """Return the words for a number of OpenSSL's verification."""
+    """Return a description of an error number of OpenSSL's verification."""
     return _WORDS.get(error, f"OpenSSL error {error}")
 
 
 def _carry(client: SSL.Connection, server: SSL.Connection) -> None:
-    """Carry bytes between both sides until nothing moves.
+    """Carry bytes between both sides until none are left.
 
     :raises SSL.Error: one of them gives up.
     """

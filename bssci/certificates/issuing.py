@@ -1,4 +1,4 @@
-"""The authority: how it is made, and the certificates that it issues."""
+"""Making of an authority, and of the certificates that it issues."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from bssci.model import EUI
 
 CA_LIFE = timedelta(days=3653)
 LIFE = timedelta(days=1826)
-"""of what the authority issues; never beyond its own end"""
+"""validity of the certificates that the authority issues, which never exceeds its own"""
 _CLOCK_SKEW = timedelta(days=1)
-"""Certificates begin this much earlier: clocks of gateways are not to be trusted."""
+"""Certificates are valid from this much earlier, because clocks of base stations may be wrong."""
 
 
 class Authority(NamedTuple):
@@ -30,14 +30,14 @@ class Authority(NamedTuple):
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    """Return a private key on P-256, which every gateway's TLS library knows."""
+    """Return a private key on P-256, which the TLS library of every base station supports."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def create_authority(key: PrivateKey, now: datetime, path_length: int = 0) -> x509.Certificate:
     """Return a self-signed certificate that can sign others, for ten years.
 
-    :param path_length: how many authorities may stand between it and what they sign.
+    :param path_length: number of authorities that may stand between it and a certificate.
     """
     name = _name("BSSCI service center CA")
     builder = _builder(name, name, key, now, now + CA_LIFE)
@@ -51,8 +51,8 @@ def issue_server(
 ) -> x509.Certificate:
     """Return a certificate for the service center.
 
-    :param hosts: names and addresses by which base stations reach it; some firmware insists on finding
-        the address in the certificate. ``localhost``, 127.0.0.1 and ::1 are added.
+    :param hosts: names and addresses by which base stations reach it; some firmware insists on finding them
+        in the certificate. ``localhost``, 127.0.0.1 and ::1 are added.
     """
     names = [_general_name(host) for host in dict.fromkeys([*hosts, "localhost", "127.0.0.1", "::1"])]
     builder = _issued_builder("BSSCI service center", names, key, authority, now)
@@ -61,9 +61,10 @@ def issue_server(
 
 
 def issue_station(key: PrivateKey, authority: Authority, eui: EUI | None, now: datetime) -> x509.Certificate:
-    """Return a certificate for a base station, with its EUI as CN and as DNS name in SAN.
+    """Return a certificate for a base station, with its EUI as CN and as a DNS name in SAN.
 
-    :param eui: None for one that names no station: any may use it where STATION_IDENTITY is lenient.
+    :param eui: None for a certificate that names no base station; any may use it if STATION_IDENTITY is
+        lenient.
     """
     name = eui or "base-station"
     builder = _issued_builder(name, [x509.DNSName(name)], key, authority, now)
@@ -74,7 +75,7 @@ def issue_station(key: PrivateKey, authority: Authority, eui: EUI | None, now: d
 def issue_device(
     key: PrivateKey, authority: Authority, name: str, now: datetime, life: timedelta
 ) -> x509.Certificate:
-    """Return a certificate for a device, with its name as CN: its user name at a broker."""
+    """Return a certificate for a device, with its name as CN, which is its user name at a broker."""
     builder = _issued_builder(name, [x509.DNSName(name)], key, authority, now, life)
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
     return builder.add_extension(usage, critical=False).sign(authority.key, hashes.SHA256())

@@ -1,4 +1,4 @@
-"""Listening by Twisted's endpoints, ``mtls:`` among them, with the words for what goes wrong."""
+"""Listening on Twisted's endpoints, including ``mtls:``, with errors that name the setting and the remedy."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from zope.interface import implementer
 from bssci.certificates.server import ServerTLS, StationFiles
 
 BACKLOG = 512
-"""connections that the system takes before we do"""
+"""connections that the operating system queues until the service accepts them"""
 
 
 class ListenError(ValueError):
-    """A place where the service cannot listen: one line with the setting and what to do."""
+    """The service cannot listen at a place: one line with the setting and what to do."""
 
 
 @implementer(IStreamServerEndpoint)
 @dataclass(frozen=True)
 class MutualTLSEndpoint:
-    """``mtls:16018``: TCP, with TLS that asks every client for a certificate.
+    """An endpoint such as ``mtls:16018``: TCP, with TLS that asks every client for a certificate.
 
-    The service center puts its own TLS with its limits around ``inner``. Anybody else can listen here if the
-    description names the files.
+    The service center wraps its own TLS, with its limits, around ``inner``. Another program can listen
+    here if the description names the files.
     """
 
     reactor: Any
@@ -51,7 +51,7 @@ class MutualTLSEndpoint:
     """certificate files of the endpoint; None for those of CERT_FILE, KEY_FILE and CA_FILE"""
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """See ``IStreamServerEndpoint``; certificates that change are taken."""
+        """See ``IStreamServerEndpoint``. Certificates are read again when they change."""
         if self.files is None:
             return fail(ListenError("mtls: needs certificate=, key= and authorities= outside of the service"))
         tls = ServerTLS(self.reactor, self.files, deferToThread)
@@ -69,8 +69,8 @@ class MutualTLSParser:
     def parseStreamServer(self, reactor: Any, *parts: Any, **named: Any) -> MutualTLSEndpoint:
         """See ``IStreamServerEndpointStringParser``.
 
-        :raises ValueError: a part is wrong, or some of the files are missing.
-        :raises TypeError: there is no such part.
+        :raises ValueError: an argument is wrong, or one of the files is not named.
+        :raises TypeError: there is no such argument.
         """
         return self._parse(reactor, *parts, **named)
 
@@ -97,18 +97,18 @@ class MutualTLSParser:
 
 
 class ListeningPlace(NamedTuple):
-    """An address to listen on, with the setting and the remedy that an error names."""
+    """A place to listen at, with the setting and the remedy that an error names."""
 
     setting: str
-    """names the place: ``LISTEN_PORT=16018``"""
+    """setting that names the place, as ``LISTEN_PORT=16018``"""
     where: str
     remedy: str
     endpoint: IStreamServerEndpoint
 
     async def listen(self, factory: Any) -> IListeningPort:
-        """Begin to listen at a place.
+        """Begin to listen.
 
-        :raises ListenError: it is impossible.
+        :raises ListenError: it is not possible.
         """
         try:
             return await self.endpoint.listen(factory)
@@ -122,36 +122,36 @@ class ListeningPlace(NamedTuple):
 def simple_place(reactor: Any, name: str, host_name: str, host: str, port: int) -> ListeningPlace:
     """Return the place of a port on an address.
 
-    :param name: of the setting that says the port; ``host_name`` of the one with the address.
+    :param name: name of the setting with the port; ``host_name``: of the setting with the address.
     """
-    remedy = f"set {name} to a free port, or {host_name} to an address of this machine (0.0.0.0 is every)"
+    remedy = f"set {name} to a free port, or {host_name} to an address of this machine (0.0.0.0 means all)"
     where = f"{host_name}={host}"
     return ListeningPlace(f"{name}={port}", where, remedy, _tcp(reactor, host, port, BACKLOG))
 
 
 def described_places(reactor: Any, setting: str, descriptions: Sequence[str]) -> list[ListeningPlace]:
-    """Return the places of endpoint descriptions; nothing is opened.
+    """Return the places that endpoint descriptions name; nothing is opened.
 
-    :param reactor: None to try the descriptions only.
+    :param reactor: None to only check the descriptions.
     :param setting: name of the setting that they come from.
-    :raises ListenError: one cannot be understood, or brings a TLS of its own.
+    :raises ListenError: a description cannot be understood, or has TLS of its own.
     """
     places = []
     for each in descriptions:
         if reactor is None and each.startswith("systemd:"):
-            continue  # only a process that systemd started has such a socket
+            continue  # only a process started by systemd has such a socket
         try:
             endpoint = serverFromString(reactor, each)
             _check_range(endpoint)
         except (ValueError, TypeError, LookupError, OSError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ListenError(
-                f"{setting}: {each!r} is no endpoint ({reason}); tcp:16018, mtls:16018:interface=127.0.0.1"
-                " or systemd:domain=INET:index=0 would be"
+                f"{setting}: {each!r} is not an endpoint ({reason}); examples are tcp:16018,"
+                " mtls:16018:interface=127.0.0.1 and systemd:domain=INET:index=0"
             ) from None
         if isinstance(endpoint, SSL4ServerEndpoint):
-            raise ListenError(f"{setting}: {each!r} brings a TLS of its own; use tcp: in place of ssl:")
-        remedy = f"stop what listens there, or give another place in {setting}"
+            raise ListenError(f"{setting}: {each!r} has TLS of its own; use tcp: instead of ssl:")
+        remedy = f"stop the program that listens there, or name another place in {setting}"
         places.append(ListeningPlace(setting, each, remedy, endpoint))
     return places
 

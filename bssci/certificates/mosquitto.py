@@ -1,10 +1,10 @@
-"""A configuration with which the broker mosquitto starts: who may connect, publish and subscribe.
+"""A configuration for the broker mosquitto: who may connect, publish and subscribe.
 
 ::
 
-    8883  devices, by their certificates: each under its own name only
-    1883  this machine alone, by password: the service
-    9001  WebSocket with TLS, by password: applications
+    8883 devices, by certificate; each only under its own name
+    1883 the service, by password, from this machine only
+    9001 applications, by password, over WebSocket with TLS
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import NamedTuple
 SERVICE_USER = "bssci"
 
 
-# A substitute must stand alone between slashes; so must a plus.
+# A substitution such as %u must be a whole level of the topic, and so must a plus.
 DEVICE_RULES = """\
-# A device under its own name, and nothing else.
+# Each device: only topics under its own name.
 pattern read cmnd/%u/#
 pattern write stat/%u/#
 pattern write tele/%u/#
@@ -31,9 +31,9 @@ class BrokerFiles(NamedTuple):
     """Paths on the broker's machine."""
 
     directory: Path
-    """the configuration's; passwords are there"""
+    """directory of the configuration and of the passwords"""
     ca_file: Path
-    """authority of devices"""
+    """certificate of the authority of devices"""
     crl_file: Path
     cert_file: Path
     """certificate of the broker"""
@@ -54,13 +54,13 @@ USUAL = Ports()
 def configuration(files: BrokerFiles, user: str, ports: Ports = USUAL) -> dict[str, bytes]:
     """Return the files of the configuration by their names.
 
-    A change of the revocation list is honoured when mosquitto is started anew: it reads it once.
+    Mosquitto reads the revocation list when it starts, so a change takes effect when it is restarted.
 
-    :param user: whom mosquitto becomes if root starts it; the files are this user's.
+    :param user: user that mosquitto switches to if it is started as root, and that owns the files.
     """
     texts = {
         "mosquitto.conf": f"""\
-# Written by `bssci broker-config`: change its options, and write it anew.
+# Written by `bssci broker-config`. To change it, run that again with other options.
 user {user}
 per_listener_settings true
 persistence true
@@ -69,7 +69,7 @@ max_queued_messages 100000
 persistent_client_expiration 7d
 max_packet_size 1048576
 
-# Devices: the name in the certificate is the user, and who was revoked is refused.
+# Devices: the name in the certificate is the user; revoked certificates are refused.
 listener {ports.devices}
 cafile {files.ca_file}
 certfile {files.cert_file}
@@ -99,7 +99,7 @@ acl_file {files.directory / "inside.acl"}
 """,
         "devices.acl": DEVICE_RULES,
         "inside.acl": f"""\
-# The service: everything. Others get lines of their own, below.
+# The service: every topic. Add lines for other users below.
 user {SERVICE_USER}
 topic readwrite #
 """,

@@ -1,16 +1,16 @@
-"""Devices with certificates of ours, for a broker: each change is whole, or not made at all.
+"""Provisioned devices, which have certificates for a broker. Each change is made completely or not at all.
 
 ::
 
     certs/devices/ca_cert.pem, ca_key.pem   the authority of devices, unless DEVICE_CA_FILE names another
-                  revoked.pem               whom it has revoked
-                  device_registry.json      who has which certificate, until when
-                  changes.json              what the command line changed and the audit log does not have yet
+                  revoked.pem the certificates that it has revoked
+                  device_registry.json which device has which certificate, until when
+                  changes.json changes by the command line that are not in the audit log yet
                   {name}/                   device_cert.pem, device_key.pem, mqtt_config.json, and
-                                            ca_cert.pem, by which the device knows the broker
+                                            ca_cert.pem, by which the device recognises the broker
 
-Devices have an authority of their own: with a certificate of the base stations' one they would be let in as
-base stations.
+Devices have an authority of their own: with a certificate from that of the base stations, they could
+connect as base stations.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ from bssci.system.shell import ShellChange, noted
 
 LIFE = timedelta(days=365)
 MOST = 20_000
-"""devices in the registry"""
+"""devices in the registry, at most"""
 CONTROLLER = "f2-"
 REGISTRY = "device_registry.json"
 CHANGES = "changes.json"
 KEY = "device_key.pem"
 BUNDLE = (KEY, "device_cert.pem", "ca_cert.pem", "mqtt_config.json")
-"""files that a device is given"""
+"""files that a device gets"""
 BROKER_PORT = 8883
 _MAC = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -62,7 +62,7 @@ _SERIAL = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class ProvisioningError(Exception):
-    """A device cannot be provisioned as asked: one line with what is allowed."""
+    """A device cannot be provisioned as requested: one line that says what is allowed."""
 
 
 class RegisteredError(ProvisioningError):
@@ -81,11 +81,11 @@ class Broker(msgspec.Struct, frozen=True):
 
 
 def broker_of(device_broker: str, cert_file: Path) -> Broker:
-    """Return where devices reach the broker.
+    """Return the address at which devices reach the broker.
 
-    :param device_broker: DEVICE_BROKER; if it is empty, the broker is where the service center's certificate
-        says that the service is.
-    :raises ProvisioningError: neither says it.
+    :param device_broker: DEVICE_BROKER; if it is empty, the host is taken from the service center's
+        certificate.
+    :raises ProvisioningError: neither names a host.
     """
     host, _, port = device_broker.rpartition(":")
     if not device_broker:
@@ -96,26 +96,26 @@ def broker_of(device_broker: str, cert_file: Path) -> Broker:
 
 
 class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of the registry. Times are ISO 8601 UTC."""
+    """An entry of the registry. Times are in ISO 8601, UTC."""
 
     mac_address: str
-    """12 hexadecimal digits, lower case; empty for a device that has another name"""
+    """12 hexadecimal digits, lower case; empty for a device with another name"""
     serial_number: str = ""
     registered_at: str
     certificate_expires: str
     certificate_serial: str
-    """number of the certificate, hexadecimal"""
+    """serial number of the certificate, hexadecimal"""
     status: str = "active"
     """active or revoked"""
 
     @property
     def ends_at(self) -> float:
-        """The end of the certificate, in Unix seconds."""
+        """Time at which the certificate expires, in Unix seconds."""
         return datetime.fromisoformat(self.certificate_expires).timestamp()
 
 
 def device_name(text: str) -> str:
-    """Return a device's name: its user name at the broker, and the level of topics that is its own.
+    """Return a device's name, which is its user name at the broker and a level of its topics.
 
     A MAC address in any spelling, with or without ``f2-``, stands for a controller: ``f2-001122aabbcc``.
 
@@ -127,8 +127,8 @@ def device_name(text: str) -> str:
         return CONTROLLER + digits
     if not _NAME.fullmatch(text):
         raise ProvisioningError(
-            f"{text[:80]!r} is no name of a device: a MAC address, or up to 63 letters, digits, dots, dashes"
-            " and underscores"
+            f"{text[:80]!r} is not a name of a device; use a MAC address, or up to 63 letters,"
+            " digits, dots, dashes and underscores"
         )
     return text
 
@@ -137,8 +137,9 @@ class Provisioning:
     """The registry and the authority of devices.
 
     :param ca_file: DEVICE_CA_FILE.
-    :param server_ca_file: authorities by which devices know the broker: CA_FILE.
-    :param who: is noted with every change, for the audit log of the service; nobody if the caller keeps it.
+    :param server_ca_file: CA_FILE, the authorities by which devices recognise the broker.
+    :param who: name that is recorded with every change for the audit log of the service; empty if the caller
+    writes the audit log.
     """
 
     def __init__(self, ca_file: Path, server_ca_file: Path, who: str = "") -> None:
@@ -157,11 +158,11 @@ class Provisioning:
 
     @property
     def list_file(self) -> Path:
-        """Return the path of the revocation list."""
+        """Path of the revocation list."""
         return own_list_file(self._ca_file)
 
     def authority_bytes(self) -> bytes:
-        """Return the certificates of the authority as PEM, without a key that may be in the file too.
+        """Return the certificates of the authority as PEM, without a key that may also be in the file.
 
         :raises OSError: there is no authority yet.
         """
@@ -187,7 +188,7 @@ class Provisioning:
             raise CertificateError(f"{self.registry_file}: is damaged: {error}") from None
 
     def prepare(self, now: datetime) -> Iterator[Made]:
-        """Make the authority and its revocation list, unless they are there."""
+        """Make the authority and its revocation list, unless they exist."""
         make_directory(self._directory, 0o700)
         yield from make_authority(self._ca_file, now)
         if not self.list_file.exists():
@@ -199,9 +200,10 @@ class Provisioning:
     ) -> str:
         """Make key, certificate and configuration of a device; return its name.
 
-        :param force: also if it is registered; the certificate that it had is revoked then.
+        :param force: do so even if it is registered, and revoke the certificate that it had.
         :raises RegisteredError: it is registered.
-        :raises ProvisioningError: name or serial number cannot be, or no more devices fit.
+        :raises ProvisioningError: the name or the serial number is not allowed, or there are too many
+            devices.
         :raises CertificateError: the authority cannot sign.
         """
         name = device_name(text)
@@ -213,10 +215,10 @@ class Provisioning:
             if before is not None and not force:
                 since = before.registered_at
                 raise RegisteredError(
-                    f"{name} has been registered since {since}; renew it, or use force to make it anew"
+                    f"{name} has been registered since {since}; renew it, or use force to replace it"
                 )
             if before is None and len(devices) >= MOST:
-                raise ProvisioningError(f"{MOST} devices are registered, no more fit")
+                raise ProvisioningError(f"{MOST} devices are registered, which is the limit")
             for _ in self.prepare(now):
                 pass
             serial = serial_number or (before.serial_number if before else "")
@@ -224,7 +226,8 @@ class Provisioning:
         return name
 
     def renew(self, text: str, broker: Broker, now: datetime) -> str:
-        """Make another key and certificate for a registered device; the old one is revoked. Return its name.
+        """Make a new key and certificate for a registered device, and revoke the old certificate; return
+        its name.
 
         :raises NotRegisteredError: it is not registered.
         """
@@ -254,11 +257,11 @@ class Provisioning:
         return name
 
     def has_key(self, name: str) -> bool:
-        """Return whether the key of a device is still here: nobody has taken its bundle yet."""
+        """Return whether the key of a device is still here, because nobody has taken its bundle yet."""
         return (self.directory_of(name) / KEY).exists()
 
     def take_bundle(self, text: str) -> bytes:
-        """Return everything that a device is given, as an archive; its key is then no longer here.
+        """Return all files that a device gets, as a ZIP archive, and remove its key here.
 
         :raises NotRegisteredError: it is not registered.
         :raises ProvisioningError: it is revoked, or its bundle was taken already.
@@ -286,7 +289,7 @@ class Provisioning:
         return (self.directory_of(name) / "mqtt_config.json").read_bytes()
 
     def changes(self) -> tuple[ShellChange, ...]:
-        """Return what the command line changed and the audit log does not have yet, the oldest first.
+        """Return the changes by the command line that are not in the audit log yet, oldest first.
 
         :raises CertificateError: the file is damaged.
         """
@@ -299,7 +302,7 @@ class Provisioning:
             raise CertificateError(f"{file}: is damaged: {error}; remove it") from None
 
     def forget_changes(self, count: int) -> None:
-        """Drop the oldest changes, which are in the audit log by now."""
+        """Remove the oldest changes, which are in the audit log now."""
         with self._alone():
             left = self.changes()[count:]
             if left:
@@ -309,7 +312,9 @@ class Provisioning:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes out, and finish what one of them left when it was killed."""
+        """Keep other processes out, and finish a change that another process left unfinished when it was
+        killed.
+        """
         make_directory(self._directory, 0o700)
         descriptor = open_lock(self._directory / ".lock")
         try:
@@ -361,7 +366,10 @@ class Provisioning:
         )
 
     def _revoking(self, name: str, now: datetime) -> dict[Path, bytes]:
-        """Return the revocation list with the certificate that a device has; nothing if that is gone."""
+        """Return the file of the revocation list with the present certificate of a device added.
+
+        :raises CertificateError: the certificate does not exist.
+        """
         file = self.directory_of(name) / "device_cert.pem"
         if not file.exists():
             raise CertificateError(f"{file}: does not exist, so it cannot be revoked; restore it")
@@ -369,7 +377,9 @@ class Provisioning:
         return {self.list_file: revoke(self._ca_file, certificate, now)}
 
     def _noting(self, action: str, name: str, detail: str, now: datetime) -> dict[Path, bytes]:
-        """Return the file of changes with this one, which is to be written with what it tells."""
+        """Return the file of changes with this change added; it is written together with the change
+        itself.
+        """
         if not self._who:
             return {}
         change = ShellChange(
@@ -378,10 +388,10 @@ class Provisioning:
         return {self._directory / CHANGES: msgspec.json.encode(noted(self.changes(), change))}
 
     def _write(self, files: Mapping[Path, bytes]) -> None:
-        """Put files in their places, all or none.
+        """Put files in place, all or none.
 
-        Everything that needs room on the disk is done before anything is replaced: what is left then are
-        names, which a full disk can take.
+        Everything that needs room on the disk is done before anything is replaced; after that files
+        are only renamed, which works on a full disk, too.
         """
         made = [directory for directory in {path.parent for path in files} if not directory.exists()]
         try:
@@ -397,14 +407,14 @@ class Provisioning:
                 replace_together(self._directory, drafts)
         except OSError:
             for directory in made:
-                # One that is not empty: it was decided, and whoever comes next finishes it.
+                # A directory that is not empty: the change was decided, and the next run finishes it.
                 with suppress(OSError):
                     directory.rmdir()
             raise
 
 
 def client_configuration(name: str, broker: Broker) -> dict[str, Any]:
-    """Return what a device needs to know to connect, without its key."""
+    """Return the settings with which a device connects, without its key."""
     if name.startswith(CONTROLLER):
         topics = {"commands": f"cmnd/{name}/#", "states": f"stat/{name}", "telemetry": f"tele/{name}"}
     else:

@@ -1,4 +1,4 @@
-"""Client configurations as QR codes: as a picture for a page, and as text for a terminal.
+"""Client configurations as QR codes, for a page (SVG) or a terminal (text).
 
 The library is imported with the first code: most services make none.
 """
@@ -16,11 +16,11 @@ QUIET = 4
 
 
 class QrCodeError(Exception):
-    """There can be no code: one line that says why."""
+    """A code cannot be made: one line that says why."""
 
 
 def is_installed() -> bool:
-    """Return whether the library is there."""
+    """Return whether the library for QR codes is installed."""
     return find_spec("segno") is not None
 
 
@@ -38,7 +38,7 @@ def as_svg(configuration: bytes) -> bytes:
 
 
 def in_terminal(configuration: bytes) -> str:
-    """Return a code in characters; raises as :func:`as_svg`."""
+    """Return a code as characters. Raises what :func:`as_svg` raises."""
     file = io.StringIO()
     _code(configuration).terminal(file, border=QUIET, compact=True)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Certificates, keys and revocation lists of PEM files, and what they say."""
+"""Reading of certificates, keys and revocation lists, and of what they contain."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from bssci.model import EUI, parse_eui
 MADE_BY_INIT = ("CERT_FILE", "KEY_FILE", "CA_FILE")
 """settings whose files ``bssci init`` makes"""
 OWN_LIST = "revoked.pem"
-"""name beside CA_FILE of the list that the service itself keeps of what its authority has revoked"""
+"""name of the file beside CA_FILE with the revocation list that the service itself keeps"""
 REVOKED = "crl.pem"
-"""name beside CA_FILE of the revocation lists, where CRL_FILE names no other"""
+"""name of the file beside CA_FILE with revocation lists, unless CRL_FILE names another"""
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
-"""a line that begins or ends a part of a PEM file"""
+"""line that begins or ends a block of a PEM file"""
 _HEX_EUI = re.compile(
     r"(?<![0-9a-f])(?:[0-9a-f]{16}|[0-9a-f]{2}([-:])(?:[0-9a-f]{2}\1){6}[0-9a-f]{2})(?!\1?[0-9a-f])",
     re.IGNORECASE,
@@ -41,7 +41,7 @@ class CertificateError(ValueError):
 
 @dataclass(frozen=True)
 class Description:
-    """Facts of a certificate that people ask for."""
+    """Facts about a certificate that people ask for."""
 
     subject: str
     issuer: str
@@ -53,7 +53,7 @@ class Description:
 
 
 def read_certificates(path: Path, setting: str) -> list[x509.Certificate]:
-    """Read the certificates of a PEM file, at least one.
+    """Read the certificates of a PEM file; there is at least one.
 
     :raises CertificateError: naming the file and the ``setting`` that points to it.
     """
@@ -94,16 +94,16 @@ def _read_key(path: Path, setting: str) -> PrivateKeyTypes:
 def read_pair(certificate: Path, key: Path, prefix: str = "") -> tuple[list[x509.Certificate], PrivateKey]:
     """Read a server's certificate with its chain, and its key.
 
-    :param prefix: of the settings that point to them: ``WEB_`` of WEB_CERT_FILE and WEB_KEY_FILE.
-    :raises CertificateError: naming file and setting; also if they do not belong together, or are not for
-        servers.
+    :param prefix: beginning of the names of the settings: ``WEB_`` for WEB_CERT_FILE and WEB_KEY_FILE.
+    :raises CertificateError: naming file and setting; also if the two do not belong together, or the
+        certificate is not for servers.
     """
     chain, found = read_certificates(certificate, f"{prefix}CERT_FILE"), read_key(key, f"{prefix}KEY_FILE")
     _refuse_strangers(chain, certificate, found, key, prefix)
     if not _may_serve(chain[0]):
         raise CertificateError(
-            f"{certificate}: is for clients only (extended key usage without serverAuth), nobody would "
-            f"accept it of a server; set {prefix}CERT_FILE to one for servers"
+            f"{certificate}: is for clients only (extended key usage without serverAuth), no client would "
+            f"accept it; set {prefix}CERT_FILE to a certificate for servers"
         )
     return chain, found
 
@@ -111,7 +111,9 @@ def read_pair(certificate: Path, key: Path, prefix: str = "") -> tuple[list[x509
 def read_client_pair(
     certificate: Path, key: Path, prefix: str
 ) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
-    """Read a client's certificate with its chain, and its key of any kind; raises as :func:`read_pair`."""
+    """Read a client's certificate with its chain, and its key of any kind. Raises what :func:`read_pair`
+    raises.
+    """
     chain, found = read_certificates(certificate, f"{prefix}CERT_FILE"), _read_key(key, f"{prefix}KEY_FILE")
     _refuse_strangers(chain, certificate, found, key, prefix)
     return chain, found
@@ -126,7 +128,7 @@ def _refuse_strangers(
             if number == 0:
                 return
             raise CertificateError(
-                f"{cert_file}: number {number + 1} ({certificate.subject.rfc4514_string()}) is the one of"
+                f"{cert_file}: number {number + 1} ({certificate.subject.rfc4514_string()}) belongs to"
                 f" {key_file}, and must come first; put each certificate before the one that signed it"
             )
     raise CertificateError(
@@ -135,7 +137,7 @@ def _refuse_strangers(
 
 
 def revocation_file(ca_file: Path, crl_file: Path | None) -> Path | None:
-    """Return the file of revocation lists: CRL_FILE, or else ``crl.pem`` beside CA_FILE if it is there."""
+    """Return the file of revocation lists: CRL_FILE, or ``crl.pem`` beside CA_FILE if it exists, or None."""
     beside = ca_file.with_name(REVOKED)
     return crl_file or (beside if beside.exists() else None)
 
@@ -143,9 +145,9 @@ def revocation_file(ca_file: Path, crl_file: Path | None) -> Path | None:
 def read_revoked(
     path: Path | None, authorities: Sequence[x509.Certificate]
 ) -> list[x509.CertificateRevocationList]:
-    """Read the lists of what the authorities have revoked: several PEM blocks, or one list in DER.
+    """Read the revocation lists of the authorities: several PEM blocks, or one list in DER.
 
-    :param path: None for no list. Lists of other authorities are passed over.
+    :param path: None for no list. Lists of other authorities in the file are ignored.
     :raises CertificateError: the file cannot be read, or a list is not signed by its authority.
     """
     if path is None:
@@ -164,14 +166,14 @@ def read_revoked(
 
 
 def own_list_file(ca_file: Path) -> Path:
-    """Return the path of the list that the service itself keeps."""
+    """Return the path of the revocation list that the service itself keeps."""
     return ca_file.with_name(OWN_LIST)
 
 
 def read_own_list(
     ca_file: Path, authorities: Sequence[x509.Certificate]
 ) -> list[x509.CertificateRevocationList]:
-    """Read what the service itself has revoked; lists of earlier authorities of ours are passed over.
+    """Read the list of what the service itself has revoked; lists of earlier authorities are ignored.
 
     :raises CertificateError: the file cannot be read.
     """
@@ -211,9 +213,9 @@ def signed_list(found: x509.CertificateRevocationList, authority: x509.Certifica
 
 
 def pem_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield label and text of every PEM block that is complete. Takes time in proportion to the length."""
-    # One pass over the boundaries, whatever stands between them: a pattern for a whole part would look
-    # for the end of each beginning anew, which takes minutes for a file of beginnings.
+    """Yield label and text of every complete PEM block, in time proportional to the length of the data."""
+    # One pass over the boundaries: a pattern for a whole block would search for an end after each
+    # beginning, which takes minutes if the file consists of beginnings.
     begun: re.Match[bytes] | None = None
     for boundary in _BOUNDARY.finditer(data):
         if boundary[1] == b"BEGIN":
@@ -224,7 +226,7 @@ def pem_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def certificate_span(der: bytes) -> tuple[float, float]:
-    """Return the Unix seconds when a certificate (DER) begins and ends.
+    """Return the validity of a certificate (DER): its beginning and end, in Unix seconds.
 
     :raises CertificateError: it is not a certificate.
     """
@@ -246,7 +248,7 @@ def describe(certificate: x509.Certificate) -> Description:
 
 
 def euis_of(certificate: x509.Certificate) -> set[EUI]:
-    """Return the EUIs that CN or SAN name, in any spelling, also within a name such as ``urn:dev:mac:…``."""
+    """Return the EUIs in CN and SAN, in any spelling, even as part of a name such as ``urn:dev:mac:…``."""
     common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     texts = [str(attribute.value) for attribute in common_names]
     texts += [

@@ -1,4 +1,4 @@
-"""The revocation list of our own authority: one certificate more is all that changes it."""
+"""The revocation list of the service's own authority, to which certificates are only ever added."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import CertificateError, lists_of, own_list_file, signed_list
 
 MAX_REVOKED = 20_000
-"""certificates that the list may name"""
+"""certificates that the list may contain"""
 
 
 class ListedCertificate(NamedTuple):
-    """A certificate that the list names."""
+    """A certificate in the list."""
 
     serial_number: int
     at: datetime
 
 
 def revoke(ca_file: Path, certificate: x509.Certificate, now: datetime) -> bytes:
-    """Return the content of the list with one more certificate; the same again changes nothing.
+    """Return the content of the list with a certificate added, unless it is there already.
 
-    :raises CertificateError: the key of the authority that signed it is not here, or the list is full.
+    :raises CertificateError: the key of the authority that signed the certificate is not here, or the list
+        is full.
     """
     authority = read_authority(ca_file)
     if not is_signed_by(certificate, authority.certificate):
@@ -43,7 +44,9 @@ def revoke(ca_file: Path, certificate: x509.Certificate, now: datetime) -> bytes
     entries = {each.serial_number: each.revocation_date_utc for found in own for each in found}
     entries.setdefault(certificate.serial_number, now)
     if len(entries) > MAX_REVOKED:
-        raise CertificateError(f"{own_list_file(ca_file)}: names {MAX_REVOKED} certificates, no more fit")
+        raise CertificateError(
+            f"{own_list_file(ca_file)}: contains {MAX_REVOKED} certificates, which is the limit"
+        )
     others = [each for each in lists if each not in own]
     return b"".join(
         each.public_bytes(serialization.Encoding.PEM)
@@ -52,7 +55,7 @@ def revoke(ca_file: Path, certificate: x509.Certificate, now: datetime) -> bytes
 
 
 def empty_list(ca_file: Path, now: datetime) -> bytes:
-    """Return a list that names nobody: a broker that is told to honour one wants it to be there.
+    """Return an empty list, for a broker, which needs the file to exist if its configuration names it.
 
     :raises CertificateError: the authority's key is not here.
     """
@@ -60,7 +63,7 @@ def empty_list(ca_file: Path, now: datetime) -> bytes:
 
 
 def listed(ca_file: Path) -> Iterator[ListedCertificate]:
-    """Yield what the list names, also that of earlier authorities of ours."""
+    """Yield the certificates in the lists of the present authority and of earlier ones."""
     for found in _lists(ca_file):
         for each in found:
             yield ListedCertificate(each.serial_number, each.revocation_date_utc)
@@ -77,7 +80,7 @@ def _list(
     earlier: Sequence[x509.CertificateRevocationList],
     now: datetime,
 ) -> x509.CertificateRevocationList:
-    """Sign a list that is good for as long as its authority: nobody has to make it anew."""
+    """Sign a list that is valid as long as its authority, so that it need not be renewed."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)

@@ -1,4 +1,4 @@
-"""The server's side of TLS, with certificates that can be renewed while connections live."""
+"""The server side of TLS, with certificates that can be replaced while connections stay open."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from bssci.system.utc import utc_now
 from bssci.system.watching import stamp_of
 
 CHECK_INTERVAL = 5.0
-"""s between looks whether the files changed"""
+"""s between checks whether the files changed"""
 
 
 class ServerFiles(Protocol):
@@ -42,27 +42,27 @@ class ServerFiles(Protocol):
 
     @property
     def paths(self) -> Sequence[Path]:
-        """All of them, the certificate first."""
+        """Paths of all files, the certificate first."""
 
     def load(self, now: datetime, *, at_start: bool) -> SSL.Context:
-        """Return the context that they make, of TLS 1.2 at least.
+        """Return the TLS context made from the files; TLS 1.2 at least.
 
-        :param at_start: there is nothing else to work with, so what is out of its time is taken too.
+        :param at_start: there are no earlier certificates to keep, so expired ones are accepted, too.
         :raises CertificateError: one line that names file, place and remedy.
         """
 
 
 @dataclass(frozen=True)
 class StationFiles:
-    """Files of mutual TLS: every client must show a certificate of the authorities."""
+    """Files for mutual TLS: every client must show a certificate from the authorities."""
 
     certificate: Path
-    """our own, with those that signed it"""
+    """certificate of the service center, with those that signed it"""
     key: Path
     authorities: Path
     """certificates of the authorities that sign base stations' certificates"""
     revoked: Path | None = None
-    """their revocation lists; None for ``crl.pem`` beside the authorities, if it is there"""
+    """revocation lists of the authorities; None for ``crl.pem`` beside them, if it exists"""
 
     log: ClassVar[Logger] = Logger()
 
@@ -86,7 +86,7 @@ class StationFiles:
             chain,
             read_key(self.key, "KEY_FILE"),
             authorities,
-            # Those between our certificate and an authority revoke, too.
+            # Authorities between the service center's certificate and CA_FILE can revoke, too.
             read_revoked(revocation_file(self.authorities, self.revoked), [*authorities, *chain[1:]]),
             read_own_list(self.authorities, authorities),
         )
@@ -94,10 +94,10 @@ class StationFiles:
 
 @dataclass(frozen=True)
 class WebFiles:
-    """Files of the web admin, which asks for no client certificates."""
+    """Files of the web admin, which does not ask for client certificates."""
 
     certificate: Path
-    """its own, with those that signed it"""
+    """certificate of the web admin, with those that signed it"""
     key: Path
 
     @property
@@ -105,23 +105,25 @@ class WebFiles:
         return (self.certificate, self.key)
 
     def load(self, now: datetime, *, at_start: bool) -> SSL.Context:
-        """See :class:`ServerFiles`; browsers say themselves what is out of its time."""
+        """See :class:`ServerFiles`. Expired certificates are accepted: browsers report them."""
         try:
             return server_context(*read_pair(self.certificate, self.key, "WEB_"))
         except CertificateError as error:
             if str(error).startswith((f"{self.certificate}:", f"{self.key}:")):
                 raise
-            raise CertificateError(f"{self.certificate}: {error}; set WEB_CERT_FILE to another") from None
+            raise CertificateError(
+                f"{self.certificate}: {error}; set WEB_CERT_FILE to another file"
+            ) from None
 
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
-    """Makes the server side of TLS connections from files, and reads them again when they change.
+    """Makes the server side of TLS connections from files, which are read again when they change.
 
-    Connections that are open stay as they are. Files that do not fit each other, as while
-    they are being replaced one by one, leave the old certificates in force.
+    Open connections stay as they are. As long as the files do not fit each other, as while they are
+    replaced one by one, the old certificates stay in use.
 
-    :param run_in_thread: ``deferToThread``: reading and checking keys takes its time.
+    :param run_in_thread: ``deferToThread``: reading and checking keys takes time.
     :raises CertificateError: the files cannot be used.
     """
 
@@ -153,11 +155,11 @@ class ServerTLS:
         return SSL.Connection(self._context, None)
 
     def check(self) -> Deferred[None]:
-        """Load the files if they changed; fires when those that are there now are in force, or refused."""
+        """Load the files if they changed; fires when the present files are in use, or were refused."""
         return self._lock.run(self._look)
 
     def reload(self) -> Deferred[None]:
-        """Load the files, changed or not: the time may have come in which they are valid."""
+        """Load the files even if they did not change: they may have become valid meanwhile."""
         return self._lock.run(self._look, anew=True)
 
     def _look(self, anew: bool = False) -> Any:
@@ -177,4 +179,4 @@ class ServerTLS:
     def _not_loaded(self, failure: Failure) -> None:
         reason = failure.check(CertificateError)
         text = failure.getErrorMessage() if reason else failure.getTraceback()
-        self.log.error("new certificates not taken, the old ones stay {error}", error=text)
+        self.log.error("new certificates not used, the old ones stay {error}", error=text)

@@ -1,4 +1,4 @@
-"""The page of steps that goes with a base station's bundle: where to connect, and what to load."""
+"""The page of instructions in a base station's bundle: where to connect, and which files to load."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _STYLE = (
 
 
 def host_of(cert_file: Path) -> str:
-    """Return the name by which base stations reach the service center; empty if its certificate has none.
+    """Return the name or address by which base stations reach the service center; empty if its certificate
+    has none.
 
-    It is the first in the certificate that is no name of this machine for itself; one with a domain, or an
-    address, before a bare name, which others seldom know.
+        It is the first in the certificate that does not mean "this machine". Names with a domain and
+        addresses come before bare names, which other machines seldom know.
     """
     try:
         names = describe(read_certificates(cert_file, "CERT_FILE")[0]).names
@@ -34,11 +35,11 @@ def host_of(cert_file: Path) -> str:
 
 
 def steps(eui: EUI, host: str, ports: Sequence[int], ends: str) -> dict[str, bytes]:
-    """Return the files that go with a bundle, by their names.
+    """Return the files that are added to a bundle, by name.
 
-    :param host: name or address of the service center; empty: not known.
-    :param ports: where base stations connect.
-    :param ends: day on which the station's certificate ends.
+    :param host: name or address of the service center; empty if it is not known.
+    :param ports: ports on which base stations connect.
+    :param ends: day on which the station's certificate expires.
     """
     port = str(ports[0]) if ports else ""
     place = f"host={host}\nport={port}\nbase_station={eui}\n"

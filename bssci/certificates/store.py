@@ -1,6 +1,6 @@
-"""The certificates of this installation as files: listed, checked, replaced as a set, packed and unpacked.
+"""The certificates of this installation as files, which are listed, checked, replaced together and backed up.
 
-Everything here blocks: it belongs in a thread, one at a time.
+Everything here blocks, so it has to run in a thread, one call at a time.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from bssci.system.utc import utc_now
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
 BUNDLE = "station:"
-"""stands before the EUI of a station that a bundle was made for"""
+"""comes before the EUI of the base station for which a bundle was made"""
 FILES = (CA, SERVER, SERVER_KEY, CA_KEY)
 SECRET_FILES = (SERVER_KEY, CA_KEY)
 MAX_ARCHIVE = 4 * 1024 * 1024
-"""bytes, unpacked"""
+"""largest size of an archive in bytes, unpacked"""
 MAX_BUNDLES_TRIED = 100
 _NAMES = {CA: "Authority", SERVER: "Service center"}
-"""the holders' names for each kind of certificate"""
+"""name of the holder of each kind of certificate"""
 _IN_ARCHIVE = {
     "ca_cert.pem": CA,
     "ca_key.pem": CA_KEY,
@@ -57,7 +57,7 @@ _DAMAGED = (
     ValueError,
     OverflowError,
 )
-"""errors raised by reading an archive whose bytes are not as they were written"""
+"""errors that reading a damaged archive raises"""
 _STATION_CERTIFICATE = "station_cert.pem"
 _STATION_FILE = re.compile(r"stations/([0-9A-F]{16}|base-station)/(ca_cert|station_cert|station_key)\.pem")
 
@@ -67,7 +67,7 @@ class CertificateFiles:
     """Paths of the certificates of an installation."""
 
     state_dir: Path
-    """holds what is being replaced"""
+    """directory for files while they are being replaced"""
     certificate: Path
     """path that CERT_FILE names"""
     key: Path
@@ -75,11 +75,11 @@ class CertificateFiles:
     authorities: Path
     """path that CA_FILE names"""
     others: Mapping[str, Path] = field(default_factory=dict)
-    """by a word for whose they are, ``Web admin``: looked at only"""
+    """further certificates, which are only listed, by the name of their holder, as ``Web admin``"""
 
 
 def _word(name: str) -> str:
-    """Return how a file is called in the API: the first word of whose it is."""
+    """Return the name of a file in the API: the first word of its holder's name."""
     return name.split(maxsplit=1)[0].lower()
 
 
@@ -99,10 +99,12 @@ class CertificateStore:
         self._names = _NAMES | {_word(name): name for name in files.others}
         self.stations = files.certificate.parent / "stations"
 
-    # looking
+    # Reading
 
     def inventory(self, *, bundles: bool = True) -> list[dict[str, Any]]:
-        """Return every certificate that can be read: authorities, our own, those of the bundles."""
+        """Return every certificate that can be read: of the authorities, the service and, if wished, the
+        bundles.
+        """
         entries = [
             entry
             for file, name in self._names.items()
@@ -116,14 +118,14 @@ class CertificateStore:
         return entries
 
     def problems(self) -> tuple[list[str], list[str]]:
-        """Return errors that keep base stations out, and warnings."""
+        """Return the errors that keep base stations out, and the warnings."""
         try:
             return [], check_pair(self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], self._now())
         except CertificateError as error:
             return [str(error)], []
 
     def has_authority_key(self) -> bool:
-        """Return whether the key beside CA_FILE belongs to it: one of an earlier authority issues nothing."""
+        """Return whether the key beside CA_FILE belongs to it, so that certificates can be issued here."""
         try:
             bundles.read_authority(self.paths[CA])
         except CertificateError:
@@ -131,17 +133,17 @@ class CertificateStore:
         return True
 
     def read(self, file: str) -> bytes:
-        """Return a file as PEM; of one with certificates not the key that may be in it too.
+        """Return a file as PEM; a file of certificates without a key that may also be in it.
 
-        :raises OSError: it is not there.
+        :raises OSError: it does not exist.
         """
         data = self.paths[file].read_bytes()
         return data if file in SECRET_FILES else split_pem(data)[0]
 
-    # replacing
+    # Replacing
 
     def check(self, files: Mapping[str, bytes]) -> list[str]:
-        """Check whether the service could start with files in place of the present ones.
+        """Check that the service could start with files in place of the present ones.
 
         :return: warnings.
         :raises CertificateError: it could not.
@@ -170,9 +172,10 @@ class CertificateStore:
         return [warning.replace(f"{directory}/", "") for warning in warnings]
 
     def _refuse_stations(self, directory: Path) -> None:
-        """Have a base station of the authority connect, in memory: one made for it, or one of the bundles.
+        """Check, by a handshake in memory, that a base station could connect, with a certificate made for
+        this or one from a bundle.
 
-        :raises CertificateError: it would not get in.
+                :raises CertificateError: it could not.
         """
         ca = directory / f"{CA}.pem"
         authorities = certificates.read_certificates(ca, "CA_FILE")
@@ -196,7 +199,7 @@ class CertificateStore:
     def _bundled(
         self, authorities: Sequence[x509.Certificate]
     ) -> Iterator[tuple[x509.Certificate, PrivateKey]]:
-        """Yield certificate and key of the bundles that these authorities have signed."""
+        """Yield certificate and key of the valid bundles that these authorities have signed."""
         now = self._now()
         for path in sorted(self.stations.glob("*/station_cert.pem"))[:MAX_BUNDLES_TRIED]:
             try:
@@ -219,7 +222,11 @@ class CertificateStore:
         replace_together(self._state_dir, placed | dict(others or {}))
 
     def refused_stations(self, ca: bytes, peers: Mapping[str, bytes]) -> list[str]:
-        """Return connected stations whose certificate these authorities have not signed."""
+        """Return the connected base stations whose certificates these authorities did not sign.
+
+        :param ca: authorities as PEM.
+        :param peers: certificates (DER) of connected base stations, by EUI.
+        """
         authorities = x509.load_pem_x509_certificates(ca)
         return sorted(
             eui
@@ -229,12 +236,13 @@ class CertificateStore:
             )
         )
 
-    # making
+    # Making
 
     def generate(self, authority: bool, hosts: list[str]) -> dict[str, bytes]:
-        """Make certificate and key for the service center, and an authority if wished; in memory.
+        """Return a new certificate and key for the service center, and a new authority if wished; nothing is
+        replaced.
 
-        :raises CertificateError: the key of the authority in use is not here.
+                :raises CertificateError: the key of the authority in use is not here.
         """
         if not authority:
             bundles.read_authority(self.paths[CA])
@@ -253,11 +261,12 @@ class CertificateStore:
             return made
 
     def station_bundle(self, eui: EUI, renew: bool, host: str = "", ports: Sequence[int] = ()) -> bytes:
-        """Return a ZIP archive with the three files of a base station, and a page that says where they go.
+        """Return a ZIP archive with the three files of a base station and a page of instructions.
 
-        :param host: name by which it reaches the service center; empty: the first that its certificate names.
-        :param ports: where base stations connect.
-        :param renew: make a new key and certificate, though there is one that the authority signed.
+        :param host: name by which it reaches the service center; empty: taken from the service center's
+            certificate.
+        :param ports: ports on which base stations connect. :param renew: make a new key and certificate
+            even if there is a valid one.
         :raises CertificateError: the key of the authority in use is not here.
         """
         directory = self.stations / eui
@@ -279,15 +288,15 @@ class CertificateStore:
         return certificates.read_certificates(self.stations / eui / _STATION_CERTIFICATE, "the bundle")[0]
 
     def revoke(self, certificate: x509.Certificate) -> None:
-        """Put a certificate on the list of what our authority has revoked.
+        """Add a certificate to the revocation list of the service's authority.
 
-        :raises CertificateError: it is not ours to revoke.
+        :raises CertificateError: another authority signed it.
         """
         content = revoking.revoke(self.paths[CA], certificate, self._now())
         replace_together(self._state_dir, {certificates.own_list_file(self.paths[CA]): content})
 
     def revoked(self) -> list[dict[str, Any]]:
-        """Return what the service itself has revoked, the last one first."""
+        """Return the certificates that the service itself has revoked, newest first."""
         named = {
             certificate.serial_number: (path.parent.name, certificates.describe(certificate))
             for path in sorted(self.stations.glob(f"*/{_STATION_CERTIFICATE}"))[:10_000]
@@ -314,12 +323,13 @@ class CertificateStore:
             return False
         return any(is_signed_by(certificate, authority) for authority in authorities)
 
-    # all in one
+    # Backup
 
     def backup(self) -> bytes:
-        """Return a ZIP archive of what is replaced here, and of the bundles, with their keys.
+        """Return a ZIP archive of the certificates that can be replaced here and of the bundles, with their
+        keys.
 
-        A key that is not of the authority in use stays out: such an archive could not be restored.
+        A key of another authority than the one in use is left out, as such an archive could not be restored.
         """
         members = {
             name: self.read(file)
@@ -334,9 +344,9 @@ class CertificateStore:
         return _zip(members, self._now())
 
     def unpack(self, archive: bytes) -> tuple[dict[str, bytes], dict[Path, bytes]]:
-        """Return the files of a backup, and of its bundles.
+        """Return the files of a backup by their names here, and the others by path.
 
-        :raises CertificateError: it is not a backup, or lacks what the service needs.
+        :raises CertificateError: it is not a backup, or lacks a file that the service needs.
         """
         files: dict[str, bytes] = {}
         others: dict[Path, bytes] = {}
@@ -384,12 +394,12 @@ def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
                 raise CertificateError(f"the archive is larger than {MAX_ARCHIVE} bytes")
             for info in infos:
                 with opened.open(info) as member:
-                    # A size that lies must not fill the memory.
+                    # The size in the archive may be false; memory must not be exhausted.
                     yield info.filename, member.read(MAX_ARCHIVE)
     except CertificateError:
         raise
     except _DAMAGED as error:
-        raise CertificateError(f"this is no backup, or it is damaged: {error}") from None
+        raise CertificateError(f"this is not a backup, or it is damaged: {error}") from None
 
 
 def _zip(members: Mapping[str, bytes], now: datetime) -> bytes:

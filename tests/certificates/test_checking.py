@@ -147,7 +147,7 @@ def test_one_expired_authority_beside_a_good_one_is_a_warning(files: Files, ladd
     old = authority("old", end=NOW - timedelta(days=3))
     files.serve(ladder.root, trusted=[old, ladder.root])
     [warning] = files.check()
-    assert "the authority CN=old is out of its time" in warning
+    assert "the authority CN=old is not valid now" in warning
 
 
 def test_only_expired_authorities_are_a_fault(files: Files, ladder: Ladder) -> None:
@@ -173,7 +173,7 @@ def test_an_authority_without_its_root_is_enough_and_is_warned_about(files: File
 def test_a_shuffled_chain_is_named(files: Files, ladder: Ladder) -> None:
     files.serve(ladder.low, ladder.middle.certificate, ladder.low.certificate, trusted=[ladder.root])
     assert files.refusal() == (
-        f"{files.cert}: certificate 2 (CN=middle) has not signed certificate 1 (CN=BSSCI service center);"
+        f"{files.cert}: certificate 2 (CN=middle) did not sign certificate 1 (CN=BSSCI service center);"
         " put each certificate before the one that signed it, the service center's own first"
     )
 
@@ -189,12 +189,12 @@ def test_a_chain_whose_own_certificate_is_not_first_is_named(files: Files, ladde
 def test_a_doubled_certificate_is_named(files: Files, ladder: Ladder) -> None:
     low = ladder.low.certificate
     files.serve(ladder.low, low, low, ladder.middle.certificate, trusted=[ladder.root])
-    assert files.refusal() == f"{files.cert}: certificate 3 (CN=low) is there twice; remove one of them"
+    assert files.refusal() == f"{files.cert}: certificate 3 (CN=low) appears twice; remove one of them"
 
 
 def test_a_stranger_in_the_chain_is_named(files: Files, ladder: Ladder) -> None:
     files.serve(ladder.root, ladder.low.certificate, trusted=[ladder.root])
-    assert "certificate 2 (CN=low) has not signed certificate 1" in files.refusal()
+    assert "certificate 2 (CN=low) did not sign certificate 1" in files.refusal()
     assert "leave only those between" in files.refusal()
 
 
@@ -202,7 +202,7 @@ def test_a_chain_that_gateways_cannot_keep_is_refused(files: Files, ladder: Ladd
     key = issuing.new_key()
     names = [f"{number:04d}.{'long' * 12}.example.org" for number in range(600)]
     files.write(key, [issuing.issue_server(key, ladder.root, names, NOW)], [ladder.root])
-    assert "bytes, base stations take 32768; leave only" in files.refusal()
+    assert "bytes, but base stations accept 32768; leave only" in files.refusal()
 
 
 def signed_with_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:

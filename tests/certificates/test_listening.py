@@ -61,7 +61,7 @@ def test_mtls_with_files_of_its_own() -> None:
         ("nothing:16018", "Unknown endpoint type"),
         ("tcp:99999999", "99999999 is no port"),
         ("systemd:domain=INET:index=7", ""),
-        ("ssl:16018:privateKey={key}:certKey={certificate}", "brings a TLS of its own"),
+        ("ssl:16018:privateKey={key}:certKey={certificate}", "has TLS of its own"),
     ],
 )
 def test_what_cannot_be_understood_is_one_line(description: str, words: str, tls_files: TLSFiles) -> None:

@@ -165,7 +165,7 @@ def test_an_expired_or_future_certificate_is_refused(files: Files) -> None:
         f"{files.cert}: expired on {end:%Y-%m-%d}; remove it and run `bssci init`"
     )
     assert files.refusal(NOW - timedelta(days=9)) == (
-        f"{files.ca}: is valid only from 2026-05-31; set this machine's clock"
+        f"{files.ca}: is valid only from 2026-05-31; check this machine's clock"
     )
 
 
@@ -227,7 +227,7 @@ def test_an_authority_that_may_not_sign_is_refused(files: Files) -> None:
     files.cert.write_bytes(alone)
     files.ca.write_bytes(alone)
     assert files.refusal() == (
-        f"{files.ca}: may not sign certificates (CA:TRUE, keyCertSign); use another CA"
+        f"{files.ca}: may not sign certificates (it needs CA:TRUE and keyCertSign); use another CA"
     )
 
 

@@ -1,1 +1,1 @@
-"""Requests and answers: routes, dispatch, the guard at the door, bounds."""
+"""Requests and answers: routes, dispatch, permissions, and limits."""

@@ -20,9 +20,9 @@ from bssci.web.http.reading import MAX_SHOWN, form_fields, parse_json, read_stru
 from bssci.web.http.routing import JSON, Route
 
 MAX_FORM = 64 * 1024
-"""bytes of a form, at most"""
+"""largest form, in bytes"""
 MAX_TEXT = 200
-"""characters of one text in a query"""
+"""longest text of a query, in characters"""
 LARGEST = 1 << 60
 """largest number of an event that can be asked for"""
 
@@ -30,8 +30,8 @@ LARGEST = 1 << 60
 class Call:
     """A request to a route.
 
-    :ivar path: what varies in the path, by name.
-    :ivar address: of the client.
+    :ivar path: values of the variable parts of the path, by name.
+    :ivar address: address of the client.
     :ivar prefix: path below which the client finds the web admin: empty, or ``/mioty``.
     """
 
@@ -48,12 +48,12 @@ class Call:
 
     @property
     def known(self) -> Identity | None:
-        """The identity of whoever asks; None on open routes without a session."""
+        """The identity of the caller; None on an open route without a session."""
         return self._identity
 
     @property
     def actor(self) -> Actor:
-        """The identity of whoever asks, as the audit log names it."""
+        """The caller, as the audit log names it."""
         return self.named(self._identity.name if self._identity is not None else "")
 
     def named(self, name: str) -> Actor:
@@ -62,7 +62,10 @@ class Call:
 
     @property
     def identity(self) -> Identity:
-        """The identity of whoever asks, on a route that is not open."""
+        """The identity of the caller, on a route that is not open.
+
+        :raises ApiError: 401: the caller has none.
+        """
         if self._identity is None:
             raise ApiError(401, "unauthorized", "log in first")
         return self._identity
@@ -82,7 +85,10 @@ class Call:
     def text(self, name: str, default: None) -> str | None: ...
 
     def text(self, name: str, default: str | None = "") -> str | None:
-        """Return a value of the query."""
+        """Return a value of the query, the last one if it is given several times.
+
+        :raises ApiError: 422: it is not UTF-8, or too long.
+        """
         values = (self.request.args or {}).get(name.encode())
         if not values:
             return default
@@ -121,7 +127,7 @@ class Call:
             raise invalid(name, "must be 16 hexadecimal digits") from None
 
     def before(self) -> int | None:
-        """Return the event's number below which a list goes on; None for the newest."""
+        """Return the number of the event before which a list continues; None to begin with the newest."""
         return self.integer("before", 0, 1, LARGEST) or None
 
     # headers and body
@@ -141,9 +147,9 @@ class Call:
     def json(self) -> dict[str, Any]:
         """Return the body as a JSON object.
 
-        :raises ApiError: 415 or 400; 422 if it asks for a dry run, of which the query tells.
+        :raises ApiError: 415 or 400; 422 if the body asks for a dry run, which belongs in the query.
         """
-        # Only a script of ours can send this type across sites, so forms of others are kept out.
+        # A form on another site cannot send this type, so it cannot act for somebody who is logged in here.
         if self.content_type() != JSON:
             raise ApiError(415, "unsupported_media_type", f"the body must be {JSON}")
         value = parse_json(self.body() or b"{}")
@@ -152,10 +158,10 @@ class Call:
         refuse_dry_run(value)
         return value
 
-    # all at once
+    # all arguments of a handler
 
     def arguments(self) -> dict[str, msgspec.Struct]:
-        """Return what the handler is given beside the call: ``query`` and ``body``, if its route has them.
+        """Return the handler's further arguments: ``query`` and ``body``, where its route has them.
 
         :raises ApiError: 400, 415, 422
         """
@@ -175,7 +181,8 @@ class Call:
         return given
 
     def _refuse_body(self) -> None:
-        """Check that a body says nothing, where nothing is read of it: it may have been meant otherwise.
+        """Check that the body is empty, on a route that does not read it: the caller may have meant
+        something.
 
         :raises ApiError: 400, 422
         """
@@ -184,17 +191,15 @@ class Call:
         if self.content_type() == JSON:
             read_struct(_Nothing, self.json())
         else:
-            raise invalid("body", "must be empty: nothing is to be given")
+            raise invalid("body", "must be empty: this request has no body")
 
     def _bare(self) -> list[str]:
-        """Return what the query names without ``=``, which Twisted passes over."""
+        """Return the names in the query that have no ``=``; Twisted leaves them out."""
         pieces = self.request.uri.partition(b"?")[2].replace(b";", b"&").split(b"&")
         return [unquote_plus(piece.decode("latin-1")) for piece in pieces if piece and b"=" not in piece]
 
     def _query(self) -> dict[str, str]:
-        """Return the values of the query; on a route that only reads, those that it knows and that are not
-        empty.
-        """
+        """Return the values of the query; on a route that only reads, unknown and empty ones are left out."""
         known = {each.name for each in self.route.parameters}
         names = [name.decode("utf-8", "replace") for name in self.request.args or {}] + self._bare()
         read = {name: self.text(name) for name in names if self.route.changes or name in known}
@@ -206,18 +211,18 @@ class _Nothing(msgspec.Struct):
 
 
 def refuse_dry_run(body: Mapping[str, Any]) -> None:
-    """Carry nothing out that was meant to be only checked.
+    """Refuse a body with a field for a dry run, so that nothing is carried out that was only to be checked.
 
-    :raises ApiError: 422, a field is called so, in any spelling.
+    :raises ApiError: 422: a field is called ``dry_run``, in any spelling.
     """
     for name in body:
         if re.sub(r"[\W_]", "", name).lower() == "dryrun":
-            message = "does not belong in the body, and nothing was done: write dry_run=1 in the query"
+            message = "does not belong in the body; nothing was changed: write dry_run=1 in the query"
             raise invalid(name[:MAX_SHOWN], message)
 
 
 def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form that a browser sent by itself; empty if the body is not a form."""
+    """Return the fields of a form sent by a browser; empty if the body is not a form."""
     kind = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
     content = request.content
     if kind != "application/x-www-form-urlencoded" or content is None:
@@ -231,13 +236,13 @@ def form_of(request: Request) -> dict[str, str]:
 
 
 def wants_json(request: Request) -> bool:
-    """Return whether a program asks, and not a browser that shows a page."""
+    """Return whether the caller prefers JSON to a page, as programs do."""
     accepted = _weights((request.getHeader("accept") or "").lower())
     return accepted.get(JSON, 0.0) > accepted.get("text/html", 0.0)
 
 
 def _weights(accept: str) -> dict[str, float]:
-    """Return how much each type of a header ``Accept`` is wanted, 0..1."""
+    """Return the weight of each content type in an ``Accept`` header, 0..1."""
     found: dict[str, float] = {}
     for part in accept.split(","):
         kind, *parameters = (piece.strip() for piece in part.split(";"))

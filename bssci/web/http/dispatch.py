@@ -1,4 +1,6 @@
-"""From a request to its route: session, role and CSRF token checked, errors answered in the caller's form."""
+"""Dispatch of requests to routes: session, role and CSRF token are checked, and errors are answered as a page
+or as JSON.
+"""
 
 from __future__ import annotations
 
@@ -28,22 +30,24 @@ from bssci.web.http.replies import Reason, Reply, Streamed
 from bssci.web.http.routing import JSON, Route
 
 GZIP_FROM, GZIP_TO = 2048, 512 * 1024
-"""bytes; what is larger would hold up everything else while it is compressed"""
+"""sizes in bytes of answers that are compressed; compressing a larger one would block the reactor for too
+long
+"""
 PHRASES = {422: b"Unprocessable Content", 429: b"Too Many Requests"}
 """phrases of status codes (RFC 9110, RFC 6585) that Twisted does not know"""
 ErrorPage = Callable[[ApiError, Identity | None, Request], bytes]
-"""maker of the page for an error: from the error, the caller, and the request"""
+"""makes the page for an error from the error, the caller and the request"""
 
 DEVICE = "/devices/{id}"
-"""part of a path with the id of a device, which may hold slashes: f2:…/J1/3"""
+"""part of a path with the id of a device, which may contain slashes: f2:…/J1/3"""
 _ENDPOINT = "route"
 _encode = msgspec.json.Encoder().encode
 
 
 class Dispatcher:
-    """The way from requests to the handlers of their routes.
+    """Takes requests to the handlers of their routes.
 
-    :param observe: told of every answer: route's path, method, status, seconds.
+    :param observe: called for every answer with the route's path, method, status, and duration in seconds.
     """
 
     log = Logger()
@@ -128,15 +132,16 @@ class Dispatcher:
         _write(request, reply)
 
     def enter(self, request: Request, number: int, path: dict[str, str]) -> Deferred[None]:
-        """Begin to answer a request to the route of that number."""
-        # Klein cancels what it waits for when the client goes away; a command that began goes on to its end.
+        """Begin to answer a request to the route with a number."""
+        # Klein cancels the Deferred when the client goes away; a command that has begun still runs to its
+        # end.
         done: Deferred[None] = Deferred()
         answering = ensureDeferred(self.handle(request, self.routes[number], path))
         answering.addBoth(lambda _: done.callback(None))
         return done
 
     def no_route(self, request: Request, failure: Failure) -> None:
-        """Answer what the map of routes raised: no such path, no such method, a path spelled otherwise."""
+        """Answer a request for which there is no route: the path or the method is not known."""
         error: Any = failure.value
         status = error.code or 404
         if isinstance(error, MethodNotAllowed):
@@ -148,7 +153,7 @@ class Dispatcher:
 
 
 def refusal_of(error: ApiError) -> dict[str, Any]:
-    """Return what programs see of an error."""
+    """Return an error as JSON."""
     problem = Reason(
         code=error.code,
         message=error.message,
@@ -160,7 +165,7 @@ def refusal_of(error: ApiError) -> dict[str, Any]:
 
 @cache
 def _map_of(routes: tuple[tuple[str, str], ...]) -> Klein:
-    """Return the map of these methods and paths, made once: it is the same for every dispatcher."""
+    """Return the app that maps methods and paths to numbers of routes; made once for all dispatchers."""
     app = Klein()
     for number, (method, path) in enumerate(routes):
         rule = path.replace(DEVICE, DEVICE.replace("{id}", "<path:id>"))
@@ -180,7 +185,7 @@ def _entry(number: int) -> Any:
 
 
 def _shown_csrf(request: Request) -> str:
-    """Return the CSRF token of a request: in a header, or in the field ``csrf`` of a form."""
+    """Return the CSRF token that a request shows: from a header, or from the field ``csrf`` of a form."""
     shown = request.getHeader(CSRF_HEADER)
     return shown if shown is not None else form_of(request).get("csrf", "")
 
@@ -198,7 +203,7 @@ def _write(request: Request, reply: Reply[Any]) -> None:
     zippable = text and not reply.content_type.startswith("text/html")
     if GZIP_FROM <= len(body) <= GZIP_TO and zippable and "Content-Encoding" not in reply.headers:
         request.setHeader("Vary", "Accept-Encoding")
-        # Pages hold a secret (the CSRF token) beside what others may choose, so they stay as they are.
+        # Pages are not compressed: they hold a secret (the CSRF token) beside text that others may choose.
         if "gzip" in (request.getHeader("accept-encoding") or ""):
             body = gzip.compress(body, compresslevel=4, mtime=0)
             request.setHeader("Content-Encoding", "gzip")

@@ -1,4 +1,4 @@
-"""Logging in, logging out and the first account, as forms and the API both do: with cookies and audit log."""
+"""Logging in, logging out and the first account, for forms and API alike, with cookies and audit log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bssci.web.http.guard import Guard, cleared_cookie, session_cookie
 
 
 class Entrance:
-    """The guard's changes of sessions and accounts, each kept in the audit log."""
+    """Changes of sessions and accounts through the guard, each recorded in the audit log."""
 
     def __init__(self, guard: Guard, audit: AuditLog) -> None:
         self._guard = guard
@@ -39,7 +39,7 @@ class Entrance:
         return session, _header(session_cookie(call.request, secret))
 
     async def log_out(self, call: Call) -> dict[str, str]:
-        """End the session of whoever asks; return the headers that take the browser's cookie away."""
+        """End the caller's session; return the headers that remove the browser's cookie."""
         session = call.identity.session
         if session is not None:
             self._guard.sessions.end(session)
@@ -48,15 +48,18 @@ class Entrance:
         return _header(cleared_cookie(call.request))
 
     async def end_session(self, session: WebSession, by: Actor) -> None:
-        """End a session, also of another browser; it ends in any case, as by :meth:`log_out`."""
+        """End a session, perhaps of another browser. It ends even if this cannot be recorded, as with
+        :meth:`log_out`.
+        """
         self._guard.sessions.end(session)
         await self._guard.sessions.save()
         await self._audit.note(by, "session.end", session.handle)
 
     async def set_up(self, call: Call, token: str, name: str, password: str) -> Account:
-        """Add the first account, for whoever has the token of the link from the log.
+        """Add the first account, for somebody who has the token of the link from the log.
 
-        :raises ApiError: 403 if the link is used up or wrong; 422 for a name or password not allowed.
+        :raises ApiError: 403 if the link was used already or is wrong; 422 for a name or password that is
+            not allowed.
         """
         account = await self._guard.set_up(token, name, password)
         await self._audit.record(call.named(account.name), "account.add", account.name, "set-up")
@@ -65,7 +68,7 @@ class Entrance:
     async def change(
         self, by: Actor, action: str, target: str, detail: str, change: Callable[..., Any], *values: Any
     ) -> Any:
-        """Change accounts or tokens, with an entry in the audit log before; return what ``change`` does.
+        """Change accounts or tokens, after recording it in the audit log; return what ``change`` returns.
 
         :param change: a method of :class:`bssci.web.access.accounts.AccountFile`, called with ``values``.
         :raises ApiError: 422 or 409, naming the field; 503 if the file cannot be written.
@@ -79,9 +82,9 @@ class Entrance:
     async def new_password(
         self, call: Call, session: WebSession, password: str
     ) -> tuple[WebSession, dict[str, str]]:
-        """Set an account's password; end all its sessions and return a new one, with its cookie.
+        """Set an account's password; end all its sessions, and return a new one with its cookie.
 
-        :raises ApiError: 422, the password is not allowed.
+        :raises ApiError: 422: the password is not allowed.
         """
         name, set_password = session.account, self._guard.file.set_password
         account = await self.change(call.actor, "account.password", name, "", set_password, name, password)

@@ -1,4 +1,4 @@
-"""Why a request is refused: status, code and one line for whoever asked."""
+"""Errors that refuse a request: status, code and one line of explanation."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ApiError(Exception):
 
     :ivar field: the field of the request that is wrong, if one is.
     :ivar retry_after: s until it is worth trying again.
-    :ivar errors: every field that is wrong, if it is more than one.
-    :ivar more: members of the answer beside ``success`` and ``error``.
+    :ivar errors: all fields that are wrong, if there are several.
+    :ivar more: further members of the answer, beside ``success`` and ``error``.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class ApiError(Exception):
 
 
 def invalid(field: str, message: str) -> ApiError:
-    """Return the error for a value that is not allowed; the message says what is."""
+    """Return the error for a value that is not allowed; the message says what is allowed."""
     return ApiError(422, "invalid", f"{field} {message}", field)
 
 
 def invalid_fields(wrong: Mapping[str, str]) -> ApiError:
-    """Return the error for all fields of a request that are not allowed, with what is allowed in each."""
+    """Return one error for all wrong fields of a request; the message says what is allowed in each."""
     problems = [FieldReason(field=field, message=f"{field} {text}") for field, text in wrong.items()]
     errors = tuple(problems) if len(problems) > 1 else ()
     message = "; ".join(each.message for each in problems)
@@ -72,7 +72,7 @@ def not_found(message: str) -> ApiError:
 
 
 def from_command(error: CommandError) -> ApiError:
-    """Return what the service center refused, with the fitting status."""
+    """Return the error for a command that the service center refused, with the fitting status."""
     status = STATUS_OF_COMMAND.get(error.code, 422)
     field = "queId" if error.field == "queue_id" else error.field
     return ApiError(status, error.code, error.message, field)

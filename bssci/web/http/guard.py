@@ -1,4 +1,4 @@
-"""Identification and permission: cookies and tokens to identities, logging in and out."""
+"""Identification and permission: who a cookie or token belongs to, what they may do, and logging in."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from bssci.web.http.proxies import visit_of
 from bssci.web.http.routing import Route
 
 COOKIE = "bssci_session"
-"""begins the name of the session's cookie: browsers give one to every port of a host"""
+"""beginning of the name of the session's cookie; browsers send a cookie to every port of a host"""
 CSRF_HEADER = "x-csrf-token"
 HASHES_AT_A_TIME = 2
 MAX_WAITING = 20
-"""log-ins that wait for a hash; one more is refused"""
+"""log-ins that may wait for a hash; one more is refused"""
 
 
 class Guard:
     """The check of every request: its actor, and whether the route is open to them.
 
-    :param run_in_thread: ``deferToThread``: hashing and files take their time.
+    :param run_in_thread: ``deferToThread``: hashing and reading files take time.
     """
 
     log = Logger()
@@ -57,12 +57,12 @@ class Guard:
         self._stamp = file.stamp()
         self.directory = file.read()
         self.setup_secret = "" if self.directory.accounts else secrets.token_urlsafe(24)
-        """opens the one-time set-up, as long as there is no account"""
+        """secret of the one-time set-up link; empty as soon as there is an account"""
 
-    # recognising
+    # Identification
 
     def is_stale(self) -> bool:
-        """Return whether the accounts were changed, perhaps by the command line."""
+        """Return whether the file of accounts changed since it was read, perhaps by the command line."""
         return self.file.stamp() != self._stamp
 
     async def refresh(self) -> None:
@@ -84,9 +84,9 @@ class Guard:
             self.setup_secret = ""
 
     def identify(self, request: Request, is_seen: bool = True) -> Identity | None:
-        """Return who asks, by what is known now; None for nobody.
+        """Return who sends a request, by the accounts last read; None if it shows no valid token or cookie.
 
-        :param is_seen: it counts as a sign of life of the session.
+        :param is_seen: the request counts as activity of the session.
         """
         authorization = request.getHeader("authorization") or ""
         scheme, _, secret = authorization.partition(" ")
@@ -115,7 +115,7 @@ class Guard:
         return Identity(account.name, account.role, session)
 
     def check(self, route: Route, identity: Identity | None, csrf: str) -> None:
-        """Check that a route is open to somebody.
+        """Check that a route is open to the caller.
 
         :raises ApiError: 401 or 403.
         """
@@ -131,7 +131,7 @@ class Guard:
         if route.changes and session is not None and not same(csrf, session.csrf):
             raise ApiError(403, "csrf", "X-CSRF-Token is missing or wrong: load the page again")
 
-    # logging in
+    # Logging in
 
     async def log_in(self, name: str, password: str, address: str, agent: str) -> tuple[str, WebSession]:
         """Begin a session; return the cookie's secret, and the session.
@@ -163,13 +163,16 @@ class Guard:
         return account
 
     def shown(self, name: str) -> str:
-        """Return a name as log and audit show it: people type passwords where the name belongs."""
+        """Return a name as logs show it: "(no account)" if it is not one, as people type passwords into the
+        wrong field.
+        """
         return name if self.directory.account(name) is not None else "(no account)"
 
     async def set_up(self, secret: str, name: str, password: str) -> Account:
-        """Add the first account, for whoever has the link from the log.
+        """Add the first account, for somebody who has the link from the log.
 
-        :raises ApiError: 403 if the link is used up or wrong; 422 for a name or password not allowed.
+        :raises ApiError: 403 if the link was used already or is wrong; 422 for a name or password that is
+            not allowed.
         """
         if not self.setup_secret or not same(secret, self.setup_secret):
             raise ApiError(403, "forbidden", "this set-up link is wrong, or there is an account already")
@@ -193,7 +196,7 @@ class Guard:
         return ApiError(503, "unavailable", f"{self.file.path.name} cannot be written: {error.strerror}")
 
     async def changed(self, change: Callable[..., Any], *values: Any) -> Any:
-        """Run a change of the accounts, then take it over.
+        """Change the file of accounts, then read it again; return what ``change`` returns.
 
         :raises ApiError: 422 or 409, naming the field; 503 if the file cannot be written.
         """
@@ -207,14 +210,17 @@ class Guard:
         return result
 
     async def hashed(self, function: Callable[..., Any], *values: Any) -> Any:
-        """Run something slow in a thread, few at a time."""
+        """Run a function that hashes in a thread, few at a time.
+
+        :raises ApiError: 503: too many are waiting.
+        """
         if len(self._hashing.waiting) >= MAX_WAITING:
             raise ApiError(503, "busy", "too many log-ins at once, try again", retry_after=5.0)
         return await self._hashing.run(self._run_in_thread, function, *values)
 
 
 def cookie_name(request: Request) -> str:
-    """Return the name of the session's cookie, which holds the port that was connected to."""
+    """Return the name of the session's cookie, which contains the port of the connection."""
     port = getattr(request.getHost(), "port", None)
     return COOKIE if port is None else f"{COOKIE}_{port}"
 

@@ -16,17 +16,19 @@ from bssci.system.clock import Clock
 from bssci.web.http.site import abort
 
 PATIENCE = 60.0
-"""s without reading after which a client is parted from"""
+"""s without reading after which a client is disconnected"""
 PIECE = 16 * 1024
-"""bytes written at once: Twisted tells of room only when all that waits is out, however long that takes"""
+"""bytes written at a time: Twisted reports room only when everything that waits is sent, however long that
+takes
+"""
 
 
 @implementer(IPushProducer)
 class Outflow:
     """One request's answer, written a piece at a time.
 
-    :ivar gone: the client went away, or is parted from.
-    :ivar lost: fires when the connection is closed, too.
+    :ivar gone: the client went away, or was disconnected.
+    :ivar lost: fires when the connection is closed.
     """
 
     def __init__(self, request: Request, clock: Clock) -> None:
@@ -40,7 +42,7 @@ class Outflow:
         request.registerProducer(self, True)
 
     async def write(self, data: bytes) -> None:
-        """Write data; return when there is room for more, or nobody to read it."""
+        """Write data; return when there is room for more, or when the client is gone."""
         for start in range(0, len(data), PIECE):
             if self.gone:
                 return
@@ -53,12 +55,12 @@ class Outflow:
                     timer.cancel()
 
     def end(self) -> None:
-        """End the answer: all is written."""
+        """End the answer: everything is written."""
         if not self.gone:
             self._request.unregisterProducer()
 
     def abort(self) -> None:
-        """Break off, so that nobody takes what was written for all."""
+        """Break the connection, so that nobody takes an incomplete answer for a complete one."""
         if not self.gone:
             self.end()
             abort(self._request)
@@ -89,12 +91,12 @@ _log = Logger()
 
 @contextmanager
 def or_break_off(break_off: Callable[[], None]) -> Iterator[None]:
-    """Break an answer off when its rest cannot be had: its reader can be told of an error in no other way."""
+    """Break an answer off if the rest of it cannot be read: there is no other way to report the error."""
     try:
         yield
     except StorageError as error:
         _log.error("answer interrupted {error}", error=error)
         break_off()
-    except Exception:  # whatever it is, the status is out already
+    except Exception:  # whatever it is, the status has been sent already
         _log.failure("answer interrupted")
         break_off()

@@ -15,9 +15,9 @@ from bssci.settings.parsers import UNIX
 
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _MAX_PREFIX = 200
-"""characters of a path's prefix, at most"""
+"""longest prefix of a path, in characters"""
 _MAX_HOPS = 20
-"""addresses of X-Forwarded-For that are looked at"""
+"""addresses of X-Forwarded-For that are examined, from the end"""
 _HEADERS = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-prefix")
 
 Address = IPv4Address | IPv6Address
@@ -25,10 +25,10 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True)
 class Visit:
-    """The client's side of a request: as the connection says, or as a trusted proxy in front does.
+    """The client's side of a request: taken from the connection, or from the headers of a trusted proxy.
 
-    :ivar address: of the client; empty where it came by a Unix socket.
-    :ivar is_secure: the client sees TLS.
+    :ivar address: address of the client; empty if it came through a Unix socket.
+    :ivar is_secure: the client uses TLS.
     :ivar prefix: path below which the client finds the web admin: empty, or ``/mioty``.
     """
 
@@ -38,7 +38,7 @@ class Visit:
 
 
 class TrustedProxies:
-    """The proxies whose X-Forwarded-For, -Proto and -Prefix are believed.
+    """The proxies whose X-Forwarded-For, -Proto and -Prefix are used.
 
     :param trusted: addresses, networks and :data:`UNIX`.
     """
@@ -76,7 +76,7 @@ class TrustedProxies:
         )
 
     def _client(self, request: Request, nearest: str) -> str:
-        """Return the last address that no trusted proxy has: what stands before it may be made up."""
+        """Return the last address that is not a trusted proxy's; the addresses before it may be forged."""
         headers = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
         hops = ",".join(headers).split(",")
         for hop in reversed(hops[-_MAX_HOPS:]):
@@ -108,7 +108,9 @@ def visit_of(request: Request) -> Visit:
 
 
 def _address(text: str) -> Address | None:
-    """Return an address as proxies write it: alone, ``[2001:db8::1]:443`` or ``192.0.2.1:443``."""
+    """Parse an address as proxies write it: alone, ``[2001:db8::1]:443`` or ``192.0.2.1:443``; None if it is
+    not one.
+    """
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,4 +1,4 @@
-"""Requests as structs: every value checked by the struct's types, every wrong one named in plain words."""
+"""Requests as structs: each value is checked by the struct's types, and each wrong one is named plainly."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from bssci.web.http.errors import ApiError, invalid_fields
 
 S = TypeVar("S", bound=msgspec.Struct)
 MAX_SHOWN = 40
-"""characters of a name that is not known, in messages"""
+"""characters of an unknown name that a message shows"""
 
 
 def wording(words: str, read: Callable[[Any], Any] | None = None) -> dict[str, Any]:
     """Return the ``extra`` of a :class:`msgspec.Meta`.
 
-    :param words: what is allowed, after "must be".
-    :param read: turns a value of the right type into what it means; raises ``ValueError``.
+    :param words: what is allowed, in words that follow "must be".
+    :param read: converts a value of the right type; raises ``ValueError``.
     """
     return {"words": words, "read": read}
 
@@ -39,13 +39,13 @@ TypedEui = Annotated[
 
 
 class FormField(NamedTuple):
-    """A field of a struct, as requests are read by it."""
+    """A field of a struct that a request is read into."""
 
     attribute: str
     type: Any
     required: bool
     read: Callable[[Any], Any] | None
-    """turns a value of the type into what it means; None: it is that already"""
+    """converts a value of the type; None: it is used as it is"""
 
 
 @cache
@@ -62,7 +62,7 @@ def form_fields(form: type[msgspec.Struct]) -> Mapping[str, FormField]:
 def read_struct(form: type[S], values: Mapping[str, Any], from_text: bool = False) -> S:
     """Return the values of a request as a struct.
 
-    :param from_text: the values are texts, as a query has them.
+    :param from_text: the values are text, as in a query.
     :raises ApiError: 422, naming every field that is missing, wrong or not known.
     """
     fields = form_fields(form)
@@ -81,7 +81,7 @@ def read_struct(form: type[S], values: Mapping[str, Any], from_text: bool = Fals
         except ValueError:
             wrong[name] = f"must be {allowed(field.type)}"
     for name in values.keys() - fields.keys():
-        known = f"known are {', '.join(fields)}" if fields else "nothing is to be given"
+        known = f"known are {', '.join(fields)}" if fields else "there are no fields"
         wrong[name[:MAX_SHOWN]] = f"is not known here: {known}"
     if wrong:
         raise invalid_fields(wrong)
@@ -89,8 +89,8 @@ def read_struct(form: type[S], values: Mapping[str, Any], from_text: bool = Fals
 
 
 def _reader(info: inspect.Type) -> Callable[[Any], Any] | None:
-    """Return the function from a value of the type, or of one of its alternatives, to its meaning; None if
-    there is none.
+    """Return the function that converts a value of the type, or of one of its alternatives; None if there is
+    none.
     """
     if isinstance(info, inspect.UnionType):
         return next(filter(None, map(_reader, info.types)), None)
@@ -159,10 +159,10 @@ def _inner(info: inspect.Type) -> inspect.Type:
 
 
 def parse_json(data: str | bytes, what: str = "the body", lenient: bool = False) -> Any:
-    """Return what a JSON text says.
+    """Parse a JSON text.
 
-    :param what: names the text in messages.
-    :param lenient: as :func:`bssci.model.strict_json.read_json` has it.
+    :param what: name of the text in messages.
+    :param lenient: as in :func:`bssci.model.strict_json.read_json`.
     :raises ApiError: 400, saying where it is wrong.
     """
     try:

@@ -1,4 +1,4 @@
-"""Replies of handlers, beside a plain struct that goes out as JSON."""
+"""Replies of handlers that are more than a struct, which is sent as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T_co = TypeVar("T_co", covariant=True)
 class Reply(Generic[T_co]):
     """An answer with a content type, a status or headers of its own.
 
-    :ivar content: bytes go out as they are, everything else as JSON.
+    :ivar content: bytes are sent as they are, everything else as JSON.
     """
 
     content: T_co
@@ -24,7 +24,7 @@ class Reply(Generic[T_co]):
 
 
 class Streamed:
-    """The answer of a handler that has written, or goes on writing, by itself."""
+    """The answer of a handler that writes it itself, perhaps still after it returned."""
 
 
 class Done(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -1,12 +1,12 @@
-"""The table of routes: each declared once, from which come dispatch, role check and ``openapi.json``.
+"""The table of routes. Each is declared once; dispatch, role check and ``openapi.json`` follow from it.
 
-A route is a method of a class. Its signature says what it reads and answers, by structs of msgspec:
+A route is a method of a class. Its signature says, by structs of msgspec, what it reads and answers:
 
     @route("POST", "/api/tokens", "admin", "Create an API token")
     async def create(self, call: Call, query: OnlyCheck, body: NewToken) -> CreatedToken: ...
 
-``query`` and ``body`` are there if the request has them; the answer is a struct, or a
-:class:`bssci.web.http.replies.Reply` of one where status or headers are its own.
+``query`` and ``body`` are there if the request has them. The answer is a struct, or a
+:class:`bssci.web.http.replies.Reply` of one if it sets the status or headers itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RouteHandler = Callable[..., Awaitable[Any]]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 MAX_BODY = 64 * 1024
-"""bytes of a request's body, unless its route says otherwise"""
+"""largest body of a request in bytes, unless its route says otherwise"""
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 REFERENCE = "#/components/schemas/{name}"
 JSON = "application/json"
@@ -50,19 +50,19 @@ class Route:
 
     method: str
     path: str
-    """with ``{name}`` for what varies"""
+    """with ``{name}`` for each variable part"""
     role: Role | None
-    """the least that may; None: open to all, a session or not"""
+    """least role that may use it; None: open to everybody, with or without a session"""
     summary: str
     handler: RouteHandler
     query: type[msgspec.Struct] | None = None
     """struct of the query's arguments; None if there are none"""
     body: type[msgspec.Struct] | None = None
-    """the JSON object that the handler is given"""
+    """struct of the JSON object in the body; None if the route takes none"""
     takes: Mapping[str, Any] = field(default_factory=dict)
-    """types by content type of bodies that the handler reads itself"""
+    """by content type, the types of the bodies that the handler reads itself"""
     max_body: int = MAX_BODY
-    """bytes of a request's body, at most"""
+    """largest body of a request, in bytes"""
     answer: Any = None
     """type of the answer"""
     content_type: str = JSON
@@ -70,7 +70,7 @@ class Route:
     also: tuple[str, ...] = ()
     """other content types of the answer"""
     refusal: type[msgspec.Struct] = RefusedAnswer
-    """type of what is answered with 409"""
+    """type of the answer with status 409"""
     page: bool = False
     """true for a page for people: errors are pages, and a caller without a session is sent to the login
     page
@@ -83,7 +83,7 @@ class Route:
 
     @property
     def bodies(self) -> Mapping[str, Any]:
-        """Types of the bodies that it takes, by content type; empty: nothing is read."""
+        """Types of the bodies that it takes, by content type; empty: it reads none."""
         return self.takes if self.body is None else {JSON: self.body, **self.takes}
 
     @cached_property
@@ -107,7 +107,9 @@ def parameters_of(query: type[msgspec.Struct]) -> tuple[Parameter, ...]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a parameter that may be left out: in a query nothing says null."""
+    """Return the schema of a parameter without null, which a query cannot express: the parameter is left out
+    instead.
+    """
     options = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(options) != 1:
         return schema
@@ -115,7 +117,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def route(method: str, path: str, role: Role | None, summary: str, **more: Any) -> Callable[[Method], Method]:
-    """Declare a method of a class as the handler of a route; it may have several."""
+    """Declare a method of a class as the handler of a route; a method may handle several."""
 
     def mark(function: Method) -> Method:
         declared = getattr(function, _MARK, [])
@@ -139,7 +141,7 @@ def routes_of(owner: object) -> Iterator[Route]:
 
 @cache
 def _declared(owner: type) -> list[tuple[str, tuple[str, str, Role | None, str, dict[str, Any]]]]:
-    """Return the names of methods of a class, and what routes they were declared for."""
+    """Return the names of a class's methods with the routes that they were declared for."""
     return [
         (name, (method, path, role, summary, {**_types_of(function), **more}))
         for name in dir(owner)
@@ -153,7 +155,7 @@ def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
     answer = hints.get("return")
     if get_origin(answer) is Reply:
         [answer] = get_args(answer)
-    if isinstance(answer, UnionType):  # streamed if it is long
+    if isinstance(answer, UnionType):  # a long answer is streamed
         [answer] = [each for each in get_args(answer) if each is not Streamed]
     return {"query": hints.get("query"), "body": hints.get("body"), "answer": answer}
 

@@ -1,4 +1,4 @@
-"""The web server's edge: bodies bounded while they arrive, requests in time, headers that protect."""
+"""The edge of the web server: limits on bodies, times and connections, and protective headers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from bssci.web.http.routing import MAX_BODY
 
 MAX_CONNECTIONS = 500
 MAX_OF_HOST = 100
-"""connections of one address, or of one IPv6 network of 64 bits; a trusted proxy has as many as there are"""
+"""connections of one address, or of one IPv6 network of 64 bits; a trusted proxy may use all of them"""
 RESERVED = 50
-"""further connections for addresses that have none"""
+"""further connections, for addresses that have none yet"""
 IDLE_TIME = 60.0
 """s without a byte after which a connection that is between requests, or within one, is closed"""
 REQUEST_TIME = 60.0
@@ -69,7 +69,7 @@ class AdminRequest(Request):
         self._deadline: Timer | None = site.clock.callLater(REQUEST_TIME, self._too_late)
 
     def gotLength(self, length: int | None) -> None:
-        # The request learns its method and path when its body is complete; its channel knows them before.
+        # The request gets its method and path only when its body is complete; its channel has them earlier.
         channel: Any = self.channel
         site: AdminSite = channel.site
         path = unquote_to_bytes(channel._path.partition(b"?")[0]).decode("utf-8", "replace")
@@ -96,7 +96,7 @@ class AdminRequest(Request):
         self.visit = self._proxies.visit(self)
         for name, value in _COMMON.items():
             self.responseHeaders.setRawHeaders(name, [value])
-        # A path that is no UTF-8 is nobody's, but no reason for a traceback in the log.
+        # A path that is not UTF-8 belongs to no route, but must not cause a traceback in the log.
         self.path = quote(unquote_to_bytes(self.path).decode("utf-8", "replace")).encode()
         if self.isSecure():
             self.responseHeaders.setRawHeaders(b"Strict-Transport-Security", [_HSTS])
@@ -108,9 +108,9 @@ class AdminRequest(Request):
             super().process()
 
     def become(self, head: bytes, protocol: Protocol) -> bool:
-        """Answer with ``head``, and hand the connection to another protocol; return whether that can be.
+        """Answer with ``head`` and hand the connection to another protocol; return whether that was possible.
 
-        What came behind the request is lost: a client waits for the answer before it sends more.
+        What came after the request is lost: a client waits for the answer before it sends more.
         """
         connection, self._connection = self._connection, None
         if connection is None:
@@ -131,7 +131,7 @@ class AdminRequest(Request):
         super().connectionLost(reason)
 
     def _refuse(self) -> None:
-        """Answer without having read the rest, which is thrown away until the client sees it."""
+        """Answer without having read the rest of the body, which is discarded until the client notices."""
         self._refused = True
         body = _TOO_LARGE % self._limit
         channel: Any = self.channel
@@ -152,16 +152,16 @@ class AdminRequest(Request):
 
 
 def abort(request: http.Request) -> None:
-    """Close a request's connection, whatever waits to be written."""
+    """Close a request's connection, discarding what waits to be written."""
     transport: Any = request.channel.transport
     if transport is not None:
         transport.abortConnection()
 
 
 class Connection(Protocol):
-    """A connection that begins with HTTP and may go on with another protocol.
+    """A connection that begins with HTTP and may continue with another protocol.
 
-    :param inner: the protocol that has it now.
+    :param inner: the protocol that handles it now.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -177,18 +177,18 @@ class Connection(Protocol):
         self._inner.connectionLost(reason)
 
     def become(self, inner: Protocol) -> None:
-        """Go on with another protocol."""
+        """Continue with another protocol."""
         self._inner = inner
-        assert self.transport is not None  # requests come by it
+        assert self.transport is not None  # a request came through it
         inner.makeConnection(self.transport)
 
 
 class AdminSite(Site):
     """The site on WEB_PORT.
 
-    :param max_body: bytes that the body of a request may have: its headers, method, path.
-    :param proxies: those whose word on the client counts.
-    :param upgrades: by path, who answers requests that may turn into another protocol.
+    :param max_body: returns the largest body in bytes, for a request with its headers, method and path.
+    :param proxies: those whose headers about the client are used.
+    :param upgrades: by path, the function that answers requests which may change to another protocol.
     """
 
     requestFactory = AdminRequest
@@ -216,13 +216,13 @@ class AdminSite(Site):
         return connection
 
     def log(self, request: Any) -> None:
-        """Write no line per request."""
+        """Do nothing, instead of writing a line for each request."""
 
 
 class _Limited(ProtocolWrapper):
-    """A connection that counts for its address.
+    """A connection that counts towards its address.
 
-    :ivar counts: it does; not one that has come under another bound.
+    :ivar counts: true as long as it does; false once another limit applies to it.
     """
 
     host = ""
@@ -230,9 +230,9 @@ class _Limited(ProtocolWrapper):
 
 
 class LimitedFactory(WrappingFactory):
-    """Connections up to bounds, in all and of each address; further ones are closed before TLS begins.
+    """Limits connections, in all and of each address; further ones are closed before TLS begins.
 
-    :ivar refused: connections that were closed at a bound, since the start.
+    :ivar refused: connections closed at a limit since the start.
     """
 
     log = Logger()
@@ -284,15 +284,15 @@ class LimitedFactory(WrappingFactory):
             del self._of_hosts[p.host]
 
     def release(self, p: _Limited) -> None:
-        """Count a connection no more: from now on another bound holds for it."""
+        """Stop counting a connection: from now on another limit applies to it."""
         self.unregisterProtocol(p)
         p.counts = False
 
 
 def release(transport: Any, send_buffer: int) -> None:
-    """Have the connection below a protocol count no more for the web admin's bounds.
+    """Stop counting the connection below a protocol towards the web admin's limits.
 
-    :param send_buffer: bytes that the system may hold for a client that does not read.
+    :param send_buffer: bytes that the system may buffer for a client that does not read.
     """
     while transport is not None and not isinstance(transport, _Limited):
         transport = getattr(transport, "transport", None)

@@ -1,4 +1,4 @@
-"""The files that pages load: read once, known by their content, no listing of what there is."""
+"""The files that pages load: read once, with a tag made from their content; not listed anywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from bssci.web.http.replies import Reply
 from bssci.web.http.routing import route
 
 MAX_AGE = 3600
-"""s, of what is asked for by version, as pages do; modules that load each other are asked for anew"""
+"""s for which browsers may keep a file that is requested with a version, as pages do; modules that load
+each other are checked again each time
+"""
 _MORE_TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 
 
@@ -34,7 +36,12 @@ class StaticFiles:
         self._files = _files_below(directory)
 
     @route(
-        "GET", "/static/{file}", None, "What pages load", page=True, content_type="application/octet-stream"
+        "GET",
+        "/static/{file}",
+        None,
+        "A file that pages load",
+        page=True,
+        content_type="application/octet-stream",
     )
     async def file(self, call: Call) -> Reply[bytes]:
         file = self._files.get(call.path["file"])

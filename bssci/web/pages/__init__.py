@@ -1,1 +1,1 @@
-"""The pages: which there are, what each shows, and how it is drawn."""
+"""The pages: their table, the data of each, and their rendering."""

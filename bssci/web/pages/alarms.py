@@ -1,4 +1,4 @@
-"""The page of the alarms."""
+"""The page of alarms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STATES = ("open", "new", "closed")
 
 
 class AlarmPages(PageData):
-    """The data of the alarms' page."""
+    """The data of the page of alarms."""
 
     async def alarms(self, call: Call) -> dict[str, Any]:
         """Return the list of alarms: open errors, open warnings, what is over. Query: state, page."""

@@ -1,4 +1,4 @@
-"""Common parts of the pages' data: paging, charts, timelines."""
+"""Parts that the data of several pages have in common: paging, charts, timelines."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ MAX_PAGE = 1_000_000
 
 
 class PageData:
-    """The base of each group of pages."""
+    """Base of the classes that give groups of pages their data."""
 
     def __init__(self, context: Context, views: Views) -> None:
         self._context = context
         self._views = views
 
     def _names(self) -> dict[str, str]:
-        """Return the names of base stations that have one."""
+        """Return the names of base stations, by EUI; those without a name are left out."""
         stations = self._context.center.stations
         return {station.eui: station.state.name for station in stations if station.state.name}
 
 
 def arguments(call: Call, *names: str) -> dict[str, str]:
-    """Return the parts of the query that links and fields of a page keep."""
+    """Return the arguments of the query that links and fields of the page keep."""
     return {name: text for name in names if (text := call.text(name))}
 
 
@@ -54,7 +54,7 @@ def paging(page: int, per_page: int, total: int) -> dict[str, int]:
 
 
 def timeline(events: Sequence[dict[str, Any]], names: dict[str, str]) -> list[dict[str, Any]]:
-    """Return events as entries of a timeline, with the base station that each is about."""
+    """Return events as entries of a timeline, each with its base station."""
     return [
         {
             "at": event["timestamp"],

@@ -1,4 +1,4 @@
-"""Time series as SVG paths: what a template needs to draw one chart, no words but the numbers."""
+"""Time series as SVG paths: everything that a template needs to draw a chart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from bssci.web.formats import measured, number
 
 WIDTH, HEIGHT = 1000, 144
-"""size of the view box; the plot is stretched to its place, lines keep their width"""
+"""size of the view box; the plot is stretched to its place on the page, while lines keep their width"""
 _TICKS = 4
 """steps of the value axis at most"""
 _TIMES = 4
@@ -31,10 +31,10 @@ class Curve:
     colour: int
     line: str
     dots: str
-    """points without a neighbour"""
+    """path of the points without a neighbour"""
     area: str
     last: str
-    """its newest value with its unit"""
+    """newest value with its unit"""
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ class Drawing:
     title: str
     curves: list[Curve]
     values: list[str]
-    """labels of the value axis, from below"""
+    """labels of the value axis, from the bottom up"""
     times: list[float]
     """ticks of the time axis, Unix seconds"""
     span: float
-    """s from the left edge to the right one"""
+    """s from the left edge to the right edge"""
     grid: list[float]
     summary: str
-    """summary for those who do not see the chart"""
+    """summary for people who do not see the chart"""
     data: str
-    """JSON for the pointer: start, end, low, high, unit, series"""
+    """JSON for the script that shows values at the pointer: start, end, low, high, unit, series"""
     band: str
-    """area between the least and the most, if there is one"""
+    """path of the area between the least and the greatest values; empty if there is none"""
 
     @property
     def empty(self) -> bool:
@@ -64,11 +64,11 @@ class Drawing:
 
 
 def draw(chart: Mapping[str, Any]) -> Drawing:
-    """Return the drawing of one chart as reports describe it.
+    """Draw a chart that a report describes.
 
     ``chart`` holds id, title, unit, start and end (Unix seconds), series with name and points
-    ``[t, value or None]``; and optionally kind (``line``, ``area``, or ``flag``: 1 and 0 as yes and no, each
-    until the next), y_min and y_max, and band: points ``[t, least, most]``.
+    ``[t, value or None]``; and optionally kind (``line``, ``area``, or ``flag``: 1 and 0 shown as yes
+    and no, each valid until the next point), y_min and y_max, and band: points ``[t, least, most]``.
     """
     series = list(chart["series"])
     start, end = float(chart["start"]), float(chart["end"])
@@ -128,14 +128,14 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
 
 @dataclass(frozen=True)
 class _ViewBox:
-    """The place of points in the view box."""
+    """Conversion of points into places in the view box."""
 
     start: float
     end: float
     low: float
     high: float
     stepped: bool = False
-    """a value holds until the next"""
+    """true if a value is valid until the next"""
 
     def at(self, point: DrawnPoint) -> str:
         time, value = point
@@ -165,7 +165,7 @@ class _ViewBox:
 
 
 def _runs(points: Sequence[DrawnPoint]) -> list[list[DrawnPoint]]:
-    """Return the points without the gaps between them."""
+    """Return the runs of points that have no gap within them."""
     runs: list[list[DrawnPoint]] = [[]]
     for point in points:
         if point[1] is None:
@@ -178,14 +178,14 @@ def _runs(points: Sequence[DrawnPoint]) -> list[list[DrawnPoint]]:
 def _axis(
     series: Sequence[Mapping[str, Any]], low: float | None, high: float | None
 ) -> tuple[float, float, float]:
-    """Return lower and upper end of the value axis and its step: round numbers, and whole ones if all
-    values are.
+    """Return lower end, upper end and step of the value axis: round numbers, and integers if all values
+    are.
     """
     values = [float(value) for each in series for _, value in each["points"] if value is not None]
     bottom = min([*values, *([low] if low is not None else [])], default=0.0)
     top = max([*values, *([high] if high is not None else [])], default=1.0)
     if top - bottom < 1e-9:
-        # One value all the time: a line in the middle, or at the ground where it is nothing.
+        # All values are equal: draw a line in the middle, or at the bottom if the value is zero.
         around = abs(bottom) * 0.05
         bottom, top = (bottom - around, top + around) if around and low is None else (bottom, top + 1.0)
     raw = (top - bottom) / _TICKS

@@ -12,18 +12,20 @@ from bssci.web.reports.readings import LastValue, Latest
 MAX_COLUMNS = 12
 MAX_OFFERED = 40
 NONE = "-"
-"""asks for no column, where an empty text asks for those chosen before"""
+"""asks for no columns, whereas an empty text asks for those that were chosen before"""
 COOKIE = "columns"
 MAX_COOKIE = 3000
-"""characters of the cookie, at most"""
+"""longest value of the cookie, in characters"""
 YEAR = 365 * 86400
 """s of a year"""
 IN_SHORT = 2
-"""values of a sensor where nobody chose columns"""
+"""values that are shown for a sensor if no columns were chosen"""
 
 
 def remembered(call: Call) -> str:
-    """Return the columns that are asked for, else those that this user chose last in this browser."""
+    """Return the columns that the query asks for, and remember them in a cookie; if it asks for none, return
+    those that this user chose last in this browser.
+    """
     asked, user = call.text("show"), quote(call.identity.name, safe="")
     if asked:
         value = f"{user}:{quote(asked, safe='')}"
@@ -39,11 +41,11 @@ def remembered(call: Call) -> str:
 
 
 def columns_of(latest: Iterable[Latest], asked: str) -> dict[str, Any]:
-    """Return what can be shown and what is.
+    """Return which columns can be shown, and which are.
 
-    :param asked: names that are shown, with ``,`` between.
-    :return: ``chosen``: the names that are columns; ``columns``: of each that is offered its name, whether it
-        is shown, and what is to be asked for to turn that round.
+    :param asked: names of the columns that are shown, separated by ``,``.
+    :return: ``chosen``: names of the columns that are shown; ``columns``: for each column that is offered its
+    name, whether it is shown, and the value of ``asked`` that shows or hides it.
     """
     wanted = [name for name in dict.fromkeys(asked.split(",")) if name not in ("", NONE)][:MAX_COLUMNS]
     known = dict.fromkeys(value.name for each in latest for value in each.values)
@@ -55,7 +57,9 @@ def columns_of(latest: Iterable[Latest], asked: str) -> dict[str, Any]:
 
 
 def in_short(values: Iterable[LastValue]) -> list[LastValue]:
-    """Return what tells the most: what is the case, then what is measured, then how the device does."""
+    """Return the most telling values: flags that are true, then measurements, then the battery, then flags
+    that are false.
+    """
     return sorted(values, key=_rank)[:IN_SHORT]
 
 

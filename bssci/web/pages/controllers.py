@@ -1,4 +1,4 @@
-"""Pages of controllers: their connectors and pins, the import, and data points of a template."""
+"""Pages of controllers: their connectors and pins, the import, and the data points of a template."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ControllerPages(PageData):
         return {"rows": views.all(), "templates": views.templates()}
 
     async def controller(self, call: Call) -> dict[str, Any]:
-        """Return one controller, with what sits at each of its connectors."""
+        """Return one controller with the devices at each of its connectors."""
         found = self._views.controllers.one(call.path["address"])
         sitting = [row for rows in found["connectors"].values() for row in rows if row["state"] != "unknown"]
         decoders = [row["name"] for row in self._views.controllers.templates()]
@@ -47,11 +47,11 @@ class ControllerPages(PageData):
         }
 
     async def controller_import(self, call: Call) -> dict[str, Any]:
-        """Return nothing: the page asks the API."""
+        """Return nothing: the script of the page asks the API."""
         return {}
 
     async def template(self, call: Call) -> dict[str, Any]:
-        """Return a template's data points, to look at and to edit."""
+        """Return the data points of a template, for display and editing."""
         found = self._views.controllers.template(call.path["template"])
         return _shown(found) | {"new": False}
 
@@ -70,7 +70,7 @@ class ControllerPages(PageData):
 
 
 def _shown(template: dict[str, Any]) -> dict[str, Any]:
-    """Return a template for its page; what has no field there goes along as JSON."""
+    """Return a template for its page; members without a field on the page are included as JSON."""
     points = [point | {"kept": json.dumps(point["rest"])} for point in template["points"]]
     return {
         "shown": template | {"points": points, "kept": json.dumps(template["rest"])},

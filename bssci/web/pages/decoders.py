@@ -1,4 +1,4 @@
-"""Pages of the decoders: all of them, and one with its text, its examples and a place to try it."""
+"""Pages of decoders: the list, and one decoder with its text, its examples and a form to try it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bssci.web.pages.base import PageData
 
 NO_DECODERS: dict[str, Any] = {"directory": "", "decoders": [], "problems": [], "resting": []}
 MAX_SENSORS = 200
-"""sensors in the choice of those whose payloads a decoder is tried on"""
+"""sensors that are offered for a trial with their payloads"""
 STARTER = """{
   /* The format byte 0: a temperature in two bytes, the battery in one. */
   "version": "1",
@@ -31,24 +31,24 @@ STARTER = """{
 
 
 class DecoderPages(PageData):
-    """Data of the pages about decoders."""
+    """The data of the pages of decoders."""
 
     async def decoders(self, call: Call) -> dict[str, Any]:
-        """Show every decoder: first those of files."""
+        """Return the list of decoders, those with a file first."""
         if self._context.outside.decoders is None:
             return NO_DECODERS
         listed = await self._views.decoders.all()
         return listed | {"decoders": sorted(listed["decoders"], key=lambda row: row["file"] is None)}
 
     async def decoder(self, call: Call) -> dict[str, Any]:
-        """Show one. Query: sensor, payload and format, to be tried."""
+        """Return one decoder. Query: sensor, payload and format for a trial."""
         if self._context.outside.decoders is None:
             raise not_found("this service runs without decoders")
         detail = await self._views.decoders.detail(call.path["name"])
         return detail | self._trial(call) | {"new": False}
 
     async def new_decoder(self, call: Call) -> dict[str, Any]:
-        """Offer a place to write or import one."""
+        """Return a new decoder with a starting text."""
         empty: dict[str, Any] = {
             "name": "",
             "file": None,

@@ -1,4 +1,4 @@
-"""Pages of devices that are no mioty sensors, and of the gateways that hear them."""
+"""Pages of devices other than mioty sensors, and of the gateways that hear them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, pag
 from bssci.web.reports.devices import STATES
 
 MODELS = 100
-"""models that are offered for a device that is to be entered"""
+"""models that are offered when a device is added"""
 
 
 class DevicePages(PageData):
@@ -37,7 +37,7 @@ class DevicePages(PageData):
         }
 
     async def device(self, call: Call) -> dict[str, Any]:
-        """Return one device, to look at and to edit."""
+        """Return one device, for display and editing."""
         id = call.path["id"]
         if eui_of_device(id) is not None:
             raise not_found("a mioty sensor has a page of its own")
@@ -52,5 +52,5 @@ class DevicePages(PageData):
         return {"rows": found["gateways"], "counts": found["counts"]}
 
     async def gateway(self, call: Call) -> dict[str, Any]:
-        """Return one scanner or controller, to look at and to edit."""
+        """Return one scanner or controller, for display and editing."""
         return {"gateway": self._views.devices.gateway(call.path["gateway"])}

@@ -1,4 +1,4 @@
-"""Pages of devices with certificates of ours."""
+"""Pages of provisioned devices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bssci.web.reports.provisioned import STATE_NAMES
 
 
 class ProvisionedPages(PageData):
-    """The data of the pages of devices with certificates of ours."""
+    """The data of the pages of provisioned devices."""
 
     async def provisioned(self, call: Call) -> dict[str, Any]:
         """Return the list of devices. Query: q, state, page."""

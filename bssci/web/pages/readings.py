@@ -1,4 +1,4 @@
-"""The page of a sensor's readings: a chart each over a span of time, and the same as a table."""
+"""The page of a sensor's readings over a span of time: a chart for each reading, and a table."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from bssci.web.reports.decoders import device_in_path
 
 HOUR, DAY = 3600.0, 86400.0
 SPANS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
-"""s of a range, by its name"""
+"""length of a range in s, by its name"""
 STEPS = (10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY)
-"""s: lengths that one step of a chart may have"""
+"""lengths in s that a step of a chart may have"""
 MAX_STEPS = 400
-"""of a chart"""
+"""steps of a chart, at most"""
 MAX_ROWS = 200
-"""of the table"""
+"""rows of the table, at most"""
 SHORTEST, LONGEST = 60.0, 10 * 365 * DAY
-"""s that a zoom may show"""
+"""shortest and longest span in s that a zoom may show"""
 
 
 class ReadingPages(PageData):
-    """Data of the page about readings."""
+    """The data of the page of readings."""
 
     async def readings(self, call: Call) -> dict[str, Any]:
-        """Show readings of a range, or of ``from`` to ``to``, which are a zoom."""
+        """Return the readings of a sensor. Query: range, or ``from`` and ``to`` of a zoom."""
         eui = parse_eui(call.eui())
         sensor = self._views.sensors.sensor(eui)
         return await self._readings(call, sensor_device(eui)) | {"sensor": {"eui": eui, "name": sensor.name}}
 
     async def device_readings(self, call: Call) -> dict[str, Any]:
-        """Show readings of any device by its id, as :meth:`readings` does of a sensor."""
+        """Return the readings of any device, by its id. Query: as for :meth:`readings`."""
         return await self._readings(call, device_in_path(call.path["id"])) | {"sensor": None}
 
     async def _readings(self, call: Call, device: str) -> dict[str, Any]:
@@ -80,19 +80,19 @@ class ReadingPages(PageData):
             since = parse_moment(texts[0])
             until = parse_moment(texts[1]) if texts[1] else now
         except ValueError:
-            raise invalid("from", "must be a time, and so must to") from None
+            raise invalid("from", "must be a time, as must to") from None
         if not SHORTEST <= until - since <= LONGEST:
             raise invalid("from", "must be a minute to ten years before to")
         return since, until
 
 
 def step_for(seconds: float) -> float:
-    """Return the length of one step, so that a span has not more than :data:`MAX_STEPS`."""
+    """Return the length of a step in s with which a span has at most :data:`MAX_STEPS` steps."""
     return next((step for step in STEPS if seconds / step <= MAX_STEPS), STEPS[-1])
 
 
 def _moves(since: float, until: float, now: float) -> dict[str, tuple[int, int]]:
-    """Return the spans that one can go to from here, by their names."""
+    """Return the spans that links lead to, by the name of the link."""
     length = until - since
     middle = since + length / 2
     moves = {"Earlier": (since - length / 2, until - length / 2)}
@@ -106,13 +106,13 @@ def _moves(since: float, until: float, now: float) -> dict[str, tuple[int, int]]
 
 
 def _charts(past: Past, since: float, until: float, every: float) -> list[dict[str, Any]]:
-    """Return charts: of what is measured, then of yes and no, then of how the device itself does."""
+    """Return the charts: measurements first, then flags, then the battery."""
     drawn = [_chart(series, since, until, every) for series in past.series if series.steps]
     return sorted(drawn, key=lambda chart: 2 if "battery" in chart["name"] else int(chart["kind"] == "flag"))
 
 
 def _chart(series: Series, since: float, until: float, every: float) -> dict[str, Any]:
-    """Return a chart with each step's point in its middle, and a gap where the sensor was silent."""
+    """Return a chart with a point in the middle of each step, and a gap where the sensor was silent."""
     if isinstance(series.steps[0].least, bool):
         return _flag(series, since, until, every)
     gap = max(_usual_distance(series.steps), every) * 2.5
@@ -138,7 +138,9 @@ def _chart(series: Series, since: float, until: float, every: float) -> dict[str
 
 
 def _flag(series: Series, since: float, until: float, every: float) -> dict[str, Any]:
-    """Return yes and no as a line of steps: each holds until the next; yes counts where both were said."""
+    """Return a chart of yes and no as a stepped line. Each value is valid until the next; a step with both
+    counts as yes.
+    """
     gap = max(_usual_distance(series.steps), every) * 2.5
     points: list[list[float | None]] = []
     before: TimeStep | None = None
@@ -171,13 +173,13 @@ def _usual_distance(steps: list[TimeStep]) -> float:
 
 
 def _text(series: Series) -> dict[str, Any]:
-    """Return the values of a text, newest first."""
+    """Return the newest values of a reading that is text, newest first."""
     newest = [{"at": point.at, "value": point.value} for point in reversed(series.points[-20:])]
     return {"name": series.name, "points": newest}
 
 
 def _table(past: Past) -> dict[str, Any]:
-    """Return steps as rows, newest first; a column for each name."""
+    """Return the steps as rows, newest first, with a column for each reading."""
     rows: dict[float, dict[str, TimeStep | ChartValue]] = {}
     for series in past.series:
         for step in series.steps:

@@ -1,4 +1,6 @@
-"""Pages as routes: what every page is given, logging in and out by plain forms, errors for people."""
+"""Routes of the pages: the data that all pages get, logging in and out by plain forms, and pages for
+errors.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,18 @@ from bssci.web.reports.facade import Views
 
 THEMES = ("auto", "light", "dark")
 TITLES = {
-    400: "That was not understood",
+    400: "Request not understood",
     403: "Not allowed",
-    404: "Nothing here",
+    404: "Not found",
     422: "That is not allowed",
-    429: "Too many tries",
+    429: "Too many attempts",
     500: "Something went wrong",
-    503: "Not now",
+    503: "Not available now",
 }
 
 
 class PageRoutes:
-    """Routes of all pages, and of the forms around the session."""
+    """Routes of all pages, and of the forms to log in, log out and set up."""
 
     def __init__(self, context: Context, views: Views) -> None:
         self._context = context
@@ -42,7 +44,7 @@ class PageRoutes:
         self._entrance = Entrance(context.guard, context.audit)
 
     def routes(self) -> Iterator[Route]:
-        """Yield every page, and the forms around the session."""
+        """Yield the routes of all pages and forms."""
         yield from routes_of(self)
         for each in PAGES:
             yield Route(
@@ -68,7 +70,7 @@ class PageRoutes:
         return handle
 
     def _base(self, call: Call) -> dict[str, Any]:
-        """Return the data that every page is given."""
+        """Return the data that every page gets."""
         request, identity = call.request, call.known
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         session = identity.session if identity is not None else None
@@ -92,7 +94,7 @@ class PageRoutes:
         }
 
     def error(self, error: ApiError, identity: Identity | None, request: Request) -> bytes:
-        """Return the page that people see of an error."""
+        """Return the page for an error."""
         user = {"name": identity.name, "role": identity.role} if identity is not None else None
         text = pages.render(
             "error.html",
@@ -108,7 +110,7 @@ class PageRoutes:
         )
         return text.encode("utf-8", "replace")
 
-    # the session
+    # Session
 
     @page("/login", None, "Page login")
     async def login(self, call: Call) -> Reply[bytes]:
@@ -168,7 +170,7 @@ def _rendered(template: str, data: dict[str, Any], status: int = 200) -> Reply[b
 
 
 def _check_own(call: Call) -> None:
-    """Keep out forms that another site sends, where there is no session whose token would.
+    """Refuse a form that another site sends, where there is no session whose CSRF token would protect.
 
     :raises ApiError: 403
     """
@@ -177,7 +179,7 @@ def _check_own(call: Call) -> None:
 
 
 def _local(path: str) -> str:
-    """Return the path to go to after logging in: never to another site."""
+    """Return the path to go to after logging in; never one that leads to another site."""
     safe = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if safe and "\\" not in path and path.isascii() else "/"
 

@@ -1,4 +1,4 @@
-"""Pages of the sensors."""
+"""Pages of sensors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from bssci.web.reports.standings import SORTS, STATUSES
 
 MAX_PER_PAGE = 200
 UPLINKS = 25
-"""on a sensor's page"""
+"""uplinks on a sensor's page"""
 HISTORY = 20
 UNKNOWN = 200
 WRONG = 50
 
 
 class SensorPages(PageData):
-    """The data of the sensors' pages."""
+    """The data of the pages of sensors."""
 
     async def sensors(self, call: Call) -> dict[str, Any]:
         """Return the list of sensors. Query: q, status, station, sort, page, per_page."""
@@ -68,7 +68,7 @@ class SensorPages(PageData):
         }
 
     async def sensor_form(self, call: Call) -> dict[str, Any]:
-        """Return what the form of a sensor holds. Query of a new one: eui."""
+        """Return the data for the form of a sensor. Query for a new sensor: eui."""
         choices = self._views.readings.choices()
         if "eui" in call.path:
             configuration = (await self._views.sensors.detail(call.eui()))["configuration"]
@@ -79,7 +79,7 @@ class SensorPages(PageData):
         return {}
 
     async def sensor(self, call: Call) -> dict[str, Any]:
-        """Return all about one sensor. Query: range."""
+        """Return everything about one sensor. Query: range."""
         eui, span, views = parse_eui(call.eui()), range_name(call), self._views.sensors
         detail = await views.detail(eui)
         uplinks = (await views.uplinks(eui, UPLINKS))["uplinks"]
@@ -102,21 +102,21 @@ class SensorPages(PageData):
         }
 
     def _when_silent(self, detail: dict[str, Any]) -> str:
-        """Return the words for what becomes of a sensor that is not heard."""
+        """Return what happens if a sensor is not heard, in words."""
         left = detail["seconds_until_detach"]
         if detail["registration"] == "detached":
-            return "nothing, it is detached"
+            return "nothing, as it is detached"
         if not detail["configuration"]["autoDetach"]:
             return "stays attached"
         if not self._context.settings.auto_detach_enabled:
             return "stays attached, as AUTO_DETACH_ENABLED is false"
         if left is None:
-            return "warned, then detached; not before it was heard once"
+            return "nothing until it is heard; then warned, then detached"
         return f"warned, then detached in {duration(left)}" if left else "detached at the next check"
 
 
 def _row(row: dict[str, Any], names: dict[str, str], connected: int) -> dict[str, Any]:
-    """Return a row with one state and its word, and the name of the base station that hears the sensor
+    """Return a row with its state, the state in words, and the name of the base station that hears the sensor
     best.
     """
     state, text = _state(row, connected)
@@ -137,7 +137,7 @@ def _state(row: dict[str, Any], connected: int) -> tuple[str, str]:
     if row["registration"] == "detached":
         return "detached", "auto-detached" if row["status"] == "auto-detached" else "detached"
     if not row["attached_at"]:
-        return "pending", "waits for a station"
+        return "pending", "waiting for a base station"
     if row["attached_at_connected"] < connected:
         return "partial", "partly attached"
     return "attached", "attached"

@@ -18,12 +18,12 @@ from bssci.web.pages.base import PageData, arguments, range_name
 from bssci.web.reports.history import delivered_at
 
 EVENTS = 50
-"""on the live page at first"""
+"""events that the live page shows at first"""
 LINES = 200
 ENTRIES = 100
 _BROWSER = re.compile(r"(Edg|OPR|Firefox|Chrome|Version)/(\d+)")
 _BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Version": "Safari"}
-"""names of browsers, where they call themselves otherwise"""
+"""names of browsers that call themselves something else"""
 _SYSTEMS = {
     "Android": "Android",
     "iPhone": "iPhone",
@@ -32,14 +32,14 @@ _SYSTEMS = {
     "Mac OS X": "macOS",
     "Linux": "Linux",
 }
-"""most special first: Android says Linux, too"""
+"""the most specific first, as Android also says Linux"""
 
 
 class ServicePages(PageData):
-    """The data of the service's own pages."""
+    """The data of the pages of the service itself."""
 
     async def dashboard(self, call: Call) -> dict[str, Any]:
-        """Return the figures of the first page. Query: range."""
+        """Return the data of the dashboard. Query: range."""
         return await self._views.status.dashboard(range_name(call))
 
     async def live(self, call: Call) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class ServicePages(PageData):
         }
 
     async def replays(self, call: Call) -> dict[str, Any]:
-        """Return replays, the newest first, and the sinks that take one."""
+        """Return the replays, newest first, and the sinks that can take one."""
         replays = self._context.outside.replays
         return {
             "replays": replays.listed() if replays is not None else [],
@@ -136,12 +136,12 @@ class ServicePages(PageData):
         }
 
     async def explorer(self, call: Call) -> dict[str, Any]:
-        """Return nothing: the page reads the descriptions that programs are served."""
+        """Return nothing: the script of the page reads the descriptions that programs get, too."""
         return {}
 
 
 def _setting(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return a setting with its value as text, and the kind of field that it takes."""
+    """Return a setting with its value as text and the kind of its field."""
     value, allowed = entry["value"], entry["allowed"]
     text = f"{value:.15g}" if isinstance(value, float) else setting_text(entry["name"], value)
     words = allowed.split(" or ")
@@ -163,7 +163,9 @@ def _setting(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def device(agent: str) -> str:
-    """Return ``Firefox 140 on Windows`` for what a browser calls itself; others as they call themselves."""
+    """Return a browser's name, version and system from its ``User-Agent``, as in ``Firefox 140 on
+    Windows``; an unknown ``User-Agent`` is returned as it is.
+    """
     found = dict(_BROWSER.findall(agent))
     # Browsers name those that they want to be taken for; what they are is the most special of the names.
     browser = next((name for name in ("Edg", "OPR", "Firefox", "Chrome", "Version") if name in found), None)

@@ -1,4 +1,4 @@
-"""Pages of the base stations."""
+"""Pages of base stations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SORTS = ("name", "state", "since", "uplink_rate", "sensors_attached")
 
 
 class StationPages(PageData):
-    """The data of the base stations' pages."""
+    """The data of the pages of base stations."""
 
     async def stations(self, call: Call) -> dict[str, Any]:
         """Return the list of base stations. Query: q, state, sort, page."""
@@ -50,11 +50,11 @@ class StationPages(PageData):
         }
 
     async def station_import(self, call: Call) -> dict[str, Any]:
-        """Return nothing: the page asks the API."""
+        """Return nothing: the script of the page asks the API."""
         return {}
 
     async def station_form(self, call: Call) -> dict[str, Any]:
-        """Return what is entered about a base station, or nothing for a new one. Query: eui."""
+        """Return the configured entry of a base station. Query for a new one: eui."""
         if "eui" not in call.path:
             return {"eui": call.optional_eui("eui") or ""}
         detail = await self._views.stations.detail(call.eui())
@@ -62,7 +62,7 @@ class StationPages(PageData):
         return {"station": detail | {"given_name": entry.name if entry is not None else ""}}
 
     async def station(self, call: Call) -> dict[str, Any]:
-        """Return all about one base station. Query: range."""
+        """Return everything about one base station. Query: range."""
         span = range_name(call)
         detail = await self._views.stations.detail(call.eui())
         measured = await self._views.stations.history(detail["eui"], RANGES[span])
@@ -91,5 +91,5 @@ def _per_cent(points: list[list[float]]) -> list[list[float]]:
 
 
 def _comparable(value: Any) -> tuple[bool, Any]:
-    """Return the key to sort a value by; unknown values come last."""
+    """Return the key by which a value is sorted; unknown values come last."""
     return (value is None, value.casefold() if isinstance(value, str) else value or 0)

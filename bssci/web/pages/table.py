@@ -1,4 +1,4 @@
-"""Every page: its path, its template, what gives it its data and who may see it; and the rendering."""
+"""The table of pages (path, template, method for the data, role), and their rendering."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from bssci.web.pages.charts import draw
 
 WEB = Path(__file__).parent.parent
 STATIC = WEB / "static"
-"""served at ``/static/``"""
+"""folder of the files served below ``/static/``"""
 TEMPLATES = WEB / "templates"
 """folder of the templates; in a checkout a link to the folder at its top"""
 
 
 class Page(NamedTuple):
-    """One page that is read with GET."""
+    """A page that is read with GET."""
 
     path: str
     template: str
     view: str
     """method that gives the template its data"""
     role: Role
-    """the least that may see it"""
+    """least role that may see it"""
 
 
 PAGES: tuple[Page, ...] = (
@@ -72,7 +72,7 @@ PAGES: tuple[Page, ...] = (
 
 
 def environment(loader: BaseLoader | None = None) -> Environment:
-    """Return Jinja2 with everything escaped, and our filters."""
+    """Return an environment of Jinja2 that escapes everything, with the filters of this service."""
     made = Environment(
         loader=loader or FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -86,7 +86,7 @@ def environment(loader: BaseLoader | None = None) -> Environment:
 
 
 def user_may(user: dict[str, Any] | None, role: Role) -> bool:
-    """Return whether a user holds a role, or a higher one."""
+    """Return whether a user has a role or a higher one."""
     return user is not None and may(user["role"], role)
 
 
@@ -105,10 +105,11 @@ _LINK = re.compile(r'\b(href|src|action)="/(?!/)')
 def render(template: str, **context: Any) -> str:
     """Return a page as HTML.
 
-    Templates write links from the root: the path below which a reverse proxy shows the web admin, ``prefix``,
-    is put before each here. What people wrote holds no such quotation mark, for it is escaped.
+    Templates write links from the root. ``prefix``, the path below which a reverse proxy shows the web
+    admin, is put before each of them here. Text that people entered is not touched: quotation marks in
+    it are escaped.
 
-    Beside the template's own data, ``context`` holds for every page: user (name, role; or None), csrf,
+    Besides the template's own data, ``context`` holds for every page: user (name, role; or None), csrf,
     path, prefix, query, theme (auto, light, dark), version, now (Unix seconds), timezone, needs_restart.
     """
     text = _environment.get_template(template).render(**context)
@@ -117,6 +118,6 @@ def render(template: str, **context: Any) -> str:
 
 
 def compile_templates() -> None:
-    """Compile all templates, so that nobody's first look waits for it; for a thread."""
+    """Compile all templates, so that nobody has to wait for it; to be run in a thread."""
     for name in _environment.list_templates():
         _environment.get_template(name)

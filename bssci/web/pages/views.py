@@ -1,4 +1,4 @@
-"""Data of each page, in the shape that its template reads."""
+"""The data of each page, in the form that its template reads."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Reports for pages and API, as plain dicts: one module a subject, no HTTP."""
+"""Reports for pages and API, as plain dicts: one module for each subject, nothing about HTTP."""

@@ -1,4 +1,4 @@
-"""Accounts, tokens and sessions for administrators and their owners, without hashes and secrets."""
+"""Accounts, tokens and sessions, for administrators and for their owners; without hashes and secrets."""
 
 from __future__ import annotations
 

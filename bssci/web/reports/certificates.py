@@ -22,7 +22,9 @@ class CertificateViews:
         self._context = context
 
     async def status(self) -> dict[str, Any]:
-        """Return certificates, errors that would keep the service from starting, and warnings."""
+        """Return the certificates, the errors that would keep the service from starting, the warnings,
+        whether certificates can be issued here, and what was revoked.
+        """
         (errors, warnings), can_issue, revoked = await self._context.run_in_thread(_look, self._store)
         return {
             "certificates": await self.inventory(),
@@ -33,7 +35,7 @@ class CertificateViews:
         }
 
     async def inventory(self) -> Rows:
-        """Return certificates alone: to try them out, as :meth:`status` does, takes ten times as long."""
+        """Return the certificates only, without the checks of :meth:`status`, which take ten times longer."""
         rows: Rows = await self._context.run_in_thread(self._store.inventory)
         now = self._context.now()
         for row in rows:
@@ -46,8 +48,8 @@ class CertificateViews:
 
 
 def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return certificates of files and of base stations by their end; ``href`` links to the page of each. The
-    certificate that a base station shows stands for its bundle.
+    """Return the certificates in files and of base stations, those that expire first at the front; ``href``
+    links to the page of each. The certificate that a base station shows stands for its bundle.
     """
     made = {entry["file"]: entry["not_after"] for entry in inventory}
     shown = {

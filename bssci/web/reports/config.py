@@ -38,7 +38,7 @@ class ConfigViews:
         return [name for name, row in self._configuration.catalogue.rows.items() if self._is_pending(row)]
 
     async def differences(self, changes: Mapping[str, str], after: Settings) -> list[dict[str, Any]]:
-        """Return what a change would change."""
+        """Return the settings whose value a change would alter, with the values before and after."""
         before, rows = self._configuration.current, self._configuration.catalogue.rows
         return [
             {

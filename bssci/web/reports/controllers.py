@@ -16,10 +16,10 @@ from bssci.web.http.errors import not_found
 from bssci.web.reports.devices import DeviceViews
 
 KIND = "f2"
-"""kind of controllers and of what sits at them, in front of an id"""
+"""kind of device in the ids of controllers and of the devices connected to them"""
 CONNECTORS = tuple(f"J{number}" for number in range(1, 10))
 COLUMNS = ("name", "offset", "length", "encoding", "decimals", "unit", "scale")
-"""members of a data point that have a column"""
+"""members of a data point that have a column of their own"""
 _ADDRESS = re.compile(r"[0-9a-f]{12}")
 _PIN = re.compile(r"[1-9][0-9]?")
 
@@ -33,7 +33,7 @@ class ControllerViews:
         self._devices = devices
 
     def all(self) -> list[dict[str, Any]]:
-        """Return every controller that is entered or was heard, with the number of its devices."""
+        """Return every controller that is configured or was heard, with the numbers of its devices."""
         places: Counter[str] = Counter()
         known: Counter[str] = Counter()
         for device in self._center.devices:
@@ -52,9 +52,9 @@ class ControllerViews:
         return sorted(rows, key=lambda row: (row["name"] or row["address"]).casefold())
 
     def one(self, address: str) -> dict[str, Any]:
-        """Return a controller with its connectors and what sits at each.
+        """Return a controller with its connectors and the devices at each.
 
-        :raises ApiError: 404: it is neither entered nor heard.
+        :raises ApiError: 404: it is neither configured nor was it heard.
         """
         if not _ADDRESS.fullmatch(address):
             raise not_found("a controller has an address of 12 hexadecimal digits")
@@ -100,7 +100,9 @@ class ControllerViews:
     # templates
 
     def templates(self) -> list[dict[str, Any]]:
-        """Return every model of data points that has a file, and the number of devices that it decodes."""
+        """Return every template (model of data points) that has a file, and the number of devices that it
+        decodes.
+        """
         decoders = self._context.outside.decoders
         if decoders is None:
             return []
@@ -121,7 +123,7 @@ class ControllerViews:
     def template(self, name: str) -> dict[str, Any]:
         """Return a template as rows of a table; members without a column are kept beside their row.
 
-        :raises ApiError: 404: there is no such template with a file.
+        :raises ApiError: 404: there is no such template, or it is built in and has no file.
         """
         decoders = self._context.outside.decoders
         found = decoders.decoding.decoders.get(name) if decoders is not None else None
@@ -134,18 +136,18 @@ class ControllerViews:
 
 
 def table_of(text: str) -> dict[str, Any]:
-    """Return the text of a model as a table.
+    """Return the text of a template as a table; an empty table if the text is wrong.
 
     :return: ``model`` (its title), ``modbus`` (whether the checksum is checked), ``points`` with the
-        members of :data:`COLUMNS` and ``rest``, ``rest`` of the model, ``comments``: it has some, which a
-        table does not keep.
+        members of :data:`COLUMNS` and ``rest``, ``rest`` (other members of the template), ``comments``
+        (whether it has comments, which a table does not keep).
     """
     try:
         document = parse(text)
         points = member_of(document, "datapoints")
         entries = points.items() if points is not None else []
         rows = [_point(entry) for entry in entries]
-    except DefinitionError:  # the file was changed by hand meanwhile
+    except DefinitionError:  # the file was changed by hand in the meantime
         return {"model": "", "modbus": True, "points": [], "rest": {}, "comments": False}
     given = {key: node.plain() for key, node in document.members().items()}
     shown = ("model", "check", "datapoints")
@@ -173,7 +175,9 @@ def _plain(key: str) -> str:
 
 
 def _place(id: str) -> tuple[str, str, str]:
-    """Return address, ``/`` and port of what sits at a controller; empty for others."""
+    """Return address, ``/`` and port from the id of a controller or of a device at one; empty texts for other
+    ids, and empty ``/`` and port for the controller itself.
+    """
     kind, _, rest = id.partition(":")
     address, slash, port = rest.partition("/")
     return (address, slash, port) if kind == KIND and _ADDRESS.fullmatch(address) else ("", "", "")

@@ -22,12 +22,11 @@ from bssci.system.clock import in_slices
 from bssci.web.context import Context
 from bssci.web.http.errors import ApiError, not_found
 
-"""characters of a device's id"""
 _NO_ID = "must be the id of a device: mioty:EUI, ble:MAC, and so on"
 SLICE = 5000
 """sensors that are counted in one turn of the reactor"""
 BLUEPRINT, SCRIPT = ".json", ".js"
-"""endings of files"""
+"""extensions of files"""
 
 
 class DecoderViews:
@@ -51,7 +50,7 @@ class DecoderViews:
 
     @property
     def files(self) -> DecoderFileCommands:
-        """Return the commands on the files of decoders; raises as :attr:`decoders`."""
+        """Return the commands on the files of decoders. Raises what :attr:`decoders` raises."""
         return DecoderFileCommands(self._context.audit, self.decoders.folder)
 
     async def all(self) -> dict[str, Any]:
@@ -97,7 +96,7 @@ class DecoderViews:
         }
 
     def file_of(self, name: str) -> str | None:
-        """Return the file of a decoder, also if the file is wrong."""
+        """Return the file of a decoder, even if the file is wrong; None if there is none."""
         library = self.decoders.folder.library
         for file, made in library.files.items():
             if made == name:
@@ -105,7 +104,7 @@ class DecoderViews:
         return next((file for file in sorted(library.texts) if split_name(file)[0] == name), None)
 
     def decoder(self, name: str) -> Any:
-        """Return the decoder of a name.
+        """Return the decoder with a name.
 
         :raises ApiError: 404
         """
@@ -115,7 +114,7 @@ class DecoderViews:
         return decoder
 
     async def compile(self, file: str, text: str) -> tuple[Any, list[ExampleResult]]:
-        """Return the decoder of a text, and its examples.
+        """Compile a text; return the decoder and the results of its examples.
 
         :raises ApiError: 422, with the line.
         """
@@ -159,7 +158,9 @@ class DecoderViews:
 
 
 def counts_of_device(context: Context, device: str) -> dict[str, Any] | None:
-    """Return how many payloads of a device were read since the start; None: the service has no decoders."""
+    """Return how many payloads of a device were decoded since the start; None: the service has no
+    decoders.
+    """
     decoders = context.outside.decoders
     return None if decoders is None else _counts(decoders.decoding.by_device.get(device), "decoder")
 
@@ -196,7 +197,7 @@ def decoder_kind(decoder: Any) -> str:
 
 
 def ending_for(text: str) -> str:
-    """Return the ending that a text's file should have: JSON begins with a brace, after comments."""
+    """Return the extension for the file of a text: JSON begins with a brace, perhaps after comments."""
     rest = text.lstrip("\ufeff \t\r\n")
     while rest.startswith(("/*", "//")):
         closing = "*/" if rest.startswith("/*") else "\n"
@@ -205,7 +206,7 @@ def ending_for(text: str) -> str:
 
 
 def wrong_text(error: ValueError) -> ApiError:
-    """Return why a text is not a decoder, with the line where there is one."""
+    """Return the error for a text that is not a decoder, with the line if it is known."""
     line = getattr(error, "line", None)
     text = " ".join(str(error).split()) or "is wrong"
     more = {} if line is None else {"line": line}
@@ -213,12 +214,12 @@ def wrong_text(error: ValueError) -> ApiError:
 
 
 def reading_json(reading: Reading) -> dict[str, Any]:
-    """Return name, value and unit, which is None where there is none."""
+    """Return name, value and unit; the unit is None if there is none."""
     return {"name": reading.name, "value": reading.value, "unit": reading.unit}
 
 
 def device_in_path(text: str) -> str:
-    """Return the id of a device, of which a sensor may be named by its EUI alone.
+    """Return the id of a device; a sensor may be given by its EUI alone.
 
     :raises ApiError: 404: it is not an id.
     """
@@ -252,7 +253,7 @@ def _example(result: ExampleResult) -> dict[str, Any]:
 
 
 def examples_json(results: list[ExampleResult]) -> list[dict[str, Any]]:
-    """Return the results of examples as JSON knows them."""
+    """Return the results of examples as JSON."""
     return [_example(result) for result in results]
 
 

@@ -1,4 +1,4 @@
-"""Devices of every kind, and the gateways that hear them: lists, and everything about one."""
+"""Devices of every kind and the gateways that hear them: lists, and everything about a single one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class DeviceViews:
     def detail(self, id: str) -> dict[str, Any]:
         """Return one device.
 
-        :raises ApiError: 404: it is neither entered nor heard.
+        :raises ApiError: 404: it is neither configured nor was it heard.
         """
         device = self._find(id)
         if device is None:

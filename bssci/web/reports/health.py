@@ -1,4 +1,4 @@
-"""Health of the service in one sentence, and the faults."""
+"""Health of the service in one sentence, and its problems."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from bssci.journal import AlarmRecord
 from bssci.web.formats import link
 
 OLD_BACKLOG = 60.0
-"""s that the oldest event of a sink waits before that is a problem"""
+"""s after which an event that still waits for a sink is a problem"""
 FULL, FULL_SOON = 0.97, 0.8
 """shares of the journal filled by undelivered events, at which to warn"""
 
 
 class HealthProblem(NamedTuple):
-    """A fault of the service, with a link to details."""
+    """A problem of the service, with a link to details."""
 
     severity: Literal["error", "warning"]
     text: str
     href: str
     """page that shows more of it, or where it can be fixed"""
     detail: str = ""
-    """original report of the fault"""
+    """the fault as it was reported"""
 
 
 def health_sentence(problems: Sequence[HealthProblem], online: int) -> str:
-    """Return one sentence for problems.
+    """Return one sentence about the service.
 
     :param online: base stations.
     """
@@ -37,12 +37,12 @@ def health_sentence(problems: Sequence[HealthProblem], online: int) -> str:
     first, *others = problems
     text = first.text
     if first.severity == "warning":
-        text = f"All runs, but {text if text[1:2].isupper() else text[0].lower() + text[1:]}"
+        text = f"The service runs, but {text if text[1:2].isupper() else text[0].lower() + text[1:]}"
     return f"{text}; {many(len(others), 'more problem', 'more problems')}." if others else f"{text}."
 
 
 def short_verdict(problems: Sequence[HealthProblem], online: int) -> str:
-    """Return the verdict for a corner of every page.
+    """Return the short verdict that every page shows in its corner.
 
     :param problems: the worst comes first.
     :param online: base stations.
@@ -64,7 +64,7 @@ def worst_first(problems: Iterable[HealthProblem]) -> list[HealthProblem]:
 def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthProblem]:
     """Yield the problems of the service.
 
-    :param status: of :meth:`bssci.web.reports.status.StatusViews.status`.
+    :param status: result of :meth:`bssci.web.reports.status.StatusViews.status`.
     """
     journal = status["journal"]
     if not journal["writable"]:
@@ -77,11 +77,11 @@ def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthPro
         percent = round(100 * journal["undelivered"] / journal["max_size"])
         text = f"The journal is {percent} % full{full_in(journal['full_in_days'])}"
         yield HealthProblem(
-            "warning", text, "/config#JOURNAL_MAX_SIZE", "sinks have yet to take what is in it"
+            "warning", text, "/config#JOURNAL_MAX_SIZE", "sinks have not taken these events yet"
         )
     if journal["unreadable"]:
         text = many(journal["unreadable"], "entry of the journal is", "entries of the journal are")
-        yield HealthProblem("warning", f"{text} damaged and passed over", "/logs?level=error")
+        yield HealthProblem("warning", f"{text} damaged and skipped", "/logs?level=error")
     if not listening:
         yield HealthProblem("error", "Base stations cannot connect", "/logs")
 
@@ -110,7 +110,7 @@ LOOKED_AT = frozenset(
         "endpoints-wrong",
     }
 )
-"""kinds of alarms whose problems are examined here directly"""
+"""kinds of alarms whose conditions are examined here directly"""
 COVERED = frozenset(
     {
         "station-offline",
@@ -122,13 +122,13 @@ COVERED = frozenset(
         "source-failing",
     }
 )
-"""kinds of alarms that other problems cover"""
+"""kinds of alarms that the other problems cover"""
 
 
 def of_alarms(alarms: Iterable[AlarmRecord]) -> Iterator[HealthProblem]:
-    """Yield the open alarms that no other problem covers, one for each kind.
+    """Yield a problem for each kind of open alarms that no other problem covers.
 
-    :param alarms: those that are open.
+    :param alarms: the open alarms.
     """
     by_kind: dict[str, list[AlarmRecord]] = {}
     for each in alarms:
@@ -151,20 +151,20 @@ def of_sensors(counts: Mapping[str, int]) -> Iterator[HealthProblem]:
         text = f"{many(counts['refused'], 'sensor is', 'sensors are')} refused by a base station"
         yield HealthProblem("warning", text, "/sensors?status=refused")
     if counts["warning"]:
-        text = f"{many(counts['warning'], 'sensor is', 'sensors are')} silent and will be detached"
+        text = f"{many(counts['warning'], 'sensor is', 'sensors are')} silent and about to be detached"
         yield HealthProblem("warning", text, "/sensors?status=warning")
     if counts["auto-detached"]:
-        text = f"{many(counts['auto-detached'], 'sensor was', 'sensors were')} detached for silence"
+        text = f"{many(counts['auto-detached'], 'sensor was', 'sensors were')} detached because of silence"
         yield HealthProblem("warning", text, "/sensors?status=auto-detached")
 
 
 def of_sensor_file(report: Mapping[str, Any]) -> Iterator[HealthProblem]:
-    """Yield the problems of the sensors' file.
+    """Yield the problems of the file of sensors.
 
-    :param report: of :meth:`bssci.web.reports.sensors.SensorViews.wrong`.
+    :param report: result of :meth:`bssci.web.reports.sensors.SensorViews.wrong`.
     """
     if report["trouble"]:
-        text = f"{report['file']} cannot be used as it is now: sensors stay as they were"
+        text = f"{report['file']} cannot be used in its present state: sensors stay as they were"
         yield HealthProblem("warning", text, "/sensors#wrong", report["trouble"])
     if report["total"]:
         text = many(report["total"], "entry", "entries") + f" of {report['file']} cannot be used"
@@ -211,12 +211,12 @@ def of_gateways(counts: Mapping[str, Mapping[str, int]]) -> Iterator[HealthProbl
             text = f"{many(states['offline'], f'{kind} is', f'{kind}s are')} offline"
             yield HealthProblem("warning", text, "/gateways")
         if states["degraded"]:
-            text = f"{many(states['degraded'], f'{kind} has', f'{kind}s have')} trouble"
+            text = f"{many(states['degraded'], f'{kind} has', f'{kind}s have')} problems"
             yield HealthProblem("warning", text, "/gateways")
 
 
 def of_provisioned(counts: Mapping[str, int], trouble: str) -> Iterator[HealthProblem]:
-    """Yield the problems of devices with certificates of ours.
+    """Yield the problems of provisioned devices.
 
     :param counts: devices by state.
     :param trouble: why their registry cannot be read; empty: it can.
@@ -234,7 +234,8 @@ def of_provisioned(counts: Mapping[str, int], trouble: str) -> Iterator[HealthPr
 def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
     """Yield the problems of decoders.
 
-    :param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`.
+    :param report: result of :meth:`bssci.center.decoding.decoders.Decoders.report`; None: there are no
+    decoders.
     """
     if report is None:
         return
@@ -254,9 +255,9 @@ def of_certificates(
 ) -> Iterator[HealthProblem]:
     """Yield the problems of certificates.
 
-    :param certificates: ordered by their end, earliest first.
+    :param certificates: those that expire first at the front.
     :param now: Unix seconds.
-    :param days: before its end that a certificate is a problem, as it is an alarm.
+    :param days: days before it expires from which a certificate is a problem, as for alarms.
     """
     for each in certificates:
         if each.get("not_before", 0.0) > now and not each["file"].startswith(BUNDLE):
@@ -265,7 +266,8 @@ def of_certificates(
     ours = [each for each in low if not each["file"].startswith(BUNDLE)]
     stations = [each for each in low if each["file"].startswith(BUNDLE)]
     if ours:
-        # Without a certificate of ours no station can connect; a station's own affects that station only.
+        # Without a valid certificate of the service center no base station can connect; a base station's own
+        # certificate affects only that base station.
         yield _ending(ours, "error" if ours[0]["days_left"] < 0 else "warning", days)
     if stations:
         yield _ending(stations, "warning", days)

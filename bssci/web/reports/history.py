@@ -1,4 +1,4 @@
-"""Figures over time: charts, events, one uplink's way through the service."""
+"""History: charts of figures over time, stored events, and the progress of a single event."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from bssci.web.monitoring.sampler import METRICS
 from bssci.web.reports.ranges import RANGES, Range
 
 SLICE = 500
-"""events that a search for a text looks at in one go"""
+"""events that a search for text reads at a time"""
 SLICES = 6
 ON_DASHBOARD = (("uplinks", "duplicates"), ("stations_online",), ("sensors_active",), ("backlog",))
 
 
 def range_of(name: str) -> Range:
-    """Return the range of a name.
+    """Return the range with a name.
 
-    :raises ApiError: there is no such range.
+    :raises ApiError: 422: there is no such range.
     """
     if name not in RANGES:
         raise invalid("range", f"must be one of {', '.join(RANGES)}")
@@ -40,7 +40,10 @@ class ChartViews:
         self._context = context
 
     async def history(self, metric: str, span: str = "hour") -> dict[str, Any]:
-        """Return one metric: mean, minimum and maximum for each step of time."""
+        """Return one metric over time: mean, minimum and maximum of each step.
+
+        :raises ApiError: 422: there is no such metric or range.
+        """
         if metric not in METRICS:
             raise invalid("metric", f"must be one of {', '.join(METRICS)}")
         length, (title, unit), now = range_of(span), METRICS[metric], self._context.now()
@@ -58,7 +61,7 @@ class ChartViews:
         }
 
     async def dashboard(self, span: str) -> list[dict[str, Any]]:
-        """Return the charts of the first page."""
+        """Return the charts of the dashboard."""
         charts = []
         for metrics in ON_DASHBOARD:
             histories = [await self.history(metric, span) for metric in metrics]
@@ -93,7 +96,9 @@ class EventViews:
         self._name_of = names_in(context.center)
 
     async def read(self, asked: Filter, before: int | None = None, limit: int = 100) -> dict[str, Any]:
-        """Return events, newest first. ``next`` goes on: there may be more even if few were found."""
+        """Return events, newest first. ``next`` is the ``before`` of the following page, None after the
+        last; there may be more events even if few were found.
+        """
         needles = asked.text
         found: list[dict[str, Any]] = []
         following = before or 0
@@ -116,7 +121,9 @@ class EventViews:
         return {"events": found, "next": following or None}
 
     async def one(self, seq: int) -> dict[str, Any]:
-        """Return one event, and how far every sink is with it; of an uplink also late copies."""
+        """Return one event and whether each sink has taken it; for an uplink also the number of late
+        copies.
+        """
         event = await self._journal.history.event(seq)
         if event is None:
             raise not_found(f"there is no event {seq}")
@@ -129,8 +136,8 @@ class EventViews:
         return described
 
     def _sinks(self, seq: int) -> dict[str, str]:
-        """Return each sink's progress with an event: sinks take events in their order, so the backlog
-        tells.
+        """Return whether each sink has taken an event. Sinks take events in order, so the length of the
+        backlog shows it.
         """
         last = self._journal.events.last_seq
         return {
@@ -140,7 +147,7 @@ class EventViews:
 
 
 def delivered_at(deliveries: Mapping[str, Sequence[tuple[int, float]]], seq: int) -> dict[str, float]:
-    """Return the Unix seconds at which each sink took an event, as far as known."""
+    """Return the time at which each sink took an event, in Unix seconds, where it is known."""
     found = {}
     for sink, batches in deliveries.items():
         position = bisect_left(batches, seq, key=itemgetter(0))
@@ -150,7 +157,7 @@ def delivered_at(deliveries: Mapping[str, Sequence[tuple[int, float]]], seq: int
 
 
 def _with_gaps(points: list[tuple[float, float]], step: float) -> list[list[float | None]]:
-    """Return points with a gap where the service did not run, so that no line is drawn across."""
+    """Return the points, with a gap where the service did not run, so that no line is drawn across it."""
     shown: list[list[float | None]] = []
     for index, (at, value) in enumerate(points):
         if index and at - points[index - 1][0] > 2.5 * step:

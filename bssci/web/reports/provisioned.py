@@ -1,4 +1,4 @@
-"""Devices with certificates of ours: listed, and everything about one."""
+"""Provisioned devices: the list, and everything about one of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _URGENCY = {"ended": 0, "ending": 1, "active": 2, "revoked": 3}
 
 
 class ProvisionedViews:
-    """Reports on devices with certificates of ours."""
+    """Reports on provisioned devices."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -63,14 +63,17 @@ class ProvisionedViews:
         return self._row(name, self._gateways()) | {"configuration": configuration}
 
     def name_of(self, text: str) -> str:
-        """Return the device's name for the text in a path; 404 if the text cannot be a name."""
+        """Return the device's name for the text in a path.
+
+        :raises ApiError: 404: the text cannot be a name.
+        """
         try:
             return device_name(text)
         except ProvisioningError as error:
             raise not_found(str(error)) from None
 
     def _gateways(self) -> dict[str, Gateway]:
-        """Return scanners and controllers by the names that they have at the broker."""
+        """Return scanners and controllers by their names at the broker."""
         return {gateway.own_id: gateway for gateway in self._context.center.gateways}
 
     def _row(self, name: str, gateways: dict[str, Gateway]) -> dict[str, Any]:

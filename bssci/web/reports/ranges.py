@@ -1,4 +1,4 @@
-"""Hour, day, week: the time that a chart shows, and its resolution."""
+"""Hour, day and week: the span of time that a chart shows, and its resolution."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Range:
-    """A span of time, in steps: both in seconds."""
+    """A span of time and its steps, both in seconds."""
 
     seconds: float
     step: float
@@ -23,6 +23,6 @@ MAX_POINTS = 400
 
 
 def thinned(points: Sequence[list[float]]) -> list[list[float]]:
-    """Return at most 400 of the points, the last among them."""
+    """Return at most 400 of the points; the last one is always among them."""
     step = -(-len(points) // MAX_POINTS)
     return list(points[::-1][:: max(1, step)][::-1])

@@ -1,4 +1,4 @@
-"""Measurements of sensors: last values, and series over time."""
+"""Measurements of sensors: last values, and access to series over time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bssci.web.context import Context
 from bssci.web.http.errors import ApiError
 
 NEWEST = 10
-"""uplinks that last values are taken from: formats may hold different readings"""
+"""newest uplinks that the last values are taken from: uplinks of different formats hold different readings"""
 REMEMBERED = 5000
 """sensors whose last values are remembered"""
 
 
 class LastValue(NamedTuple):
-    """The newest value of one name."""
+    """The newest value of one reading."""
 
     name: str
     value: ReadingValue
@@ -64,7 +64,10 @@ class ReadingViews:
 
     @property
     def past(self) -> PastReadings:
-        """:raises ApiError: 503: the service has no decoders."""
+        """The readings of stored uplinks.
+
+        :raises ApiError: 503: the service has no decoders.
+        """
         if self._past is None:
             raise ApiError(503, "unavailable", "this service runs without decoders")
         return self._past
@@ -99,7 +102,7 @@ class ReadingViews:
         return dict(zip(asked, found, strict=True))
 
     def choices(self) -> list[tuple[str, str]]:
-        """Return the decoders to choose from for a sensor: name and title."""
+        """Return name and title of each decoder that a sensor can be given."""
         if self._decoders is None:
             return []
         return [

@@ -23,16 +23,16 @@ from bssci.web.reports.ranges import Range, thinned
 from bssci.web.reports.standings import SILENT, SORTS, ListedSensor, Standings, in_order
 
 MAX_SIGNAL = 2000
-"""uplinks of which a chart is drawn"""
+"""newest uplinks that a chart of signals is drawn from"""
 SLICE = 500
-"""sensors of a long list that are looked at in one go"""
+"""sensors of a long list that are put into rows at a time"""
 CHOSEN = 5000
 """sensors that are filtered in one turn of the reactor"""
 
 Rows = list[dict[str, Any]]
 Chosen = list[ListedSensor]
 Choose = Callable[[Sequence[ListedSensor]], Chosen]
-"""filter of standings"""
+"""a filter of the list"""
 
 
 class SensorViews:
@@ -69,7 +69,7 @@ class SensorViews:
     async def _slices(self, chosen: Sequence[ListedSensor], station: EUI | None) -> AsyncIterator[Rows]:
         for first in range(0, len(chosen), SLICE):
             yield await self._rows(chosen[first : first + SLICE], station)
-            # Give other work a turn of the reactor: 100 000 rows take some seconds.
+            # Let other work have a turn of the reactor: 100 000 rows take some seconds.
             await turn(self._context.clock)
 
     async def _chosen(
@@ -80,15 +80,15 @@ class SensorViews:
         tag: str = "",
         station: EUI | None = None,
     ) -> Sequence[ListedSensor]:
-        """Return the sensors that match a query, in its order.
+        """Return the sensors that match a query, sorted.
 
         :param q: part of EUI, name or tag.
         :param status: one of :data:`STATUSES`.
-        :param sort: one of :data:`SORTS`, with ``-`` in front for the other way; ties go by EUI.
+        :param sort: one of :data:`SORTS`, with ``-`` in front for descending; ties are in the order of EUIs.
         :param station: only those that this station hears.
         """
         if sort.removeprefix("-") not in SORTS:
-            raise invalid("sort", f"must be one of {', '.join(SORTS)}, perhaps with - in front")
+            raise invalid("sort", f"must be one of {', '.join(SORTS)}, optionally with - in front")
         chosen: Sequence[ListedSensor] = await self._standings.all()
         if q:
             wanted = q.strip().lower()
@@ -146,7 +146,7 @@ class SensorViews:
     ) -> dict[str, Any]:
         """Return a sensor as JSON.
 
-        :param registrations: the state at each station that was told of it.
+        :param registrations: the state at each base station that was asked to attach or detach it.
         :param station: its signal is reported instead of the best station's.
         """
         sensor = standing.sensor
@@ -190,7 +190,7 @@ class SensorViews:
     # one sensor
 
     async def detail(self, eui: EUI) -> dict[str, Any]:
-        """Return everything about one sensor; its key masked."""
+        """Return everything about one sensor, with its secrets masked."""
         sensor = self.sensor(eui)
         registrations = await self._journal.sessions.registrations_of(eui)
         states = {station: each.state for station, each in registrations.items()}
@@ -255,9 +255,10 @@ class SensorViews:
         }
 
     async def signal(self, eui: EUI, span: Range) -> dict[str, Any]:
-        """Return SNR and RSSI by base station over time, and how many counters were lost.
+        """Return SNR and RSSI by base station over time, and how many uplinks were lost.
 
-        ``lost_before``: lost counters right before an uplink, by its number; for the newest 2 000 uplinks.
+        ``lost_before``: number of uplinks lost right before an uplink, by the latter's number; for
+        the newest 2 000 uplinks.
         """
         since = self._context.now() - span.seconds
         events = await self._journal.history.uplinks_of_sensor(eui, before=None, limit=MAX_SIGNAL)
@@ -289,7 +290,7 @@ class SensorViews:
         return {"downlinks": [downlink_dict(each) for each in downlinks]}
 
     async def unknown(self, limit: int = 100) -> dict[str, Any]:
-        """Return sensors that are heard and not configured, most recently heard first."""
+        """Return the newest of the sensors that are heard but not configured, most recently heard first."""
         listed = self._center.unknown_sensors()
         return {
             "total": len(listed),
@@ -310,7 +311,7 @@ class SensorViews:
         }
 
     def wrong(self, limit: int = 100) -> dict[str, Any]:
-        """Return the parts of the sensors' file that are not in force: the whole file, or single entries."""
+        """Return what is wrong in the file of sensors: the whole file (``trouble``), or single entries."""
         sensors = self._center.sensors
         return {
             "file": sensors.path.name,
@@ -323,13 +324,13 @@ class SensorViews:
         }
 
     async def counts(self) -> dict[str, int]:
-        """Return how many sensors there are, by status."""
+        """Return the number of sensors by status."""
         await self._standings.all()
         return self._standings.counts()
 
 
 def _path_of(paths: Rows, station: EUI) -> dict[str, Any] | None:
-    """Return the path by one base station among those of a sensor."""
+    """Return the path through one base station, out of the paths of a sensor; None if there is none."""
     return next((path for path in paths if path["base_station_eui"] == station), None)
 
 
@@ -340,7 +341,7 @@ def masked(sensor: Sensor) -> dict[str, Any]:
 
 
 def unmasked(entry: dict[str, Any], known: Sensor) -> dict[str, Any]:
-    """Return an entry with the secrets of the sensor as it is, where those of the entry are masked."""
+    """Return an entry in which masked secrets are replaced by those of the known sensor."""
     secrets = sensor_to_json(known)
     kept = {field: secrets.get(field) for field in SECRETS if entry.get(field) == MASK}
     return entry | kept if kept else entry

@@ -21,9 +21,9 @@ Item = TypeVar("Item")
 FRESH = 2.0
 """s for which the standings of all sensors are cached"""
 SLICE = 1000
-"""sensors that one turn of the reactor looks at"""
+"""sensors that are looked at in one turn of the reactor"""
 SORTED = 5000
-"""sensors that one turn of the reactor sorts"""
+"""sensors that are sorted in one turn of the reactor"""
 SORTS = ("eui", "name", "last_seen_at", "uplinks", "status", "snr")
 LOWEST = float("-inf")
 StatusName = Literal[
@@ -38,18 +38,18 @@ StatusName = Literal[
     "auto-detach pending",
     "auto-detached",
 ]
-"""state of a sensor as lists are filtered by it"""
+"""status by which lists of sensors are filtered"""
 STATUSES: tuple[StatusName, ...] = get_args(StatusName)
 SILENT = ("warning", "auto-detach pending")
 """states that the status ``warning`` stands for"""
 
 
 class ListedSensor(msgspec.Struct, frozen=True, gc=False):
-    """One sensor in the list: the values for search, filters and sorting."""
+    """One sensor of the list: the values that search, filters and sorting need."""
 
     sensor: Sensor
     text: str
-    """text that a search looks through, in lower case"""
+    """text that is searched, in lower case"""
     state: str
     """state, one of :class:`bssci.center.silence.silence.SilenceWatch`"""
     attached: bool
@@ -57,7 +57,7 @@ class ListedSensor(msgspec.Struct, frozen=True, gc=False):
     last_seen_at: float
     uplinks: int
     snr: float
-    """dB; lowest possible for sensors never heard"""
+    """dB; minus infinity for sensors that were never heard"""
 
     def has(self, status: str) -> bool:
         match status:
@@ -78,7 +78,7 @@ Configured = list[Sensor]
 
 
 class Standings:
-    """The standings of all sensors, gathered without holding up the reactor."""
+    """The standings of all sensors, gathered without blocking the reactor."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -89,15 +89,15 @@ class Standings:
         self._gathered_at: float | None = None
         self._gathered_of: Configured = []
         self._ordered: list[tuple[Sensor, str]] = []
-        """sensors by EUI, each with the text that a search looks through"""
+        """sensors by EUI, each with the text that is searched"""
         self._counts: dict[str, int] = {}
 
     async def all(self) -> list[ListedSensor]:
-        """Return all standings by EUI; recomputed every 2 s, and when the configuration has changed."""
+        """Return all standings by EUI; they are at most 2 s old, and never older than the configuration."""
         return await self._lock.run(lambda: ensureDeferred(self._current()))
 
     def counts(self) -> dict[str, int]:
-        """Return how many sensors :meth:`all` found, by status."""
+        """Return the number of sensors that :meth:`all` found, by status."""
         return self._counts
 
     def forget(self) -> None:
@@ -105,9 +105,9 @@ class Standings:
         self._gathered_at = None
 
     def of(self, sensors: Iterable[Sensor], refused: Container[EUI]) -> Iterator[ListedSensor]:
-        """Yield the standings of some sensors, right now.
+        """Yield the current standings of some sensors.
 
-        :param refused: those that a station refused.
+        :param refused: the sensors that a base station refused.
         """
         return self._look_at(((sensor, _text(sensor)) for sensor in sensors), refused)
 
@@ -171,9 +171,9 @@ class Standings:
 
 
 async def in_order(clock: Clock, standings: Sequence[ListedSensor], sort: str) -> Sequence[ListedSensor]:
-    """Return standings in an order; others have a turn of the reactor in between.
+    """Return standings sorted; other work has turns of the reactor in between.
 
-    :param sort: one of :data:`SORTS`, with ``-`` in front for the other way; ties stay as they are.
+    :param sort: one of :data:`SORTS`, with ``-`` in front for descending; ties keep their order.
     """
     name, is_reversed = sort.removeprefix("-"), sort.startswith("-")
     if name == "eui":
@@ -184,11 +184,11 @@ async def in_order(clock: Clock, standings: Sequence[ListedSensor], sort: str) -
 async def in_order_of(
     clock: Clock, items: Sequence[Item], key: Callable[[Item], Any], is_reversed: bool = False
 ) -> list[Item]:
-    """Return items as ``sorted`` would, but without blocking the reactor while it compares."""
+    """Return items as ``sorted`` would, but without blocking the reactor meanwhile."""
     runs: list[list[tuple[Any, int, Item]]] = []
     async for part in in_slices(clock, items, SORTED):
         first = len(runs) * SORTED
-        # Ties stay as they are: the number decides.
+        # The number keeps ties in their order.
         numbers = range(-first, -first - len(part), -1) if is_reversed else range(first, first + len(part))
         runs.append(sorted(zip(map(key, part), numbers, part, strict=True), reverse=is_reversed))
     merged = iter(runs[0] if len(runs) == 1 else merge(*runs, reverse=is_reversed))

@@ -19,7 +19,7 @@ from bssci.web.live.event_json import event_dict
 from bssci.web.reports.ranges import Range, thinned
 
 MAX_STATUSES = 3000
-"""status reports of which a chart is drawn"""
+"""newest status reports that charts are drawn from"""
 CHARTED = ("cpu_load", "memory_load", "duty_cycle", "temperature", "uptime")
 
 Rows = list[dict[str, Any]]
@@ -52,7 +52,7 @@ class StationViews:
         ]
 
     def entries(self) -> Rows:
-        """Return the entries about base stations by EUI, in the form of the file for import."""
+        """Return the configured entries of base stations by EUI, in the form that an import takes."""
         return [
             {"eui": entry.base_station_eui, "name": entry.name} | _entered(entry)
             for entry in sorted(self._center.entries, key=lambda each: each.base_station_eui)
@@ -74,7 +74,9 @@ class StationViews:
         }
 
     async def detail(self, eui: EUI) -> dict[str, Any]:
-        """Return one base station, with its timeline: connected, resumed, closed and why, protocol errors."""
+        """Return one base station, with its timeline (when it connected, resumed or disconnected, and why)
+        and its protocol errors.
+        """
         station = self._station(eui)
         held = await self._journal.sessions.count_registrations()
         events = await self._journal.history.events_of_station(
@@ -130,7 +132,7 @@ class StationViews:
         state, record, status = station.state, station.record, station.status
         place = list(status.geo_location or ()) if status else []
         connection = station.connection
-        # A station that disconnects before it was online causes no event: only its record shows it.
+        # A base station that disconnects before it was online causes no event; only its record shows it.
         since = state.at if connection is ConnectionState.ONLINE else record.last_seen_at
         entry = self._center.entries.get(station.eui)
         return {
@@ -167,7 +169,7 @@ class StationViews:
         }
 
     def _described(self, der: bytes) -> dict[str, Any]:
-        """Return a station's certificate; parsed once."""
+        """Return the description of a station's certificate; each certificate is parsed once."""
         known = self._certificates.get(der)
         if known is None:
             if len(self._certificates) > 10_000:
@@ -184,7 +186,7 @@ class StationViews:
 
 
 def _entered(entry: StationEntry) -> dict[str, Any]:
-    """Return a station's entry without the name."""
+    """Return the configured entry of a base station without EUI and name."""
     return {
         "location": dict(entry.location) if entry.location is not None else None,
         "tags": list(entry.tags),
@@ -209,6 +211,6 @@ def _once(events: Iterable[tuple[int, AnyEvent]]) -> Iterator[tuple[int, AnyEven
 
 
 def days_left(not_after: float, now: float) -> int:
-    """Return the whole days until a time; negative when it is over."""
+    """Return the whole days until a time; negative if it has passed."""
     left = datetime.fromtimestamp(not_after, UTC) - datetime.fromtimestamp(now, UTC)
     return left.days

@@ -1,4 +1,4 @@
-"""The service as a whole: its state, and the dashboard with the one sentence that says how it is."""
+"""The service as a whole: its state, the verdict in one sentence, and the dashboard."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bssci.web.reports.sensors import SensorViews
 from bssci.web.reports.stations import StationViews
 
 FRESH = 5.0
-"""s for which a verdict is reused, so that not every page examines the whole service"""
+"""s for which a verdict is reused, so that not every page view examines the whole service"""
 CERTIFICATES_FRESH = 60.0
-"""s for which the verdict does not read the certificates anew"""
+"""s for which the verdict does not read the certificates again"""
 DELIVERIES = 200
-"""newest batches of each sink whose times of delivery are in the status"""
+"""newest batches of each sink whose times of delivery are reported"""
 
 
 class _Look(NamedTuple):
@@ -33,9 +33,9 @@ class _Look(NamedTuple):
     inventory: Rows
     """certificates in files"""
     certificates: Rows
-    """certificates in use, that which ends first comes first"""
+    """certificates in use, the one that expires first at the front"""
     problems: list[health.HealthProblem]
-    """the worst comes first"""
+    """the worst first"""
 
 
 class StatusViews:
@@ -125,7 +125,9 @@ class StatusViews:
         }
 
     def _about_sinks(self, sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Return, by name, where each sink that has settings delivers to, and whether it delivers."""
+        """Return for each sink that has settings, by name, where it delivers to and whether it is
+        delivering.
+        """
         values = self._context.settings.values()
         return {
             group.chosen_by[1]: {
@@ -138,7 +140,7 @@ class StatusViews:
         }
 
     async def verdict(self) -> dict[str, Any]:
-        """Return how the service is, in some words: for every page. As of some seconds ago at most."""
+        """Return the verdict on the service that every page shows; it is at most 5 s old."""
         return await self._lock.run(lambda: ensureDeferred(self._judged()))
 
     async def _judged(self) -> dict[str, Any]:
@@ -158,9 +160,9 @@ class StatusViews:
         }
 
     async def _look(self, certificates_for: float) -> _Look:
-        """Gather everything that can be wrong.
+        """Examine the service and find its problems.
 
-        :param certificates_for: s for which certificates need not be read again.
+        :param certificates_for: age in s up to which certificates are not read again.
         """
         status = await self.status()
         listed = await self._stations.list()
@@ -191,7 +193,10 @@ class StatusViews:
         return _Look(status, listed["counts"], sensors, inventory, certificates, problems)
 
     async def dashboard(self, span: str = "hour") -> dict[str, Any]:
-        """Return everything that the first page shows."""
+        """Return everything that the dashboard shows.
+
+        :raises ApiError: 422: there is no such range.
+        """
         look = await self._look(0.0)
         status, stations, sensors, inventory, certificates, problems = look
         self._judge(look)
@@ -229,7 +234,7 @@ class StatusViews:
         }
 
     def _settings_of_sinks(self) -> dict[str, str]:
-        """Return the first setting of each sink in use that has some, by the sink's name."""
+        """Return the first setting of each sink in use that has settings, by the sink's name."""
         groups = self._context.configuration.catalogue.groups
         return {
             name: group.rows[0].name
@@ -242,7 +247,7 @@ class StatusViews:
         """Return the first steps, each done when it is really there, and the least role that can do it."""
         uplinks = status["deduplication"]["published_messages"]
         settings = self._settings_of_sinks()
-        # What a sink took shows that it is set, also while its other side is away.
+        # A sink that has taken events is set up, even while its other side is unreachable.
         last_seq = status["journal"]["last_seq"]
         unset = [
             name
@@ -269,7 +274,7 @@ class StatusViews:
             },
             {
                 "title": "First base station",
-                "text": "Make a bundle for it, and let it connect.",
+                "text": "Make its bundle and let it connect.",
                 "href": "/certificates#bundle",
                 "role": "admin",
                 "action": "Make a bundle",
@@ -295,8 +300,8 @@ class StatusViews:
 
 
 def _delivery(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return the state of delivery, for the dashboard's tile."""
+    """Return the state of delivery for its tile on the dashboard."""
     failing = [name for name, sink in sinks.items() if sink["failing"]]
     if failing:
         return {"state": "error", "text": f"{', '.join(failing)}: not delivering"}
-    return {"state": "ok" if sinks else "off", "text": ", ".join(sinks) or "no sink is set"}
+    return {"state": "ok" if sinks else "off", "text": ", ".join(sinks) or "no sink chosen"}

@@ -627,7 +627,7 @@ def test_a_file_that_cannot_be_read_is_shown_until_it_can(web: WebHouse) -> None
     path.write_text("[{")
     assert browser.post("/api/sensors/reload").status == 422
     assert "is not valid JSON" in browser.get("/api/sensors/wrong").json()["trouble"]
-    assert "endpoints.json cannot be used as it is now" in browser.get("/").text
+    assert "endpoints.json cannot be used in its present state" in browser.get("/").text
     path.write_text(text)
     assert browser.post("/api/sensors/reload").status == 200
     assert browser.get("/api/sensors/wrong").json()["trouble"] == ""

@@ -65,7 +65,7 @@ def plain(text: str) -> str:
         ("AB", "C", "0 of 1 station and 2 offline", "0 of 1 connectedand at 2 offline", "partly attached"),
         ("A", "", "0 of 0 stations and 1 offline", "0 of 0 connectedand at 1 offline", "attached"),
         ("C", "C", "1 of 1 station", "1 of 1 connectedas configured", "attached"),
-        ("", "C", "0 of 1 station", "0 of 1 connectedas configured", "waits for a station"),
+        ("", "C", "0 of 1 station", "0 of 1 connectedas configured", "waiting for a base station"),
     ],
 )
 def test_where_a_sensor_is_attached_is_said_plainly(
@@ -104,7 +104,7 @@ def test_where_a_sensor_is_attached_is_said_plainly(
         ),
         (20.0, "detach in 20 s", "It is detached in 20 s unless", "warned, then detached in 20 s"),
         (0.0, "detach is due", "It is detached at the next check unless", "detached at the next check"),
-        (None, "", "Last heard", "warned, then detached; not before it was heard once"),
+        (None, "", "Last heard", "nothing until it is heard; then warned, then detached"),
     ],
 )
 def test_the_time_until_a_sensor_is_detached_fits(
@@ -140,13 +140,13 @@ def test_what_becomes_of_a_silent_sensor_is_told_in_each_case(web: WebHouse) -> 
         parts = Document(admin.get(f"/sensors/{SENSOR}").text).all("dt", "dd")
         return next(value.text for name, value in pairwise(parts) if name.text == "When silent")
 
-    assert fate() == "warned, then detached; not before it was heard once"
+    assert fate() == "nothing until it is heard; then warned, then detached"
     admin.post("/api/config", {"AUTO_DETACH_ENABLED": False})
     assert fate() == "stays attached, as AUTO_DETACH_ENABLED is false"
     admin.post("/api/sensors", {"eui": SENSOR, "autoDetach": False})
     assert fate() == "stays attached"
     admin.post(f"/api/sensors/{SENSOR}/detach")
-    assert fate() == "nothing, it is detached"
+    assert fate() == "nothing, as it is detached"
 
 
 def test_the_first_of_many_sensors_is_small_and_little_work(

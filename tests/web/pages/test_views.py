@@ -52,7 +52,7 @@ def test_without_a_session_a_page_leads_to_the_log_in(web: WebHouse) -> None:
 def test_what_is_not_there_is_a_page_too(web: WebHouse, path: str) -> None:
     answer = web.browser("viewer").get(path)
     assert answer.status == 404
-    assert "Nothing here" in Document(answer.text).one("h1").text
+    assert "Not found" in Document(answer.text).one("h1").text
 
 
 @pytest.mark.parametrize(("known", "leads"), [(True, f"/sensors/{SENSOR}"), (False, "/sensors/unknown")])
@@ -113,7 +113,7 @@ def test_every_page_says_how_the_service_is(web: WebHouse) -> None:
     for path in ("/", "/sensors", "/certificates", "/audit"):
         page = Document(browser.get(path).text)
         [verdict] = [each for each in page.all("a") if each["class"] == "state warning" and each["title"]]
-        assert (verdict.text, verdict["title"]) == ("1 warning1", "All runs, but x is refused."), path
+        assert (verdict.text, verdict["title"]) == ("1 warning1", "The service runs, but x is refused."), path
 
 
 def test_the_page_of_a_sensor_that_was_detached_automatically_says_why_and_what_to_do(

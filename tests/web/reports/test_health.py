@@ -18,9 +18,9 @@ SILENT = HealthProblem("warning", "1 sensor is silent", "/sensors?status=warning
     [
         ([], 1, "All is well."),
         ([], 0, "The service is ready and waits for its first base station."),
-        ([AWAY], 1, "All runs, but 2 base stations are offline."),
-        ([HealthProblem("warning", "CAFE is refused", "/")], 1, "All runs, but CAFE is refused."),
-        ([AWAY, SILENT], 1, "All runs, but 2 base stations are offline; 1 more problem."),
+        ([AWAY], 1, "The service runs, but 2 base stations are offline."),
+        ([HealthProblem("warning", "CAFE is refused", "/")], 1, "The service runs, but CAFE is refused."),
+        ([AWAY, SILENT], 1, "The service runs, but 2 base stations are offline; 1 more problem."),
         ([JOURNAL], 0, "The journal cannot store."),
         ([AWAY, SILENT, JOURNAL], 1, "The journal cannot store; 2 more problems."),
     ],
@@ -58,13 +58,15 @@ def test_a_journal_that_fills_is_told_with_the_days_that_are_left() -> None:
 def test_damage_is_told() -> None:
     journal = {"writable": True, "undelivered": 0, "max_size": 16, "unreadable": 2, "full_in_days": None}
     [problem] = health.of_service({"journal": journal}, listening=True)
-    assert problem.text == "2 entries of the journal are damaged and passed over"
+    assert problem.text == "2 entries of the journal are damaged and skipped"
 
 
 def test_sensors_that_fell_silent_stay_a_problem_once_they_are_detached() -> None:
     counts = {"refused": 0, "warning": 0, "auto-detached": 12}
     assert list(health.of_sensors(counts)) == [
-        HealthProblem("warning", "12 sensors were detached for silence", "/sensors?status=auto-detached")
+        HealthProblem(
+            "warning", "12 sensors were detached because of silence", "/sensors?status=auto-detached"
+        )
     ]
 
 

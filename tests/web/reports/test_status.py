@@ -175,7 +175,7 @@ def test_one_of_ours_that_has_ended_is_an_error_and_that_of_a_station_a_warning(
             "detail": "",
         }
     ]
-    assert health["sentence"].startswith("All runs, but base station")
+    assert health["sentence"].startswith("The service runs, but base station")
     web.advance(100 * 86400.0)
     health = dashboard(web)["health"]
     assert health["sentence"] == "Service center: the certificate has expired; 1 more problem."

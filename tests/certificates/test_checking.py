@@ -130,7 +130,7 @@ def test_an_expired_intermediate_is_named(files: Files, ladder: Ladder) -> None:
     day = f"{NOW - timedelta(days=3):%Y-%m-%d}"
     assert files.refusal() == (
         f"{files.cert}: expired on {day} (CN=old);"
-        " get the present one of CN=old from its owner, and put it in its place"
+        " get the current certificate of CN=old from its owner, and replace this one"
     )
 
 
@@ -182,7 +182,7 @@ def test_a_chain_whose_own_certificate_is_not_first_is_named(files: Files, ladde
     key = issuing.new_key()
     own = issuing.issue_server(key, ladder.low, [], NOW)
     files.write(key, [ladder.low.certificate, ladder.middle.certificate, own], [ladder.root])
-    assert "number 3 (CN=BSSCI service center) is the one of" in files.refusal()
+    assert "number 3 (CN=BSSCI service center) belongs to" in files.refusal()
     assert "must come first" in files.refusal()
 
 

@@ -133,7 +133,7 @@ def test_a_refusal_has_the_fitting_code(
 def test_an_authority_without_its_key_is_said(house: House) -> None:
     done(house.devices.add("roof", "", force=False))
     (house.files.ca_file.parent / "ca_key.pem").unlink()
-    with pytest.raises(CommandError, match="without the CA's key"):
+    with pytest.raises(CommandError, match="only the owner of the CA"):
         done(house.devices.renew("roof"))
     assert house.devices.outcomes == {("add", "done"): 1, ("renew", "refused"): 1}
 

@@ -32,4 +32,4 @@ def test_a_scanner_that_is_offline_is_on_the_dashboard(web: WebHouse) -> None:
     report = telegram(device="scanner:roof", gateway="roof", envelope={"status": "offline"})
     web.center.gateways.heard([report])
     assert "1 scanner is offline" in web.browser("viewer").get("/").text
-    assert "its last will did" in web.browser("viewer").get("/gateways").text
+    assert "or by its last will" in web.browser("viewer").get("/gateways").text

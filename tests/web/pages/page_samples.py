@@ -134,6 +134,8 @@ def fill(web: WebHouse) -> None:
     ]
     web.center.alarms.evaluate({"station-offline"}, wrong)
     web.center.alarms.evaluate({"station-offline"}, wrong[:2])
+    errors = Condition(f"protocol-errors:{STATION}", "warning", "Many protocol errors", "/stations")
+    web.center.alarms.evaluate({"protocol-errors"}, [errors])
     web.advance(600)
 
 

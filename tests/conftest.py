@@ -185,7 +185,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _folder(nodeid: str) -> str:
-    return Path(nodeid).parts[1]
+    return nodeid.split("/", 2)[1]
 
 
 @pytest.hookimpl(tryfirst=True)

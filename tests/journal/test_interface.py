@@ -12,7 +12,9 @@ from twisted.internet import reactor
 
 from bssci.journal import Journal, interface, open_journal
 from bssci.journal.kept import KEPT
+from bssci.journal.sqlite import database
 from tests.journal import contract
+from tests.support.inline_journal import copy_empty_file
 
 IMPLEMENTATIONS: dict[str, Callable[[Path], Journal]] = {
     "sqlite": lambda directory: open_journal(directory, reactor),
@@ -21,7 +23,8 @@ IMPLEMENTATIONS: dict[str, Callable[[Path], Journal]] = {
 
 
 @pytest.fixture(params=list(IMPLEMENTATIONS))
-def opener(request: pytest.FixtureRequest) -> Callable[[Path], Journal]:
+def opener(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Journal]:
+    monkeypatch.setattr(database, "create_file", copy_empty_file)
     return IMPLEMENTATIONS[request.param]
 
 

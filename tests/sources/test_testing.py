@@ -133,6 +133,6 @@ class TestWhole(SourceConformance):
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bssci.sources.testing.PATIENCE", 0.2)
+    monkeypatch.setattr("bssci.sources.testing.PATIENCE", 0.05)
     with pytest.raises(AssertionError):
         await getattr(SourceConformance(), FAULTS[fault])(MemoryBench(fault))

@@ -25,13 +25,12 @@ KNOWN = {"start", "end", "eui", "status"}
 """what is never missing"""
 EVERYWHERE = {"user", "csrf", "path", "prefix", "query", "version", "now", "timezone", "needs_restart"}
 """data of every page, none of which others wrote"""
-SAMPLES = samples()
 TEMPLATE_NAMES = sorted(path.name for path in TEMPLATES.glob("[!_]*.html"))
 
 
 def page(template: str, role: Role = "admin", **changes: Any) -> Document:
     user = {"name": "anna", "role": role}
-    return Document(render(template, **{**SAMPLES[template], "user": user, **changes}))
+    return Document(render(template, **{**samples()[template], "user": user, **changes}))
 
 
 plain_page = cache(page)
@@ -60,7 +59,7 @@ def hostile(template: str) -> dict[str, Any]:
     def replaced(data: Any) -> Any:
         return HOSTILE if isinstance(data, str) else data
 
-    found: dict[str, Any] = changed(SAMPLES[template], FIXED | EVERYWHERE, replaced, True)
+    found: dict[str, Any] = changed(samples()[template], FIXED | EVERYWHERE, replaced, True)
     return found
 
 
@@ -70,12 +69,12 @@ def bare(template: str) -> dict[str, Any]:
     def emptied(data: Any) -> Any:
         return data if isinstance(data, str | bool) else None
 
-    found: dict[str, Any] = changed(SAMPLES[template], FIXED | KNOWN | EVERYWHERE, emptied, False)
+    found: dict[str, Any] = changed(samples()[template], FIXED | KNOWN | EVERYWHERE, emptied, False)
     return found
 
 
 def test_every_template_has_a_sample_and_every_page_a_template() -> None:
-    assert set(SAMPLES) == set(TEMPLATE_NAMES)
+    assert set(samples()) == set(TEMPLATE_NAMES)
     assert {each.template for each in PAGES} <= set(TEMPLATE_NAMES)
 
 
@@ -149,13 +148,13 @@ def test_forms_that_change_something_are_shown_to_those_who_may(template: str) -
 
 
 def test_a_full_page_of_sensors_is_small() -> None:
-    text = render("sensors.html", **SAMPLES["sensors.html"])
+    text = render("sensors.html", **samples()["sensors.html"])
     assert len(text.encode()) < 100_000
     assert len(Document(text).all("tr")) == 51
 
 
 def test_keys_are_not_in_the_page() -> None:
-    assert SAMPLES["sensor_form.html"]["sensor"]["nwKey"] == "********"
+    assert samples()["sensor_form.html"]["sensor"]["nwKey"] == "********"
     for template in ("sensor.html", "sensor_form.html"):
         assert page(template).source.count("********") == 0
 

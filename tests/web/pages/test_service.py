@@ -103,7 +103,7 @@ def test_a_session_tells_its_browser(agent: str, shown: str) -> None:
 def test_the_dashboard_shows_the_size_of_the_journal_and_when_it_is_full(
     web: WebHouse, monkeypatch: pytest.MonkeyPatch, undelivered: int, days: float | None, note: str
 ) -> None:
-    megabyte = 1_000_000
+    megabyte = 1024 * 1024  # as JOURNAL_MAX_SIZE counts them
     usage = Usage(
         size=12 * megabyte, max_size=16 * megabyte, undelivered=undelivered * megabyte, unreadable=0
     )
@@ -116,4 +116,5 @@ def test_the_dashboard_shows_the_size_of_the_journal_and_when_it_is_full(
     assert "12 MB of 16 MB" in text and note in text
     assert ("full in" in text) is (days is not None)
     metrics = browser.get("/metrics").text
-    assert "bssci_journal_bytes 1.2e+07" in metrics and "bssci_journal_max_bytes 1.6e+07" in metrics
+    assert f"bssci_journal_bytes {12 * megabyte / 1e7:.7f}e+07" in metrics
+    assert f"bssci_journal_max_bytes {16 * megabyte / 1e7:.7f}e+07" in metrics

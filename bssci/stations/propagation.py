@@ -191,6 +191,10 @@ class Propagation:
         self._reported = True
         return len(self.served)
 
+    def forget(self) -> None:
+        """Forget the operations of a session that has ended while the station is away."""
+        self._in_flight = set()
+
     def pause(self) -> None:
         """Stop when the connection is lost; :meth:`start` continues."""
         self.running = False

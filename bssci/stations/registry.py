@@ -39,6 +39,10 @@ SWEEP_INTERVAL = 600.0
 """s between two searches for such stations"""
 SWEEP = 500
 """such stations that one search forgets, at most"""
+MAX_AWAY = 100_000
+"""open operations in sessions of stations that are away; beyond, those of the least known stations end"""
+MAX_IDLE = 10_000
+"""open operations in sessions of such stations that have never done anything: made-up ones do nothing"""
 MAX_TEXT = 200
 """characters of each text in which a station describes itself"""
 MAX_INFO = 4096
@@ -82,6 +86,8 @@ class Registry:
         self._revoked: set[bytes] = set()
         """digests of the certificates that were revoked since this process started"""
         self._resumed: dict[EUI, bool] = {}
+        self._away: dict[EUI, int] = {}
+        """numbers of open operations in the sessions of stations that are away"""
         self._named: set[EUI] = set()
         """stations whose certificate names them: they take no other, and cannot be made up"""
         self._least_known: list[tuple[Acquaintance, Station]] = []
@@ -95,6 +101,7 @@ class Registry:
             station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
             stations.add(station)
             station.keep(_restore(stored, self._operations(stored)))
+            self._went(station)
         for entry in entries:
             self._expect(entry.base_station_eui)
 
@@ -135,6 +142,7 @@ class Registry:
             raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
         station = self._station(eui_from_int(con.bsEui))
         self._check_certificate(station, link.certificate)
+        self._away.pop(station.eui, None)
         older = station.connecting(link, con.bidi)
         self._introduce(station, con, link)
         if older is not None and older is not link:
@@ -190,6 +198,37 @@ class Registry:
             self._left(station, reason, self._services.now())
             if station.state.state == "online":
                 self._change_state(station, "offline", reason=reason)
+            self._went(station)
+
+    def _went(self, station: Station) -> None:
+        """Keep the session of a station that is away, within the bound of what all of them may keep."""
+        if station.session is None or not station.session.open_requests:
+            return
+        self._away[station.eui] = len(station.session.open_requests)
+        away = [each for each in map(self._stations.get, self._away) if each is not None]
+        self._bound([each for each in away if not each.worked], MAX_IDLE)
+        self._bound(away, MAX_AWAY)
+
+    def _bound(self, stations: Sequence[Station], most: int) -> None:
+        """End sessions of the least known stations that are away, if all keep more operations than that."""
+        excess = sum(self._away.get(each.eui, 0) for each in stations) - most
+        if excess <= 0:
+            return
+        # Some more than must be, so that this is not done for each station that goes.
+        excess += most // 10
+        for each in sorted(stations, key=self._acquaintance):
+            if excess <= 0:
+                break
+            excess -= self._away.get(each.eui, 0)
+            self.log.info("session of a station that is away ended to make room {bs_eui}", bs_eui=each.eui)
+            self._end_session(each)
+
+    def _end_session(self, station: Station) -> None:
+        self._away.pop(station.eui, None)
+        if station.session is not None:
+            station.session = None
+            station.propagation.forget()
+            self._services.journal.sessions.end(station.eui).addErrback(self._log_failure)
 
     def _change_state(
         self, station: Station, state: Literal["online", "offline"], resumed: bool = False, reason: str = ""
@@ -325,6 +364,7 @@ class Registry:
         self._stations.remove(station.eui)
         self._resumed.pop(station.eui, None)
         self._named.discard(station.eui)
+        self._away.pop(station.eui, None)
         journal = self._services.journal
         return gatherResults(
             [journal.sessions.end(station.eui), journal.tables.delete(StationRecord, [station.eui])],

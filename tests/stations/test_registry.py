@@ -413,6 +413,28 @@ def test_who_is_known_least_makes_room_for_a_new_one(house: House, monkeypatch: 
     assert here.closed is None
 
 
+@pytest.mark.parametrize(("bound", "works"), [("MAX_IDLE", False), ("MAX_AWAY", True)])
+def test_sessions_of_stations_that_are_away_keep_no_more_than_a_bound(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch, bound: str, works: bool
+) -> None:
+    house = make_house(10)
+    monkeypatch.setattr(f"bssci.stations.registry.{bound}", 40)
+    lines = [Line(house, STATION + number) for number in range(6)]
+    for line in lines:
+        line.connect()
+        if works:
+            line.say(Ping(opId=1))
+        assert len(line.station.session.open_requests) == 10
+        line.lose()
+        house.advance(1)
+    # The fifth passes the bound, and the two that were here longest ago make room.
+    kept = [line.station.session is not None for line in lines]
+    assert kept == [False, False, True, True, True, True]
+    house.crash()
+    assert sorted(house.kept.sessions) == sorted(line.station.eui for line in lines[2:])
+    assert not Line(house, STATION).connect(resume(0, 0)).snResume
+
+
 def test_a_station_is_forgotten_by_command_and_may_come_anew(house: House) -> None:
     line = Line(house)
     line.certificate = _certificate(f"{STATION:016X}")

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.journal import Journal
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock, SteadyTime, Ticker
 
 INTERVAL = 600.0
 """s between two runs"""
@@ -18,6 +18,8 @@ LOOK_INTERVAL = 60.0
 """s between two measurements of the fill level"""
 LOOKS = 1440
 """measurements from which growth is estimated: those of one day"""
+DOUBT = 3600.0
+"""s that a clock which was set must stay as it is before anything is forgotten by it"""
 FULL_SOON = 0.8
 """share of the journal taken up by undelivered events, at which to warn"""
 DAY = 86400.0
@@ -53,7 +55,10 @@ class Retention:
     ) -> None:
         self.days = days
         self._journal = journal
-        self._now = now
+        self._now = SteadyTime(clock, now)
+        self._clock = clock
+        self._doubt: tuple[float, float] | None = None
+        """a clock that was set: by how many s, and until when (on the monotonic clock) that is doubted"""
         self._delivered = delivered
         self._running: Deferred[int] | None = None
         self._undelivered: deque[tuple[float, int]] = deque(maxlen=LOOKS)
@@ -87,8 +92,20 @@ class Retention:
         return (usage.max_size - usage.undelivered) / (growth / seconds) / DAY
 
     def _tick(self) -> None:
+        self._look_at_clock()
         self.trim()
         self._warned = False
+
+    def _look_at_clock(self) -> None:
+        """Believe a clock that was set only after a while: a wrong year would cost all that is kept."""
+        jump, now = self._now.jump(), self._clock.seconds()
+        if not jump:
+            self._doubt = None
+        elif self._doubt is None or abs(jump - self._doubt[0]) > 1:
+            self._doubt = jump, now + DOUBT
+        elif now >= self._doubt[1]:
+            self._now.follow(jump)
+            self._doubt = None
 
     def _look(self) -> None:
         """Measure the fill level; warn at once when it is high, and then once after each trim."""

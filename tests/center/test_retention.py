@@ -32,7 +32,14 @@ class Bench:
                 size=GIGABYTE, max_size=10 * GIGABYTE, undelivered=self.undelivered, unreadable=0
             ),
         )
-        self.retention = Retention(self.clock, journal, days=2.0, now=self.clock.seconds, delivered=lambda: 7)
+        self.ahead = 0.0
+        self.retention = Retention(
+            self.clock,
+            journal,
+            days=2.0,
+            now=lambda: self.clock.seconds() + self.ahead,
+            delivered=lambda: 7,
+        )
 
     def _trim(self, before_at: float, delivered_seq: int) -> Deferred[int]:
         self.trimmed.append((before_at, delivered_seq))
@@ -51,6 +58,19 @@ def bench():
 def test_what_is_old_and_delivered_goes_now_and_then(bench: Bench) -> None:
     bench.clock.advance(INTERVAL)
     assert bench.trimmed[-1] == (DAY + INTERVAL, 7)
+
+
+def test_a_clock_that_was_set_is_doubted_for_an_hour(bench: Bench) -> None:
+    bench.ahead = 365 * DAY
+    bench.clock.pump([INTERVAL] * 3)
+    assert bench.trimmed[-1][0] == DAY + 3 * INTERVAL
+    bench.ahead = 0.0
+    bench.clock.pump([INTERVAL] * 2)
+    bench.ahead = 10 * DAY
+    bench.clock.pump([INTERVAL] * 6)
+    assert bench.trimmed[-1][0] == DAY + 11 * INTERVAL
+    bench.clock.pump([INTERVAL] * 2)
+    assert bench.trimmed[-1][0] == 11 * DAY + 13 * INTERVAL
 
 
 def test_a_journal_that_does_not_fill_has_no_end(bench: Bench) -> None:

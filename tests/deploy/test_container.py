@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -162,6 +163,18 @@ def container(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def enter(environment: dict[str, str], *command: str) -> str:
     return run(DEPLOY / "container" / "entrypoint", *command, env=environment)
+
+
+@pytest.mark.parts
+def test_the_entrypoint_has_no_reload_end_the_start(container: dict[str, str], tmp_path: Path) -> None:
+    for name in ("twistd", "bssci"):
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\ngrep SigIgn /proc/$$/status\n")
+    ignored = {
+        name: int(run(DEPLOY / "container" / "entrypoint", name, env=container).split()[1], 16)
+        for name in ("twistd", "bssci")
+    }
+    bit = 1 << signal.SIGHUP - 1
+    assert ignored["twistd"] & bit and not ignored["bssci"] & bit
 
 
 @pytest.mark.parts

@@ -39,6 +39,8 @@ READERS = tuple(f"tests/test_{name}.py" for name in ("docstrings", "requirements
 """files of tests that read all of the source"""
 LONGEST = ("tests/browser/test_accessibility.py",)
 """files of which each test with parameters goes to a process as if it were a file of its own"""
+WAITING = tuple(f"tests/e2e/test_{name}.py" for name in ("streaming_node_red", "kafka_chain"))
+"""files that take long, and mostly wait: they begin first, beside what takes all that the processor gives"""
 REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect")
 """what no unit test uses, by the names of Python's audit events"""
 TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_modules"
@@ -144,7 +146,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(LONG), append=False)
     if "PYTEST_XDIST_WORKER" in os.environ:
         # All are done soonest if what takes longest begins first.
-        items.sort(key=lambda item: item.get_closest_marker("parts") is None)
+        items.sort(key=lambda item: (item.get_closest_marker("parts") is None, _file(item) not in WAITING))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -182,6 +184,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if report.when == "call" or not report.passed:
             item.ihook.pytest_runtest_logreport(report=report)
     return True
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 def _folder(nodeid: str) -> str:

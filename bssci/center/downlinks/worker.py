@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.downlinks.happenings import Happening, Turn
-from bssci.center.downlinks.plan import IN_FLIGHT, UNKNOWN_THERE_WAIT, Planner
+from bssci.center.downlinks.plan import GRACE, IN_FLIGHT, UNKNOWN_THERE_WAIT, Planner
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import DownlinkPicture, Journal, JournalBusy, StorageError
 from bssci.model import EUI, Downlink
@@ -165,6 +165,10 @@ class DownlinkWorker:
             self.can_be_told(station, IN_FLIGHT)
         self._refusing = {station: until for station, until in self._refusing.items() if until > now}
         self._unknown = {pair: until for pair, until in self._unknown.items() if until > now}
+        if self._gone_at:
+            # Of stations that went earlier it is enough that they did: their time to come back is over.
+            lately = self._now() - 2 * GRACE
+            self._gone_at = {station: at for station, at in self._gone_at.items() if at > lately}
         self._kick()
 
     def pause(self) -> None:

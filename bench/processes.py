@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
-START_TIME = 30.0
+START_TIME = 60.0
 """s that a process may take to start"""
 
 

@@ -1,1 +1,1 @@
-"""``bssci scan``: a Bluetooth scanner that publishes what it hears by MQTT. A program of its own."""
+"""``bssci scan``: a Bluetooth scanner, run as a program of its own, that publishes what it hears by MQTT."""

@@ -13,7 +13,7 @@ from bssci.model.iso_times import iso_milliseconds
 VERSION = "1.0"
 UNKNOWN_RSSI = 127
 LARGEST = 10 * 1024
-"""bytes of a message that a service accepts, at most"""
+"""largest message that the service accepts, in bytes"""
 _BASE = "-0000-1000-8000-00805f9b34fb"
 _SERVICE_DATA = {2: 0x16, 4: 0x20, 16: 0x21}
 _SERVICES = {2: 0x03, 4: 0x05, 16: 0x07}
@@ -26,20 +26,20 @@ class HeardAdvertisement(NamedTuple):
     """An advertisement as the adapter reports it."""
 
     address: str
-    """the device's address: ``AA:BB:CC:DD:EE:FF``"""
+    """address of the device: ``AA:BB:CC:DD:EE:FF``"""
     address_type: Literal["public", "random"]
     name: str | None
     rssi: int
     """dBm; 127: unknown"""
     manufacturer_data: Mapping[int, bytes]
-    """by company identifier"""
+    """data by company identifier"""
     service_data: Mapping[str, bytes]
-    """by UUID of 128 bits, lower case"""
+    """data by UUID of 128 bits, in lower case"""
     service_uuids: Sequence[str]
 
     @property
     def content(self) -> int:
-        """Hash of everything that the device sent, without the signal."""
+        """Hash of everything that the device sent; the signal strength is left out."""
         return hash(
             (
                 self.name,
@@ -51,7 +51,10 @@ class HeardAdvertisement(NamedTuple):
 
 
 def message_of(advertisement: HeardAdvertisement, scanner_id: str, at: float) -> bytes:
-    """Return the JSON of an advertisement that was heard at a time, Unix seconds."""
+    """Return the message (JSON) for an advertisement.
+
+    :param at: time at which it was heard, Unix seconds.
+    """
     device: dict[str, Any] = {
         "address": advertisement.address,
         "address_type": advertisement.address_type,
@@ -65,7 +68,7 @@ def message_of(advertisement: HeardAdvertisement, scanner_id: str, at: float) ->
         "scanner_id": scanner_id,
         "device": device,
         "raw_data": _base64(rebuilt(advertisement)),
-        # The adapter hands out the parsed parts, not the received bytes.
+        # The adapter delivers the parsed parts, not the received bytes.
         "raw_data_rebuilt": True,
     }
     if advertisement.manufacturer_data:
@@ -80,7 +83,8 @@ def message_of(advertisement: HeardAdvertisement, scanner_id: str, at: float) ->
 
 
 def rebuilt(advertisement: HeardAdvertisement) -> bytes:
-    """Return an advertisement rebuilt as bytes; the order is ours, and flags are missing.
+    """Return the bytes of an advertisement, rebuilt from its parts; their order may differ, and flags are
+    missing.
 
     Source: Core Specification Supplement, part A; Assigned Numbers, 2.3.
     """
@@ -99,7 +103,7 @@ def rebuilt(advertisement: HeardAdvertisement) -> bytes:
 
 
 def _short(uuid: str) -> bytes:
-    """Return a UUID in as few bytes as it has on the air, little-endian."""
+    """Return a UUID in its shortest form (2, 4 or 16 bytes), little-endian."""
     digits = uuid.lower()
     if digits.endswith(_BASE):
         size = 2 if digits.startswith("0000") else 4

@@ -1,4 +1,4 @@
-"""The scanner: it filters, thins and publishes advertisements, reports its own state and takes commands.
+"""The scanner: it filters, deduplicates and publishes advertisements, reports its state and takes commands.
 
 ::
 
@@ -29,11 +29,11 @@ from bssci.scanner.usage import ProcessUsage
 from bssci.system.clock import Ticker
 
 DEVICES = 20_000
-"""devices that are counted, at most"""
+"""devices that are remembered, at most"""
 GOODBYE = 1.0
-"""s for outstanding messages when it stops"""
+"""s to wait for outstanding messages when it stops"""
 LARGEST_COMMAND = 512 * 1024
-"""bytes of a command, at most"""
+"""largest command, in bytes"""
 
 
 class CommandMessage(msgspec.Struct):
@@ -45,7 +45,7 @@ class CommandMessage(msgspec.Struct):
 
 
 class Topics:
-    """Names of a scanner's topics."""
+    """Topics of a scanner."""
 
     def __init__(self, prefix: str, scanner_id: str) -> None:
         prefix = prefix.rstrip("/")
@@ -55,7 +55,7 @@ class Topics:
 
 
 class Agent:
-    """One scanner at work.
+    """A running scanner.
 
     :param reread: reads the configuration again; raises :class:`ConfigurationError`.
     :param make_client: makes the MQTT client, given its callbacks.
@@ -92,24 +92,24 @@ class Agent:
         self._use(configuration)
 
     def start(self) -> None:
-        """Scan, connect and report."""
+        """Begin to scan, connect and report."""
         self.client.subscribe([self.topics.command])
         self.radio.start()
         self.client.start()
         self._beat_on()
 
     async def stop(self) -> None:
-        """End the scan, publish that we are offline, and disconnect."""
+        """End the scan, publish the state "offline", and disconnect."""
         if self._beat is not None:
             self._beat.stop()
         await self.radio.stop()
         await self.client.stop(GOODBYE, last=self._status("offline"))
 
     def reload(self) -> str:
-        """Apply the lists and intervals in the file as it is now; return the reason if that fails, else
-        nothing.
+        """Read the file again and apply its lists and intervals; return the reason if that fails, else an
+        empty text.
 
-        The scanner's id, its adapter and the broker stay as they were at the start.
+        Changes of the scanner's id, its adapter and the broker take effect only at the next start.
         """
         try:
             configuration = self._reread()
@@ -131,7 +131,7 @@ class Agent:
         if self._beat is not None:
             self._beat_on()
 
-    # advertisements
+    # Advertisements
 
     def _heard(self, advertisement: HeardAdvertisement) -> None:
         if _remember(self._seen, advertisement.address):
@@ -144,7 +144,7 @@ class Agent:
         self._passed += 1
         self.outbox.add(Publication(self.topics.raw, message_of(advertisement, self._id, self._now())))
 
-    # reports
+    # Reports
 
     def _beat_on(self) -> None:
         if self._beat is not None:
@@ -162,14 +162,17 @@ class Agent:
         if self.client.online:
             degraded = self.radio.state != "scanning"
             self.client.publish([self._status("degraded" if degraded else "online")]).addErrback(
-                lambda failure: None  # the next report says more
+                lambda failure: None  # the next report repeats it
             )
 
     def _status(self, status: str) -> Publication:
         return Publication(self.topics.status, msgspec.json.encode(self.report(status)), retain=True)
 
     def report(self, status: str) -> dict[str, Any]:
-        """Return the scanner's report about itself."""
+        """Return the report of the scanner about itself.
+
+        :param status: ``online``, ``degraded`` or ``offline``.
+        """
         received = self.radio.received
         return {
             "version": VERSION,
@@ -201,18 +204,18 @@ class Agent:
             "system": self._usage.report(),
         }
 
-    # commands
+    # Commands
 
     def _received(self, message: Received) -> None:
         if message.retained:
-            self.log.warn("command ignored, as the broker kept it from an earlier time")
+            self.log.warn("retained command ignored: it may be old")
             return
         try:
             if len(message.payload) > LARGEST_COMMAND:
                 raise msgspec.ValidationError(f"larger than {LARGEST_COMMAND} bytes")
             command = msgspec.json.decode(message.payload, type=CommandMessage)
             if command.version.partition(".")[0] != VERSION.partition(".")[0]:
-                raise msgspec.ValidationError(f"another version than {VERSION}")
+                raise msgspec.ValidationError(f"the version must be {VERSION}")
             self._carry_out(command)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             self.log.warn("command ignored {reason}", reason=str(error)[:200])
@@ -234,7 +237,9 @@ class Agent:
         self._report()
 
     def _update_blocklist(self, parameters: dict[str, Any]) -> None:
-        """Take another block list, until the file is read again: ``devices``, or ``add`` and ``remove``."""
+        """Change the block list until the file is read again: replace it by ``devices``, or ``add`` and
+        ``remove`` entries.
+        """
         entries = {name: parameters.get(name, []) for name in ("devices", "add", "remove")}
         if not entries.keys() & parameters.keys() or not all(map(_is_list_of_texts, entries.values())):
             raise ValueError("parameters: devices, or add and remove, each a list of texts")
@@ -250,7 +255,9 @@ def _is_list_of_texts(value: object) -> bool:
 
 
 def _remember(seen: OrderedDict[str, None], address: str) -> bool:
-    """Remember an address; returns whether it is new. The one that was silent longest is forgotten first."""
+    """Remember an address; return whether it is new. The address that was silent longest is forgotten
+    first.
+    """
     if address in seen:
         seen.move_to_end(address)
         return False
@@ -261,5 +268,5 @@ def _remember(seen: OrderedDict[str, None], address: str) -> bool:
 
 
 def ended(agent: Agent) -> Deferred[None]:
-    """Stop an agent; fires when that is done."""
+    """Stop an agent; fires when it has stopped."""
     return ensureDeferred(agent.stop())

@@ -1,4 +1,4 @@
-"""Scans of BlueZ's adapters, by bleak. Needs asyncio's event loop to be the reactor's."""
+"""Scans with adapters of BlueZ, through bleak. The reactor must run on asyncio's event loop."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ PATTERNS = [
         for company in _COMPANIES
     ),
 ]
-"""prefixes that a passive scan is told to report: no pattern matches everything"""
+"""patterns that a passive scan reports; no single pattern matches everything"""
 
 
 class BluezScan:
-    """A scan that runs."""
+    """A running scan."""
 
     def __init__(self, scanner: BleakScanner) -> None:
         self._scanner = scanner
@@ -47,7 +47,7 @@ class BluezScan:
 
 
 def scans_of(adapter: str) -> StartScan:
-    """Return what begins scans with an adapter: ``hci0``."""
+    """Return the function that begins scans with an adapter, such as ``hci0``."""
 
     def start(passive: bool, heard: Callable[[HeardAdvertisement], None]) -> Deferred[Any]:
         return Deferred.fromFuture(asyncio.ensure_future(_start(adapter, passive, heard)))
@@ -67,7 +67,7 @@ async def _start(adapter: str, passive: bool, heard: Callable[[HeardAdvertisemen
         await scanner.start()
     except (FileNotFoundError, ConnectionRefusedError):
         raise ConnectionError(
-            "no D-Bus, by which bluetoothd is asked: install bluez, and start bluetooth.service"
+            "there is no D-Bus, which bluetoothd is reached by: install bluez and start bluetooth.service"
         ) from None
     except BleakBluetoothNotAvailableError:
         raise

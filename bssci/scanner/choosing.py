@@ -1,4 +1,4 @@
-"""Filter for devices: lists of addresses, parts of addresses, names and companies."""
+"""Filters for devices: lists of addresses, parts of addresses, names and companies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _log = Logger()
 
 
 class DeviceChoice:
-    """Entries, any of which may fit a device.
+    """A list of entries that devices match.
 
     ::
 
-        AA:BB:CC:DD:EE:FF    this address; with dashes or without anything between, too
-        AA:BB:CC             addresses that begin so; also AA:BB:CC:*
-        name:Govee_*         names that the pattern fits; so does any other entry with * or ?
-        company:0x004c       data of this company
+        AA:BB:CC:DD:EE:FF this address; also with dashes, or without separators
+        AA:BB:CC addresses that begin with this; also AA:BB:CC:*
+        name:Govee_* names that match the pattern; other entries with * or ? are also patterns of names
+        company:0x004c devices that send data of this company
 
     A wrong entry is ignored: it is logged and listed in :attr:`wrong`.
     """
@@ -38,7 +38,7 @@ class DeviceChoice:
         patterns: list[str] = []
         for number, entry in enumerate(entries):
             if number >= MOST:
-                self._refuse(f"entry {number + 1} and what follows: {MOST} are allowed")
+                self._refuse(f"entry {number + 1} and all after it: at most {MOST} are allowed")
                 break
             text = str(entry).strip()
             if not self._add(text, patterns):
@@ -51,7 +51,7 @@ class DeviceChoice:
         return self._size
 
     def fits(self, advertisement: HeardAdvertisement) -> bool:
-        """Return whether an entry fits the device."""
+        """Return whether the device matches an entry."""
         address = advertisement.address
         return (
             address in self._addresses
@@ -63,7 +63,8 @@ class DeviceChoice:
     def _add(self, text: str, patterns: list[str]) -> bool:
         kind, colon, rest = text.partition(":")
         if colon and kind.lower() == "name":
-            patterns.append(translate(rest.strip()))
+            if rest.strip():
+                patterns.append(translate(rest.strip()))
             return bool(rest.strip())
         if colon and kind.lower() == "company":
             return self._add_company(rest.strip())
@@ -83,8 +84,10 @@ class DeviceChoice:
             company = int(text, 0)
         except ValueError:
             return False
+        if not 0 <= company <= 0xFFFF:
+            return False
         self._companies.add(company)
-        return 0 <= company <= 0xFFFF
+        return True
 
     def _refuse(self, entry: str) -> None:
         self.wrong.append(entry)
@@ -93,8 +96,8 @@ class DeviceChoice:
 
 
 class Choice:
-    """Both lists: a device passes if it is not on the block list and is on the allow list, if that is not
-    empty.
+    """Block list and allow list. A device passes if it is not on the block list, and is on the allow list
+    unless that is empty.
     """
 
     def __init__(self, blocked: Iterable[str] = (), allowed: Iterable[str] = ()) -> None:
@@ -102,7 +105,7 @@ class Choice:
         self.allowed = DeviceChoice(allowed)
 
     def passes(self, advertisement: HeardAdvertisement) -> bool:
-        """Return whether a device is passed on."""
+        """Return whether the messages of a device are published."""
         if len(self.allowed) and not self.allowed.fits(advertisement):
             return False
         return not (len(self.blocked) and self.blocked.fits(advertisement))

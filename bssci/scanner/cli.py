@@ -1,4 +1,4 @@
-"""``bssci scan``: reads the configuration, and runs a scanner until it is stopped."""
+"""The sub-command ``bssci scan``: it reads the configuration and runs a scanner until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from bssci.scanner.configuration import (
 )
 
 PLACES = (Path("scanner.yaml"), Path("/etc/bssci/scanner.yaml"))
-"""default files, in order"""
+"""default files, in the order in which they are looked for"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     names = " or ".join(map(str, PLACES))
-    parser.add_argument("--config", type=Path, help=f"the configuration (default: {names}, if it is there)")
+    parser.add_argument("--config", type=Path, help=f"configuration file (default: {names}, if it exists)")
     parser.add_argument(
-        "--dry-run", action="store_true", help="print what is heard, and send nothing; no broker is needed"
+        "--dry-run", action="store_true", help="print what is heard and send nothing; no broker is needed"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until SIGINT or SIGTERM; exit status 0, or 1 with one line if the configuration is wrong."""
+    """Run until SIGINT or SIGTERM; return the exit status: 0, or 1 if the configuration is wrong."""
     file = arguments.config or next((each for each in PLACES if each.exists()), None)
     try:
         configuration = read_configuration(file)
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     asyncio.set_event_loop(loop)
     from twisted.internet import asyncioreactor
 
-    # bleak uses asyncio, our MQTT client Twisted: one event loop serves both.
+    # bleak needs asyncio, and the MQTT client needs Twisted: one event loop serves both.
     asyncioreactor.install(loop)
     from twisted.internet import reactor
 
@@ -117,7 +117,7 @@ def _print_only(reactor: Any, configuration: ScannerConfiguration) -> None:
 
 
 def client_settings(configuration: ScannerConfiguration) -> Any:
-    """Return how the scanner connects: its last will says that it is offline."""
+    """Return the settings with which the scanner connects; its last will publishes that it is offline."""
     import msgspec
 
     from bssci.mqtt.values import MqttSettings

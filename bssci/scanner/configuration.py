@@ -1,4 +1,4 @@
-"""The scanner's configuration: a YAML file, validated as a whole before the start."""
+"""The configuration of the scanner: a YAML file, which is validated as a whole before the start."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ScannerPart(Section, frozen=True):
     """name in topics; empty: the host's name"""
     bluetooth_adapter: str = "hci0"
     mode: Literal["auto", "passive", "active"] = "auto"
-    """auto: passive, and active where the adapter cannot"""
+    """auto: passive, or active if the adapter does not support passive scans"""
     location: str = ""
 
 
@@ -39,7 +39,7 @@ class MqttPart(Section, frozen=True):
     client_id_prefix: str = "bssci-scan"
     keepalive: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
     reconnect_delay: Interval = 5
-    """kept for old files: the delay is 1, 2, 4 ... 30 s"""
+    """accepted for old files but ignored: the delay is 1, 2, 4 ... 30 s"""
     username: str = ""
     password: str = ""
     password_file: str = ""
@@ -55,7 +55,7 @@ class ThinningPart(Section, frozen=True):
     enabled: bool = True
     interval_seconds: Interval = 30
     strategy: Literal["time_based", "change_based"] = "time_based"
-    """time_based: repetitions pass once an interval; change_based: only changes pass"""
+    """time_based: repetitions pass once per interval; change_based: only changes pass"""
 
 
 class ListPart(Section, frozen=True):
@@ -81,7 +81,7 @@ class BufferPart(Section, frozen=True):
 
 
 class ScannerConfiguration(Section, frozen=True):
-    """Everything that the file says."""
+    """The contents of the file."""
 
     scanner: ScannerPart = ScannerPart()
     mqtt: MqttPart = MqttPart()
@@ -99,7 +99,7 @@ class ScannerConfiguration(Section, frozen=True):
 
 
 def read_configuration(file: Path | None) -> ScannerConfiguration:
-    """Return the configuration in a file; the defaults without one.
+    """Return the configuration in a file; the defaults if there is no file.
 
     :raises ConfigurationError: it is wrong, or cannot be read.
     """
@@ -126,7 +126,7 @@ def read_configuration(file: Path | None) -> ScannerConfiguration:
 
 
 def password_of(part: MqttPart) -> str:
-    """Return the password at the broker, from its file if there is one.
+    """Return the password for the broker, from its file if one is named.
 
     :raises ConfigurationError: the file cannot be read.
     """
@@ -156,6 +156,6 @@ def _check(configuration: ScannerConfiguration, file: Path) -> None:
 
 
 def _with_place(text: str) -> str:
-    """Return an error of msgspec with the field's name in front."""
+    """Return an error text of msgspec with the name of the field in front."""
     said, found, place = text.partition(" - at `$")
     return f"{place.strip('.`')}: {said}" if found else said

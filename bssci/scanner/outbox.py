@@ -1,4 +1,4 @@
-"""Messages on their way to the broker: bounded, and kept or dropped while it is away."""
+"""Messages on their way to the broker: limited in number, and kept or dropped while it is unreachable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from bssci.mqtt.values import Publication
 
 BATCH = 200
-"""messages that are handed over at once"""
+"""messages that are handed to the client at a time"""
 
 
 class Client(Protocol):
@@ -24,7 +24,7 @@ class Client(Protocol):
 
 
 class Outbox:
-    """One batch is under way at a time; what comes meanwhile waits.
+    """Queue of messages, of which one batch at a time is being sent.
 
     :ivar sent: messages that the broker acknowledged.
     :ivar dropped: messages that were dropped.
@@ -43,7 +43,7 @@ class Outbox:
         return len(self._waiting) + len(self._under_way)
 
     def add(self, message: Publication) -> None:
-        """Send a message as soon as possible."""
+        """Send a message as soon as possible, or drop it."""
         if not self._client.online and not self._keeps:
             self.dropped += 1
             return
@@ -54,7 +54,7 @@ class Outbox:
         self.go_on()
 
     def go_on(self) -> None:
-        """Send waiting messages; also called when the broker is back."""
+        """Send the waiting messages; also called when the broker is connected again."""
         if self._under_way or not self._waiting or not self._client.online:
             return
         self._under_way = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
@@ -66,7 +66,7 @@ class Outbox:
         self.go_on()
 
     def _failed(self, failure: Failure) -> None:
-        """Put a batch back, or drop it. It may have arrived nevertheless: the service recognises
+        """Put a batch back, or drop it. It may have arrived nevertheless; the service recognises
         repetitions.
         """
         batch, self._under_way = self._under_way, []

@@ -1,4 +1,5 @@
-"""Keeps a scan running: passive where the adapter can, begun anew when it fails or falls silent.
+"""The radio, which keeps a scan running: passive if the adapter supports it, restarted if it fails or falls
+silent.
 
 ::
 
@@ -20,11 +21,11 @@ from bssci.scanner.advertisement import HeardAdvertisement
 from bssci.system.clock import pause
 
 SILENCE = 90.0
-"""s without an advertisement after which the scan is begun anew: BlueZ falls silent without an error"""
+"""s without an advertisement after which the scan is restarted: BlueZ may fall silent without an error"""
 RETRY_STEP, LONGEST_RETRY = 5.0, 30.0
-"""s: waits of 5, 10, 15 ... 30 after failures in a row"""
+"""s by which the wait grows after each failure in a row (5, 10, 15 ...), and the longest wait"""
 LOOK = 5.0
-"""s between checks whether anything is heard"""
+"""s between checks whether anything was heard"""
 
 
 class PassiveRefused(Exception):
@@ -32,22 +33,23 @@ class PassiveRefused(Exception):
 
 
 class Scan(Protocol):
-    """A scan that runs."""
+    """A running scan."""
 
     def stop(self) -> Deferred[None]: ...
 
 
 StartScan = Callable[[bool, Callable[[HeardAdvertisement], None]], "Deferred[Scan]"]
-"""Begins a scan, passive or active, that calls back with advertisements. Fails with :class:`PassiveRefused`,
-or another error that states the reason."""
+"""begins a scan (passive if true) that calls back with advertisements; fails with :class:`PassiveRefused`, or
+with another error that states the reason
+"""
 RadioState = Literal["scanning", "stopped", "error"]
 
 
 class Radio:
-    """Calls ``heard`` with each advertisement, as long as it is started and not paused.
+    """Calls ``heard`` with each advertisement from start to stop.
 
-    :ivar errors: failures until now.
-    :ivar trouble: why nothing is heard now; empty if all is well.
+    :ivar errors: failures so far.
+    :ivar trouble: reason why nothing is heard now; empty if all is well.
     """
 
     log = Logger()
@@ -78,13 +80,13 @@ class Radio:
         return "error" if self.trouble else "scanning"
 
     def start(self) -> None:
-        """Scan from now on."""
+        """Begin to scan."""
         if self._running is None:
             self._running = ensureDeferred(self._run())
             self._running.addErrback(self._unexpected)
 
     def stop(self) -> Deferred[None]:
-        """Scan no longer; fires when the scan has ended."""
+        """Stop scanning; fires when the scan has ended."""
         running, self._running = self._running, None
         self.trouble = ""
         if running is not None:
@@ -106,7 +108,7 @@ class Radio:
                     self.log.info("passive scanning refused, scanning actively: {reason}", reason=str(error))
                     self.is_passive = False
                 continue
-            except Exception as error:  # of the library, the daemon or the adapter
+            except Exception as error:  # an error of the library, the daemon or the adapter
                 failures += 1
                 await self._wait(failures, str(error) or type(error).__name__)
                 continue
@@ -132,7 +134,9 @@ class Radio:
         self.errors += 1
         self.trouble = " ".join(reason.split())[:300]
         delay = min(RETRY_STEP * failures, LONGEST_RETRY)
-        self.log.warn("scan failed, again in {delay:.0f} s: {reason}", reason=self.trouble, delay=delay)
+        self.log.warn(
+            "scan failed, next attempt in {delay:.0f} s: {reason}", reason=self.trouble, delay=delay
+        )
         await pause(self._clock, delay)
 
     async def _until_silent(self) -> None:

@@ -1,4 +1,4 @@
-"""Thinning of messages: repetitions pass once an interval; changes always pass."""
+"""Deduplication of advertisements: repetitions pass once per interval; changes always pass."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 from bssci.scanner.advertisement import HeardAdvertisement
 
 DEVICES = 20_000
-"""devices that are remembered; the one silent longest is forgotten first"""
+"""devices that are remembered; the one that was silent longest is forgotten first"""
 
 
 class Thinning:
-    """Remembers each device's last content, and when it passed.
+    """Remembers the last content of each device, and when it passed.
 
     :param interval: s.
     """
@@ -26,9 +26,9 @@ class Thinning:
         return len(self._passed)
 
     def passes(self, advertisement: HeardAdvertisement, now: float) -> bool:
-        """Return whether an advertisement is passed on.
+        """Return whether an advertisement is published.
 
-        :param now: s of a clock that nobody sets.
+        :param now: s of a monotonic clock.
         """
         content = advertisement.content
         before = self._passed.get(advertisement.address)

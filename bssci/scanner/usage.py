@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 class ProcessUsage:
-    """Memory and processor time of the process; the share is that since the last question.
+    """Memory and processor time of the process; the processor share is that since the last report.
 
-    :param now: s of a clock that nobody sets.
+    :param now: s of a monotonic clock.
     """
 
     def __init__(self, now: Callable[[], float], proc: Path = Path("/proc/self")) -> None:
@@ -19,7 +19,7 @@ class ProcessUsage:
         self._asked, self._used = now(), self._processor()
 
     def report(self) -> dict[str, object]:
-        """Return ``memory_usage_mb``, ``cpu_percent`` of one core, and the platform."""
+        """Return ``memory_usage_mb``, ``cpu_percent`` (of one core) and ``platform``."""
         now, used = self._now(), self._processor()
         passed = now - self._asked
         share = (used - self._used) / passed * 100 if passed > 0 else 0.0

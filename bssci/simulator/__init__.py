@@ -1,9 +1,10 @@
-"""Base stations and sensors as a client of any BSSCI service center; scanners and controllers at a broker.
+"""Simulated base stations and sensors, for any BSSCI service center; and scanners and controllers at a
+broker.
 
-For the demo, the tests, the benchmark and people who debug a service center.
+They serve the demo, the tests, the benchmark, and people who debug a service center.
 :mod:`~bssci.simulator.station` speaks the protocol, :mod:`~bssci.simulator.sensor`
-decides what is on the air, :mod:`~bssci.simulator.traffic` brings both together,
-:mod:`~bssci.simulator.quirks` makes a station as odd as real ones are,
+decides what is sent by radio, :mod:`~bssci.simulator.traffic` connects the two,
+:mod:`~bssci.simulator.quirks` gives stations the oddities of real ones,
 :mod:`~bssci.simulator.gateways` runs scanners and controllers, and
 :mod:`~bench.load` is the load generator of the benchmark.
 """

@@ -1,7 +1,7 @@
-"""Simulated Bluetooth devices: thermometers of six makes and beacons, as their advertisements are on the air.
+"""Simulated Bluetooth devices: the advertisements of thermometers and beacons of seven makes.
 
-Every value follows from the address and the time alone, as with :mod:`bssci.simulator.instruments`. The bytes
-are laid out as makers publish them: BTHome v2, the firmware pvvx of Xiaomi's LYWSD03MMC, Govee H5075,
+Every value depends only on the device and the time, as in :mod:`bssci.simulator.instruments`. The bytes are
+laid out as their makers document them: BTHome v2, the firmware pvvx of Xiaomi's LYWSD03MMC, Govee H5075,
 SwitchBot Meter, RuuviTag data format 5, iBeacon, Eddystone TLM.
 """
 
@@ -27,11 +27,11 @@ class _Sent(NamedTuple):
     manufacturers: Mapping[int, bytes] = {}
     """data by company identifier"""
     services: Mapping[int, bytes] = {}
-    """data by the 16 bits of the UUID"""
+    """data by 16-bit UUID"""
 
 
 class _Climate(NamedTuple):
-    """Measurement of a thermometer."""
+    """A measurement of a thermometer."""
 
     celsius: float
     percent: float
@@ -40,36 +40,36 @@ class _Climate(NamedTuple):
 
 
 class BluetoothDevice(NamedTuple):
-    """One simulated Bluetooth device.
+    """A simulated Bluetooth device.
 
-    :ivar number: counts the devices, from 0.
+    :ivar number: number of the device, from 0.
     """
 
     number: int
 
     @property
     def make(self) -> str:
-        """Return the name of the decoder that reads it."""
+        """Name of the decoder that reads it."""
         return MAKES[self.number % len(MAKES)].name
 
     @property
     def address(self) -> str:
-        """Return its address, which never changes."""
+        """Address of the device, which never changes."""
         make = MAKES[self.number % len(MAKES)]
         return f"{make.prefix}:5E:{self.number >> 8 & 0xFF:02X}:{self.number & 0xFF:02X}"
 
     @property
     def id(self) -> str:
-        """Return its id at the service."""
+        """Id of the device at the service."""
         return f"ble:{self.address}"
 
     @property
     def wanders(self) -> bool:
-        """Return whether somebody carries it from place to place."""
+        """True if somebody carries the device from place to place."""
         return self.make == "ibeacon"
 
     def advertisement(self, at: float, rssi: int) -> HeardAdvertisement:
-        """Return what it sends at a time.
+        """Return the advertisement that the device sends at a time.
 
         :param at: Unix seconds.
         :param rssi: dBm at the scanner that hears it.
@@ -88,7 +88,7 @@ class BluetoothDevice(NamedTuple):
 
 
 def _climate(number: int, at: float) -> _Climate:
-    """Return a room's climate: warm in the afternoon, drier the warmer it is."""
+    """Return the climate of a room: it is warmest in the afternoon, and drier when it is warmer."""
     room = 18.5 + 4 * own(number, "bluetooth room")
     day = (at % DAY) / DAY
     celsius = room + 1.8 * sin(2 * pi * (day - 0.38)) + 0.4 * wave(number, "bluetooth air", at, 2 * HOUR)
@@ -133,7 +133,7 @@ def _ruuvi(number: int, address: str, at: float) -> _Sent:
     found = _climate(number, at)
     pressure = 1013 + 9 * wave(0, "weather", at, 4 * DAY) + 1.5 * wave(0, "front", at, 11 * HOUR)
     power = (2000 + 8 * found.battery - 1600) << 5 | 22
-    # Its count is of measurements, one every 10 s here.
+    # The sequence number counts measurements: one every 10 s here.
     data = struct.pack(
         ">BhHHhhhHBH",
         5,
@@ -167,10 +167,10 @@ def _eddystone(number: int, address: str, at: float) -> _Sent:
 
 
 class _Make(NamedTuple):
-    """A make of devices."""
+    """A make of device."""
 
     name: str
-    """its decoder's"""
+    """name of its decoder"""
     prefix: str
     """first three bytes of the addresses"""
     address_type: Literal["public", "random"]
@@ -186,4 +186,4 @@ MAKES = (
     _Make("ibeacon", "DD:33:0A", "random", _ibeacon),
     _Make("eddystone", "F0:9A:51", "random", _eddystone),
 )
-"""in turns; random addresses are static ones, which do not change"""
+"""makes that devices take in turn; their random addresses are static, so they do not change"""

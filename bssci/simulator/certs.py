@@ -1,4 +1,4 @@
-"""The TLS of a simulated base station: its certificate bundle, and how it checks the service center."""
+"""TLS of a simulated base station: its certificate bundle, and its check of the service center."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertifi
 
 
 class BundleError(ValueError):
-    """A bundle cannot be used; the message names the file and what is wrong with it."""
+    """A bundle cannot be used; the message names the file and the fault."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Bundle:
 
     @classmethod
     def in_directory(cls, directory: Path) -> Bundle:
-        """Return a folder with ca_cert.pem, station_cert.pem and station_key.pem."""
+        """Return the bundle in a folder with ca_cert.pem, station_cert.pem and station_key.pem."""
         return cls(directory / "ca_cert.pem", directory / "station_cert.pem", directory / "station_key.pem")
 
 
@@ -34,9 +34,10 @@ class ClientTLS:
     """TLS 1.2 or later with a bundle; shared by all stations that use it.
 
     The service center's certificate must be signed by the CA of the bundle. Its name is checked only if
-    ``server_name`` is given: in the field most service centers are addressed by a name they do not carry.
+    ``server_name`` is given, as most service centers in the field are addressed by a name that is not
+    in their certificate.
 
-    :raises BundleError: if a file is missing or is not what it should be.
+    :raises BundleError: a file is missing or wrong.
     """
 
     def __init__(self, bundle: Bundle, server_name: str | None = None) -> None:
@@ -51,7 +52,7 @@ class ClientTLS:
             self._options = optionsForClientTLS(server_name, trustRoot=authority, clientCertificate=identity)
 
     def endpoint(self, reactor: object, host: str, port: int) -> IStreamClientEndpoint:
-        """Return the endpoint by which a station connects to its service center."""
+        """Return the endpoint through which a station connects to its service center."""
         return wrapClientTLS(self._options, HostnameEndpoint(reactor, host, port))
 
 

@@ -1,4 +1,4 @@
-"""``bssci simulate``: its options, and the plan made from them."""
+"""The sub-command ``bssci simulate``: its options, and the plan made from them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from bssci.simulator.sensor import SimulatedSensor
 from bssci.simulator.simulation import AWAY, EVERY, Simulation, SimulationPlan, StationPlan, hear
 
 SENDS_FOR = 90.0
-"""Seconds after which the sensor that falls silent stops sending."""
+"""Seconds after which the sensor of ``--falls-silent`` stops sending."""
 DEFAULT_BUNDLE = Path("certs/stations/base-station")
 
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--port", type=int, default=16018, help="its port (%(default)s)")
     where.add_argument("--server-name", help="check that the service center's certificate is for this name")
     where.add_argument(
-        "--connect-timeout", type=float, default=10.0, metavar="S", help="give up after (%(default)s)"
+        "--connect-timeout", type=float, default=10.0, metavar="S", help="give up after (%(default)s s)"
     )
     files = parser.add_argument_group("certificates")
     files.add_argument(
@@ -53,15 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="ca_cert.pem, station_cert.pem and station_key.pem for all stations (%(default)s)",
     )
-    files.add_argument("--bundles", type=Path, metavar="DIR", help="a folder per station, named for its EUI")
+    files.add_argument(
+        "--bundles", type=Path, metavar="DIR", help="folder with a folder per station, named by its EUI"
+    )
     for name, what in (("ca", "CA"), ("cert", "certificate"), ("key", "private key")):
-        files.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what}, in place of the bundle's")
+        files.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what}, instead of the bundle's")
     stations = parser.add_argument_group("base stations")
     stations.add_argument(
-        "--stations", type=int, metavar="N", help="how many (1; 0 with --scanners or --controllers)"
+        "--stations", type=int, metavar="N", help="number (1; 0 with --scanners or --controllers)"
     )
     stations.add_argument(
-        "--first-station", default=f"{FIRST_STATION:016X}", metavar="EUI", help="(%(default)s)"
+        "--first-station",
+        default=f"{FIRST_STATION:016X}",
+        metavar="EUI",
+        help="EUI of the first one (%(default)s)",
     )
     stations.add_argument(
         "--vendor",
@@ -69,11 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME",
-        help=f"like a gateway of {', '.join(VENDORS)}; several take turns",
+        help=f"imitate a base station of {', '.join(VENDORS)}; several take turns",
     )
     stations.add_argument("--quirk", nargs="+", action="extend", default=[], metavar="NAME", help="see below")
     stations.add_argument(
-        "--downlinks", choices=MODES, default="accept", help="what becomes of them (%(default)s)"
+        "--downlinks", choices=MODES, default="accept", help="what becomes of downlinks (%(default)s)"
     )
     stations.add_argument(
         "--status",
@@ -82,21 +87,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how status requests are answered (%(default)s)",
     )
     stations.add_argument(
-        "--comes-and-goes", metavar="EUI", help=f"one that is away for {AWAY:.0f} s of every {EVERY:.0f}"
+        "--comes-and-goes",
+        metavar="EUI",
+        help=f"a station that is offline for {AWAY:.0f} s of every {EVERY:.0f} s",
     )
     sensors = parser.add_argument_group("sensors")
-    sensors.add_argument("--sensors", type=int, metavar="M", help="how many (10, or all of --sensor-config)")
+    sensors.add_argument("--sensors", type=int, metavar="M", help="number (10, or all of --sensor-config)")
     sensors.add_argument(
-        "--sensor-config", type=Path, metavar="FILE", help="the sensors of this endpoints.json"
+        "--sensor-config", type=Path, metavar="FILE", help="simulate the sensors of this endpoints.json"
     )
     sensors.add_argument(
         "--first-eui",
         default=f"{FIRST_SENSOR:016X}",
         metavar="EUI",
-        help="of generated sensors (%(default)s)",
+        help="EUI of the first generated sensor (%(default)s)",
     )
     sensors.add_argument(
-        "--write-sensors", type=Path, metavar="FILE", help="write an endpoints.json that has them all"
+        "--write-sensors", type=Path, metavar="FILE", help="write an endpoints.json with all of them"
     )
     sensors.add_argument(
         "--first-counter", type=int, metavar="CNT", help="first packet counter (the Unix time)"
@@ -105,36 +112,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--counters",
         type=Path,
         metavar="FILE",
-        help="go on with the packet counters of this file, and keep them",
+        help="continue with the packet counters in this file, and save them there",
     )
     sensors.add_argument(
-        "--falls-silent", metavar="EUI", help=f"a sensor that sends for {SENDS_FOR:.0f} s and then no more"
+        "--falls-silent", metavar="EUI", help=f"a sensor that sends for {SENDS_FOR:.0f} s and then stops"
     )
     sensors.add_argument(
         "--attach",
         choices=("configured", "over-the-air"),
         default="configured",
-        help="by the service center's configuration alone, or each by itself before it sends (%(default)s)",
+        help="by configuration only, or each sensor by itself before it sends (%(default)s)",
     )
     traffic = parser.add_argument_group("traffic")
     traffic.add_argument(
         "--mode",
         choices=("open", "closed"),
         default="open",
-        help="a fixed rate, or a fixed number without an answer (%(default)s)",
+        help="open: a fixed rate; closed: a fixed number of uplinks without an answer (%(default)s)",
     )
     traffic.add_argument(
-        "--rate", type=float, default=1.0, metavar="R", help="uplinks/s in all (%(default)s)"
+        "--rate", type=float, default=1.0, metavar="R", help="uplinks/s in total (%(default)s)"
     )
     traffic.add_argument(
-        "--in-flight", type=int, default=16, metavar="K", help="for --mode closed (%(default)s)"
+        "--in-flight",
+        type=int,
+        default=16,
+        metavar="K",
+        help="unanswered uplinks with --mode closed (%(default)s)",
     )
     traffic.add_argument(
         "--copies", type=int, default=1, metavar="C", help="stations that hear each uplink (%(default)s)"
     )
     end = traffic.add_mutually_exclusive_group()
-    end.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
-    end.add_argument("--count", type=int, metavar="N", help="stop after so many uplinks")
+    end.add_argument("--duration", type=float, metavar="S", help="stop after this many seconds")
+    end.add_argument("--count", type=int, metavar="N", help="stop after this many uplinks")
     traffic.add_argument("--seed", type=int, help="the same seed gives the same sensors and signals")
     add_gateway_arguments(parser)
     output = parser.add_mutually_exclusive_group()
@@ -143,12 +154,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Simulate until the end that was asked for, or SIGINT.
+    """Simulate until the requested end, or until SIGINT; return the exit status.
 
-    :return: 0 if everything sent was acknowledged, 1 if not or if an option is wrong, 2 if a station could
-        not connect.
+    :return: 0 if everything that was sent was acknowledged; 1 if not, or if an option is wrong; 2 if a
+    connection failed.
     """
-    from twisted.internet import reactor  # noqa: PLC0415  # only a run needs one
+    from twisted.internet import reactor  # noqa: PLC0415  # only a run needs it
 
     quiet = arguments.quiet or arguments.json
     say = _say_nothing if quiet else _say
@@ -178,9 +189,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
-    """Return the plan that the command line's options describe.
+    """Return the plan that the options describe.
 
-    :raises ArgumentError: if they contradict each other or are out of range.
+    :raises ArgumentError: they contradict each other or are out of range.
     """
     if arguments.stations is None:
         arguments.stations = 1
@@ -239,7 +250,7 @@ def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
 
 
 def _silence(sensors: Sequence[SimulatedSensor], arguments: argparse.Namespace) -> None:
-    """Have a sensor fall silent, if the options say so."""
+    """Make a sensor fall silent later, if the options say so."""
     if arguments.falls_silent is None:
         return
     eui, began = eui_option(arguments.falls_silent, "--falls-silent"), time.monotonic()
@@ -266,7 +277,7 @@ def _stations(arguments: argparse.Namespace) -> list[StationPlan]:
 
 
 def _identities(arguments: argparse.Namespace) -> list[tuple[int, Bundle]]:
-    """Return EUI and bundle of each station."""
+    """Return the EUI and the bundle of each station."""
     if arguments.bundles is None:
         shared = Bundle.in_directory(arguments.bundle)
         bundle = Bundle(

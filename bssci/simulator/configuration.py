@@ -1,4 +1,4 @@
-"""Sensors to simulate: generated, or those of an endpoints.json, which can be written for them as well."""
+"""Sensors to simulate: generated or read from an endpoints.json; one can also be written for them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FIRST_SENSOR = 0xCAFE5E0000000001
 
 
 class ArgumentError(ValueError):
-    """An impossible argument; the message names the option and its value."""
+    """An argument is impossible; the message names the option and its value."""
 
 
 def eui_option(text: str, option: str) -> int:
-    """Return an EUI in any case, with or without ``-`` or ``:``, as an integer.
+    """Return as an integer an EUI that is written in either case, with or without ``-`` or ``:``.
 
     :raises ArgumentError: if the text is not an EUI, naming ``option``.
     """
@@ -36,7 +36,7 @@ def eui_option(text: str, option: str) -> int:
 def generate_sensors(
     first_eui: int, amount: int, random: Random, packet_counter: int = 0
 ) -> list[SimulatedSensor]:
-    """Return bidirectional sensors with EUIs that follow each other; their keys follow from the EUIs."""
+    """Return bidirectional sensors with consecutive EUIs; their keys are derived from the EUIs."""
     return [
         SimulatedSensor(
             first_eui + number, Random(random.random()), bidirectional=True, packet_counter=packet_counter

@@ -1,4 +1,4 @@
-"""One connection of a simulated base station: bytes to messages and back, and ``con`` (§5.3)."""
+"""A connection of a simulated base station: conversion of bytes to messages and back, and ``con`` (§5.3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bssci.wire.frame import FrameDecoder, encode_frame
 from bssci.wire.messages import AttPrp11, Con, ConCmp, ConRsp, Error, ErrorAck, Message
 
 MAX_FRAME = 16 * 1024 * 1024
-"""Bytes of payload that a station takes from its service center in one frame."""
+"""Largest payload in bytes that a station accepts in one frame."""
 
 
 CODECS = {encoding: Codec(encoding) for encoding in Encoding}
@@ -28,7 +28,7 @@ _ATTACH_1_1: dict[Encoding, msgspec.msgpack.Decoder[AttPrp11] | msgspec.json.Dec
 
 
 class ConnectionOwner(Interface):
-    """The station that owns a connection: the questions it answers and the news it takes."""
+    """The station that owns a connection, as the connection uses it."""
 
     quirks: Quirks
 
@@ -41,7 +41,7 @@ class ConnectionOwner(Interface):
 
 
 class StationConnection(Protocol):
-    """Sends ``con`` as soon as it is open and hands everything after ``conCmp`` to its owner."""
+    """Sends ``con`` as soon as it is open, and passes everything after ``conCmp`` to its owner."""
 
     transport: ITCPTransport
 
@@ -78,7 +78,7 @@ class StationConnection(Protocol):
         self._owner.lost(self, reason)
 
     def send(self, message: Message) -> None:
-        """Pack a message as this station's quirks have it, and write it."""
+        """Encode a message with the quirks of this station, and write it."""
         self.transport.write(self._pack(message))
 
     def _decode(self, payload: bytes) -> Message:
@@ -86,7 +86,7 @@ class StationConnection(Protocol):
             try:
                 return _ATTACH_1_1[self._codec.encoding].decode(payload)
             except msgspec.MsgspecError:
-                pass  # any other message is the same in both versions
+                pass  # all other messages are the same in both versions
         return self._codec.decode(payload)
 
     def _receive(self, message: Message) -> None:
@@ -109,7 +109,7 @@ def codec_for(quirks: Quirks) -> Codec:
 
 
 def packer(quirks: Quirks, codec: Codec) -> Callable[[Message], bytes]:
-    """Return the function that turns a message into a frame as a station with these quirks does."""
+    """Return the function that encodes a message as a frame, as a station with these quirks does."""
     if not quirks.change_messages:
         return codec.encode
     pack = msgspec.json.encode if "json" in quirks else msgspec.msgpack.encode

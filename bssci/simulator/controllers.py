@@ -1,8 +1,8 @@
-"""Simulated controllers: sensors that answer in Modbus RTU, strikes and sirens that take commands.
+"""Simulated controllers, with sensors that answer in Modbus RTU, and strikes and sirens that take commands.
 
 ::
 
-    tele/f2-{mac}/sensor-mode/J1/sensor-1..3          every 30 s, a soil probe's answer with its checksum
+    tele/f2-{mac}/sensor-mode/J1/sensor-1..3          every 30 s, the answer of a soil probe with its checksum
     stat/f2-{mac}/access-control-mode/J2/door-sensors  when a door moves, and after connecting
     stat/f2-{mac}/alarm-mode/J3/motion-sensor-1        when somebody comes or goes
     cmnd/f2-{mac}/{mode}/J2/strike-1..2, J3/siren-1  --> stat of the same place
@@ -27,24 +27,24 @@ from bssci.simulator.instruments import DAY, HOUR, INSTALLED, own, wave
 from bssci.system.clock import Ticker, Timer
 
 FIRST_MAC = 0x5EF200000001
-"""address of the first controller; the others follow"""
+"""address of the first controller; the others are consecutive"""
 SENSORS = 3
-"""soil probes at connector 1"""
+"""number of soil probes at connector 1"""
 SWITCHES = {
     "access-control-mode/J2/strike-1": "strike",
     "access-control-mode/J2/strike-2": "strike",
     "alarm-mode/J3/siren-1": "siren",
 }
-"""components that take commands, by mode and connector, with their kind"""
+"""kinds of the components that take commands, by mode, connector and component"""
 DOORS = "access-control-mode/J2/door-sensors"
 MOTION = "alarm-mode/J3/motion-sensor-1"
 LOOK = 2.0
-"""Seconds between looks at doors and motion."""
+"""Seconds between checks of doors and motion."""
 PULSE = 3.0
 """Seconds of a pulse without a ``period``."""
 LONGEST_PULSE = 3600.0
 GOODBYE = 1.0
-"""Seconds for outstanding messages when a controller stops."""
+"""Seconds to wait for outstanding messages when a controller stops."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,7 +55,7 @@ class SwitchCommand(msgspec.Struct, rename={"power_flag": "power-flag"}):
     power_flag: int
     """0: off, 1: on, 2: on for a period"""
     period: float | None = None
-    """s from one telegram to the next"""
+    """s for which a pulse lasts"""
 
 
 class ControllerCounts(NamedTuple):
@@ -70,11 +70,11 @@ class ControllerCounts(NamedTuple):
 
 
 class SimulatedController:
-    """One controller.
+    """A simulated controller.
 
-    :param mac: its address.
+    :param mac: address of the controller.
     :param interval: s between two answers of a sensor.
-    :param zone: the time zone of its clock; timestamps do not state it.
+    :param zone: time zone of its clock, which is not part of timestamps.
     :param now: Unix seconds.
     """
 
@@ -107,7 +107,7 @@ class SimulatedController:
         self._tickers = (Ticker(reactor, interval, self._measure), Ticker(reactor, LOOK, self._look))
 
     def start(self) -> None:
-        """Connect, and begin to measure."""
+        """Begin to connect and to measure."""
         self.client.subscribe([f"cmnd/{self.name}/#"])
         self.client.start()
         for ticker in self._tickers:
@@ -127,10 +127,10 @@ class SimulatedController:
     def counts(self) -> ControllerCounts:
         return ControllerCounts(self._telemetry, self._states, self._commands, self._refused)
 
-    # published
+    # Publishing
 
     def _online(self) -> None:
-        """Report every state again: none of the messages is retained."""
+        """Report every state again, as no message is retained."""
         self._shown.clear()
         for place in SWITCHES:
             self._show(place, {"status": int(place in self._off)})
@@ -150,7 +150,7 @@ class SimulatedController:
         self._show(MOTION, {"status": int(_is_moving(self._mac, at))})
 
     def _show(self, place: str, state: Mapping[str, Any]) -> None:
-        """Report a state that differs from the last report."""
+        """Report a state if it differs from the last report."""
         if self._shown.get(place) == state:
             return
         if self._publish(f"stat/{self.name}/{place}", {"timestamp": self._time(), **state}):
@@ -167,12 +167,12 @@ class SimulatedController:
     def _time(self) -> str:
         return datetime.fromtimestamp(self._now(), self._zone).strftime("%Y-%m-%d %H:%M:%S.%f")
 
-    # received
+    # Receiving
 
     def _received(self, message: Received) -> None:
         place = message.topic.removeprefix(f"cmnd/{self.name}/")
         if message.retained:
-            return  # a retained command is old: a strike must not open because we connect
+            return  # it may be old: a strike must not open because the controller connects
         try:
             if place not in SWITCHES:
                 raise msgspec.ValidationError("nothing there takes commands")
@@ -189,7 +189,7 @@ class SimulatedController:
         timer = self._off.pop(place, None)
         if timer is not None:
             timer.cancel()
-        # Answered also where nothing changes: the sender of the command waits for it.
+        # The state is reported even if it does not change, as the sender of the command waits for it.
         self._shown.pop(place, None)
         self._show(place, {"status": int(command.power_flag > 0)})
         if command.power_flag == 2:
@@ -201,7 +201,9 @@ class SimulatedController:
 
 
 def soil_answer(mac: int, number: int, at: float) -> str:
-    """Return a soil probe's answer, hexadecimal: degrees and percent in tenths, conductivity in µS/cm."""
+    """Return the answer of a soil probe as hexadecimal bytes: temperature in 0.1 °C, moisture in 0.1 %,
+    conductivity in µS/cm.
+    """
     seed = mac * 16 + number
     day = (at % DAY) / DAY
     celsius = (
@@ -226,13 +228,13 @@ def modbus_checksum(data: bytes) -> int:
 
 
 def _is_open(mac: int, number: int, at: float) -> bool:
-    """Return whether a door stands open: for 20 s, every few minutes."""
+    """Return whether a door is open, as it is for 20 s every few minutes."""
     seed = mac * 16 + number
     period = 120 + 240 * own(seed, "door")
     return (at + period * own(seed, "door phase")) % period < 20
 
 
 def _is_moving(mac: int, at: float) -> bool:
-    """Return whether somebody moves: for 15 s, every few minutes."""
+    """Return whether there is motion, as there is for 15 s every few minutes."""
     period = 150 + 300 * own(mac, "motion")
     return (at + period * own(mac, "motion phase")) % period < 15

@@ -1,4 +1,4 @@
-"""Packet counters that go on where the last simulation ended: in a file, by EUI."""
+"""Packet counters by EUI, kept in a file so that a simulation continues where the last one ended."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bssci.simulator.sensor import SimulatedSensor
 
 
 def restore_counters(file: Path, sensors: Iterable[SimulatedSensor]) -> None:
-    """Have sensors go on with the counters of a file; those that it lacks, from 0. A damaged file says
-    nothing.
+    """Make sensors continue with the counters in a file, or from 0 if they are not in it. A damaged file is
+    ignored.
     """
     try:
         known = json.loads(file.read_text("utf-8"))
@@ -25,7 +25,7 @@ def restore_counters(file: Path, sensors: Iterable[SimulatedSensor]) -> None:
 
 
 def keep(file: Path, sensors: Iterable[SimulatedSensor]) -> None:
-    """Write the counters of the next uplinks, all or nothing."""
+    """Write the counters of the next uplinks; the file is replaced atomically."""
     text = json.dumps({f"{sensor.eui:016X}": sensor.packet_counter for sensor in sensors}, indent=1)
     new = file.with_name(f"{file.name}.new")
     new.write_text(text + "\n", "utf-8")

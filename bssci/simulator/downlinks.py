@@ -1,4 +1,4 @@
-"""The downlinks that a base station holds for its sensors, and the outcome of each (§5.12-5.14)."""
+"""Downlinks that a base station holds for its sensors, and the outcome of each (§5.12-5.14)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import Literal
 
 Result = Literal["sent", "expired", "invalid"]
 DownlinkMode = Literal["accept", "expire", "invalid", "ignore"]
-"""Send downlinks in their windows, let them expire there, refuse them at once, or never report back."""
+"""What a base station does with downlinks: send them in their windows, let them expire there, refuse them
+at once, or never report back.
+"""
 MODES: tuple[DownlinkMode, ...] = ("accept", "expire", "invalid", "ignore")
 
 
 @dataclass(frozen=True)
 class QueuedDownlink:
-    """One queued downlink, for one window.
+    """A queued downlink, for one window.
 
-    :param payloads: by the packet counter of the uplink whose window it may use; one under None fits any.
-    :param expected_only: sent only after an uplink that expects a response.
+    :param payloads: payloads by the packet counter of the uplink whose window they may use; the one under
+        None fits any window.
+    :param expected_only: it is sent only after an uplink that expects a response.
     """
 
     end_point_eui: int
@@ -26,19 +29,19 @@ class QueuedDownlink:
     expected_only: bool = False
 
     def payload_for(self, packet_counter: int) -> bytes | None:
-        """Return the payload to send in the window of that uplink, or None if the downlink is not for this
-        one.
+        """Return the payload to send in the window of an uplink; None if the downlink is not for that
+        window.
         """
         return self.payloads.get(packet_counter, self.payloads.get(None))
 
     def has_passed(self, packet_counter: int) -> bool:
-        """Return whether no window from this uplink on can take the downlink any more."""
+        """Return whether all windows of the downlink were before this uplink."""
         return all(counter is not None and counter < packet_counter for counter in self.payloads)
 
 
 @dataclass(frozen=True)
 class DownlinkEnd:
-    """The end of a downlink; ``payload`` is the bytes that were sent."""
+    """The end of a downlink; ``payload`` holds the bytes that were sent."""
 
     downlink: QueuedDownlink
     result: Result
@@ -46,7 +49,7 @@ class DownlinkEnd:
 
 
 class DownlinkQueue:
-    """Queued downlinks by sensor and queue id; one queue operation sends at most one downlink."""
+    """Queued downlinks, by sensor and queue id; each window sends at most one of them."""
 
     def __init__(self, mode: DownlinkMode = "accept") -> None:
         self.mode = mode
@@ -56,8 +59,8 @@ class DownlinkQueue:
         return sum(len(queued) for queued in self._queued.values())
 
     def add(self, downlink: QueuedDownlink) -> DownlinkEnd | None:
-        """Queue a downlink; return the outcome if it is already known. The same queue id again changes
-        nothing.
+        """Queue a downlink; return its outcome if that is already known. A queue id that is already there
+        changes nothing.
         """
         if self.mode == "invalid":
             return DownlinkEnd(downlink, "invalid")
@@ -65,17 +68,19 @@ class DownlinkQueue:
         return None
 
     def revoke(self, end_point_eui: int, queue_id: int) -> bool:
-        """Forget a downlink; return whether it was still held."""
+        """Remove a downlink; return whether it was still held."""
         return self._remove(end_point_eui, queue_id)
 
     def drop(self, end_point_eui: int) -> None:
-        """Forget all downlinks of a sensor: it was detached."""
+        """Remove all downlinks of a sensor."""
         self._queued.pop(end_point_eui, None)
 
     def window(
         self, end_point_eui: int, packet_counter: int, response_expected: bool = False
     ) -> list[DownlinkEnd]:
-        """Open the sensor's window after its uplink ``packet_counter``; return the ends of its downlinks."""
+        """Open the window of a sensor after its uplink ``packet_counter``; return the downlinks that end in
+        it.
+        """
         queued = self._queued.get(end_point_eui)
         if not queued or self.mode == "ignore":
             return []

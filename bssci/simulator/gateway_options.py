@@ -12,7 +12,7 @@ from bssci.simulator.configuration import ArgumentError
 from bssci.simulator.gateways import GatewayPlan
 
 PASSWORD = "SOURCE_MQTT_PASSWORD"
-"""environment variable that holds the password at the broker: the service's setting for the same broker"""
+"""environment variable with the password for the broker, named as the setting of the service"""
 
 
 def add_gateway_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,26 +21,40 @@ def add_gateway_arguments(parser: argparse.ArgumentParser) -> None:
     gateways.add_argument("--scanners", type=int, default=0, metavar="N", help="Bluetooth scanners")
     gateways.add_argument("--controllers", type=int, default=0, metavar="N", help="controllers")
     gateways.add_argument(
-        "--bluetooth-devices", type=int, default=14, metavar="M", help="around the scanners (%(default)s)"
+        "--bluetooth-devices",
+        type=int,
+        default=14,
+        metavar="M",
+        help="devices around the scanners (%(default)s)",
     )
     gateways.add_argument(
-        "--advertised-every", type=float, default=10.0, metavar="S", help="by each device (%(default)s s)"
+        "--advertised-every",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="interval between advertisements of a device (%(default)s s)",
     )
     gateways.add_argument(
         "--measured-every",
         type=float,
         default=30.0,
         metavar="S",
-        help="by each sensor at a controller (%(default)s s)",
+        help="interval between measurements of a sensor (%(default)s s)",
     )
     gateways.add_argument(
-        "--timezone", default="UTC", metavar="ZONE", help="of the controllers' clocks (%(default)s)"
+        "--timezone", default="UTC", metavar="ZONE", help="time zone of the controllers' clocks (%(default)s)"
     )
     gateways.add_argument(
-        "--scanner-prefix", default="simulated", metavar="TEXT", help="begins scanners' ids (%(default)s)"
+        "--scanner-prefix",
+        default="simulated",
+        metavar="TEXT",
+        help="beginning of scanners' ids (%(default)s)",
     )
     gateways.add_argument(
-        "--topic-prefix", default="bt-mqtt", metavar="TEXT", help="of scanners' topics (%(default)s)"
+        "--topic-prefix",
+        default="bt-mqtt",
+        metavar="TEXT",
+        help="beginning of scanners' topics (%(default)s)",
     )
     broker = parser.add_argument_group("their MQTT broker")
     broker.add_argument("--mqtt-broker", default="127.0.0.1", metavar="HOST", help="(%(default)s)")
@@ -52,12 +66,12 @@ def add_gateway_arguments(parser: argparse.ArgumentParser) -> None:
     broker.add_argument("--mqtt-tls", action="store_true", help="connect with TLS")
     for name, what in (
         ("ca", "authorities of the broker"),
-        ("cert", "certificate to show"),
-        ("key", "its key"),
+        ("cert", "certificate of the clients"),
+        ("key", "key of that certificate"),
     ):
         broker.add_argument(f"--mqtt-{name}-file", default="", metavar="FILE", help=what)
     broker.add_argument("--mqtt-transport", choices=("tcp", "websockets"), default="tcp")
-    broker.add_argument("--mqtt-path", default="/mqtt", help="with websockets (%(default)s)")
+    broker.add_argument("--mqtt-path", default="/mqtt", help="path, with websockets (%(default)s)")
 
 
 def gateway_plan_from(arguments: argparse.Namespace) -> GatewayPlan | None:

@@ -1,4 +1,4 @@
-"""One run of simulated scanners and controllers at an MQTT broker, from connecting to the summary."""
+"""A run of simulated scanners and controllers at an MQTT broker, from connecting to the summary."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from bssci.system.clock import Ticker, pause
 PROGRESS_INTERVAL = 5.0
 """Seconds between lines of progress."""
 LOOK = 0.05
-"""Seconds between looks whether all are connected."""
+"""Seconds between checks whether all are connected."""
 
 
 @dataclass(frozen=True)
 class GatewayPlan:
-    """Scanners, controllers and the devices that they hear.
+    """The plan of a run: scanners, controllers and the devices that they hear.
 
     :param devices: Bluetooth devices around all scanners.
     :param advertised_every: s between two advertisements of a device.
     :param measured_every: s between two answers of a sensor at a controller.
-    :param zone: the zone of the controllers' clocks.
-    :param duration: s; None: until the run is interrupted.
-    :param connect_timeout: s.
+    :param zone: time zone of the controllers' clocks.
+    :param duration: length of the run in s; None: until it is interrupted.
+    :param connect_timeout: s in which all have to connect.
     """
 
     broker: MqttPart
@@ -59,8 +59,8 @@ def scanner_names(prefix: str, count: int) -> list[str]:
 class GatewaySimulation:
     """Runs a plan once.
 
-    :param say: takes lines of progress.
-    :ivar error: reason why nothing was sent; None: something was.
+    :param say: called with lines of progress.
+    :ivar error: reason why the run failed to connect; None if it did not.
     """
 
     def __init__(
@@ -96,21 +96,21 @@ class GatewaySimulation:
 
     @property
     def seconds(self) -> float:
-        """Return how long all have been connected, s."""
+        """Time for which all have been connected, in s."""
         if self._lasted is not None or self._began is None:
             return self._lasted or 0.0
         return float(self._reactor.seconds() - self._began)
 
     @property
     def exit_status(self) -> int:
-        """0 if everything that was heard was sent, 1 if not, 2 if a connection failed."""
+        """Exit status: 0 if everything that was heard was sent, 1 if not, 2 if a connection failed."""
         if self.error is not None:
             return 2
         return 0 if all(scanner.outbox.dropped == 0 for scanner in self.scanners) else 1
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The counts as plain values."""
+        """Counts as plain values."""
         counts = [controller.counts for controller in self.controllers]
         return {
             "scanners": len(self.scanners),
@@ -128,7 +128,7 @@ class GatewaySimulation:
 
     @property
     def description(self) -> str:
-        """The summary for people."""
+        """Summary for people, in one line."""
         found = self.summary
         return (
             f"scanners heard {found['advertisements_received']} advertisements, "
@@ -169,7 +169,7 @@ class GatewaySimulation:
             )
 
     async def _connect(self) -> bool:
-        """Wait until all are connected; return whether the run goes on."""
+        """Wait until all are connected; return whether they are."""
         deadline = self._reactor.seconds() + self._plan.connect_timeout
         while not all(client.online for client in self._clients):
             if self._end.called:

@@ -1,7 +1,7 @@
-"""Measurements of simulated sensors: water meters, climate and leak sensors, by blueprints in ``decoders/``.
+"""Measurements of simulated water meters, climate and leak sensors, encoded for blueprints in ``decoders/``.
 
-Every value follows from the EUI and the time alone, so that a meter continues from its last value whenever
-the simulation is started.
+Every value depends only on the EUI and the time, so a meter continues from its last value whenever the
+simulation is started.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from math import cos, exp, floor, pi, sin, sqrt
 HOUR, DAY = 3600.0, 86400.0
 YEAR = 365.25 * DAY
 INSTALLED = 1_767_225_600.0
-"""Unix seconds when the meters were put in: 2026-01-01"""
+"""time in Unix seconds at which the meters were installed: 2026-01-01"""
 
 Told = tuple[int, bytes]
 """format and payload"""
 Instrument = Callable[[float], Told]
-"""format and payload of the measurement at a time (Unix seconds)"""
+"""returns format and payload of the measurement at a time (Unix seconds)"""
 
 _STEP = 900.0
-"""s in which the flow is taken as even"""
+"""s in which the flow is taken as constant"""
 _PEAKS = ((7.2, 1.1, 26.0), (12.5, 1.4, 10.0), (19.3, 1.8, 20.0))
-"""hour of the day, width in h and litres an hour at most, of an ordinary home's water"""
+"""peaks of water use in an ordinary home: hour of the day, width in h, and litres per hour at most"""
 
 
 def instrument_for(type_eui: str, eui: int) -> Instrument | None:
@@ -35,7 +35,7 @@ def instrument_for(type_eui: str, eui: int) -> Instrument | None:
 
 
 def water_meter(eui: int, at: float) -> Told:
-    """Return a reading, or an alarm for the first minute of a burst, about once a month."""
+    """Return a reading; about once a month, in the first minute of a day, an alarm for a burst pipe."""
     litres = 1_000 * (20 + own(eui, "start") * 400) + _used(eui, at)
     flow = _flow(eui, at)
     day = floor(at / DAY)
@@ -49,8 +49,8 @@ def water_meter(eui: int, at: float) -> Told:
 
 
 def climate_sensor(eui: int, at: float) -> Told:
-    """Return temperature with a daily curve, humidity against it, and CO2 while people are present; half of
-    the sensors measure light.
+    """Return temperature with a daily curve, humidity with the opposite curve, and CO2, which rises while
+    people are present; half of the sensors also measure light.
     """
     day = (at % DAY) / DAY
     presence = max(0.0, sin(pi * (day * 24 - 7) / 12)) if 7 <= day * 24 <= 19 else 0.0
@@ -72,7 +72,7 @@ def climate_sensor(eui: int, at: float) -> Told:
 
 
 def leak_sensor(eui: int, at: float) -> Told:
-    """Return "dry", or "wet" for a few minutes every few hours, at times of its own."""
+    """Return "dry", or "wet" for a few minutes every few hours, at times that differ between sensors."""
     period = (5 + 4 * own(eui, "period")) * HOUR
     moment = at + period * own(eui, "phase")
     wet_for = (4 + 10 * own(eui, "length")) * 60
@@ -89,30 +89,32 @@ _KINDS: Mapping[str, Callable[[int, float], Told]] = {
     "02B55C1000000002": climate_sensor,
     "02B55C1000000003": leak_sensor,
 }
-"""by typeEui of the blueprint that reads them"""
+"""instruments by the typeEui of the blueprint that decodes them"""
 
 
 def own(eui: int, what: str) -> float:
-    """Return a number from 0 to 1 that is specific to a sensor."""
+    """Return a number from 0 to 1 that depends only on the sensor and ``what``."""
     return int.from_bytes(sha256(f"{eui:016X} {what}".encode()).digest()[:4]) / 0xFFFFFFFF
 
 
 def wave(eui: int, what: str, at: float, period: float) -> float:
-    """Return a number from -1 to 1, without a visible period: waves whose lengths have no common multiple."""
+    """Return a number from -1 to 1 that varies without a visible period, as the sum of waves with
+    incommensurable lengths.
+    """
     phase = 2 * pi * own(eui, what)
     turn = 2 * pi * at / period
     return (sin(turn + phase) + 0.6 * sin(turn * sqrt(5) + 2 * phase) + 0.4 * cos(turn * sqrt(13))) / 2
 
 
 def _flow(eui: int, at: float) -> float:
-    """Return the flow in litres an hour."""
+    """Return the flow in litres per hour."""
     hour = (at % DAY) / HOUR
     scale = 0.5 + own(eui, "home")
     return scale * sum(most * exp(-(((hour - peak) / width) ** 2)) for peak, width, most in _PEAKS)
 
 
 def _used(eui: int, at: float) -> float:
-    """Return the litres since :data:`INSTALLED`: whole days, and the integral of the flow of this one."""
+    """Return the litres used since :data:`INSTALLED`."""
     days, rest = divmod(max(0.0, at - INSTALLED), DAY)
     counted = _counted(eui)
     step, part = divmod(rest, _STEP)
@@ -122,18 +124,20 @@ def _used(eui: int, at: float) -> float:
 
 @cache
 def _counted(eui: int) -> list[float]:
-    """Return the litres from midnight until the beginning of each step of a day, and until its end."""
+    """Return the litres used from midnight to the beginning of each step of a day, and to the end of the
+    day.
+    """
     flows = (_flow(eui, (step + 0.5) * _STEP) * _STEP / HOUR for step in range(round(DAY / _STEP)))
     return list(accumulate(flows, initial=0.0))
 
 
 def _battery(eui: int, at: float) -> bytes:
-    """Return volts as the blueprints have them: hundredths above 1.5."""
+    """Return the battery voltage as the blueprints expect it: hundredths of a volt above 1.5 V."""
     volts = 3.6 - 0.25 * ((at - INSTALLED) / YEAR % 1) - 0.1 * own(eui, "battery")
     return _whole(volts * 100 - 150, 1)
 
 
 def _whole(value: float, size: int) -> bytes:
-    """Return the nearest whole number in so many bytes; negative ones as two's complement."""
+    """Return the nearest integer in ``size`` bytes, big-endian; negative ones as two's complement."""
     number: int = round(value) & (256**size - 1)
     return number.to_bytes(size)

@@ -1,4 +1,4 @@
-"""The operations that a base station has open with its service center, across connections (§5.2)."""
+"""Open operations of a base station with its service center, across connections (§5.2)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import msgspec
 from bssci.wire.messages import Completion, Error, Message, Response
 
 Concluded = Callable[[Response | Error], None]
-"""Called once with the end of an operation: its response, or an error."""
+"""Called once at the end of an operation, with its response or an error."""
 
 
 @dataclass(frozen=True)
 class OpenOperation:
-    """An operation of ours that has no answer yet."""
+    """An operation that the station began and that has no answer yet."""
 
     message: Message
     concluded: Concluded
@@ -30,12 +30,12 @@ def completion_of(response: Response) -> Completion:
 
 
 class Operations:
-    """The opIds of a session, its open operations, and the opIds that both sides certainly know."""
+    """The opIds of a session, its open operations, and the opIds that both sides are known to have seen."""
 
     def __init__(self) -> None:
         self.last_issued = 0
         self.last_answered = 0
-        """The highest opId of ours that the service center has certainly seen."""
+        """The highest opId of the station that the service center has answered."""
         self.last_heard = 0
         """The last opId of the service center; it counts down from -1."""
         self._open: dict[int, OpenOperation] = {}
@@ -44,15 +44,15 @@ class Operations:
         return len(self._open)
 
     def issue(self, message: Message, concluded: Concluded) -> Message:
-        """Open an operation: ``message`` with the opId that it is to be sent with."""
+        """Open an operation; return ``message`` with the opId with which it is to be sent."""
         self.last_issued += 1
         numbered = msgspec.structs.replace(message, opId=self.last_issued)
         self._open[self.last_issued] = OpenOperation(numbered, concluded)
         return numbered
 
     def conclude(self, op_id: int) -> OpenOperation | None:
-        """Close the operation with this opId, as its answer is there, and return it; None if none is open
-        under it.
+        """Close the operation with an opId, which was answered, and return it; None if there is no such
+        operation.
         """
         operation = self._open.pop(op_id, None)
         if operation is not None:
@@ -60,7 +60,7 @@ class Operations:
         return operation
 
     def hear(self, op_id: int) -> None:
-        """Note that the service center began, or began again, an operation."""
+        """Record that the service center began, or repeated, an operation."""
         self.last_heard = min(self.last_heard, op_id)
 
     def unfinished(self) -> list[Message]:
@@ -68,8 +68,8 @@ class Operations:
         return [operation.message for _, operation in sorted(self._open.items())]
 
     def start_over(self) -> list[Message]:
-        """Begin a new session: count from 1 again, and return the unanswered messages anew, in their old
-        order.
+        """Begin a new session: count from 1 again, and return the unanswered messages with new opIds, in
+        their order.
         """
         waiting = [operation for _, operation in sorted(self._open.items())]
         self._open = {}

@@ -1,4 +1,4 @@
-"""Sensors that attach and detach themselves, through every base station that hears them (§5.6, §5.7)."""
+"""Over-the-air attach and detach of sensors, through every base station that hears them (§5.6, §5.7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bssci.simulator.station import OperationFailed, SimulatedStation
 from bssci.wire.messages import Att, AttPrp, AttRsp, Det, DetRsp, Response
 
 IN_FLIGHT = 256
-"""Sensors that attach at the same time."""
+"""Number of sensors that attach at the same time, at most."""
 FLAGS: dict[str, Any] = {"dualChan": True, "repetition": False, "wideCarrOff": False, "longBlkDist": False}
 """Transmission properties of every simulated sensor, as ``att`` carries them."""
 
@@ -22,9 +22,9 @@ class AttachFailed(Exception):
 
 
 async def attach(sensor: SimulatedSensor, stations: Sequence[SimulatedStation]) -> None:
-    """Attach a sensor over the air; each station that hears it delivers a copy, and serves it from then on.
+    """Attach a sensor over the air. Each station that hears it forwards a copy, and serves it from then on.
 
-    :param stations: in the order that the sensor's ``heard_by`` counts them.
+    :param stations: stations, indexed by the keys of the sensor's ``heard_by``.
     :raises OperationFailed: a copy was refused.
     :raises AttachFailed: the session keys differ.
     """
@@ -60,9 +60,9 @@ async def detach(sensor: SimulatedSensor, stations: Sequence[SimulatedStation]) 
 async def attach_all(
     sensors: Sequence[SimulatedSensor], stations: Sequence[SimulatedStation], refused: dict[int, str]
 ) -> None:
-    """Attach sensors, some at a time.
+    """Attach sensors, a limited number at a time.
 
-    :param refused: takes the reasons of failed attaches, by EUI.
+    :param refused: is filled with the reasons of failed attaches, by EUI.
     """
     turns = DeferredSemaphore(IN_FLIGHT)
 
@@ -78,7 +78,7 @@ async def attach_all(
 
 
 async def _all(answers: Sequence[Deferred[Response]]) -> list[Response]:
-    """Return every answer; raises the first refusal."""
+    """Return all answers; raise the first refusal."""
     try:
         return await gatherResults(answers, consumeErrors=True)
     except FirstError as error:
@@ -114,7 +114,7 @@ def _detach(telegram: DetachTelegram, signal: Signal, rx_time: int) -> Det:
 
 
 def _served(sensor: SimulatedSensor) -> AttPrp:
-    """Return the ``attPrp`` by which a propagation would have told the station of the sensor."""
+    """Return the ``attPrp`` by which the service center would have propagated the attach of the sensor."""
     return AttPrp(
         opId=0,
         epEui=sensor.eui,

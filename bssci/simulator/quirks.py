@@ -1,9 +1,8 @@
 """Oddities of real base stations, as named quirks that can be combined.
 
-Most quirks change a message just before it is packed: one function from a
-plain dict to a plain dict. The others are behaviours, which the station asks
-for by name. All were seen in the field; the combinations in the vendors' profiles are plausible guesses for
-demos and tests.
+Most quirks change a message just before it is encoded; each is a function from a plain dict to a plain dict.
+The others are kinds of behaviour, which the station looks up by name. All of them were seen in the field; the
+combinations in the profiles of vendors are plausible guesses for demos and tests.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Document = dict[str, Any]
-"""A message as plain objects under its wire names, ``command`` and ``opId`` included."""
+"""A message as plain objects under its wire names, including ``command`` and ``opId``."""
 
 LATE_CLOCK_NS = int(2.5 * 365.25 * 86_400) * 1_000_000_000
 """Nanoseconds by which a late clock is behind."""
@@ -41,7 +40,7 @@ def _float_numbers(message: Document) -> Document:
 
 
 def _as_float(value: Any) -> Any:
-    """Return the same number as float64, unless that would make it another number."""
+    """Return an integer as float64 if that is exact; other values unchanged."""
     if type(value) is int and int(float(value)) == value:
         return float(value)
     return value
@@ -110,16 +109,16 @@ def _late_clock(message: Document) -> Document:
 
 @dataclass(frozen=True)
 class Quirk:
-    """One oddity: its description, and its change of messages if it is of that kind."""
+    """An oddity: its description, and the function that changes messages, if it has one."""
 
     description: str
     transform: Callable[[Document], Document] | None = None
 
 
 QUIRKS: Mapping[str, Quirk] = {
-    # The order is that of application: what changes values stands before what changes their types.
+    # Quirks are applied in this order: those that change values come before those that change types.
     "late-clock": Quirk("the station's clock is 2.5 years behind", _late_clock),
-    "sparse-status": Quirk("statusRsp lacks what it may lack, and more", _sparse_status),
+    "sparse-status": Quirk("statusRsp lacks all optional fields, and some required ones", _sparse_status),
     "microseconds-time": Quirk("statusRsp.time is in microseconds", _microseconds_time),
     "percent-cpu": Quirk("statusRsp.cpuLoad is in percent", _percent_cpu),
     "geo-zero": Quirk("geoLocation is [0, 0, 0]", _geo_zero),
@@ -136,15 +135,17 @@ QUIRKS: Mapping[str, Quirk] = {
     "overlapping-uplinks": Quirk("ulData 6 is sent before ulDataCmp 5"),
     "old-counters": Quirk("the first con reports counters of a session that is long gone"),
     "version-1.1": Quirk("announces 1.1.0 and answers error 22 to the 1.0.0 attPrp"),
-    "revoke-2": Quirk("dlDataRev of what is no longer held is answered by error 2 (as without this quirk)"),
-    "revoke-95": Quirk("dlDataRev of what is no longer held is answered by error 95"),
-    "attach-drops": Quirk("attPrp for an end point that is attached throws away its downlinks"),
+    "revoke-2": Quirk(
+        "dlDataRev of a downlink that is no longer held is answered with error 2 (as without this quirk)"
+    ),
+    "revoke-95": Quirk("dlDataRev of a downlink that is no longer held is answered with error 95"),
+    "attach-drops": Quirk("attPrp for an end point that is already attached discards its downlinks"),
 }
 
 
 @dataclass(frozen=True)
 class Vendor:
-    """A model of base station: its own description, and the quirks that go with it."""
+    """A model of base station: how it describes itself, and its quirks."""
 
     vendor: str
     model: str
@@ -165,17 +166,16 @@ VENDORS: Mapping[str, Vendor] = {
 
 
 class Quirks:
-    """The quirks of one station.
+    """The quirks of a station.
 
-    :raises ValueError: for a name that is not in :data:`QUIRKS`, saying which there are,
-        and for two that exclude each other.
+    :raises ValueError: a name is not in :data:`QUIRKS`, or two quirks exclude each other.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names = frozenset(names)
         unknown = self.names - QUIRKS.keys()
         if unknown:
-            raise ValueError(f"no quirk {sorted(unknown)[0]!r}: there are {', '.join(QUIRKS)}")
+            raise ValueError(f"there is no quirk {sorted(unknown)[0]!r}, but {', '.join(QUIRKS)}")
         if {"json", "bin-arrays"} <= self.names:
             raise ValueError("the quirks json and bin-arrays exclude each other: JSON has no bin")
         self._transforms = [
@@ -192,11 +192,11 @@ class Quirks:
 
     @property
     def change_messages(self) -> bool:
-        """Return whether any of the quirks changes a message before it is packed."""
+        """True if any of the quirks changes messages before they are encoded."""
         return bool(self._transforms)
 
     def apply(self, message: Document) -> Document:
-        """Return the message as this station would send it; ``message`` itself may be changed."""
+        """Return a message as this station would send it; ``message`` itself may be modified."""
         for transform in self._transforms:
             message = transform(message)
         return message

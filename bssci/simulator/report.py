@@ -1,4 +1,4 @@
-"""Counts of a simulation: messages sent, messages acknowledged, and the latency."""
+"""Report on a simulation: messages sent, messages acknowledged, and the latency."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 KEPT_LATENCIES = 100_000
-"""Number of the latest acknowledgements that the percentiles are taken from."""
+"""Number of latest acknowledgements from which percentiles are computed."""
 
 
 class SimulationReport:
-    """Counts of one run; every uplink counts once for each station that delivers it."""
+    """Counts of a run; an uplink counts once for each station that delivers it."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -26,7 +26,7 @@ class SimulationReport:
 
     @property
     def is_complete(self) -> bool:
-        """Return whether everything that was sent was acknowledged."""
+        """True if everything that was sent was acknowledged."""
         return self.acknowledged == self.sent
 
     def acknowledge(self, latency: float) -> None:
@@ -35,7 +35,7 @@ class SimulationReport:
         self._latencies.append(latency)
 
     def summary(self, seconds: float) -> dict[str, Any]:
-        """Return the report as plain values, latencies in ms."""
+        """Return the report as plain values, with latencies in ms."""
         return {
             "sent": self.sent,
             "acknowledged": self.acknowledged,
@@ -48,12 +48,12 @@ class SimulationReport:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the smallest of the ordered values that at least ``share`` (0..1) of them do not exceed."""
+    """Return the smallest of ordered values such that at least ``share`` (0..1) of them do not exceed it."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def in_milliseconds(latencies: Sequence[float]) -> dict[str, float]:
-    """Return p50, p95, p99 and the maximum of latencies in s, as ms; empty if there are no latencies."""
+    """Return p50, p95, p99 and the maximum of latencies, converted from s to ms; empty if there are none."""
     if not latencies:
         return {}
     ordered = sorted(latencies)
@@ -62,7 +62,7 @@ def in_milliseconds(latencies: Sequence[float]) -> dict[str, float]:
 
 
 def describe(summary: dict[str, Any]) -> str:
-    """Return a summary in one line for people."""
+    """Return a summary for people, in one line."""
     refused = ", ".join(f"{count} by error {code}" for code, count in summary["refused"].items()) or "0"
     latency = summary["latency_ms"]
     timing = f"; latency p50 {latency['p50']} p95 {latency['p95']} p99 {latency['p99']} ms" if latency else ""

@@ -1,4 +1,4 @@
-"""Answers of a simulated base station to its service center: one ``handle_<command>`` a request."""
+"""Answers of a simulated base station to its service center, with a ``handle_<command>`` for each request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bssci.wire.messages import (
 
 
 class Rejection(Exception):
-    """The station answers ``error`` instead."""
+    """A request is answered with ``error``."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -42,10 +42,10 @@ class Rejection(Exception):
 
 @dataclass
 class Behaviour:
-    """The way in which a station answers requests.
+    """Choices about how a station answers requests.
 
-    :param attach_code: the error that every ``attPrp`` is answered with, or None to accept it; a function
-        decides by EUI.
+    :param attach_code: error code with which every ``attPrp`` is answered, or None to accept it; or a
+        function that returns either for an EUI.
     :param status: ``none`` leaves status requests unanswered.
     """
 
@@ -55,7 +55,7 @@ class Behaviour:
 
 
 class RequestHandlers:
-    """The service center's requests to this station, and the station's answers."""
+    """Handlers of the service center's requests, which return the station's answers."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class RequestHandlers:
         report: Callable[[DownlinkEnd], None],
     ) -> None:
         self.attached: dict[int, AttPrp | AttPrp11] = {}
-        """The sensors that this station serves, as last propagated."""
+        """Sensors that this station serves, as last propagated."""
         self.downlinks = DownlinkQueue(behaviour.downlinks)
         self.reception_queries: set[int] = set()
         """Sensors whose next acknowledgement is to be followed by ``dlRxStat``."""
@@ -79,12 +79,12 @@ class RequestHandlers:
         self._uptime = uptime
         self._report = report
         self._known_outcomes: dict[int, DownlinkEnd] = {}
-        """Outcomes by the opId of the queue operation, until that is complete."""
+        """Outcomes by opId of the queue operation, until that is complete."""
 
     def answer(self, message: Message) -> Message | None:
-        """Return the response to a request or a completion, or None if there is nothing to say.
+        """Return the answer to a request or a completion; None if there is none.
 
-        :raises Rejection: if it answers ``error``.
+        :raises Rejection: the answer is ``error``.
         """
         command = type(message).__struct_config__.tag
         handle = getattr(self, f"handle_{command}", None)
@@ -161,8 +161,8 @@ class RequestHandlers:
 
 
 def _payloads(message: DlDataQue) -> dict[int | None, bytes]:
-    """Return the payloads that may be sent, by the counter of the uplink that each follows; empty for an
-    acknowledgement only.
+    """Return the payloads that may be sent, by the counter of the uplink that each follows; an empty
+    payload is an acknowledgement only.
     """
     if not message.cntDepend:
         if message.userData == [[]] or len(message.userData) > 1:

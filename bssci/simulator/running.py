@@ -1,4 +1,4 @@
-"""Runs side by side in one reactor: stations with sensors, and gateways; they end together."""
+"""Runs that share a reactor and end together: stations with sensors, and gateways."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 
 
 class Run(Protocol):
-    """One part of a simulation."""
+    """A part of a simulation."""
 
     def start(self) -> Deferred[None]:
-        """Begin; fires when everything is closed again."""
+        """Begin; fires when the run has ended and everything is closed."""
 
     def interrupt(self) -> Deferred[None] | None:
-        """End early; fires when everything is closed. None: it is closed already."""
+        """End early; fires when everything is closed. None if it is closed already."""
 
 
 class Course:
-    """The course of one run: begun once; whoever ends it early can wait for its end."""
+    """The course of a run, which begins once, and whose end can be waited for."""
 
     def __init__(self) -> None:
         self._finished: Deferred[None] | None = None
 
     def begin(self, body: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
-        """Run the body; fires when it has ended, with its failure if it failed."""
+        """Run ``body``; fires when it has ended, with its failure if it failed."""
         self._finished = Deferred()
         ensureDeferred(body).addBoth(self._finished.callback)
         return self._finished
 
     def when_ended(self) -> Deferred[None] | None:
-        """Return a Deferred that fires at the end. None: the run has ended or never began."""
+        """Return a Deferred that fires at the end of the run; None if it has ended or never began."""
         if self._finished is None or self._finished.called:
             return None
         ended: Deferred[None] = Deferred()
@@ -45,7 +45,7 @@ class Course:
 
 
 def run_together(reactor: Any, runs: Sequence[Run]) -> None:
-    """Run the reactor until all runs have ended; the first that ends, or a signal, ends the others."""
+    """Run the reactor until all runs have ended. The end of the first run, or a signal, ends the others."""
     reactor.callWhenRunning(_start, reactor, runs)
     reactor.addSystemEventTrigger("before", "shutdown", interrupt, runs)
     reactor.run()

@@ -1,6 +1,6 @@
-"""Simulated scanners: the scanner agent of :mod:`bssci.scanner`, with a radio that hears simulated devices.
+"""Simulated scanners: the agent of :mod:`bssci.scanner` with a radio that hears simulated devices.
 
-So topics, reports, last will, thinning and commands are those of ``bssci scan``.
+Topics, reports, last will, deduplication and commands are therefore those of ``bssci scan``.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from bssci.simulator.bluetooth import BluetoothDevice
 from bssci.system.clock import Ticker
 
 TICK = 0.1
-"""Seconds between looks at which devices are due."""
+"""Seconds between checks which devices are due to send."""
 NEAR, STEP, WEAKEST = -58.0, 13.0, -96.0
-"""dBm at the scanner beside a device, dB less at each further one, dBm below which nothing is heard."""
+"""dBm at the nearest scanner, dB less at each further one, and dBm below which nothing is heard."""
 WALK = 360.0
-"""Seconds in which a device that somebody carries passes all scanners and comes back."""
+"""Seconds in which a carried device passes all scanners and comes back."""
 
 
 class Surroundings:
-    """The devices around all scanners, each at home near one of them.
+    """The devices around the scanners, each near one of them.
 
     :param interval: s between two advertisements of a device.
     :param now: Unix seconds.
@@ -53,7 +53,7 @@ class Surroundings:
         self._now = now
 
     def rssi(self, device: BluetoothDevice, scanner: int) -> int | None:
-        """Return the signal (dBm) of a device at a scanner now; None if it is too far away."""
+        """Return the present signal of a device at a scanner in dBm; None if it is too far away."""
         if device.wanders:
             turn = (self._now() / WALK + 0.37 * device.number) % 1
             home = (self._scanners - 1) * (0.5 + 0.5 * sin(2 * pi * turn))
@@ -63,7 +63,7 @@ class Surroundings:
         return round(signal) if signal >= WEAKEST else None
 
     def start_scan(self, scanner: int, heard: Callable[[HeardAdvertisement], None]) -> Deferred[Scan]:
-        """Let a scanner, counted from 0, hear the devices."""
+        """Begin the scan of a scanner, counted from 0, which hears the devices."""
         return succeed(_Scan(self._clock, lambda device: self._hear(device, scanner, heard), self))
 
     def _hear(
@@ -75,12 +75,12 @@ class Surroundings:
 
     @property
     def rate(self) -> float:
-        """Return how many advertisements a second are sent by all devices."""
+        """Number of advertisements per second that all devices send together."""
         return len(self.devices) / self._interval
 
 
 class _Scan:
-    """A scan that runs: the devices take turns."""
+    """A running scan, in which the devices take turns."""
 
     def __init__(
         self, clock: Any, hear: Callable[[BluetoothDevice], None], surroundings: Surroundings
@@ -114,15 +114,15 @@ def make_scanner(
     now: Callable[[], float],
     make_client: Callable[..., Any] = MqttClient,
 ) -> Agent:
-    """Return a scanner, to be started.
+    """Return a scanner, which is not started yet.
 
-    :param name: its id in topics.
-    :param number: counts the scanners, from 0.
+    :param name: id of the scanner in topics.
+    :param number: number of the scanner, from 0.
     """
     configuration = ScannerConfiguration(
         scanner=ScannerPart(id=name, bluetooth_adapter="simulated", mode="passive"),
         mqtt=broker,
-        # Advertisements that are heard before the broker has answered count, too.
+        # Advertisements that are heard before the broker has answered are sent, too.
         buffer=BufferPart(while_offline="keep"),
     )
     return Agent(

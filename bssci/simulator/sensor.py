@@ -1,4 +1,4 @@
-"""A simulated sensor: what it sends, how well each station hears it, and what it does with downlinks."""
+"""A simulated sensor: its telegrams, its signal at each station, and its handling of downlinks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bssci.model.attach_crypto import attach_signature, session_key
 
 FORMAT_PLAIN = 0
 NOISE_DB = 1.5
-"""Standard deviation of SNR and RSSI around their means, in dB."""
+"""Standard deviation of SNR and RSSI from their means, in dB."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """Quality of a sensor's signal at a base station, in dB and dBm."""
+    """Signal of a sensor at a base station: SNR in dB, RSSI in dBm."""
 
     snr: float
     rssi: float
@@ -24,7 +24,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class RadioTelegram:
-    """One uplink as it is on the air, before any base station hears it."""
+    """An uplink as a sensor sends it, before any base station hears it."""
 
     end_point_eui: int
     packet_counter: int
@@ -37,7 +37,7 @@ class RadioTelegram:
 
 @dataclass(frozen=True)
 class AttachTelegram:
-    """A sensor asks to be attached (§5.6)."""
+    """A request of a sensor to be attached (§5.6)."""
 
     end_point_eui: int
     attach_counter: int
@@ -47,7 +47,7 @@ class AttachTelegram:
 
 @dataclass(frozen=True)
 class DetachTelegram:
-    """A sensor detaches itself (§5.7)."""
+    """A sensor's message that it detaches itself (§5.7)."""
 
     end_point_eui: int
     packet_counter: int
@@ -56,11 +56,11 @@ class DetachTelegram:
 
 @dataclass
 class SimulatedSensor:
-    """One sensor ("end point").
+    """A sensor ("end point").
 
-    :param heard_by: the mean signal at each base station that hears it, by any key the caller likes.
-    :param packet_counter: the counter of the next uplink.
-    :param attach_counter: the counter of the last attach over the air; 24 bits.
+    :param heard_by: mean signal at each base station that hears it, by a key that the caller chooses.
+    :param packet_counter: counter of the next uplink.
+    :param attach_counter: counter of the last attach over the air; 24 bits.
     :param window_every: a bidirectional sensor opens a downlink window after each ``window_every``-th uplink.
     """
 
@@ -74,11 +74,11 @@ class SimulatedSensor:
     attach_counter: int = 0
     window_every: int = 1
     session_key: bytes = b""
-    """16 bytes since it attached over the air, else empty."""
+    """16 bytes; empty until it attaches over the air."""
     instrument: Callable[[], tuple[int, bytes]] | None = None
-    """Format and payload of the next measurement; None: a payload without meaning."""
+    """Returns format and payload of the next measurement; None: payloads have no meaning."""
     is_silent: Callable[[], bool] = lambda: False
-    """Return whether the sensor sends nothing now."""
+    """Returns whether the sensor sends nothing at present."""
     received: list[bytes] = field(default_factory=list)
     """Payloads of the downlinks that reached it."""
 
@@ -89,19 +89,19 @@ class SimulatedSensor:
         self._acknowledges: int | None = None
 
     def place(self, heard_by: Mapping[int, Signal]) -> None:
-        """Put the sensor where these stations hear it."""
+        """Set the stations that hear the sensor, with its signal at each."""
         self.heard_by = heard_by
 
     def go_on(self, packet_counter: int) -> None:
-        """Continue from a packet counter, as after a change of batteries."""
+        """Continue from a packet counter."""
         self.packet_counter = packet_counter
 
     def attach_after(self, attach_counter: int) -> None:
-        """Use attach counters above that of an earlier run."""
+        """Use attach counters above one of an earlier run."""
         self.attach_counter = attach_counter & 0xFFFFFF
 
     def registered_as(self, short_address: int) -> None:
-        """Take the short address that an attachment gave."""
+        """Use the short address that an attach assigned."""
         self.short_address = short_address
 
     def fall_silent_when(self, is_silent: Callable[[], bool]) -> None:
@@ -109,7 +109,7 @@ class SimulatedSensor:
         self.is_silent = is_silent
 
     def transmit(self) -> RadioTelegram:
-        """Send the next uplink.
+        """Return the next uplink.
 
         It acknowledges a downlink that was received in the window of the uplink just before it (§5.10).
         """
@@ -136,14 +136,14 @@ class SimulatedSensor:
         return AttachTelegram(self.eui, self.attach_counter, nonce, signature)
 
     def detach(self) -> DetachTelegram:
-        """Detach. The signature's algorithm is not public, so it is random."""
+        """Detach. The signature is random, as its algorithm is not public."""
         counter = self.packet_counter
         self.packet_counter = counter + 1 & 0xFFFFFFFF
         self.session_key = b""
         return DetachTelegram(self.eui, counter, self.random.randbytes(4))
 
     def signal_at(self, station: int) -> Signal:
-        """Return the signal that a station measures of one uplink: the mean with normal noise."""
+        """Return the signal of an uplink that a station measures: the mean with Gaussian noise."""
         mean = self.heard_by[station]
         snr = mean.snr + self.random.gauss(0, NOISE_DB)
         return Signal(round(snr, 2), round(mean.rssi + self.random.gauss(0, NOISE_DB), 2))
@@ -154,7 +154,7 @@ class SimulatedSensor:
         self._acknowledges = packet_counter
 
     def _measure(self, counter: int) -> bytes:
-        """Return ten bytes: a kind, the counter, a slowly moving temperature, noise."""
+        """Return ten bytes: a kind, the counter, a slowly varying temperature, and noise."""
         self._temperature += self.random.gauss(0, 0.1)
         centidegrees = round(self._temperature * 100) & 0xFFFF
         return (
@@ -166,7 +166,7 @@ class SimulatedSensor:
 
 
 def network_key_for(eui: int) -> bytes:
-    """Return the 16-byte key of a simulated sensor, derived from its EUI so that all runs agree. Not a
-    secret.
+    """Return the key of a simulated sensor: 16 bytes derived from its EUI, so that all runs agree. It is
+    not a secret.
     """
     return hashlib.sha256(b"simulated sensor" + eui.to_bytes(8, "big")).digest()[:16]

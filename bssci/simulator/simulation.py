@@ -1,4 +1,4 @@
-"""One run of simulated stations and sensors, from connecting to the summary."""
+"""A run of simulated stations and sensors, from connecting to the summary."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from bssci.system.clock import Ticker, pause
 PROGRESS_INTERVAL = 5.0
 """Seconds between lines of progress."""
 DRAIN_TIMEOUT = 10.0
-"""Seconds to wait for the last answers."""
+"""Seconds to wait for outstanding answers at the end."""
 INTERRUPTED_DRAIN = 2.0
-"""The same, for a person who pressed Ctrl-C."""
+"""Seconds to wait for outstanding answers after an interruption."""
 KEEP_INTERVAL = 2.0
 """Seconds between writing the packet counters."""
 EVERY, AWAY = 240.0, 45.0
-"""Seconds between two absences of the station that comes and goes, and their length."""
+"""Interval between absences of the station of ``--comes-and-goes``, and their length, in seconds."""
 START_INTERVAL = 0.01
-"""Seconds between the starts of two stations."""
+"""Seconds between the starts of stations."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,12 @@ class StationPlan:
 class SimulationPlan:
     """Stations, sensors, rates and duration of a simulation.
 
-    :param rate: uplinks/s in all, or None to keep ``in_flight`` of them unanswered.
+    :param rate: uplinks/s in total, or None to keep ``in_flight`` of them unanswered.
     :param over_the_air: the sensors attach themselves before they send.
     :param counters: file in which packet counters are kept.
-    :param comes_and_goes: EUI of a station that is away now and then.
-    :param duration: s, ``count``: uplinks; without both the run ends when it is interrupted.
+    :param comes_and_goes: EUI of a station that disconnects from time to time.
+    :param duration: s after which the run ends; ``count``: uplinks after which it ends. Without both it
+        runs until it is interrupted.
     """
 
     host: str
@@ -75,7 +76,7 @@ class SimulationPlan:
 
 
 def hear(sensors: Sequence[SimulatedSensor], stations: int, copies: int, random: Random) -> None:
-    """Place the sensors: each is heard by ``copies`` neighbouring stations, best by the first."""
+    """Place the sensors so that each is heard by ``copies`` neighbouring stations, best by the first."""
     for number, sensor in enumerate(sensors):
         snr = random.uniform(4, 16)
         sensor.place(
@@ -89,16 +90,16 @@ def hear(sensors: Sequence[SimulatedSensor], stations: int, copies: int, random:
 class Simulation:
     """Runs a plan once.
 
-    :param say: takes lines of progress.
-    :raises BundleError: if a certificate cannot be used.
+    :param say: called with lines of progress.
+    :raises BundleError: a certificate cannot be used.
     """
 
     def __init__(self, plan: SimulationPlan, reactor: Any, say: Callable[[str], None]) -> None:
         self.report = SimulationReport()
         self.error: str | None = None
-        """Reason why nothing was sent."""
+        """Reason why the stations could not connect."""
         self.refused_attaches: dict[int, str] = {}
-        """Sensors that could not attach over the air, and why."""
+        """Reasons why sensors could not attach over the air, by EUI."""
         self.seconds = 0.0
         self._plan = plan
         self._reactor = reactor
@@ -136,14 +137,16 @@ class Simulation:
 
     @property
     def exit_status(self) -> int:
-        """0 if everything sent was acknowledged, 1 if not, 2 if the stations could not connect."""
+        """Exit status: 0 if everything that was sent was acknowledged, 1 if not, 2 if the stations could
+        not connect.
+        """
         if self.error is not None:
             return 2
         return 0 if self.report.is_complete and not self.refused_attaches else 1
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The report, with the figures of the stations."""
+        """Report, with figures of the stations."""
         return self.report.summary(self.seconds) | {
             "stations": len(self.stations),
             "attached": sum(len(station.attached) for station in self.stations),
@@ -153,7 +156,7 @@ class Simulation:
 
     @property
     def description(self) -> str:
-        """The summary for people."""
+        """Summary for people, in one line."""
         return describe(self.summary)
 
     def start(self) -> Deferred[None]:
@@ -193,7 +196,7 @@ class Simulation:
             counters.keep(self._plan.counters, self._plan.sensors)
 
     def _leave(self) -> None:
-        """Disconnect the station that comes and goes; it comes back later."""
+        """Disconnect the station of ``--comes-and-goes``, and connect it again later."""
         for station, endpoint in zip(self.stations, self._endpoints, strict=True):
             if station.eui == self._plan.comes_and_goes:
                 station.stop()

@@ -1,4 +1,4 @@
-"""A simulated base station: one session with a service center, however often the connection is lost."""
+"""A simulated base station, whose session with a service center outlasts lost connections."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ from bssci.wire.messages import (
 )
 
 BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0, 24.0)
-"""Seconds before the first, second, ... attempt to connect again; the last one repeats."""
+"""Seconds before the first, second, ... attempt to connect again; the last value repeats."""
 PING_INTERVAL = 5.0
 """Seconds without any other traffic before a ping."""
 MAX_OPEN = 10_000
-"""Operations that may wait for an answer."""
+"""Operations that may wait for an answer, at most."""
 OLD_COUNTERS = (9187, -1659)
 """snBsOpId and snScOpId of a session that the service center forgot long ago."""
 
 
 class OperationFailed(Exception):
-    """The service center answered an operation by ``error``, or the station cannot hold more of them."""
+    """The service center answered an operation with ``error``, or too many operations are open."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"error {code}: {message}")
@@ -62,20 +62,20 @@ class OperationFailed(Exception):
 
 
 class StationPhase(Enum):
-    """Phase of a station between two ``conCmp``."""
+    """Phase of a station's connection."""
 
     OFFLINE = "offline"  # no connection
-    CONNECTING = "connecting"  # con is sent
-    CONNECTED = "connected"  # conCmp is sent: operations run
+    CONNECTING = "connecting"  # con was sent
+    CONNECTED = "connected"  # conCmp was sent, operations run
 
 
 class SimulatedStation(Factory):
-    """One base station. It is the factory of its own connections, so it can be connected in memory as well.
+    """A base station. It is the factory of its own connections, so it can also be connected in memory.
 
     :param eui: 0..2**64-1.
-    :param clock: tells when to ping, to connect again and to send a downlink.
-    :param random: source of everything random: session ids and telemetry.
-    :param identity: what ``con`` says about vendor, model and software.
+    :param clock: clock for pings, new attempts to connect, and downlink windows.
+    :param random: source of session ids and telemetry.
+    :param identity: vendor, model and software for ``con``.
     :param now_ns: the station's own clock, ns since 1970 UTC.
     """
 
@@ -98,17 +98,17 @@ class SimulatedStation(Factory):
         self.state = StationPhase.OFFLINE
         self.resumed = False
         self.connections = 0
-        """Number of ``conCmp`` sent."""
+        """Number of connections that were completed with ``conCmp``."""
         self.sent = 0
         self.acknowledged = 0
         self.refused: Counter[int] = Counter()
-        """Uplinks that were answered by ``error``, by its code."""
+        """Number of uplinks that were answered with ``error``, by code."""
         self.last_error: BaseException | None = None
         """Reason why the last attempt to connect failed or the last connection ended."""
         self.received: deque[Message | ProtocolError] = deque(maxlen=1000)
         """The newest messages of the service center, oldest first."""
         self.on_downlink: Callable[[int, int, bytes], None] = lambda _eui, _counter, _payload: None
-        """Called with EUI, counter of the uplink and payload when a downlink goes on the air."""
+        """Called when a downlink is sent by radio, with EUI, counter of the uplink, and payload."""
         self._clock = clock
         self._random = random or Random(eui)
         self.now_ns = now_ns
@@ -140,10 +140,10 @@ class SimulatedStation(Factory):
         )
 
     def send_downlinks_to(self, listener: Callable[[int, int, bytes], None]) -> None:
-        """Set the callback for downlinks that go on the air: EUI, counter of the uplink, payload."""
+        """Set the callback for downlinks that are sent by radio: EUI, counter of the uplink, payload."""
         self.on_downlink = listener
 
-    # connecting
+    # Connecting
 
     def buildProtocol(self, address: IAddress | None) -> StationConnection:
         self.last_error = None
@@ -162,7 +162,7 @@ class SimulatedStation(Factory):
         self._service.whenConnected(failAfterFailures=1).addErrback(self._remember_failure)
 
     def stop(self) -> Deferred[None]:
-        """Close the connection for good; fires when it is closed, at the latest after 2 s."""
+        """Close the connection and do not connect again; fires when it is closed, after 2 s at most."""
         self._windows.clear()
         if self._storm is not None:
             self._storm.end()
@@ -173,7 +173,7 @@ class SimulatedStation(Factory):
         return stopped.addBoth(lambda _: deadline.cancel() if deadline.active() else None)
 
     def when_connected(self) -> Deferred[SimulatedStation]:
-        """Fire when the station is, or next becomes, connected."""
+        """Return a Deferred that fires when the station is connected, perhaps at once."""
         if self.state is StationPhase.CONNECTED:
             return succeed(self)
         self._waiting.append(Deferred())
@@ -185,7 +185,7 @@ class SimulatedStation(Factory):
             self._connection.transport.loseConnection()
 
     def abort(self) -> None:
-        """Cut the connection as a power failure would."""
+        """Cut the connection, as a power failure would."""
         if self._connection is not None and self._connection.transport is not None:
             self._connection.transport.abortConnection()
 
@@ -220,7 +220,7 @@ class SimulatedStation(Factory):
         )
 
     def established(self, answer: ConRsp) -> None:
-        """Send nothing more before ``conCmp`` is sent; then go on with the session, or start over."""
+        """Continue the session, or begin a new one, after ``conCmp`` was sent."""
         self.state = StationPhase.CONNECTED
         self.resumed = answer.snResume
         self.connections += 1
@@ -235,11 +235,11 @@ class SimulatedStation(Factory):
             deferred.callback(self)
 
     def refused_connection(self, error: Error) -> None:
-        """Note that the service center does not want this station."""
+        """Record that the service center refused this station."""
         self.last_error = OperationFailed(error.code, error.message)
 
     def lost(self, connection: StationConnection, reason: Failure) -> None:
-        """Note that a connection ended; nothing to do if a newer one took its place."""
+        """Record that a connection ended, unless a newer one has replaced it."""
         if connection is not self._connection:
             return
         if self.last_error is None:
@@ -257,15 +257,15 @@ class SimulatedStation(Factory):
         self._failures += 1
         return delay
 
-    # from the station
+    # From the station
 
     def send_uplink(
         self, telegram: RadioTelegram, signal: Signal, rx_time: int | None = None
     ) -> Deferred[None]:
-        """Deliver what a sensor sent (§5.10); kept until there is a connection.
+        """Deliver an uplink of a sensor (§5.10), as soon as there is a connection.
 
-        :param rx_time: ns since 1970 UTC, now if left out.
-        :return: fires when ``ulDataRsp`` is there; fails with :class:`OperationFailed`.
+        :param rx_time: ns since 1970 UTC; None: now.
+        :return: fires when ``ulDataRsp`` has arrived; fails with :class:`OperationFailed`.
         """
         if len(self.operations) >= MAX_OPEN:
             return fail(OperationFailed(ErrorCode.EAGAIN, f"{MAX_OPEN} operations are open"))
@@ -295,7 +295,9 @@ class SimulatedStation(Factory):
         return acknowledged.addCallbacks(self._count_acknowledged, self._count_refused)
 
     def send(self, message: Message) -> Deferred[Response]:
-        """Begin any operation, with the next opId; fires with the response, fails as :meth:`send_uplink`."""
+        """Begin an operation with the next opId; fires with the response, fails with
+        :class:`OperationFailed`.
+        """
         ended: Deferred[Response] = Deferred()
 
         def concluded(answer: Response | Error) -> None:
@@ -310,13 +312,13 @@ class SimulatedStation(Factory):
         return ended
 
     def send_raw(self, data: bytes) -> None:
-        """Write bytes that need not be a frame."""
+        """Write bytes, which need not be a frame."""
         if self._connection is not None:
             self._connection.transport.write(data)
 
     @property
     def attached(self) -> dict[int, Any]:
-        """The sensors that this station serves: EUI to the ``attPrp`` that said so."""
+        """Sensors that this station serves: ``attPrp`` by EUI."""
         return self.requests.attached
 
     def _send(self, message: Message) -> None:
@@ -336,10 +338,10 @@ class SimulatedStation(Factory):
         self.refused[code_of(failure)] += 1
         return failure
 
-    # from the service center
+    # From the service center
 
     def received_message(self, message: Message) -> None:
-        """Take a message after ``conCmp``: an answer to us, an error, a request or a completion."""
+        """Handle a message after ``conCmp``: a response, an error, a request or a completion."""
         self._last_traffic = self._clock.seconds()
         self.received.append(message)
         if isinstance(message, Error):
@@ -352,7 +354,7 @@ class SimulatedStation(Factory):
             self._answer(message)
 
     def received_garbage(self, error: ProtocolError) -> None:
-        """Note that the service center sent bytes that are no valid message."""
+        """Record, and answer if possible, that the service center sent bytes that are not a valid message."""
         self.received.append(error)
         if error.op_id is not None:
             self._send(Error(opId=error.op_id, code=error.code, message=error.message))
@@ -384,7 +386,7 @@ class SimulatedStation(Factory):
             if answer is not None:
                 self._send(answer)
 
-    # downlinks
+    # Downlinks
 
     def _use_window(self, telegram: RadioTelegram) -> None:
         for outcome in self.requests.downlinks.window(
@@ -408,7 +410,7 @@ class SimulatedStation(Factory):
             self.on_downlink(eui, packet_counter, outcome.payload)
 
     def _report_reception(self, telegram: RadioTelegram, signal: Signal, rx_time: int) -> None:
-        """Answer a reception query once the sensor has acknowledged a downlink (§5.15)."""
+        """Answer a reception query as soon as the sensor has acknowledged a downlink (§5.15)."""
         queries = self.requests.reception_queries
         if telegram.downlink_acknowledged and telegram.end_point_eui in queries:
             queries.discard(telegram.end_point_eui)
@@ -424,12 +426,14 @@ class SimulatedStation(Factory):
 
 
 def code_of(failure: Failure) -> int:
-    """Return the error code of an operation that failed; other failures go on."""
+    """Return the error code of an operation that failed; raise other failures."""
     failure.trap(OperationFailed)
     assert isinstance(failure.value, OperationFailed)
     return failure.value.code
 
 
 def _ignore_refusal(failure: Failure) -> None:
-    """Do nothing: a refused operation is on record in ``received``."""
+    """Ignore that an operation was refused, which :attr:`SimulatedStation.received` shows; raise other
+    failures.
+    """
     failure.trap(OperationFailed)

@@ -1,4 +1,6 @@
-"""The storm of connections that one gateway model makes at its start: 14 in 0.3 s, of which six finish."""
+"""The burst of connections that one model of base station makes when it starts: 14 in 0.3 s, of which six
+complete.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,15 @@ from bssci.wire.messages import Con, ConCmp, ConRsp
 CONNECTIONS = 14
 FINISHED = 6
 DURATION = 0.3
-"""Seconds between the first and the last of them."""
+"""Seconds between the first connection and the last."""
 PATIENCE = 10.0
-"""Seconds after which the station drops those that it never used."""
+"""Seconds after which the station drops the connections that it did not use."""
 
 
 class Storm:
-    """All connections of a storm but the last, which is the station's own and stays.
+    """All connections of the burst except the last, which the station keeps.
 
-    :param quirks: of the station.
+    :param quirks: quirks of the station.
     :param build_con: makes the station's ``con``.
     """
 
@@ -52,7 +54,7 @@ class Storm:
         self._gusts: list[_Gust] = []
 
     def begin(self, last: Callable[[], None]) -> None:
-        """Open them, evenly spread; the last five finish. Then call ``last``."""
+        """Open the connections at even intervals; the last five of them complete. Then call ``last``."""
         step = DURATION / (CONNECTIONS - 1)
         for number in range(CONNECTIONS - 1):
             finishes = number >= CONNECTIONS - FINISHED
@@ -61,7 +63,7 @@ class Storm:
         self._timers.append(self._clock.callLater(PATIENCE, self.end))
 
     def end(self) -> None:
-        """Drop what is left of it."""
+        """Drop the connections that are left."""
         for timer in self._timers:
             if timer.active():
                 timer.cancel()
@@ -79,7 +81,7 @@ class Storm:
 
 
 class _Gust(Protocol):
-    """A connection that finishes its ``con`` and then does nothing, or does nothing at all."""
+    """A connection that completes its ``con`` and then does nothing, or does nothing at all."""
 
     transport: ITCPTransport
 
@@ -100,7 +102,7 @@ class _Gust(Protocol):
         self._is_open = False
 
     def abort(self) -> None:
-        """Cut the connection if it is still there."""
+        """Cut the connection if it is still open."""
         if self._is_open:
             self.transport.abortConnection()
 

@@ -1,4 +1,4 @@
-"""Status reports of a simulated base station: values that move slowly and plausibly."""
+"""Status reports of a simulated base station, with values that change slowly and plausibly."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from random import Random
 from bssci.wire.messages import StatusRsp
 
 _HOME = (51.0504, 13.7373)
-"""Latitude and longitude around which simulated stations stand, in degrees."""
+"""Latitude and longitude around which simulated stations are placed, in degrees."""
 _SPREAD = 0.05
 
 
 class Telemetry:
-    """The condition of one station; each reading differs a little from the last."""
+    """The condition of a station; each report differs a little from the last."""
 
     def __init__(self, random: Random) -> None:
         self._random = random

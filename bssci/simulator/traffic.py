@@ -1,4 +1,4 @@
-"""Uplinks in the air: which sensor sends when, and which stations deliver it."""
+"""Traffic: which sensor sends when, and which stations deliver its uplinks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bssci.simulator.station import SimulatedStation, code_of
 from bssci.system.clock import Ticker
 
 TICK = 0.01
-"""Seconds between looks at what is due, at an open rate."""
+"""Seconds between checks which uplinks are due, with an open loop."""
 COPY_SPREAD = (0.006, 0.061)
-"""Seconds between the deliveries of one uplink by two stations."""
+"""Seconds between deliveries of an uplink by two stations, at least and at most."""
 
 
 class Traffic:
-    """Sensors take turns; each uplink is delivered by every station that hears its sensor.
+    """Has sensors send in turn; each uplink is delivered by every station that hears its sensor.
 
-    :param limit: uplinks to send in all, None for no end.
-    :param finished: called once, when the limit is reached and nothing is unanswered any more.
+    :param limit: uplinks to send in total; None: no limit.
+    :param finished: called once, when the limit is reached and everything is answered.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Traffic:
         self._finished = finished
         self._begun = 0
         self._running = False
-        self._outstanding = 0  # copies that are on their way or wait for an answer
-        self._in_flight = 0  # uplinks to keep outstanding in closed loop, 0 in open loop
+        self._outstanding = 0  # copies on their way or without an answer
+        self._in_flight = 0  # uplinks to keep outstanding in a closed loop; 0 in an open loop
         self._ticker: Ticker | None = None
         by_eui = {sensor.eui: sensor for sensor in sensors}
         for station in stations:
@@ -59,25 +59,25 @@ class Traffic:
 
     @property
     def outstanding(self) -> int:
-        """Deliveries without an answer so far."""
+        """Number of deliveries without an answer."""
         return self._outstanding
 
     def start_open(self, rate: float) -> None:
-        """Send ``rate`` uplinks a second, independent of the answers."""
+        """Send ``rate`` uplinks per second, independently of the answers."""
         self._running = True
         started = self._clock.seconds()
         self._ticker = Ticker(self._clock, TICK, lambda: self._send_due(started, rate))
         self._ticker.start(at_once=True)
 
     def start_closed(self, in_flight: int) -> None:
-        """Keep ``in_flight`` uplinks unanswered: each answer lets the next one go."""
+        """Keep ``in_flight`` uplinks unanswered: each answer triggers the next uplink."""
         self._running = True
         self._in_flight = in_flight
         for _ in range(in_flight):
             self._send_next()
 
     def stop(self) -> None:
-        """Send nothing new."""
+        """Send no more uplinks."""
         self._running = False
         if self._ticker is not None:
             self._ticker.stop()
@@ -98,7 +98,7 @@ class Traffic:
             self._passed_over()
             return
         telegram = sensor.transmit()
-        copies = [len(sensor.heard_by)]  # shared by the copies: how many of them wait for an answer
+        copies = [len(sensor.heard_by)]  # number of copies without an answer, which all copies share
         self._outstanding += copies[0]
         delay = 0.0
         for station in sensor.heard_by:
@@ -109,7 +109,7 @@ class Traffic:
             delay += self._random.uniform(*COPY_SPREAD)
 
     def _passed_over(self) -> None:
-        """Count a sensor that had its turn and sent nothing."""
+        """Continue after a sensor that sent nothing in its turn."""
         if self._begun == self._limit:
             if self._outstanding == 0:
                 self._finished()
@@ -133,7 +133,7 @@ class Traffic:
         self._outstanding -= 1
         copies[0] -= 1
         if copies[0] == 0 and self._in_flight:
-            # In a later turn of the reactor: an answer from within the delivery would recurse without end.
+            # In a later turn of the reactor: an answer during the delivery would cause endless recursion.
             self._clock.callLater(0, self._send_next)
         if self._outstanding == 0 and self._begun == self._limit:
             self._finished()

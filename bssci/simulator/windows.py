@@ -1,4 +1,4 @@
-"""Downlink windows opened by uplinks: each is used a fixed time later, in the order of opening."""
+"""Downlink windows that uplinks open: each begins a fixed time after its uplink."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ WINDOW_DELAY = 0.5
 
 
 class Windows:
-    """All windows are equally far ahead, so that a queue and one timer serve them all.
+    """Pending windows. As all have the same delay, a queue and a single timer are enough.
 
-    :param use: called with the uplink when its window is there.
+    :param use: called with the uplink when its window begins.
     """
 
     def __init__(self, clock: IReactorTime, use: Callable[[RadioTelegram], None]) -> None:
@@ -26,13 +26,13 @@ class Windows:
         self._timer: IDelayedCall | None = None
 
     def open_after(self, telegram: RadioTelegram) -> None:
-        """Open a window after this uplink, in which the sensor will listen."""
+        """Plan the window in which the sensor listens after an uplink."""
         self._ahead.append((self._clock.seconds() + WINDOW_DELAY, telegram))
         if self._timer is None:
             self._timer = self._clock.callLater(WINDOW_DELAY, self._use_due)
 
     def clear(self) -> None:
-        """Let all windows that are ahead pass unused."""
+        """Drop all pending windows."""
         self._ahead.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,1 +1,1 @@
-"""``bssci watch``: a client of the live stream that writes what it reads; a program of its own."""
+"""``bssci watch``: a client of the live stream, run as a program of its own, that writes what it reads."""

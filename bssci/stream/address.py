@@ -13,7 +13,7 @@ from bssci.model.live_token import fault_of
 
 PATH = "/mqtt"
 TOKEN = "BSSCI_TOKEN"
-"""environment variable with the token, if it is in no file"""
+"""environment variable with the token, if there is no file"""
 
 
 class StreamError(Exception):
@@ -21,7 +21,7 @@ class StreamError(Exception):
 
 
 class StreamAddress(NamedTuple):
-    """Place of a live stream."""
+    """Address of a live stream."""
 
     host: str
     port: int
@@ -34,11 +34,11 @@ class StreamAddress(NamedTuple):
 
 
 def read_address(url: str) -> StreamAddress:
-    """Return the address that a URL names.
+    """Parse the URL of a live stream.
 
-    A token must not cross a network in the clear, so ``ws`` is for this machine only.
+    ``ws`` is allowed only to this machine, as a token must not cross a network in clear text.
 
-    :raises StreamError: the URL is invalid, or ``ws`` to another machine.
+    :raises StreamError: the URL is invalid, or is ``ws`` to another machine.
     """
     try:
         parts = urlsplit(url)
@@ -48,15 +48,15 @@ def read_address(url: str) -> StreamAddress:
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise StreamError("the URL must be wss://host[:port]/mqtt")
     if parts.username or parts.password:
-        raise StreamError("the URL must not hold a token: give it by --token-file")
+        raise StreamError("the URL must not contain a token: use --token-file")
     tls = parts.scheme == "wss"
     if not tls and not _is_here(parts.hostname):
-        raise StreamError("ws:// sends the token in the clear, and is for this machine only: use wss://")
+        raise StreamError("ws:// sends the token in clear text and is for this machine only: use wss://")
     return StreamAddress(parts.hostname, port or (443 if tls else 80), parts.path or PATH, tls)
 
 
 def read_token(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the token, after checking its form.
+    """Return the token from the file or, if there is none, from the environment.
 
     :raises StreamError: there is no token, or it is malformed.
     """
@@ -64,7 +64,7 @@ def read_token(file: Path | None, environment: Mapping[str, str] = os.environ) -
         try:
             token, place = file.read_text("utf-8").strip(), str(file)
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is no text"
+            reason = getattr(error, "strerror", None) or "is not text"
             raise StreamError(f"{file}: {reason}") from None
     else:
         token, place = environment.get(TOKEN, "").strip(), TOKEN

@@ -1,4 +1,4 @@
-"""``bssci watch URL``: read a live stream, and write it somewhere."""
+"""The sub-command ``bssci watch URL``: it reads a live stream and writes it somewhere."""
 
 from __future__ import annotations
 
@@ -20,31 +20,39 @@ OUTPUTS = ("console", "file", "sqlite", "postgres", "webhook")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "exit status: 0 ended as asked; 1 URL, token or file are wrong; 3 token refused; 4 certificate not"
-        " trusted; 5 not reachable; 6 output failed; 7 less came than --count"
+        "exit status: 0 ended as requested; 1 URL, token or file is wrong; 3 token refused; 4 certificate not"
+        " trusted; 5 not reachable; 6 output failed; 7 fewer messages than --count"
     )
     parser.add_argument("url", metavar="URL", help="wss://host[:port]/mqtt; ws:// for this machine only")
     parser.add_argument("--token-file", type=Path, help=f"file with the token; default: environment {TOKEN}")
-    parser.add_argument("--topic", action="append", default=[], help=f"again for more; default: {TOPIC}")
+    parser.add_argument("--topic", action="append", default=[], help=f"repeat for more; default: {TOPIC}")
     parser.add_argument("--ca-file", type=Path, help="authorities to trust (PEM); default: the system's")
     parser.add_argument(
-        "--client-id", default="", help="keeps a session by this name, so that what is missed comes later"
+        "--client-id", default="", help="keep a session with this name, so that missed messages come later"
     )
     parser.add_argument("--to", choices=OUTPUTS, default="console", help="default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="console: one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="console: one JSON object per line")
     parser.add_argument("--path", help="file, sqlite: the file; postgres: connection string; webhook: URL")
     parser.add_argument(
-        "--header", action="append", default=[], metavar="NAME:VALUE", help="webhook: sent with each request"
+        "--header", action="append", default=[], metavar="NAME:VALUE", help="webhook: header of each request"
     )
-    parser.add_argument("--count", type=int, default=0, help="end after so many messages; 0: never")
-    parser.add_argument("--for", dest="seconds", type=float, default=0.0, help="end after so many seconds")
+    parser.add_argument("--count", type=int, default=0, help="end after this many messages; 0: never")
+    parser.add_argument("--for", dest="seconds", type=float, default=0.0, help="end after this many seconds")
     parser.add_argument(
-        "--give-up", type=float, default=0.0, help="seconds without a connection until it ends; 0: never"
+        "--give-up",
+        type=float,
+        default=0.0,
+        help="end after this many seconds without a connection; 0: never",
     )
     parser.add_argument(
-        "--attempts", type=int, default=0, help="failures of the output until it ends; 0: never"
+        "--attempts",
+        type=int,
+        default=0,
+        help="end after this many failures of the output in a row; 0: never",
     )
-    parser.add_argument("--quiet", action="store_true", help="no word about connections on standard error")
+    parser.add_argument(
+        "--quiet", action="store_true", help="write nothing about connections to standard error"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,9 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _output(arguments: argparse.Namespace) -> Output:
-    """Return the output that the options name.
+    """Return the output that the options describe.
 
-    :raises StreamError: something is missing.
+    :raises StreamError: an option is missing or wrong.
     """
     if arguments.to == "console":
         return Console(arguments.json)

@@ -1,11 +1,11 @@
-"""The connection to a live stream: opened, verified, kept alive, and opened again when it is lost.
+"""The connection to a live stream, which is verified, kept alive, and opened again when it is lost.
 
     load --> check the token --> connect --> verify --> authenticate --> subscribe --> read
                                     ^                                                   |
                                     +------- 1, 2, 4 ... 30 s ---- lost <---------------+
 
-A message is acknowledged when it is written, so that messages that were read but not written are delivered
-again: with a client identifier also after a restart.
+A message is acknowledged when it is written, so messages that were read but not written are delivered again;
+with a client identifier even after a restart.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from bssci.stream.messages import StreamMessage
 from bssci.stream.writer import Arrival, OutputWriter, delays
 
 KEEP_ALIVE = 60
-"""s between two signs of life"""
+"""longest time in s without a packet to the service (MQTT keep alive)"""
 SETTLED_AFTER = 10.0
-"""s that a connection must last for the delay to be reset"""
+"""s that a connection must last before the delay is reset"""
 _REFUSED = {1: "protocol version", 2: "client identifier", 4: "token", 5: "token"}
-"""permanent reasons of a refused CONNECT, by return code of the CONNACK"""
+"""permanent reasons for a refused CONNECT, by return code of the CONNACK"""
 _CODES = {"Unsupported protocol version": 1, "Client identifier not valid": 2, "Bad user name or password": 4,
           "Not authorized": 5}  # fmt: skip
 
@@ -41,28 +41,28 @@ log = logging.getLogger("bssci.watch")
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses; 2 is argparse's, for wrong usage."""
+    """Exit statuses; argparse uses 2 for wrong usage."""
 
     DONE = 0
-    """ended as it was asked for, or by a signal"""
+    """ended as requested, or by a signal"""
     WRONG = 1
-    """the user must correct something: URL, token's form, file"""
+    """the user must correct the URL, the form of the token, or a file"""
     REFUSED = 3
     """the service refuses the token, or every topic"""
     NOT_TRUSTED = 4
     """the service's certificate cannot be verified"""
     UNREACHABLE = 5
-    """no connection for as long as was allowed"""
+    """no connection for longer than allowed"""
     NOT_WRITTEN = 6
-    """the output failed as often as was allowed"""
+    """the output failed too often"""
     NOTHING = 7
-    """less came than was expected"""
+    """fewer messages came than expected"""
 
 
 def verifying(ca_file: Path | None) -> ssl.SSLContext:
     """Return a context that verifies certificate and host name.
 
-    :param ca_file: authorities, PEM; None: the system's.
+    :param ca_file: trusted authorities (PEM); None: those of the system.
     :raises StreamError: the file cannot be used.
     """
     try:
@@ -74,9 +74,9 @@ def verifying(ca_file: Path | None) -> ssl.SSLContext:
 
 
 class Watch:
-    """One client of one live stream.
+    """A client of a live stream.
 
-    :param client_id: empty: no session is kept, and what is missed while it is away is lost.
+    :param client_id: name of the session; empty: no session is kept, and messages missed meanwhile are lost.
     :param give_up: s without a connection after which it ends; 0: never.
     :param enough: messages after which it ends; 0: never.
     """
@@ -104,9 +104,11 @@ class Watch:
         self._taken = 0
         self._opened_at: float | None = None
         self._connection = 0
-        """number of the current connection: messages of an earlier one can no longer be acknowledged"""
+        """number of the current connection; messages of an earlier connection can no longer be
+        acknowledged
+        """
         self.reason = ""
-        """why it ended, or is not connected"""
+        """reason why it ended or is not connected"""
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -124,7 +126,7 @@ class Watch:
         self._client = client
 
     def run(self, writer: OutputWriter) -> ExitStatus:
-        """Read until it ends."""
+        """Read and have ``writer`` write until the end; return the exit status."""
         self._writer = writer
         following, lost_at = delays(), self._clock()
         while not self._ended.is_set():
@@ -145,12 +147,12 @@ class Watch:
         return self._outcome
 
     def stop(self) -> None:
-        """End from another thread, or from a signal's handler."""
+        """End; for another thread or a signal handler."""
         self._end(ExitStatus.DONE, "")
 
     def not_written(self) -> None:
         """End because the writer has given up."""
-        assert self._writer is not None  # only clients with an output read
+        assert self._writer is not None  # set by run
         self._end(ExitStatus.NOT_WRITTEN, self._writer.error)
 
     def _end(self, outcome: ExitStatus, reason: str) -> ExitStatus:
@@ -170,7 +172,7 @@ class Watch:
         except (OSError, ValueError) as error:
             self.reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
 
-    # callbacks of paho
+    # Callbacks of paho
 
     def _connected(
         self, client: Client, data: Any, flags: ConnectFlags, code: ReasonCode, more: Properties | None

@@ -1,4 +1,4 @@
-"""Messages of the stream as the outputs write them."""
+"""Messages of the stream, in the forms in which outputs write them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StreamMessage:
-    """One message of the stream."""
+    """A message of the stream."""
 
     topic: str
     payload: bytes
     received_at: float
-    """Unix seconds, of this machine's clock"""
+    """Unix seconds, by the clock of this machine"""
     retained: bool = False
-    """the last value from before the subscription"""
+    """true for the last value from before the subscription"""
 
     @cached_property
     def key(self) -> str:
-        """Key of the message, the same at each delivery."""
+        """Key of the message: 32 hexadecimal digits, the same at each delivery."""
         return hashlib.sha256(self.topic.encode() + b"\0" + self.payload).hexdigest()[:32]
 
     @cached_property
     def body(self) -> Any:
-        """The payload as JSON; as text if it is not JSON."""
+        """The payload, decoded from JSON; as text if it is not JSON."""
         try:
             return json.loads(self.payload)
         except ValueError:
@@ -35,7 +35,7 @@ class StreamMessage:
 
     @property
     def telemetry(self) -> dict[str, Any] | None:
-        """The reading in the message; None if it holds something else."""
+        """The reading in the message; None if the message is not a reading."""
         body = self.body
         is_one = isinstance(body, dict) and {"timestamp", "device_id", "sensor", "value"} <= body.keys()
         return body if is_one else None

@@ -1,4 +1,4 @@
-"""Outputs of messages: a batch is durably written when :meth:`Output.write` returns."""
+"""Outputs for messages. A batch is durably written when :meth:`Output.write` returns."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ class OutputError(Exception):
 
 
 class Output(Protocol):
-    """A place for messages. Called from one thread."""
+    """A place that messages are written to; called from one thread."""
 
     def open(self) -> None:
-        """Get ready to write.
+        """Prepare for writing.
 
-        :raises StreamError: the output can never work with these options.
+        :raises StreamError: the output cannot work with these options.
         """
 
     def write(self, batch: Sequence[StreamMessage]) -> None:
-        """Write messages; a repeated one does no harm.
+        """Write messages; writing one again does no harm.
 
-        :raises OutputError: none of them counts as written.
+        :raises OutputError: none of them counts as written; the batch may be written again.
         """
 
     def close(self) -> None: ...
 
 
 class Console:
-    """Lines on standard output: for people, or as JSON."""
+    """Lines on standard output, for people or as JSON."""
 
     def __init__(self, as_json: bool, stream: TextIO | None = None) -> None:
         self._as_json = as_json
@@ -68,14 +68,14 @@ class Console:
             self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
         except BrokenPipeError:
-            raise StreamError("nobody reads the output any more") from None
+            raise StreamError("standard output was closed") from None
 
     def close(self) -> None:
         """Do nothing: standard output stays open."""
 
 
 class File:
-    """Lines of JSON at the end of a file, on disk when they are written."""
+    """Lines of JSON appended to a file, and synchronized to disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -95,7 +95,7 @@ class File:
                 data = data[os.write(self._descriptor, data) :]
             os.fsync(self._descriptor)
         except OSError as error:
-            # Otherwise half a batch would be there twice after the next attempt.
+            # Otherwise a part of the batch would be there twice after the next attempt.
             os.ftruncate(self._descriptor, size)
             raise OutputError(f"{self._path}: {error.strerror}") from None
 
@@ -106,7 +106,7 @@ class File:
 
 
 class Sqlite:
-    """A table of an SQLite file; a repeated message is kept once."""
+    """The table ``message`` of an SQLite file; a repeated message is stored once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -141,9 +141,9 @@ class Sqlite:
 
 
 class Postgres:
-    """The table ``message`` of a PostgreSQL database; a repeated message is kept once.
+    """The table ``message`` of a PostgreSQL database; a repeated message is stored once.
 
-    :param dsn: a connection string of libpq; a password belongs in a file of its own (``PGPASSFILE``).
+    :param dsn: connection string of libpq; the password belongs in a file of its own (``PGPASSFILE``).
     """
 
     def __init__(self, dsn: str) -> None:
@@ -181,9 +181,9 @@ class Postgres:
 
 
 class Webhook:
-    """An HTTP server that gets a JSON array of messages by POST, and answers with a status of 2xx.
+    """An HTTP server that gets messages by POST, as a JSON array, and answers with a 2xx status.
 
-    :param headers: sent beside the content type: for authorization.
+    :param headers: further headers of the request, such as for authorization.
     """
 
     def __init__(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> None:
@@ -211,9 +211,9 @@ class Webhook:
 
 
 def row_of(message: StreamMessage, without_nul: bool = False) -> tuple[Any, ...]:
-    """Return a message as a row of the databases.
+    """Return a message as a row of the table ``message``.
 
-    :param without_nul: for PostgreSQL, whose texts cannot hold U+0000.
+    :param without_nul: remove U+0000, which texts in PostgreSQL cannot contain.
     """
     told = message.telemetry or {}
     value = told.get("value")

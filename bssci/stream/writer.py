@@ -1,4 +1,6 @@
-"""The thread that writes: it buffers bursts, writes batches, and acknowledges only written messages."""
+"""The thread that writes messages: it buffers bursts, writes batches, and acknowledges written messages
+only.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,12 @@ from bssci.stream.messages import StreamMessage
 from bssci.stream.outputs import Output, OutputError
 
 BUFFER = 10_000
-"""messages that wait to be written; beyond, reading from the network pauses"""
+"""messages that may wait to be written; when there are more, reading from the network pauses"""
 BATCH = 500
 FIRST_DELAY, LONGEST_DELAY, JITTER = 1.0, 30.0, 0.25
-"""s between attempts, doubled from the first to the longest; and the random part added to them"""
+"""s: first and longest delay between attempts, which doubles each time; and the largest random share added
+to it
+"""
 
 log = logging.getLogger("bssci.watch")
 
@@ -30,7 +34,7 @@ class Arrival(NamedTuple):
 
 
 def delays() -> Callable[[], float]:
-    """Return a source of delays between attempts: 1, 2, 4 ... 30 s, each a little longer by chance."""
+    """Return a function that returns the next delay in s: 1, 2, 4 ... 30, each a little longer at random."""
     state = [FIRST_DELAY]
 
     def following() -> float:
@@ -44,10 +48,10 @@ def delays() -> Callable[[], float]:
 class OutputWriter:
     """Writes messages in the order in which they came.
 
-    :param attempts: of one batch, after which it gives up; 0: never.
+    :param attempts: attempts at one batch after which it gives up; 0: never.
     :param ended: called from the thread when it gives up.
     :ivar written: messages that were written.
-    :ivar error: why it gave up.
+    :ivar error: reason why it gave up.
     """
 
     def __init__(self, output: Output, attempts: int, ended: Callable[[], None]) -> None:
@@ -61,9 +65,9 @@ class OutputWriter:
         self.error = ""
 
     def start(self) -> None:
-        """Open the output and write from now on.
+        """Open the output and begin to write.
 
-        :raises StreamError: the output can never work with these options.
+        :raises StreamError: the output cannot work with these options.
         """
         self._output.open()
         self._thread.start()
@@ -80,13 +84,13 @@ class OutputWriter:
     def stop(self, patience: float = 10.0) -> None:
         """Write what is in the buffer, if possible; then close the output.
 
-        :param patience: s.
+        :param patience: s to wait for that.
         """
         if self._thread.is_alive():
             try:
                 self._queue.put(None, timeout=patience)
             except queue.Full:
-                log.warning("messages are given up that could not be written; the service sends them again")
+                log.warning("some messages could not be written; the service sends them again")
             self._thread.join(patience)
         self._stopping.set()
         self._output.close()
@@ -131,6 +135,9 @@ class OutputWriter:
                     return False
             except StreamError as error:
                 self.error = str(error)
+                return False
+            except Exception as error:  # a fault of the output must end the program, not just this thread
+                self.error = f"{type(error).__name__}: {error}"
                 return False
             else:
                 break

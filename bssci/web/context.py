@@ -1,4 +1,4 @@
-"""Surroundings of the web admin: the service center as it sees it, and parts of its own."""
+"""The context of the web admin: the service center, and the parts that all groups of routes share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bssci.web.outside import Outside
 
 @dataclass(frozen=True)
 class Context:
-    """The parts of the web admin, and the service center: handed to every report and group of routes."""
+    """The parts of the web admin and the service center, which every report and group of routes gets."""
 
     clock: Clock
     now: Callable[[], float]
@@ -48,10 +48,10 @@ class Context:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """The current settings."""
         return self.configuration.current
 
     @property
     def certificate_files(self) -> CertificateFiles:
-        """The places of the certificates."""
+        """Paths of the certificates."""
         return self.configuration.catalogue.certificate_files(self.settings)

@@ -1,4 +1,4 @@
-"""Numbers, durations and times as people read them: filters and functions of the templates."""
+"""Formats of numbers, durations and times for people: filters and functions of the templates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bssci.center.retention import full_in
 from bssci.model.iso_times import iso_milliseconds
 
 NOTHING = "\N{EN DASH}"
-"""stands where nothing is known"""
+"""text for unknown values"""
 _SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SHORT = {"co2": "CO\N{SUBSCRIPT TWO}", "co": "CO", "tvoc": "TVOC", "ph": "pH", "rssi": "RSSI", "snr": "SNR"}
 _NO_ATTRIBUTES = Markup("")
@@ -32,7 +32,11 @@ def _missing(value: object) -> bool:
 
 
 def number(value: Any, digits: int = 0, unit: str = "") -> str:
-    """Return ``12 345.6 dB``: grouped, with so many digits after the point, never parted from its unit."""
+    """Return a number such as ``12 345.6 dB``, with grouped digits and a space that does not break before
+    the unit.
+
+    :param digits: digits after the decimal point.
+    """
     if _missing(value):
         return NOTHING
     text = f"{float(value):,.{digits}f}".replace(",", _SPACE).replace("-", "\N{MINUS SIGN}")
@@ -40,8 +44,8 @@ def number(value: Any, digits: int = 0, unit: str = "") -> str:
 
 
 def measured(value: Any, unit: str | None = "") -> str:
-    """Return a value as a decoder read it: to thousandths, or to three digits if that is nothing; yes or
-    no.
+    """Return a decoded value: yes or no, text, or a number rounded to thousandths, or to three significant
+    digits if that would be zero.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -56,18 +60,18 @@ def measured(value: Any, unit: str | None = "") -> str:
 
 
 def words(name: Any) -> str:
-    """Return a name of a reading as words: ``battery_voltage`` is ``Battery voltage``."""
+    """Return the name of a reading as words: ``battery_voltage`` as ``Battery voltage``."""
     text = str(name).replace("_", " ").replace(".", " ").strip() or str(name)
     return _SHORT.get(text) or text[:1].upper() + text[1:]
 
 
 def percent(value: Any, digits: int = 0) -> str:
-    """Return a share of 1 as per cent."""
+    """Return a share (0..1) in percent."""
     return NOTHING if _missing(value) else number(float(value) * 100, digits, "%")
 
 
 def share(value: Any) -> Any:
-    """Return a load as a share of 1: some gateways report per cent."""
+    """Return a load as a share (0..1); some base stations report it in percent."""
     return value / 100 if isinstance(value, (int, float)) and value > 1 else value
 
 
@@ -96,12 +100,12 @@ def octets(hexadecimal: Any) -> str:
 
 
 def fingerprint(hexadecimal: Any) -> str:
-    """Return a certificate's fingerprint as other tools print it: ``AB:CD:…``."""
+    """Return the fingerprint of a certificate as other tools print it: ``AB:CD:…``."""
     return NOTHING if _missing(hexadecimal) else octets(str(hexadecimal).replace(":", "")).replace(" ", ":")
 
 
 def tone(state: Any) -> str:
-    """Return the class that colours a state: ok, warning, error, info or off. The word stays beside it."""
+    """Return the CSS class that colours a state: ok, warning, error, info or off."""
     word = str(state)
     for group, name in ((_OK, "ok"), (_WARNING, "warning"), (_ERROR, "error"), (_INFO, "info")):
         if word in group:
@@ -110,7 +114,7 @@ def tone(state: Any) -> str:
 
 
 def days_tone(days: Any) -> str:
-    """Return the class that colours the end of a certificate, by the days left."""
+    """Return the CSS class that colours the expiry of a certificate, by the days left."""
     if _missing(days):
         return "off"
     return "error" if days < 0 else "warning" if days < 30 else "ok"
@@ -122,7 +126,7 @@ _LAST_TIME = 253_370_764_800.0
 
 @pass_context
 def moment(context: Context, at: Any) -> str | Markup:
-    """Return a point in time, to the second; the browser turns it into the viewer's zone."""
+    """Return a time to the second, which the browser converts to the viewer's time zone."""
     if _is_no_time(at):
         return NOTHING
     return _time(at, f"{_in_zone(at, context):%Y-%m-%d %H:%M:%S}")
@@ -130,7 +134,7 @@ def moment(context: Context, at: Any) -> str | Markup:
 
 @pass_context
 def ago(context: Context, at: Any) -> str | Markup:
-    """Return how long ago a point in time is; the browser keeps it up to date."""
+    """Return how long ago a time is, which the browser keeps up to date."""
     if _is_no_time(at):
         return NOTHING
     return _time(at, since(float(context["now"]) - float(at)), Markup(" data-ago"))
@@ -138,7 +142,7 @@ def ago(context: Context, at: Any) -> str | Markup:
 
 @pass_context
 def day(context: Context, at: Any) -> str | Markup:
-    """Return a date."""
+    """Return the date of a time, which the browser converts to the viewer's time zone."""
     if _is_no_time(at):
         return NOTHING
     return _time(at, f"{_in_zone(at, context):%Y-%m-%d}", Markup(" data-day"))
@@ -146,14 +150,17 @@ def day(context: Context, at: Any) -> str | Markup:
 
 @pass_context
 def clock(context: Context, at: float, span: float) -> Markup:
-    """Return the label of a chart's time axis that spans so many seconds: hours, or days."""
+    """Return a label for the time axis of a chart: the time of day, or the date if it spans more than a day.
+
+    :param span: length of the axis in s.
+    """
     form = "%H:%M" if span <= _DAY else "%m-%d"
     kind = Markup(" data-tick=clock") if span <= _DAY else Markup(" data-tick=date")
     return _time(at, f"{_in_zone(at, context):{form}}", kind)
 
 
 def since(seconds: float) -> str:
-    """Return ``5 min ago``; ``just now`` for the last seconds."""
+    """Return a text such as ``5 min ago``; ``just now`` for less than 5 s."""
     return "just now" if seconds < 5 else f"{_largest(seconds)} ago"
 
 
@@ -186,7 +193,7 @@ def _in_zone(at: Any, context: Mapping[str, Any] | Context) -> datetime:
 
 
 def link(path: str, args: dict[str, Any] | None = None, **changes: Any) -> str:
-    """Return a path with a query: ``args`` with ``changes``, without what is empty."""
+    """Return a path with a query made of ``args`` and ``changes``, without empty values."""
     values = {**(args or {}), **changes}
     query = urlencode({name: value for name, value in values.items() if value not in (None, "")})
     return f"{path}?{query}" if query else path

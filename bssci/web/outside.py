@@ -16,15 +16,17 @@ from bssci.journal import LiveSession
 
 @dataclass(frozen=True)
 class Outside:
-    """Facts of the service about parts that the center does not know.
+    """Access to parts of the service that the center does not know.
 
-    :ivar listening: whether base stations can connect.
-    :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
-    :ivar take_certificates: looks whether their files changed; fires when new ones are in force for stations.
-    :ivar replays: carries out replays; None: nothing does.
-    :ivar alarm_trial: tests the ways by which alarms are told; None: there are none.
-    :ivar alarm_channels: mail and webhook, if they are set, and how each is.
-    :ivar decoders: those of the service; None: it has none.
+    :ivar listening: returns whether base stations can connect.
+    :ivar refused_connections: returns the number of base stations' connections that were refused or given
+        up since the start, by reason.
+    :ivar take_certificates: loads certificates for base stations if their files changed; fires when they
+        are in use.
+    :ivar replays: carries out replays; None: not available.
+    :ivar alarm_trial: tests the channels of alarms; None: there are none.
+    :ivar alarm_channels: returns mail and webhook, if they are set, with the state of each.
+    :ivar decoders: decoders of the service; None: it has none.
     :ivar live_sessions: sessions of clients of the live stream, as the journal held them at the start.
     """
 

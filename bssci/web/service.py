@@ -1,4 +1,4 @@
-"""The web admin as a whole: put together, started, stopped."""
+"""The web admin as a whole: how it is assembled, started and stopped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ from bssci.web.pages.table import STATIC, compile_templates
 from bssci.web.reports.facade import Views
 
 REFRESH_INTERVAL = 10.0
-"""s between looks whether the accounts were changed from outside"""
+"""s between checks whether the command line changed the accounts"""
 
 
 class WebAdmin:
@@ -124,7 +124,7 @@ class WebAdmin:
         center.announcements.listen(self.context.door.announced)
         if outside.replays is not None:
             outside.replays.listen(self.context.door.replayed)
-        # Viewers of the live stream make no further request at which a change of accounts would be seen.
+        # Viewers of the stream of events make no further requests, which would notice a change of accounts.
         self._refresher = Ticker(reactor, REFRESH_INTERVAL, lambda: ensureDeferred(self._refresh()))
         self._sampler = Sampler(reactor, now, center, figures)
         self._tls: ServerTLS | None = None
@@ -165,7 +165,7 @@ class WebAdmin:
         resource = dispatcher.resource()
 
         def max_body(request: Request, method: str, path: str) -> int:
-            """Allow more than usual only to somebody who has logged in."""
+            """Return the largest body of a request; more than usual only for somebody who is logged in."""
             route = dispatcher.find(method, path)
             known = self.guard.identify(request, is_seen=False) is not None
             return route.max_body if route is not None and known else MAX_BODY
@@ -198,7 +198,7 @@ class WebAdmin:
         return openapi.openapi_document(self.routes, self.context.center.version, cookie)
 
     async def reload_certificates(self) -> None:
-        """Read the web admin's certificate again, if it has one."""
+        """Load the certificate of the web admin again, if it has one."""
         if self._tls is not None:
             await self._tls.reload()
 
@@ -208,7 +208,7 @@ class WebAdmin:
             await self._tls.check()
 
     async def _refresh(self) -> None:
-        """Take over what the command line changed, and put it in the audit log."""
+        """Load the changes by the command line, and record them in the audit log."""
         await self.guard.refresh()
         changes = self.guard.directory.changes
         for each in changes:
@@ -217,9 +217,10 @@ class WebAdmin:
             await self.guard.changed(self.guard.file.forget_changes, len(changes))
 
     async def listen(self) -> None:
-        """Open WEB_LISTEN, or WEB_PORT on WEB_HOST.
+        """Listen on WEB_LISTEN, or on WEB_PORT of WEB_HOST.
 
-        :raises bssci.certificates.listening.ListenError: it is taken, or no address of this machine.
+        :raises bssci.certificates.listening.ListenError: the port is taken, or the address is not one of
+            this machine.
         """
         factory: Any = self.site
         if self._tls is not None:
@@ -233,19 +234,19 @@ class WebAdmin:
 
     @property
     def url(self) -> str:
-        """The address by which a browser on this machine finds the web admin."""
+        """URL at which a browser on this machine finds the web admin; after :meth:`listen`."""
         address = self._ports[0].getHost()
         if not hasattr(address, "port"):
-            return str(address)  # of a socket that has no port, as a Unix socket
+            return str(address)  # a socket without a port, such as a Unix socket
         host = address.host
         shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
         return f"{'https' if self._tls else 'http'}://{shown}:{address.port}/"
 
     def start(self) -> None:
-        """Serve; after :meth:`listen` and the center's start."""
+        """Start all parts; after :meth:`listen` and the start of the center."""
         context = self.context
         self._announce()
-        # After the announcement: the set-up link is for who reads the log itself, not the log page.
+        # After the announcement, so that the log page does not show the set-up link.
         for part in (
             context.logbook,
             self.sessions,
@@ -271,7 +272,7 @@ class WebAdmin:
             )
 
     def stop(self) -> Deferred[Any]:
-        """Accept nothing more, part from viewers, keep the sessions."""
+        """Stop listening, disconnect all viewers, and store the sessions; fires when this is done."""
         context = self.context
         for part in (
             self._refresher,

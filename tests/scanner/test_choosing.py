@@ -63,3 +63,9 @@ def test_a_nameless_device_fits_no_pattern() -> None:
 )
 def test_who_is_allowed_and_not_blocked_passes(lists: dict[str, Any], passes: bool) -> None:
     assert Choice(**lists).passes(advertisement()) is passes
+
+
+@pytest.mark.parametrize("entry", ["zz", "company:70000", "name:"])
+def test_a_wrong_entry_does_not_count(entry: str) -> None:
+    assert len(DeviceChoice([entry])) == 0
+    assert Choice(allowed=[entry]).passes(advertisement())

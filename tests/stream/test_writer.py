@@ -82,3 +82,17 @@ def test_delays_double_and_vary(monkeypatch: pytest.MonkeyPatch) -> None:
     following = delays()
     for expected in (1, 2, 4, 8, 16, 30, 30):
         assert expected <= following() <= expected * 1.25
+
+
+class Broken(Scripted):
+    """An output with a fault of its own."""
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        raise OverflowError("int too large to convert to float")
+
+
+def test_an_output_with_a_fault_ends_the_writer() -> None:
+    fed, acknowledged, ended = feed(Broken(0))
+    assert ended.is_set()
+    assert not acknowledged
+    assert fed.error == "OverflowError: int too large to convert to float"

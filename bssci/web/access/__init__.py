@@ -1,1 +1,1 @@
-"""Access: accounts, roles, sessions and log-in attempts. Knows no HTTP."""
+"""Access: accounts, roles, sessions and attempts to log in, independent of HTTP."""

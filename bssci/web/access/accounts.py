@@ -1,10 +1,10 @@
-"""Accounts and API tokens: one file that the service and the command line both change.
+"""Accounts and API tokens, in a file that both the service and the command line change.
 
     STATE_DIR/accounts.json   mode 0600, replaced atomically
     STATE_DIR/accounts.lock   held while it is read, changed and written
 
-Passwords are kept as argon2 hashes, tokens as SHA-256: a token is 32 random bytes, so that
-nothing is gained by hashing it slowly. What reads or hashes blocks: it belongs in a thread.
+Passwords are stored as argon2 hashes, tokens as SHA-256: a token is 32 random bytes, so a slow hash would
+gain nothing. Methods that read or hash block, so they have to run in a thread.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bssci.web.access.salvage import salvage
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
-"""roles in their order: each may do what those before it may"""
+"""roles in ascending order: each includes those before it"""
 FILE_NAME = "accounts.json"
 LOCK_NAME = "accounts.lock"
 MIN_PASSWORD, MAX_PASSWORD = 10, 200
@@ -48,7 +48,7 @@ MISSING: FileStamp = (0, 0, 0)
 
 
 class AccountError(ValueError):
-    """An account or token that cannot be as asked: one line, and the field that is wrong."""
+    """An account or token is not possible as requested: one line, and the field that is wrong."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -63,14 +63,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     password: str
     """argon2 hash"""
     generation: str
-    """drawn anew with every password; sessions of an earlier one are over"""
+    """random text that is new with every password; sessions of an earlier generation are over"""
     created_at: float
     """Unix seconds"""
     changed_at: float
 
 
 class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
-    """An API token, by which a program uses the API."""
+    """An API token, with which a program uses the API."""
 
     name: str
     role: Role
@@ -86,7 +86,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tokens: tuple[ApiToken, ...] = ()
     live_tokens: tuple[LiveToken, ...] = ()
     changes: tuple[ShellChange, ...] = ()
-    """not in the audit log yet: only the running service writes that"""
+    """changes that are not in the audit log yet, which only the running service writes"""
 
     def account(self, name: str) -> Account | None:
         return next((each for each in self.accounts if each.name == name), None)
@@ -96,11 +96,12 @@ _decoder = msgspec.json.Decoder(Directory)
 
 
 class AccountFile:
-    """The file of accounts. All methods but :meth:`stamp` block. Entries of it that are damaged are passed
-    over; the file as it was is kept as ``accounts.json.damaged`` before it is written again.
+    """The file of accounts. All methods except :meth:`stamp` block. Damaged entries are skipped; before the
+    file is written again, it is copied to ``accounts.json.damaged``.
 
     :param now: Unix seconds.
-    :param who: is noted with every change; nobody if the caller keeps the audit log itself.
+    :param who: name that is recorded with every change for the audit log; empty if the caller writes the
+        audit log.
     """
 
     log = Logger()
@@ -111,16 +112,18 @@ class AccountFile:
         self._now = now
         self._who = who
         self._hasher = PasswordHasher()
-        # Compared where there is no account, so that the time tells nothing.
+        # Verified if there is no such account, so that the time taken reveals nothing.
         self._nobody = ""
         self._damaged = b""
-        """content of the file, as it was read last, if that is damaged"""
+        """content of the file as it was last read, if it was damaged"""
         self.unreadable = 0
         """damaged entries that were passed over when the file was read last"""
 
     @classmethod
     def at_command_line(cls, directory: Path) -> AccountFile:
-        """Return the file with every change noted under the name of the system's user."""
+        """Return the file for the command line, which records every change under the name of the system's
+        user.
+        """
         return cls(directory, who=shell_user())
 
     def stamp(self) -> FileStamp:
@@ -132,9 +135,9 @@ class AccountFile:
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
     def read(self) -> Directory:
-        """Return what the file holds.
+        """Return the contents of the file.
 
-        :raises AccountError: the file is not readable.
+        :raises AccountError: the file is damaged as a whole.
         """
         try:
             data = self.path.read_bytes()
@@ -160,9 +163,9 @@ class AccountFile:
             return rest
 
     def damage(self) -> str:
-        """Return what is wrong with the file, if entries of it are passed over; nothing if all is well.
+        """Return what is wrong with the file if entries have to be skipped; an empty text if nothing is.
 
-        :raises AccountError: not one of them can be read.
+        :raises AccountError: no entry can be read.
         """
         self._damaged = b""
         rest = self.read()
@@ -171,7 +174,7 @@ class AccountFile:
     def _damage(self, rest: Directory, error: object) -> str:
         return (
             f"{self.path}: is damaged ({error}); {len(rest.accounts)} accounts and"
-            f" {len(rest.tokens) + len(rest.live_tokens)} tokens of it can be read, the rest is passed over"
+            f" {len(rest.tokens) + len(rest.live_tokens)} tokens in it can be read, the rest is skipped"
         )
 
     # accounts
@@ -179,7 +182,7 @@ class AccountFile:
     def add(self, name: str, role: str, password: str) -> Account:
         """Add an account.
 
-        :raises AccountError: the name is taken, or something is not allowed.
+        :raises AccountError: the name is taken, or a value is not allowed.
         """
         check_name(name)
         account = self._account(name, _role(role), password, self._now())
@@ -187,7 +190,7 @@ class AccountFile:
             if directory.account(name) is not None:
                 raise AccountError("name", f"there is an account {name} already")
             if len(directory.accounts) >= MAX_ACCOUNTS:
-                raise AccountError("name", f"there are {MAX_ACCOUNTS} accounts, no more are allowed")
+                raise AccountError("name", f"there are {MAX_ACCOUNTS} accounts, which is the limit")
             changed = msgspec.structs.replace(directory, accounts=(*directory.accounts, account))
             self._write(changed, "account.add", name, role)
         return account
@@ -204,7 +207,7 @@ class AccountFile:
         return account
 
     def set_password(self, name: str, password: str) -> Account:
-        """Set an account's password, which ends every session of the account.
+        """Set the password of an account, which ends all its sessions.
 
         :raises AccountError: there is no such account, or the password is not allowed.
         """
@@ -242,7 +245,9 @@ class AccountFile:
             self._write(msgspec.structs.replace(directory, accounts=left), "account.remove", name)
 
     def verify(self, name: str, password: str) -> Account | None:
-        """Return the account if the password is its own. Takes as long for names that do not exist."""
+        """Return the account if the password is right, else None. It takes as long for names that do not
+        exist.
+        """
         account = self.read().account(name)
         if not self._nobody:
             self._nobody = self._hasher.hash(secrets.token_urlsafe())
@@ -255,7 +260,7 @@ class AccountFile:
     # tokens
 
     def create_token(self, name: str, role: str) -> str:
-        """Create a token; return its secret, which is shown this once.
+        """Create a token; return its secret, which cannot be shown again.
 
         :raises AccountError: the name is taken or not allowed.
         """
@@ -266,7 +271,7 @@ class AccountFile:
             if any(each.name == name for each in directory.tokens):
                 raise AccountError("name", f"there is a token {name} already")
             if len(directory.tokens) >= MAX_ACCOUNTS:
-                raise AccountError("name", f"there are {MAX_ACCOUNTS} tokens, no more are allowed")
+                raise AccountError("name", f"there are {MAX_ACCOUNTS} tokens, which is the limit")
             changed = msgspec.structs.replace(directory, tokens=(*directory.tokens, token))
             self._write(changed, "token.create", name, role)
         return secret
@@ -285,9 +290,9 @@ class AccountFile:
     # tokens for live streams
 
     def create_live_token(self, wish: Wish) -> tuple[str, LiveToken]:
-        """Create a token for live streams; return its secret, which is shown this once, and the token.
+        """Create a token for live streams; return its secret, which cannot be shown again, and the token.
 
-        :raises AccountError: the name is taken, or something is not allowed.
+        :raises AccountError: the name is taken, or a value is not allowed.
         """
         check_name(wish.name)
         try:
@@ -300,7 +305,7 @@ class AccountFile:
             if any(each.name == token.name for each in directory.live_tokens):
                 raise AccountError("name", f"there is a live token {token.name} already")
             if len(directory.live_tokens) >= MAX_ACCOUNTS:
-                raise AccountError("name", f"there are {MAX_ACCOUNTS} live tokens, no more are allowed")
+                raise AccountError("name", f"there are {MAX_ACCOUNTS} live tokens, which is the limit")
             changed = msgspec.structs.replace(directory, live_tokens=(*directory.live_tokens, token))
             self._write(changed, "mqtt-token.create", token.name, described(token))
         return secret, token
@@ -316,10 +321,10 @@ class AccountFile:
                 raise AccountError("name", f"there is no live token {key}")
             self._write(msgspec.structs.replace(directory, live_tokens=left), "mqtt-token.revoke", key)
 
-    # the file
+    # File
 
     def forget_changes(self, count: int) -> None:
-        """Drop the oldest changes, which are in the audit log by now."""
+        """Remove the oldest changes, which are in the audit log now."""
         with self._changing() as directory:
             self._store(msgspec.structs.replace(directory, changes=directory.changes[count:]))
 
@@ -368,12 +373,12 @@ class AccountFile:
 
 
 def may(role: Role, needed: Role) -> bool:
-    """Return whether a role includes another one."""
+    """Return whether a role includes the needed one."""
     return ROLES.index(role) >= ROLES.index(needed)
 
 
 def described(token: LiveToken) -> str:
-    """Return what a token for live streams allows, for the audit log."""
+    """Return a description of what a token for live streams allows, for the audit log."""
     bound = (*token.devices, *(f"tag {tag}" for tag in token.tags))
     days = round((token.expires_at - token.created_at) / 86400)
     return f"{', '.join(token.topics)}; {', '.join(bound) or 'all devices'}; {days} days"[:1000]
@@ -384,7 +389,7 @@ def token_digest(secret: str) -> str:
 
 
 def new_password() -> str:
-    """Return a password drawn for the first admin."""
+    """Return a random password for the first admin."""
     return secrets.token_urlsafe(15)
 
 
@@ -424,7 +429,7 @@ def _found(directory: Directory, name: str) -> Account:
 
 def _check_admin_left(before: tuple[Account, ...], after: tuple[Account, ...]) -> None:
     if _has_admin(before) and not _has_admin(after):
-        raise AccountError("name", "it is the last admin: make somebody else admin first")
+        raise AccountError("name", "this is the last admin: make another account admin first")
 
 
 def _has_admin(accounts: tuple[Account, ...]) -> bool:

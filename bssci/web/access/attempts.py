@@ -1,7 +1,7 @@
-"""Limits on attempts to log in: counted by account and by address, in bounded memory.
+"""Limits on attempts to log in, counted by account and by address, in bounded memory.
 
-Nobody is locked out by others: a guesser is stopped at their own address, and if many
-addresses guess at once, all log-ins take a little longer.
+Nobody can lock out others: an address that guesses passwords is stopped itself, and if many addresses guess
+at the same time, all log-ins take a little longer.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from twisted.internet.defer import Deferred, succeed
 from bssci.system.clock import Clock, pause
 
 PERIOD = 300.0
-"""s for which a wrong password counts"""
+"""s for which a failure counts"""
 PER_ACCOUNT = 8
-"""failures in a period, at one account from one address"""
+"""failures in a period for one account from one address, at most"""
 PER_ADDRESS = 30
 UNHURRIED = 100
-"""failures in a period, of all, from which on everybody waits"""
+"""failures in a period in total, above which every attempt is delayed"""
 DELAY = 0.05
-"""s that each further one adds"""
+"""s that each further failure adds to the delay"""
 MAX_DELAY = 5.0
-"""s that an attempt is held up, at most"""
+"""longest delay of an attempt, in s"""
 MAX_REMEMBERED = 10_000
-"""accounts and addresses; beyond, the longest untouched is forgotten"""
+"""entries; when there are more, the one unchanged for longest is forgotten"""
 
 AttemptKey = tuple[str, str]
-"""account and address; no account: the address alone"""
+"""account and address; with an empty account, the address alone"""
 
 
 class Attempts:
@@ -43,7 +43,7 @@ class Attempts:
         return len(self._failures)
 
     def wait(self, account: str, address: str) -> float:
-        """Return the seconds until another attempt is allowed; 0 if it is now."""
+        """Return the seconds until another attempt is allowed; 0 if it is allowed now."""
         now = self._clock.seconds()
         waits = [
             failures[0] + PERIOD - now
@@ -53,7 +53,9 @@ class Attempts:
         return max(waits, default=0.0)
 
     def failed(self, account: str, address: str) -> None:
-        """Count one. To be called before the password is looked at, so that none slips in beside."""
+        """Count a failure. This is called before the password is checked, so that attempts at the same time
+        count, too.
+        """
         now = self._clock.seconds()
         for key, limit in _keys(account, address):
             failures = self._failures.setdefault(key, deque(maxlen=limit))
@@ -64,7 +66,7 @@ class Attempts:
             self._failures.popitem(last=False)
 
     def succeeded(self, account: str, address: str) -> None:
-        """Forget the failures at the account from there, and this attempt otherwise."""
+        """Remove the failures of the account from this address, and this attempt from the other counts."""
         own, of_address = (key for key, _ in _keys(account, address))
         self._failures.pop(own, None)
         for failures in (self._failures.get(of_address), self._all):
@@ -72,7 +74,9 @@ class Attempts:
                 failures.pop()
 
     def slow_down(self) -> Deferred[None]:
-        """Wait until the password may be looked at: not at all, unless very many were wrong lately."""
+        """Return a Deferred that fires when the password may be checked: at once, unless there were very many
+        failures recently.
+        """
         delay = (len(_recent(self._all, self._clock.seconds())) - UNHURRIED) * DELAY
         return pause(self._clock, delay) if delay > 0 else succeed(None)
 
@@ -83,7 +87,9 @@ def _keys(account: str, address: str) -> tuple[tuple[AttemptKey, int], tuple[Att
 
 
 def _network(address: str) -> str:
-    """Return the addresses that one customer of a provider holds: an IPv4 address, or an IPv6 /64."""
+    """Return the network that counts as one address: the IPv4 address itself, or the /64 of an IPv6
+    address.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:

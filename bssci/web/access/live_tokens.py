@@ -1,4 +1,4 @@
-"""Tokens for live streams: what each may see, and for how long."""
+"""Tokens for live streams: what each may read, and for how long."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bssci.mqtt.server.topics import TopicError, check_filter
 
 EVERYTHING = ("#",)
 DAYS = 90
-"""days until a token expires, unless it is said otherwise"""
+"""days until a token expires, by default"""
 MAX_DAYS = 3650
 CONNECTIONS = 5
-"""connections at a time by one token, unless it is said otherwise"""
+"""connections at a time with a token, by default"""
 MAX_CONNECTIONS = 10_000
 MAX_TOPICS, MAX_TOPIC = 50, 300
 MAX_DEVICES, MAX_DEVICE = 1000, 200
@@ -26,7 +26,7 @@ DAY = 86400.0
 
 
 class LiveToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A token by which a program reads a live stream. Its role is viewer.
+    """A token with which a program reads a live stream. Its role is viewer.
 
     An unknown field is refused: a damaged name of ``devices`` must not make it a token for all devices.
     """
@@ -43,20 +43,22 @@ class LiveToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     topics: tuple[str, ...] = EVERYTHING
     """topic filters of what may be read"""
     devices: tuple[str, ...] = ()
-    """ids of devices whose messages may be read; empty with ``tags``: all, and what belongs to no device"""
+    """ids of devices whose messages may be read; if ``tags`` is empty, too: all messages, including those
+    that belong to no device
+    """
     tags: tuple[str, ...] = ()
-    """tags of sensors whose messages may be read, beside ``devices``"""
+    """tags of sensors whose messages may be read in addition to those of ``devices``"""
     connections: int = CONNECTIONS
-    """connections at a time"""
+    """connections at a time, at most"""
 
     @property
     def is_bound(self) -> bool:
-        """Return whether it is for some devices only."""
+        """True if it is for some devices only."""
         return bool(self.devices or self.tags)
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """A token for live streams as somebody asks for it."""
+    """A requested token for live streams."""
 
     name: str
     description: str = ""
@@ -68,7 +70,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WishError(ValueError):
-    """A token cannot be as asked: one line, and the field that is wrong."""
+    """A token is not possible as requested: one line, and the field that is wrong."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -76,9 +78,9 @@ class WishError(ValueError):
 
 
 def checked(wish: Wish) -> Wish:
-    """Return a wish with every device's id in one spelling; its name is not looked at.
+    """Check a wish, except for its name; return it with normalised ids of devices.
 
-    :raises WishError: something is not allowed.
+    :raises WishError: a value is not allowed.
     """
     _check_range("expires_in_days", wish.expires_in_days, MAX_DAYS)
     _check_range("connections", wish.connections, MAX_CONNECTIONS)
@@ -91,14 +93,14 @@ def checked(wish: Wish) -> Wish:
         try:
             check_filter(topic)
         except TopicError as error:
-            raise WishError("topics", f"must be topic filters; this is {error}") from None
+            raise WishError("topics", f"must be topic filters; one is {error}") from None
     return msgspec.structs.replace(
         wish, devices=tuple(map(_device, wish.devices)), topics=wish.topics or EVERYTHING
     )
 
 
 def new_token(wish: Wish, digest: str, now: float) -> LiveToken:
-    """Return the token of a wish that was checked.
+    """Return the token for a checked wish.
 
     :param now: Unix seconds.
     """
@@ -117,14 +119,12 @@ def new_token(wish: Wish, digest: str, now: float) -> LiveToken:
 
 
 def draw_secret() -> str:
-    """Return the secret of a new token."""
+    """Return a random secret for a token."""
     return compose("".join(secrets.choice(ALPHABET) for _ in range(RANDOM)))
 
 
 def _device(text: str) -> str:
-    """Return the id of a device as the service writes it; a text that is not an id stays as it is, and
-    matches nothing.
-    """
+    """Return the normalised id of a device. A text that is not an id stays as it is, and matches nothing."""
     try:
         return parse_device_id(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Entries of a damaged file of accounts or sessions: one that cannot be read costs itself only."""
+"""Recovery of entries from a damaged file of accounts or sessions; only unreadable entries are lost."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ _DAMAGED = "\N{REPLACEMENT CHARACTER}"
 
 
 def readable_objects(data: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the innermost JSON objects of a damaged file, as far as they are whole and UTF-8."""
+    """Yield the innermost JSON objects of a damaged file that are complete and valid UTF-8."""
     text = data.decode("utf-8", "replace")
     decoder = json.JSONDecoder()
     begin = text.rfind("{")
     end = len(text)
     found: list[dict[str, Any]] = []
     while begin >= 0:
-        # From behind: an object that holds others is longer than the piece up to the next one.
+        # From the end: an object that contains others is longer than the piece up to the next brace, so it
+        # fails.
         try:
             value, length = decoder.raw_decode(text[begin:end])
         except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Sessions of people who logged in: kept over restarts, ended by time, by hand, or by a new password."""
+"""Sessions of people who logged in. They outlast restarts, and end by time, by hand or by a new password."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SESSIONS_FILE = "sessions.json"
 IDLE = 12 * 3600.0
 """s without a request after which a session is over"""
 LIFE = 7 * 86400.0
-"""s after which it is over in any case"""
+"""s after which a session is over in any case"""
 MAX_SESSIONS = 1000
 MAX_PER_ACCOUNT = 20
 SAVE_INTERVAL = 60.0
-"""s between writes of when sessions were last seen"""
+"""s between times at which the last use of sessions is stored"""
 MAX_AGENT = 200
 
 
@@ -36,7 +36,7 @@ class WebSession(msgspec.Struct, kw_only=True):
     """A session of a person who logged in."""
 
     digest: str
-    """SHA-256 of the secret id that the cookie holds; the id itself is not kept"""
+    """SHA-256 of the secret id in the cookie; the id itself is not stored"""
     csrf: str
     account: str
     generation: str
@@ -49,13 +49,13 @@ class WebSession(msgspec.Struct, kw_only=True):
 
     @property
     def handle(self) -> str:
-        """The session's name in lists, which tells nothing of its id."""
+        """Name of the session in lists, which does not reveal its id."""
         return self.digest[:16]
 
 
 @dataclass(frozen=True)
 class Identity:
-    """The account behind a request, in one of its sessions, or by a token."""
+    """The identity behind a request: an account in one of its sessions, or a token."""
 
     name: str
     """name of the account, or ``token NAME``"""
@@ -71,7 +71,7 @@ _decoder = msgspec.json.Decoder(list[WebSession])
 class WebSessions:
     """All sessions that are not over.
 
-    :param path: mode 0600; whose entry is damaged must log in again.
+    :param path: file of the sessions, mode 0600; people whose entry is damaged have to log in again.
     :param now: Unix seconds.
     :param run_in_thread: ``deferToThread``.
     """
@@ -106,7 +106,7 @@ class WebSessions:
         return len(self._by_digest)
 
     def begin(self, account: Account, address: str, agent: str) -> tuple[str, WebSession]:
-        """Begin a session; return the secret id for the cookie, and the session. See :meth:`save`."""
+        """Begin a session; return the secret id for the cookie, and the session. :meth:`save` stores it."""
         self._make_room(account.name)
         secret = secrets.token_urlsafe(32)
         now = self._now()
@@ -124,9 +124,9 @@ class WebSessions:
         return secret, session
 
     def find(self, secret: str, is_seen: bool = True) -> WebSession | None:
-        """Return the session of a cookie; None if it is over or never was.
+        """Return the session of a cookie; None if it is over or unknown.
 
-        :param is_seen: somebody acts in it now.
+        :param is_seen: count this as activity in the session.
         """
         session = self._by_digest.get(_digest(secret))
         if session is None:
@@ -143,12 +143,12 @@ class WebSessions:
         self._by_digest.pop(session.digest, None)
 
     def of(self, account: str) -> list[WebSession]:
-        """Return an account's sessions, the latest seen first."""
+        """Return the sessions of an account, the last used first."""
         mine = [each for each in self._by_digest.values() if each.account == account]
         return sorted((each for each in mine if not self._is_over(each)), key=lambda each: -each.seen_at)
 
     def save(self) -> Deferred[None]:
-        """Write all; on disk when the Deferred fires. A failure is logged."""
+        """Store all sessions; fires when they are on disk. A failure is logged."""
         return self._lock.run(self._write).addErrback(self._not_saved)
 
     def _write(self) -> Deferred[None]:
@@ -179,7 +179,7 @@ class WebSessions:
         try:
             found = read_sessions(self._path)
         except OSError as error:
-            self.log.warn("sessions not readable, all log in again {error}", error=str(error))
+            self.log.warn("sessions not readable, everybody has to log in again {error}", error=str(error))
             return []
         self.unreadable = found.passed_over
         if found.passed_over:

@@ -1,1 +1,1 @@
-"""The live stream: MQTT 3.1.1 over WebSocket on the web admin's port, for programs that only read."""
+"""The live stream for programs that only read: MQTT 3.1.1 over WebSocket, on the port of the web admin."""

@@ -1,4 +1,4 @@
-"""Admission: tokens, limits on attempts, and when and from where each token was used last."""
+"""Admission of clients: tokens, limits on attempts, and the last use of each token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bssci.web.access.sessions import same
 
 USES_FILE = "live_token_uses.json"
 MAX_IDENTIFIER = 256
-"""characters of a client identifier"""
+"""characters of a client identifier, at most"""
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -33,12 +33,12 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Denial(NamedTuple):
-    """Why a client is not let in."""
+    """The reason why a client is refused."""
 
     code: int
     """return code of the CONNACK"""
     reason: str
-    """short and stable, for counting"""
+    """short and stable name of the reason, for counting"""
     message: str
 
 
@@ -46,7 +46,7 @@ _decoder = msgspec.json.Decoder(dict[str, Use])
 
 
 class TokenUses:
-    """Last uses of tokens, by token id; in a file that the command line reads, too.
+    """Last uses of tokens by token id, kept in a file that the command line reads, too.
 
     :param now: Unix seconds.
     :param run_in_thread: ``deferToThread``.
@@ -64,22 +64,22 @@ class TokenUses:
         self._changed = False
 
     def get(self, token_id: str) -> Use | None:
-        """Return the last use of a token; None: it was never used."""
+        """Return the last use of a token; None if it was never used."""
         return self._uses.get(token_id)
 
     def used(self, token_id: str, address: str) -> None:
-        """Take account of a use. See :meth:`save`."""
+        """Record a use, which :meth:`save` stores."""
         self._uses[token_id] = Use(self._now(), address)
         self._changed = True
 
     def keep(self, token_ids: set[str]) -> None:
-        """Forget all other tokens."""
+        """Forget all tokens but these."""
         if not self._uses.keys() <= token_ids:
             self._uses = {key: use for key, use in self._uses.items() if key in token_ids}
             self._changed = True
 
     def save(self) -> Deferred[None] | None:
-        """Write what changed; None: nothing did."""
+        """Store the uses if they changed; fires when that is done. None if they did not."""
         if not self._changed:
             return None
         self._changed = False
@@ -92,7 +92,7 @@ class TokenUses:
 
 
 def read_uses(state_dir: Path) -> dict[str, Use]:
-    """Return the stored last uses of tokens; nothing if they cannot be read."""
+    """Return the stored last uses of tokens; an empty mapping if they cannot be read."""
     try:
         return _decoder.decode((state_dir / USES_FILE).read_bytes())
     except (OSError, msgspec.DecodeError):
@@ -100,9 +100,10 @@ def read_uses(state_dir: Path) -> dict[str, Use]:
 
 
 class Admission:
-    """Decides on a CONNECT by its token alone; limits on the number of clients are the door's.
+    """Decides on a CONNECT by its token; the number of clients is limited by
+    :class:`~bssci.web.door.door.Door`.
 
-    :param directory: tokens as they are now.
+    :param directory: returns the present tokens.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Admission:
         self._now = now
 
     def decide(self, wish: ConnectPacket, address: str) -> LiveToken | Denial:
-        """Return the token of a client, or why it is refused."""
+        """Return the token of a client, or the reason why it is refused."""
         secret = _secret_of(wish)
         attempt = token_digest(secret)[:16]
         if (wait := self._attempts.wait(attempt, address)) > 0:
@@ -140,6 +141,6 @@ class Admission:
 
 
 def _secret_of(wish: ConnectPacket) -> str:
-    """Return the token: the password if it looks like one, else the user name."""
+    """Return the token in a CONNECT: the password if it looks like one, or else the user name."""
     password = wish.password.decode("utf-8", "replace")
     return password if password.startswith(PREFIX) or not wish.username else wish.username

@@ -1,10 +1,10 @@
-"""One client of the live stream, from the upgrade of its connection to its loss.
+"""A client of the live stream, from the upgrade of its connection to its end.
 
-    bytes --> frames --> packets --> what they ask for --> the door
+    bytes --> frames --> packets --> requests --> the door
     the door --> queue --> [window] --> packets --> one frame for each write --> transport
 
-What a client does not read waits in its queue. When that is full, or nothing moves for too long, the client
-is told so, closed and counted; nobody else waits for it.
+Messages that a client has not read wait in its queue. When that is full, or the client reads nothing for too
+long, its connection is closed with the reason, and counted; no other client waits for it.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ from bssci.web.door.permission import Permission
 from bssci.web.door.sessions import ClientSession
 
 MAX_QUEUE = 4000
-"""messages that wait for one client"""
+"""messages that may wait for a client"""
 LOW = 200
-"""messages in the queue, below which more of the past is read"""
+"""messages in the queue up to which more of the past is read"""
 WINDOW = 256
-"""messages of QoS 1 under way to one client"""
+"""messages of QoS 1 that may be unacknowledged by a client"""
 WRITE = 32 * 1024
-"""bytes that are written at once; Twisted holds 64 KB before it says that it is full"""
+"""bytes that are written at a time; Twisted buffers 64 KB before it pauses the producer"""
 CONNECT_TIME = 10.0
-"""s from the upgrade to the CONNECT"""
+"""s from the upgrade within which a CONNECT must arrive"""
 PATIENCE = 30.0
-"""s without room for a byte, after which a client does not read"""
+"""s without room in the send buffer after which a client counts as too slow"""
 CLOSE_TIME = 3.0
-"""s that a client has for reading why it is closed"""
+"""s in which a client can read why its connection is closed"""
 PING_TIME = 60.0
 """s of silence after which a client without keep-alive is pinged"""
 LONGEST_SILENCE = 180.0
@@ -68,43 +68,43 @@ VERSION, IDENTIFIER, UNAVAILABLE, NOT_AUTHORIZED = 1, 2, 3, 5
 
 
 class Outgoing(NamedTuple):
-    """A message on its way to clients, the same object for all of them."""
+    """A message on its way to clients, which share the object."""
 
     encoded: EncodedMessage
     seq: int
-    """number of the event that it tells of"""
+    """number of the event that it reports"""
     qos: int
     retained: bool = False
     repeated: bool = False
 
 
 class ClientOwner(Interface):
-    """The part of the door that clients use."""
+    """The door, as clients use it."""
 
     def seconds(self) -> float: ...
 
     def connect(self, client: LiveClient, wish: ConnectPacket) -> None:
-        """Admit or refuse the client, now or later."""
+        """Admit or refuse a client, now or later."""
 
     def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
-        """Return the codes of the SUBACK; the last values follow."""
+        """Subscribe a client; return the codes for the SUBACK. The last values are sent afterwards."""
 
     def unsubscribe(self, client: LiveClient, filters: Iterable[str]) -> None: ...
 
     def left(self, client: LiveClient, reason: str) -> None:
-        """Take account of a client that leaves; called once."""
+        """Remove a client that leaves; called once."""
 
     def lost(self, client: LiveClient) -> None:
-        """Take account of the end of a connection, after the client has left."""
+        """Remove the connection of a client that has left."""
 
 
 @implementer(IPushProducer)
 class LiveClient(Protocol):
-    """A client; a class of few attributes, as there are thousands.
+    """A client. It has few attributes, as there may be thousands of clients.
 
-    :ivar address: of the other end.
-    :ivar session: None until it is let in.
-    :ivar follows: it gets new events; false while it is still shown what it missed.
+    :ivar address: address of the client.
+    :ivar session: None until the client is admitted.
+    :ivar follows: true if it gets new events; false while it still gets those that it missed.
     :ivar reached: number of the last event that was examined for it while it did not follow.
     """
 
@@ -142,10 +142,10 @@ class LiveClient(Protocol):
         self._room: Deferred[None] | None = None
         self._full_since: float | None = None
         self._closing: float | None = None
-        """when the connection is cut, if the client does not read why it is closed"""
+        """time at which the connection is cut, if the client does not read why it is closed"""
         self._pinged = False
         self.silence = CONNECT_TIME
-        """s that it may be silent"""
+        """s for which the client may be silent"""
         self._deadline = door.seconds() + CONNECT_TIME
         self.session: ClientSession | None = None
         self.permission: Permission | None = None
@@ -155,10 +155,10 @@ class LiveClient(Protocol):
 
     @property
     def token(self) -> LiveToken | None:
-        """The token that it was let in by."""
+        """The token with which the client was admitted."""
         return None if self.permission is None else self.permission.token
 
-    # called by the transport
+    # Called by the transport
 
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
@@ -188,7 +188,7 @@ class LiveClient(Protocol):
         self._door.lost(self)
 
     def pauseProducing(self) -> None:
-        """Stop reading as well: a client that does not read gets no answers either."""
+        """Stop reading, too: a client that does not read gets no answers."""
         if self._full_since is None:
             self._full_since = self._door.seconds()
             if self._closing is None:
@@ -202,12 +202,12 @@ class LiveClient(Protocol):
         self.flush()
 
     def stopProducing(self) -> None:
-        """End with the connection."""
+        """Do nothing: the connection ends."""
 
-    # packets
+    # Packets
 
     def read(self, data: bytes) -> None:
-        """Act on packets; with none, on those that waited for the decision on the client."""
+        """Handle packets, including those that waited for the decision on the client."""
         try:
             for packet in self._dialogue.receive(data):
                 self._handle(packet)
@@ -233,10 +233,10 @@ class LiveClient(Protocol):
             self.close(frames.NORMAL, "disconnected")
 
     def accept(self, session: ClientSession, permission: Permission, keep_alive: int, resumed: bool) -> None:
-        """Let the client in.
+        """Admit the client.
 
         :param keep_alive: s; 0: none.
-        :param resumed: an earlier session goes on.
+        :param resumed: an earlier session is continued.
         """
         self.session, self.permission = session, permission
         self.silence = keep_alive * 1.5 if keep_alive else LONGEST_SILENCE  # [MQTT-3.1.2-24]
@@ -253,16 +253,18 @@ class LiveClient(Protocol):
         if self._closing is None and not self.gone:
             self.transport.write(frames.frame_header(len(packet)) + packet)
 
-    # messages
+    # Messages
 
     @property
     def waiting(self) -> int:
-        """Messages in the queue."""
+        """Number of messages in the queue."""
         return len(self._queue)
 
     @property
     def position(self) -> int | None:
-        """The last event before all that it has not acknowledged; None: all is acknowledged."""
+        """Number of the last event before the first that is not acknowledged; None if all are
+        acknowledged.
+        """
         oldest = self._window.oldest
         if oldest is None and self._queue:
             oldest = self._queue[0].seq
@@ -273,7 +275,7 @@ class LiveClient(Protocol):
         self.follows = True
 
     def reach(self, position: int) -> None:
-        """Note the last event that was looked at for the client while it does not follow."""
+        """Record the last event that was examined for the client while it does not follow."""
         self.reached = position
 
     def send(self, delivery: Outgoing) -> bool:
@@ -285,7 +287,7 @@ class LiveClient(Protocol):
         return True
 
     def flush(self) -> None:
-        """Write what may be written."""
+        """Write as many messages as possible."""
         queue, window = self._queue, self._window
         while queue and self._full_since is None and self._closing is None and not self.gone:
             packets: list[bytes] = []
@@ -309,7 +311,7 @@ class LiveClient(Protocol):
             room.callback(None)
 
     def room(self) -> Deferred[None]:
-        """Fire when the queue is short, or the client gone."""
+        """Return a Deferred that fires when the queue is short, or the client is gone."""
         if self.gone or len(self._queue) <= LOW:
             return succeed(None)
         if self._room is None:
@@ -318,7 +320,7 @@ class LiveClient(Protocol):
         self._room.addCallback(lambda _: waiting.callback(None))
         return waiting
 
-    # timeouts and closing
+    # Timeouts and closing
 
     def check(self, now: float) -> None:
         """Check timeouts; called several times a second."""
@@ -339,9 +341,9 @@ class LiveClient(Protocol):
             self.transport.write(frames.ping())
 
     def close(self, code: int, reason: str, message: str = "") -> None:
-        """Tell the client why, and close. What waits for it is not sent.
+        """Close the connection and tell the client why. Waiting messages are not sent.
 
-        :param reason: short and stable, for counting.
+        :param reason: short and stable name of the reason, for counting.
         """
         if self._closing is not None or self.gone:
             return

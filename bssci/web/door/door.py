@@ -1,4 +1,4 @@
-"""The live stream as a whole: its clients, which of them gets which message, and how each ends."""
+"""The live stream as a whole: its clients, the distribution of messages to them, and their sessions."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ from bssci.web.http.site import release
 from bssci.web.live.feed import Feed
 
 MAX_FILTERS = 100
-"""filters of one client; a further one is refused"""
+"""filters of a client; further ones are refused"""
 LONGEST_FILTER = 1024
-"""characters of a filter; a longer one, which no topic here is as long as, is refused"""
+"""characters of a filter; longer ones are refused, as no topic is that long"""
 SEND_BUFFER = 128 * 1024
-"""bytes that the system holds for one client; without a bound it would be megabytes"""
+"""bytes that the system buffers for a client; without a limit it would be megabytes"""
 TICK = 0.25
-"""s between looks at times that are over and at changes of the tokens"""
+"""s between checks of timeouts and of changed tokens"""
 SAVE = 5.0
-"""s between writes of sessions and uses"""
+"""s between times at which sessions and uses are stored"""
 REPLAY_PATIENCE = 1.0
-"""s for which a batch of a replay waits for those who are slow"""
+"""s for which a batch of a replay waits for slow clients"""
 HEALTH_INTERVAL = 60.0
-"""s from one message about the health to the next"""
+"""s between messages about the health of the service"""
 _MIOTY = "mioty:"
 
 
 class Door:
-    """Every client of the live stream.
+    """The live stream and all its clients.
 
     :param kept: sessions of earlier runs, as the journal held them at the start.
-    :param decode: gives events their readings.
+    :param decode: adds readings to events; None: there are no decoders.
     :param run_in_thread: ``deferToThread``.
     :ivar ended: clients that were refused or closed since the start, by reason.
     :ivar sent: messages that were queued for clients since the start.
@@ -81,9 +81,9 @@ class Door:
         self._base_topic: str = settings.value("BASE_TOPIC")
         self._decode = decode or _undecoded
         self._clients: set[LiveClient] = set()
-        """every connection, until it is lost"""
+        """all connections, until they are lost"""
         self._inside: dict[str, LiveClient] = {}
-        """clients that were let in, by the key of their session"""
+        """admitted clients, by the key of their session"""
         self._tree: FilterTree[LiveClient] = FilterTree()
         self.uses = TokenUses(settings.state_dir, now, run_in_thread)
         self._admission = Admission(lambda: guard.directory, Attempts(clock), now)
@@ -108,28 +108,28 @@ class Door:
             Ticker(clock, HEALTH_INTERVAL, self._tell_health),
         )
         self._sessions_changed = False
-        """sessions began, ended or have other filters, which is stored soon"""
+        """true if sessions began, ended or have other filters, and must be stored soon"""
         self.ended: Counter[str] = Counter()
         self.sent = 0
 
-    # the whole
+    # The whole stream
 
     def __len__(self) -> int:
-        """Return the number of clients that were let in."""
+        """Return the number of admitted clients."""
         return len(self._inside)
 
     @property
     def is_open(self) -> bool:
-        """Return whether there is a live stream at all."""
+        """True if the live stream is switched on."""
         return self._max_clients > 0
 
     @property
     def sessions(self) -> int:
-        """Return the number of sessions that outlive their connection."""
+        """Number of sessions that outlive their connection."""
         return len(self._sessions)
 
     def connections_of(self, token_id: str) -> int:
-        """Return how many clients are in by a token."""
+        """Return the number of admitted clients with a token."""
         return sum(
             client.token is not None and client.token.id == token_id for client in self._inside.values()
         )
@@ -140,7 +140,9 @@ class Door:
             ticker.start()
 
     def stop(self) -> Deferred[Any]:
-        """Tell every client that the service stops, close, and keep the sessions."""
+        """Tell every client that the service stops, close all connections, and store the sessions; fires
+        when they are stored.
+        """
         for ticker in self._tickers:
             ticker.stop()
         self._feed.stop()
@@ -162,10 +164,10 @@ class Door:
         self._clients.add(client)
         return client
 
-    # what clients ask for
+    # Requests of clients
 
     def connect(self, client: LiveClient, wish: ConnectPacket) -> None:
-        """Let the client in or refuse it: at once, or when the tokens that were changed are read."""
+        """Admit or refuse a client: at once, or when changed tokens have been read."""
         if self._guard.is_stale():
             self._begin(self._refreshed(client, wish))
         else:
@@ -207,7 +209,9 @@ class Door:
             self._follow(client)
 
     def _limit(self, token: LiveToken, wish: ConnectPacket) -> Denial | None:
-        """Return why one more client is too many; close an earlier one with the same identifier."""
+        """Close an earlier client with the same identifier; return the reason if one more client is too
+        many.
+        """
         earlier = self._inside.get(f"{token.id}/{wish.client_id}")
         if earlier is not None:
             # [MQTT-3.1.4-2]
@@ -233,7 +237,7 @@ class Door:
 
     def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
         session, permission = client.session, client.permission
-        assert session is not None and permission is not None  # nothing else is read before
+        assert session is not None and permission is not None  # other packets are read after CONNECT only
         codes, granted = bytearray(), {}
         for text, wished in filters:
             is_full = len(session.filters) >= MAX_FILTERS and text not in session.filters
@@ -249,13 +253,13 @@ class Door:
         session.note_change()
         self._sessions_changed = True
         if granted:
-            # After the answer, which is on its way when this turn of the reactor is over.
+            # After the answer, which is sent before this turn of the reactor ends.
             self._clock.callLater(0, lambda: self._begin(self._past.show_last(client, granted)))
         return bytes(codes)
 
     def unsubscribe(self, client: LiveClient, filters: Iterable[str]) -> None:
         session = client.session
-        assert session is not None  # nothing else is read before
+        assert session is not None  # other packets are read after CONNECT only
         for text in filters:
             if session.filters.pop(text, None) is not None:
                 self._tree.remove(text, client)
@@ -290,10 +294,10 @@ class Door:
         for text, qos in session.filters.items():
             self._tree.add(text, client, qos)
 
-    # what happens
+    # Events
 
     def _happened(self, entries: Sequence[tuple[int, AnyEvent]], events: Sequence[AnyEvent]) -> None:
-        """Take events, and hand their messages to whoever subscribed to them."""
+        """Hand the messages of events to the clients that subscribed to them."""
         touched: set[LiveClient] = set()
         for (seq, raw), event in zip(entries, events, strict=True):
             self._last_values.note(seq, raw)
@@ -302,7 +306,7 @@ class Door:
             try:
                 for telling in self._narrator.tell(event, self._is_wanted):
                     self._deliver(telling, seq, touched)
-            except Exception:  # one event must not stop those behind it
+            except Exception:  # one event must not stop those after it
                 self.log.failure("event not sent to live clients {seq}", seq=seq)
         for client in touched:
             client.flush()
@@ -320,7 +324,7 @@ class Door:
                 self.sent += 1
 
     def _publish(self, tellings: Iterable[Telling]) -> None:
-        """Hand out a message that is not an event."""
+        """Hand out messages that do not come from events."""
         touched: set[LiveClient] = set()
         for telling in tellings:
             self._deliver(telling, self._feed.position + 1, touched)
@@ -328,9 +332,9 @@ class Door:
             client.flush()
 
     def replayed(self, events: Sequence[AnyEvent]) -> Deferred[None]:
-        """Hand out messages of a replay, marked as such. No last value comes of them.
+        """Hand out the messages of a replay, marked as such; they do not change last values.
 
-        :return: fires when those who get them have read most of it, or after a while.
+        :return: fires when the clients that get them have read most of them, or after 1 s.
         """
         touched: set[LiveClient] = set()
         for event in events if self._inside else ():
@@ -342,11 +346,13 @@ class Door:
         return room.addTimeout(REPLAY_PATIENCE, self._clock, lambda *_: None).addCallback(lambda _: None)  # type: ignore[arg-type]
 
     def announced(self, topic: str, payload: bytes) -> None:
-        """Hand out a message of a sink that is not an event."""
+        """Hand out a message of a sink that does not come from an event."""
         self._publish([Telling(topic, payload, ())])
 
     def _skipped(self, count: int) -> None:
-        """Tell everybody that events went by too fast; last values may be old by now."""
+        """Tell all clients that events were skipped because there were too many; last values may be out of
+        date.
+        """
         self._last_values.forget()
         told = gap(self._base_topic, 0.0, self._now(), count, "too many events at once")
         delivery = Outgoing(encode_message(told.topic, told.payload), self._feed.position, 0)
@@ -364,7 +370,7 @@ class Door:
             sensor = self._center.sensors.get(EUI(device.removeprefix(_MIOTY)))
         return () if sensor is None else sensor.tags
 
-    # time
+    # Time
 
     def _tick(self) -> None:
         if self._guard.is_stale():
@@ -378,7 +384,7 @@ class Door:
             client.check(now)
 
     def check_tokens(self) -> None:
-        """Close the connections of clients whose token is revoked or has expired."""
+        """Close the connections of clients whose token was revoked or has expired."""
         now = self._now()
         valid = {token.id: token.expires_at for token in self._guard.directory.live_tokens}
         for client in list(self._inside.values()):

@@ -1,4 +1,4 @@
-"""New events for the live stream: with their readings, a slice at a time."""
+"""New events for the live stream, with their readings, a slice at a time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Decode = Callable[[Sequence[AnyEvent]], Deferred[list[AnyEvent]]]
 class Follower:
     """A :class:`bssci.web.live.feed.FeedReader` that decodes.
 
-    :param decode: gives events their readings; None: nobody needs them now.
-    :param happened: takes events as they are, and with their readings.
-    :param missed: told of events that were passed over.
+    :param decode: returns the function that adds readings to events; None if nobody needs them now.
+    :param happened: called with numbered events, and with the same events with their readings.
+    :param missed: called with the number of events that were skipped.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Events as topics and payloads of the live stream: those of the broker, and one for each reading.
+"""Conversion of events to messages of the live stream: those that the broker gets, and one for each reading.
 
 {BASE_TOPIC}/...                 as the sink ``mqtt`` publishes it
 device/{id}/telemetry/{name}     {timestamp, device_id, sensor, value, unit, metadata}
-{BASE_TOPIC}/service/gap         to one client: what it does not get
+{BASE_TOPIC}/service/gap         to a single client: messages that it does not get
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DEVICES = "device"
 """first level of the topics of readings"""
 SensorOf = Callable[[EUI], Sensor | None]
 Wanted = Callable[[str], bool]
-"""asked with a topic before its payload is made"""
+"""returns whether a topic is wanted; asked before its payload is made"""
 _MIOTY = "mioty:"
 _ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%/+#\0"})
 _encode = msgspec.json.Encoder().encode
@@ -45,13 +45,13 @@ class Telling(NamedTuple):
     topic: str
     payload: bytes
     devices: tuple[str, ...]
-    """ids of the devices that it belongs to"""
+    """ids of the devices that the message belongs to"""
 
 
 class Narrator:
-    """Makes messages of events.
+    """Makes messages from events.
 
-    :param sensor_of: the configured sensor of an EUI; None if there is none.
+    :param sensor_of: returns the configured sensor with an EUI; None if there is none.
     """
 
     def __init__(self, base_topic: str, sensor_of: SensorOf) -> None:
@@ -59,10 +59,10 @@ class Narrator:
         self._sensor_of = sensor_of
 
     def tell(self, event: AnyEvent, wanted: Wanted, replayed: bool = False) -> Iterator[Telling]:
-        """Yield the messages that an event makes, as far as their topics are wanted.
+        """Yield the messages of an event whose topics are wanted.
 
-        :param event: with its readings, if it has a payload.
-        :param replayed: it is told again because somebody asked for a replay, and says so.
+        :param event: event, with its readings if it has a payload.
+        :param replayed: mark the messages as a replay.
         """
         device = device_of(event) if decodable(event) else _sender(event)
         owners = () if device is None else (device,)
@@ -79,7 +79,7 @@ class Narrator:
             yield from self._readings(event, device, wanted, replayed)
 
     def _published(self, event: AnyEvent, owners: tuple[str, ...], replayed: bool) -> Telling:
-        """Return an event as the broker has it; without topic if that has none for it."""
+        """Return the message for an event that the broker gets; with an empty topic if there is none."""
         if isinstance(event, StationState):
             message = payloads.station_state(self._base_topic, event)
         else:
@@ -90,9 +90,9 @@ class Narrator:
         return Telling(message.topic, message.payload, owners)
 
     def _older_answer(self, event: AnyEvent, answer: Telling) -> Telling | None:
-        """Return the answer to a command that came as older installations give it; None: to another one.
+        """Return the answer to a command on the older topic of answers; None if it belongs elsewhere.
 
-        Where else an answer is wanted is between who asked and the broker.
+        Other topics that a command names for its answer concern only its sender and the broker.
         """
         if type(event) is not CommandResponse or event.status == "received":
             return None
@@ -119,7 +119,7 @@ class Narrator:
             yield Telling(topic, _encode(_telemetry(reading, device, times, about)), owners)
 
     def _about(self, event: Any, sender: str) -> dict[str, Any]:
-        """Return the metadata that all readings of a message have."""
+        """Return the metadata that all readings of a message share."""
         about: dict[str, Any] = {
             "quality": "uncertain" if event.decoded.warnings else "good",
             "decoder": event.decoded.decoder,
@@ -133,20 +133,20 @@ class Narrator:
 
 
 def telemetry_topic(device: str, name: str) -> str:
-    """Return the topic of a reading. What has a meaning in topics is escaped as in URLs (``%2F``)."""
+    """Return the topic of a reading. Characters with a meaning in topics are escaped as in URLs (``%2F``)."""
     return f"{DEVICES}/{device.translate(_ESCAPED)}/telemetry/{name.translate(_ESCAPED)}"
 
 
 def device_of_level(level: str, is_id: bool) -> str:
-    """Return the id of the device that a level of a topic names: by its id, or as the EUI of a sensor."""
+    """Return the id of the device that a level of a topic names, by its id or by the EUI of a sensor."""
     return unquote(level) if is_id else f"{_MIOTY}{level.upper()}"
 
 
 def gap(base_topic: str, since: float, until: float, events: int, reason: str) -> Telling:
-    """Return the message that tells a client that it misses some messages.
+    """Return the message that tells a client that it did not get some messages.
 
     :param since: Unix seconds; 0: not known.
-    :param events: events that were passed over, wanted by the client or not.
+    :param events: number of events that were skipped, wanted by the client or not.
     """
     body = {
         "from": iso_milliseconds(since) if since else None,
@@ -174,7 +174,9 @@ def _sender(event: AnyEvent) -> str | None:
 
 
 def _times_of(event: AnyEvent) -> dict[str, Any]:
-    """Return when a message was sent, as text, and when it came, in Unix seconds."""
+    """Return the time at which a message was sent, as text, and the time at which it arrived, in Unix
+    seconds.
+    """
     if isinstance(event, Uplink):
         at = time_of(event.best)
         heard = event.best.rx_time

@@ -1,9 +1,9 @@
-"""The past as a client is shown it: last values on subscribing, and messages that it missed.
+"""The past for clients: last values when they subscribe, and messages that they missed.
 
-    SUBSCRIBE --> devices and stations that the filters can mean --> last event of each --> retained messages
-    CONNECT with an earlier session --> journal, from its position on --> [gap] --> it follows
+    SUBSCRIBE --> devices and stations that the filters can match --> last event of each --> retained messages
+    CONNECT with an earlier session --> journal, from its position on --> [gap] --> new events
 
-Both go no faster than the client reads, a few steps at a time for all clients together.
+Both are no faster than the client reads, and only a few steps run at a time for all clients together.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from bssci.web.door.last_values import LastValues, station_key
 from bssci.web.door.messages import DEVICES, Narrator, device_of_level, gap
 
 MAX_AGE = 3600.0
-"""s for which a last value is remembered"""
+"""age in s up to which missed messages are sent"""
 MAX_MESSAGES = 10_000
-"""messages that a client which comes back is shown"""
+"""missed messages that a client gets, at most"""
 MAX_LOOKED_AT = 100_000
-"""events that are looked through for them"""
+"""events that are searched for them, at most"""
 STEP = 500
-"""events that are read at once"""
+"""events that are read at a time"""
 DEVICES_AT_ONCE = 50
 STEPS_AT_A_TIME = 4
 SHARED = 10.0
-"""s for which messages of last values are made once for all who subscribe"""
+"""s for which clients that subscribe share the messages of last values"""
 MAX_SHARED = 2000
-"""devices whose messages are kept for that"""
+"""devices whose messages are kept for this"""
 PAUSE = 0.01
-"""s between two steps for one client, which are everybody else's"""
+"""s between two steps for a client, for other work"""
 _MIOTY = "mioty:"
 
 LastFilters = Mapping[str, int]
@@ -48,7 +48,7 @@ LastFilters = Mapping[str, int]
 
 
 class _LastMessage(NamedTuple):
-    """A message of a last value, the same object for all who are shown it."""
+    """A message with a last value; clients share the object."""
 
     topic: str
     encoded: EncodedMessage
@@ -60,18 +60,18 @@ _LastMessages = tuple[int, Sequence[_LastMessage]]
 
 
 class Present(NamedTuple):
-    """The present: what is followed, and how far that is."""
+    """Access to the present: the position of new events, and the function to follow them."""
 
     position: Callable[[], int]
-    """number of the last event that was handed out"""
+    """returns the number of the last event that was handed out"""
     follow: Callable[[LiveClient], None]
-    """show a client what happens from now on"""
+    """makes a client get new events from now on"""
 
 
 class PastTeller:
-    """Shows clients the past.
+    """Sends the past to clients.
 
-    :param decode: gives events their readings.
+    :param decode: adds readings to events.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class PastTeller:
         self._steps = DeferredSemaphore(STEPS_AT_A_TIME)
         self._base_topic: str = center.configuration.current.value("BASE_TOPIC")
 
-    # last values
+    # Last values
 
     async def show_last(self, client: LiveClient, filters: LastFilters) -> None:
-        """Show what is last known of all that some filters match, marked as retained."""
+        """Send the last values that match some filters, marked as retained."""
         base = self._base_topic
         self._send(client, [self._service()], filters)
         if _any_overlaps(filters, (f"{base}/bs/+", f"{base}/bs/+/state")):
@@ -120,7 +120,7 @@ class PastTeller:
         await self._show_newest(client, [station_key(state.base_station_eui) for state in states], filters)
 
     def _named(self, filters: LastFilters) -> list[str]:
-        """Return the devices that all filters name; none if one of them means others, too."""
+        """Return the devices that the filters name; an empty list if a filter can match others, too."""
         level = self._base_topic.count("/") + 2
         found = []
         for text in filters:
@@ -139,7 +139,7 @@ class PastTeller:
 
     async def _show_newest(self, client: LiveClient, keys: Sequence[str], filters: LastFilters) -> None:
         permission = client.permission
-        assert permission is not None  # it has subscribed
+        assert permission is not None  # a client that subscribed has one
         keys = [key for key in keys if permission.sees([key])]
         for first in range(0, len(keys), DEVICES_AT_ONCE):
             if client.gone:
@@ -151,16 +151,16 @@ class PastTeller:
                 self._steps.release()
             for key, (seq, messages) in found.items():
                 now = self._last_values.get(key)
-                if now is None or now[0] <= seq:  # else the client has been shown a newer one
+                if now is None or now[0] <= seq:  # otherwise the client got a newer one already
                     self._send(client, messages, filters)
             client.flush()
             await client.room()
             await self._pause()
 
     async def _told(self, keys: Iterable[str]) -> dict[str, _LastMessages]:
-        """Return the messages of the last event of each key, made once for all who ask in these seconds.
+        """Return the messages of the last event of each key, which clients share for some seconds.
 
-        Many clients come together after a restart, and what waits for all of them is the same.
+        After a restart many clients subscribe at the same time, and to the same topics.
         """
         now = self._clock.seconds()
         if now - self._made_at > SHARED or len(self._made) > MAX_SHARED:
@@ -215,12 +215,14 @@ class PastTeller:
                 client.send(Outgoing(encoded, mark, qos, retained=True))
         client.flush()
 
-    # what was missed
+    # Missed messages
 
     async def catch_up(self, client: LiveClient) -> None:
-        """Show what was missed with QoS 1, as far as that is not too much; then have the client follow."""
+        """Send the messages of QoS 1 that a client missed, unless they are too many or too old; then make
+        it follow.
+        """
         session = client.session
-        assert session is not None  # it was let in
+        assert session is not None  # it was admitted
         wished = {text: qos for text, qos in session.filters.items() if qos}
         position = session.position
         client.reach(position)
@@ -291,25 +293,25 @@ class PastTeller:
 
 
 class _Tally:
-    """Counts of the messages that one client is shown and of those that it misses."""
+    """Counts of the missed messages that a client gets, and of the events that it does not get."""
 
     def __init__(self, oldest: float) -> None:
         self._oldest = oldest
         self.shown = 0
-        """messages that were shown"""
+        """messages that were sent"""
         self.missed = 0
-        """events since the last gap that was told"""
+        """events since the last gap that was reported"""
         self.reason = ""
         self.since = 0.0
 
     def miss(self, events: int, reason: str) -> None:
-        """Count events that are not shown."""
+        """Count events that are skipped."""
         if events > 0:
             self.missed += events
             self.reason = reason
 
     def fresh(self, entries: Sequence[tuple[int, AnyEvent]]) -> list[tuple[int, AnyEvent]]:
-        """Return the events that are not too old; count the others."""
+        """Return the events that are not too old, and count the others as skipped."""
         fresh = [entry for entry in entries if entry[1].at >= self._oldest]
         old = len(entries) - len(fresh)
         if old:
@@ -336,5 +338,5 @@ def _wanted(filters: LastFilters) -> Callable[[str], bool]:
 
 
 def _qos(filters: LastFilters, topic: str) -> int | None:
-    """Return the highest QoS of the filters that match a topic; None: none does."""
+    """Return the highest QoS of the filters that match a topic; None if none matches."""
     return max((qos for text, qos in filters.items() if matches(text, topic)), default=None)

@@ -1,4 +1,4 @@
-"""Types of the payloads of the live stream beyond the broker's: their JSON Schemas come from them."""
+"""Types of the payloads that only the live stream has, from which their JSON Schemas are made."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ReadingMetadata(msgspec.Struct, kw_only=True):
 
     quality: Annotated[Literal["good", "uncertain"], Meta(description="uncertain: the decoder warned")]
     decoder: Annotated[str, Meta(description="`name@version`")]
-    id: Annotated[str, Meta(description="that of the uplink or telegram")] | UnsetType = UNSET
-    location: Annotated[dict[str, Any], Meta(description="the sensor's")] | UnsetType = UNSET
+    id: Annotated[str, Meta(description="id of the uplink or telegram")] | UnsetType = UNSET
+    location: Annotated[dict[str, Any], Meta(description="location of the sensor")] | UnsetType = UNSET
 
 
 class TelemetryPayload(msgspec.Struct, kw_only=True):
@@ -28,11 +28,14 @@ class TelemetryPayload(msgspec.Struct, kw_only=True):
     timestamp: Annotated[
         str,
         Meta(
-            description="`time` with milliseconds; text here alone, as such topics have it",
+            description="`time` with milliseconds; it is text in this payload only",
             extra_json_schema={"format": "date-time"},
         ),
     ]
-    time: Annotated[str, Meta(description="time of the device, or of who heard it: ISO 8601 in UTC with ns")]
+    time: Annotated[
+        str,
+        Meta(description="time by the clock of the device or its receiver: ISO 8601 in UTC with ns"),
+    ]
     received_at: Annotated[float, Meta(description="Unix seconds of the service center's clock")]
     device_id: Annotated[str, Meta(examples=["mioty:70B3D56770110001"])]
     sensor: Annotated[str, Meta(description="name of the reading")]
@@ -45,11 +48,11 @@ class TelemetryPayload(msgspec.Struct, kw_only=True):
 
 
 class GapPayload(msgspec.Struct, kw_only=True, rename={"since": "from", "until": "to"}):
-    """Messages that one client does not get; sent to it alone."""
+    """Messages that a client does not get; sent to that client only."""
 
     since: IsoTimeInMs | None
     until: IsoTimeInMs
-    events: Annotated[int, Meta(ge=0, description="events that were passed over, wanted or not")]
+    events: Annotated[int, Meta(ge=0, description="events that were skipped, wanted or not")]
     reason: str
 
 

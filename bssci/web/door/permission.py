@@ -1,4 +1,4 @@
-"""Permission of a client: which filters its token grants, and whose messages it shows."""
+"""Permission of a client: the filters that its token grants, and the devices whose messages it gets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bssci.web.access.live_tokens import LiveToken
 from bssci.web.door.messages import DEVICES, device_of_level
 
 TagsOf = Callable[[str], Sequence[str]]
-"""the tags of a device, by its id"""
+"""returns the tags of a device by its id"""
 
 
 class Permission:
-    """The permission of a client by its token.
+    """The permission of a client, from its token.
 
-    :param tags_of: asked anew each time, as tags change.
+    :param tags_of: called each time, as tags change.
     """
 
     def __init__(self, token: LiveToken, base_topic: str, tags_of: TagsOf) -> None:
@@ -27,14 +27,14 @@ class Permission:
             (f"{base_topic}/EP/+/response", level),
             (f"{DEVICES}/+/#", 1),
         )
-        """topics that name a device, and the level in which they do"""
+        """filters of topics that name a device, and the level that names it"""
         self._telegrams = f"{base_topic}/{DEVICES}/#"
-        """topics that name a device in one level or several"""
+        """filter of topics that name a device in one or several levels"""
 
     def grants(self, text: str) -> bool:
         """Return whether a filter may be subscribed to.
 
-        A token for some devices is granted wildcards, which show it these devices only.
+        A token for some devices may use wildcards, but gets messages of these devices only.
         """
         if not any(covers(topic, text) for topic in self.token.topics):
             return False
@@ -45,7 +45,9 @@ class Permission:
         )
 
     def sees(self, devices: Sequence[str]) -> bool:
-        """Return whether messages of one of these devices are shown; none: of no device."""
+        """Return whether the client gets messages that belong to these devices. If there are none, only a
+        token for all devices does.
+        """
         token = self.token
         if not token.is_bound:
             return True

@@ -1,7 +1,7 @@
-"""ClientSessions of clients that come back: their filters, and how far each has come; kept in the journal.
+"""Sessions of clients that reconnect: their filters and positions, kept in the journal.
 
-A session belongs to a token and a client identifier. What happened while its client was away is read from
-the journal when it comes back, so that a session is a few bytes, whatever was missed.
+A session belongs to a token and a client identifier. Events that its client missed are read from the journal
+when it reconnects, so a session takes a few bytes, however much was missed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from bssci.journal import Journal
 from bssci.journal.kept import LiveSession
 
 MAX_SESSIONS = 10_000
-"""sessions in all; the one whose client is away for longest makes room"""
+"""sessions in total; the one whose client has been away longest is dropped for a new one"""
 LIFE = 86400.0
-"""s without its client after which a session ends"""
+"""s without a client after which a session ends"""
 
 
 class ClientSession:
-    """The subscriptions of one client, and the last event that it is known to have.
+    """The subscriptions of a client, and the last event that it is known to have.
 
-    :ivar stays: it outlives the connection.
+    :ivar stays: true if it outlives the connection.
     """
 
     __slots__ = ("changed", "client_id", "filters", "left_at", "position", "stays", "token_id")
@@ -45,7 +45,7 @@ class ClientSession:
         """granted QoS by filter"""
         self.position = position
         self.left_at = left_at
-        """Unix seconds since when no client is connected; None: one is"""
+        """time in Unix seconds since which no client is connected; None if one is"""
         self.changed = False
 
     @property
@@ -53,24 +53,24 @@ class ClientSession:
         return client_key(self.token_id, self.client_id)
 
     def note_change(self) -> None:
-        """Note that the session is not as the journal keeps it."""
+        """Mark the session as different from the one in the journal."""
         self.changed = True
 
     def come_back(self) -> None:
-        """Note that the client is connected again."""
+        """Record that the client is connected again."""
         self.left_at, self.changed = None, True
 
     def leave(self, at: float) -> None:
-        """Note that the client is gone since then (Unix seconds)."""
+        """Record that the client left at a time (Unix seconds)."""
         self.left_at, self.changed = at, True
 
     def move(self, position: int) -> None:
-        """Note the last event that the client is known to have."""
+        """Record the last event that the client is known to have."""
         if position != self.position:
             self.position, self.changed = position, True
 
     def row(self, now: float) -> LiveSession:
-        """Return the session to be stored, and count it as stored."""
+        """Return the session for storing, and mark it as stored."""
         self.changed = False
         return self.record(now)
 
@@ -87,9 +87,9 @@ class ClientSession:
 
 
 class ClientSessions:
-    """All sessions that stay.
+    """All sessions that outlive their connection.
 
-    :param kept: what the journal held at the start.
+    :param kept: sessions that the journal held at the start.
     :param now: Unix seconds.
     """
 
@@ -110,11 +110,11 @@ class ClientSessions:
         return len(self._by_key)
 
     def find(self, token_id: str, client_id: str) -> ClientSession | None:
-        """Return the session of a client that was here before; None: there is none."""
+        """Return the session of a client; None if there is none."""
         return self._by_key.get(client_key(token_id, client_id))
 
     def begin(self, token_id: str, client_id: str, stays: bool, position: int) -> ClientSession:
-        """Begin a session, in place of an earlier one."""
+        """Begin a session, which replaces an earlier one."""
         self.end(token_id, client_id)
         session = ClientSession(token_id, client_id, stays, position)
         if stays:
@@ -125,12 +125,14 @@ class ClientSessions:
         return session
 
     def end(self, token_id: str, client_id: str) -> None:
-        """Forget a session, if there is one."""
+        """End a session, if there is one."""
         if self._by_key.pop(client_key(token_id, client_id), None) is not None:
             self._gone.add(client_key(token_id, client_id))
 
     def sweep(self, tokens: Iterable[str]) -> None:
-        """Forget sessions whose clients have been away too long, and those whose token is not among these."""
+        """End sessions whose clients have been away too long, and those whose token is not among
+        ``tokens``.
+        """
         now, valid = self._now(), set(tokens)
         for session in list(self._by_key.values()):
             is_over = session.left_at is not None and now - session.left_at > LIFE
@@ -138,7 +140,9 @@ class ClientSessions:
                 self.end(session.token_id, session.client_id)
 
     def save(self) -> Deferred[None] | None:
-        """Store what changed; None: nothing did. A failure is logged, and stored the next time."""
+        """Store the sessions that changed; None if none did. A failure is logged, and the next call tries
+        again.
+        """
         changed = [session for session in self._by_key.values() if session.changed]
         gone, self._gone = self._gone, set()
         if not changed and not gone:
@@ -164,5 +168,5 @@ class ClientSessions:
 
 
 def client_key(token_id: str, client_id: str) -> str:
-    """Return the key of a session; a token's id has no slash."""
+    """Return the key of a session; token ids contain no slash."""
     return f"{token_id}/{client_id}"

@@ -1,4 +1,4 @@
-"""The request that turns a connection into a client of the live stream."""
+"""The request that upgrades a connection to a client of the live stream."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Live events: the feed, its sentences, and the streams of events."""
+"""Live events: the feed, events as sentences, and the streams of events."""

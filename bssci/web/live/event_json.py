@@ -1,4 +1,4 @@
-"""An event as a JSON object, for the API, the live stream and the pages."""
+"""Events as JSON objects, for the API, the stream of events and the pages."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bssci.web.live.sentences import sentence
 
 
 def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[str, Any]:
-    """Return an event as pages and API have it.
+    """Return an event in the form that pages and API use.
 
-    ``seq``, ``kind``, ``timestamp``, what the event says, ``title``: that in a sentence; and ``names``
-    of the base stations and the sensor in it, by EUI, as far as they have one.
+    It has ``seq``, ``kind``, ``timestamp``, the fields of the event, ``title`` (the event as a
+    sentence), and ``names`` (those of its sensor and base stations that have one, by EUI).
     """
     described = {"seq": seq} | _said(event) | {"kind": kind_of(event), "timestamp": event.at}
     described["title"] = sentence(described)
@@ -34,7 +34,9 @@ def parties(event: AnyEvent) -> tuple[EUI | None, Sequence[EUI | None]]:
 
 
 def uplink_dict(event: Uplink) -> dict[str, Any]:
-    """Return an uplink with the receptions it was merged from, best first: as MQTT has it, and more."""
+    """Return an uplink as on MQTT, with more fields and the receptions that it was merged from, best
+    first.
+    """
     best = event.receptions[0]
     return uplink_json(event) | {
         "base_station_eui": best.base_station_eui,
@@ -46,13 +48,13 @@ def uplink_dict(event: Uplink) -> dict[str, Any]:
 
 
 def reception_dict(reception: Reception) -> dict[str, Any]:
-    """Return what one base station heard, and when it was received here."""
+    """Return a reception as on MQTT, with the time at which it arrived here."""
     more = {"eqSnr": reception.equivalent_snr, "received_at": reception.received_at}
     return reception_json(reception) | more
 
 
 def downlink_dict(downlink: Downlink) -> dict[str, Any]:
-    """Return a downlink, and what became of it."""
+    """Return a downlink with its outcome."""
     request = downlink.request
     return {
         "queId": downlink.queue_id,
@@ -80,7 +82,7 @@ def _said(event: AnyEvent) -> dict[str, Any]:
     if isinstance(event, Uplink):
         return uplink_dict(event)
     if isinstance(event, VariableMacUplink):
-        # Fields have their own names here, not those of the topic of a base station.
+        # Fields have other names here than in the topic of the base station.
         fields = msgspec.structs.asdict(event) | {"payload": event.payload.hex()}
         plain = {FIELD_NAMES.get(name, name): value for name, value in fields.items() if name != "at"}
         return event_json(event) | plain

@@ -1,4 +1,4 @@
-"""Finding events by what a person types: all that they say, as their JSON has it or as pages show it."""
+"""Search of events by text, in everything that they contain: as in their JSON, or as pages show it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from bssci.web.formats import octets
 
 _TYPED = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
-"""characters of a keyboard in place of those that pages show"""
+"""characters of a keyboard for those that pages show"""
 _OCTETS = re.compile(r'"((?:[0-9a-f]{2})+)"')
 _SEPARATORS = re.compile(r"0x|[\s:-]")
 _BYTES = re.compile(r"(?:0x)?[0-9a-f]{2}(?:[\s:-]*(?:0x)?[0-9a-f]{2})*")
@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def text_of(event: Mapping[str, Any]) -> str:
-    """Return the text of an event that a search looks through.
+    """Return the text of an event that is searched.
 
     :param event: as :func:`bssci.web.live.event_json.event_dict` describes it.
     """
@@ -30,10 +30,10 @@ def text_of(event: Mapping[str, Any]) -> str:
 
 
 def wanted(query: str) -> tuple[str, ...]:
-    """Return the texts of a query, of which one must be in an event; none: all events are wanted.
+    """Return the alternatives of a query, one of which an event must contain; none if all events are wanted.
 
-    Bytes and EUIs are found however they are written: ``0a1b``, ``0A 1B``, ``0x0a1b``, ``0A:1B``;
-    each has two digits, so that ``-9`` and ``10 1`` are no bytes.
+    Bytes and EUIs are found in every notation: ``0a1b``, ``0A 1B``, ``0x0a1b``, ``0A:1B``. Each byte
+    has two digits, so ``-9`` and ``10 1`` are not bytes.
     """
     typed = _plain(query.strip())
     digits = _SEPARATORS.sub("", typed)
@@ -43,7 +43,7 @@ def wanted(query: str) -> tuple[str, ...]:
 
 
 def contains(text: str, needles: tuple[str, ...]) -> bool:
-    """Return whether one of the texts is there."""
+    """Return whether a text contains one of the needles."""
     return any(each in text for each in needles)
 
 

@@ -1,4 +1,4 @@
-"""Every event as it is stored, read at a bounded pace, so that ingest comes first."""
+"""Feed of stored events, which is read at a limited pace so that ingest comes first."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from bssci.model import AnyEvent
 from bssci.system.clock import Clock, Timer
 
 PACE = 0.1
-"""s between readings"""
+"""s between times at which the journal is read"""
 BATCH = 500
-"""events of one reading"""
+"""events that are read at a time"""
 MAX_BEHIND = 5000
-"""events; a reader that is further behind skips to the newest"""
+"""events by which the feed may be behind; beyond that it skips to the newest"""
 
 Numbered = Sequence[tuple[int, AnyEvent]]
 
 
 class FeedReader(Protocol):
-    """Receiver of a feed's events."""
+    """Receiver of the events of a feed."""
 
     def take(self, numbered: Numbered) -> AsyncIterator[int]:
-        """Take events in their order, and yield the number of the last one so far after each step."""
+        """Handle events in order; after each step yield the number of the last event that was handled."""
 
     def skipped(self, count: int) -> None:
-        """Take note of events that went by unseen: there were too many at once, or taking them failed."""
+        """Handle that events were skipped, because there were too many or because handling them failed."""
 
 
 class Watcher(Protocol):
-    """A receiver that shares a feed with others, and takes events without waiting."""
+    """A receiver that shares a feed with others, and handles events without waiting."""
 
     def events(self, numbered: Numbered) -> None: ...
 
     def skipped(self, count: int) -> None:
-        """Take note of events that went by unseen."""
+        """Handle that events were skipped."""
 
 
 class Watchers:
-    """A :class:`FeedReader` that shows what is read once to several."""
+    """A :class:`FeedReader` that passes the events on to several watchers."""
 
     def __init__(self, *watchers: Watcher) -> None:
         self._watchers = watchers
@@ -59,7 +59,7 @@ class Watchers:
 
 
 class Feed:
-    """The journal's new events, each handed out once, in order."""
+    """The new events of the journal, each handed out once, in order."""
 
     log = Logger()
 
@@ -107,7 +107,7 @@ class Feed:
         try:
             async for position in self._reader.take(entries):
                 self.position = position
-        except Exception:  # what cannot be taken must not be read forever
+        except Exception:  # events that cannot be handled must not be read forever
             self.log.failure("events not shown {first}", first=self.position + 1)
             missed = sum(seq > self.position for seq, _ in entries)
             self.position = entries[-1][0]

@@ -1,9 +1,9 @@
-"""The live stream: Server-Sent Events, encoded once for all viewers, bounded for each.
+"""The stream of events for pages: Server-Sent Events, encoded once for all viewers, with a limit for each.
 
     journal --Feed--> Hub --one encoding--> Viewer, Viewer ... --> browser
 
-A viewer that does not read is dropped when its buffer is full; browsers come back by
-themselves, with the number of the last event they saw, and get what they missed.
+A viewer that does not read is dropped when its buffer is full. Browsers reconnect by themselves with the
+number of the last event that they got, and get the events that they missed.
 """
 
 from __future__ import annotations
@@ -31,22 +31,24 @@ from bssci.web.live.sentences import KINDS
 
 MAX_VIEWERS = 200
 MAX_BUFFER = 512 * 1024
-"""bytes that wait for one viewer"""
+"""bytes that may wait for a viewer"""
 MAX_HELD = 5000
-"""events that wait while a viewer is shown the past"""
+"""events that may wait while a viewer gets past events"""
 MAX_HELD_BYTES = 4 * 1024 * 1024
-"""bytes of those events, as they go out"""
+"""bytes of these events, as they are sent"""
 KEEP_ALIVE = 10.0
-"""s; a browser that hears nothing for more than twice this takes the line for lost"""
+"""s between signs of life; a browser that gets none for more than twice this time considers the connection
+lost
+"""
 RETRY = 3000
-"""ms after which a browser comes back"""
+"""ms after which a browser reconnects"""
 
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """An event as it goes out, with what filters look at."""
+    """An event as it is sent, with the values that filters examine."""
 
     seq: int
     kind: str
@@ -57,7 +59,7 @@ class Encoded:
 
     @cached_property
     def text(self) -> str:
-        """The text that a search looks through."""
+        """Text that is searched."""
         return text_of(self.described)
 
 
@@ -69,13 +71,13 @@ def encoded(seq: int, event: AnyEvent, name_of: NameOf) -> Encoded:
 
 @dataclass(frozen=True)
 class Filter:
-    """Selection of events that a viewer wants to see; empty means all."""
+    """The choice of events that a viewer gets; empty fields mean all."""
 
     kinds: frozenset[str] = frozenset()
     sensor: EUI | None = None
     station: EUI | None = None
     text: tuple[str, ...] = ()
-    """words of the search, as :func:`bssci.web.live.event_search.wanted` reads them"""
+    """alternatives of the search, from :func:`bssci.web.live.event_search.wanted`"""
 
     def takes(self, event: Encoded) -> bool:
         return (
@@ -88,7 +90,7 @@ class Filter:
 
 @implementer(IPushProducer)
 class Viewer:
-    """One browser that watches."""
+    """A browser that watches events."""
 
     def __init__(self, request: Request, wanted: Filter, still_allowed: Callable[[], bool]) -> None:
         self.request = request
@@ -98,14 +100,14 @@ class Viewer:
         self._waiting: list[bytes] = []
         self._size = 0
         self._after = 0
-        """events up to this number are out already"""
+        """events up to this number were sent already"""
         self._seen = 0
         """number of the newest event, wanted or not"""
         self._held: list[Encoded] | None = []
-        """events that happen while the past is read; None afterwards"""
+        """events that happen while past events are read; None afterwards"""
         self._held_bytes = 0
         self._skipped = 0
-        """events that were not held, and that it is not told of yet"""
+        """events that were skipped and are not reported yet"""
         self.gone = False
 
     def begin(self, seq: int) -> None:
@@ -117,7 +119,7 @@ class Viewer:
         self._send(b"retry: %d\n\nevent: hello\ndata: %s\n\n" % (RETRY, _encode({"seq": seq})))
 
     def past(self, events: Sequence[Encoded], after: int) -> None:
-        """Show the events that the viewer missed; then those that have happened meanwhile."""
+        """Send the events that the viewer missed, then those that happened meanwhile."""
         held, self._held = self._held or [], None
         self.show(events)
         self._after = after
@@ -142,26 +144,24 @@ class Viewer:
             self._send(data)
 
     def skip(self, count: int) -> None:
-        """Tell the viewer that some events are not shown; after the past, while that is being read."""
+        """Tell the viewer that events were skipped; while past events are read, tell it afterwards."""
         if self._held is None:
             self._send(b"event: skipped\ndata: %s\n\n" % _encode({"count": count}))
         else:
             self._skipped += count
 
     def ping(self) -> None:
-        """Send the viewer a sign of life, with the number of the last event even if the filter let none
-        through.
-        """
+        """Send a sign of life with the number of the newest event, even if the filter excludes it."""
         if self._held is None:
             self._send(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
 
     def drop(self) -> None:
-        """Drop a viewer that does not read, or is no longer allowed to."""
+        """Disconnect a viewer that does not read, or is no longer allowed to."""
         if not self.gone:
             self.gone = True
             self._waiting.clear()
             self.request.unregisterProducer()
-            # Not closed in order: what it does not read would be waited for.
+            # The connection is aborted, as closing it would wait for data that is not read.
             abort(self.request)
 
     def _send(self, data: bytes) -> None:
@@ -217,12 +217,12 @@ class Hub:
             viewer.drop()
 
     def enter(self, viewer: Viewer) -> None:
-        """Let a viewer in.
+        """Add a viewer.
 
-        :raises ApiError: there are too many.
+        :raises ApiError: 503: there are too many.
         """
         if len(self._viewers) >= MAX_VIEWERS:
-            raise ApiError(503, "busy", f"{MAX_VIEWERS} viewers watch already", retry_after=30.0)
+            raise ApiError(503, "busy", f"{MAX_VIEWERS} viewers are watching already", retry_after=30.0)
         self._viewers.add(viewer)
 
     def leave(self, viewer: Viewer) -> None:
@@ -257,11 +257,11 @@ class Hub:
 
 
 def filter_of(kind: str, sensor: EUI | None, station: EUI | None, q: str) -> Filter:
-    """Return the filter for the events that a query asks for.
+    """Return the filter that a query describes.
 
     :param kind: kinds of events, separated by commas; empty: all.
-    :param q: a text that is in them.
-    :raises ApiError: 422, there is no such kind.
+    :param q: text to search for.
+    :raises ApiError: 422: there is no such kind.
     """
     kinds = frozenset(filter(None, kind.split(",")))
     if not kinds <= set(KINDS):

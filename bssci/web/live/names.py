@@ -1,4 +1,4 @@
-"""People's names for base stations and sensors."""
+"""Names of base stations and sensors."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from bssci.center.service_center import ServiceCenter
 from bssci.model import EUI
 
 NameOf = Callable[[EUI], str]
-"""the name of a base station or a sensor; empty if it has none"""
+"""returns the name of a base station or a sensor; empty if it has none"""
 
 
 def nameless(eui: EUI) -> str:
-    """Return no name: a :data:`NameOf` that knows nobody."""
+    """Return no name, for use as a :data:`NameOf`."""
     return ""
 
 
 def names_in(center: ServiceCenter) -> NameOf:
-    """Return the names that a service center knows, now and later."""
+    """Return the function that looks up current names in a service center."""
 
     def name_of(eui: EUI) -> str:
         station, sensor = center.stations.get(eui), center.sensors.get(eui)

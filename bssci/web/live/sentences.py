@@ -1,4 +1,4 @@
-"""Events as one sentence each for people; and how good or bad each is."""
+"""Events as sentences for people, and the state by which each is coloured."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ Described = Mapping[str, Any]
 
 
 def sentence(event: Described) -> str:
-    """Return ``Came online, session resumed``: without the EUIs, which stand beside it."""
+    """Return an event as a sentence such as ``Came online, session resumed``, without the EUIs, which are
+    shown beside it.
+    """
     say = _SENTENCES.get(event["kind"])
     return say(event) if say is not None else str(event["kind"]).replace("-", " ")
 
 
 def state_of(event: Described) -> str:
-    """Return the word by which an event is coloured."""
+    """Return the state by which an event is coloured."""
     if event["kind"] == "alarm":
         return str(event["severity"] if event["state"] == "open" else "ok")
     said = event.get("state") or event.get("action") or event.get("status")

@@ -1,1 +1,1 @@
-"""Figures over time: counts, samples, probes, the log, losses."""
+"""Monitoring: rates, samples for charts, probes, log lines, and losses."""

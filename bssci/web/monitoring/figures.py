@@ -1,4 +1,4 @@
-"""Figures counted as time goes by: rates, latencies."""
+"""Figures that are computed continuously: rates and latencies."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bssci.model import EUI, AnyEvent, Uplink
 from bssci.system.clock import Clock, Ticker
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0)
-"""limits of the buckets, s"""
+"""upper limits of the buckets, in s"""
 RATE_STEP = 5.0
-"""s between marks"""
+"""s between marks of the counters"""
 RATE_MARKS = 13
-"""a rate is that of the last minute"""
-# When a counter began is when the service did, of which bssci_start_time_seconds tells.
+"""number of marks that are kept, so that a rate is that of the last minute"""
+# All counters start with the service, whose start bssci_start_time_seconds reports.
 disable_created_metrics()
 
 
 class CounterRate:
-    """A counter's growth a second, over the last minute."""
+    """Growth of a counter per second, over the last minute."""
 
     def __init__(self, now: float) -> None:
         self._marks: deque[tuple[float, int]] = deque([(now, 0)], maxlen=RATE_MARKS)
@@ -36,9 +36,9 @@ class CounterRate:
 
 
 class Figures:
-    """Rates, and what is counted of the events that the feed shows: a :class:`bssci.web.live.feed.Watcher`.
+    """Rates, and figures about the events of the feed: a :class:`bssci.web.live.feed.Watcher`.
 
-    :ivar unseen: events that went by too fast to be looked at.
+    :ivar unseen: events that the feed skipped.
     :ivar merging: s from the first reception of an uplink to its publication.
     """
 
@@ -47,7 +47,7 @@ class Figures:
         self._statistics = center.deduplication.statistics
         self._received_by = center.ingest.received_by
         self.unseen = 0
-        # In seconds: the time of the window and of the disk.
+        # It includes the window of the deduplication and the time of the disk.
         self.merging = Histogram(
             "bssci_uplink_merge_seconds",
             "From the first reception to the publication.",
@@ -74,11 +74,11 @@ class Figures:
         self.unseen += count
 
     def uplink_rate(self) -> float:
-        """Return uplinks a second, over the last minute."""
+        """Return uplinks per second, over the last minute."""
         return self._rate.value(self._clock.seconds(), self._statistics.published_messages)
 
     def station_rate(self, eui: EUI) -> float:
-        """Return receptions a second by one base station, over the last minute."""
+        """Return receptions per second by a base station, over the last minute."""
         rate = self._station_rates.get(eui)
         return rate.value(self._clock.seconds(), self._received_by[eui]) if rate is not None else 0.0
 

@@ -13,15 +13,15 @@ from bssci.web.http.errors import invalid
 
 MAX_LINES = 5000
 MAX_BYTES = 4 * 1024 * 1024
-"""of all lines, as UTF-8, about"""
+"""size of all lines in bytes, approximately"""
 MAX_TEXT = 4000
-"""characters of a line"""
+"""characters of a line, at most"""
 LEVELS = ("debug", "info", "warn", "error", "critical")
 
 
 @implementer(ILogObserver)
 class Logbook:
-    """The newest lines that LOG_LEVEL lets through. Log lines hold no secrets, so neither does this."""
+    """The newest log lines that LOG_LEVEL allows. Log lines contain no secrets."""
 
     def __init__(self) -> None:
         self._lines: deque[dict[str, Any]] = deque()
@@ -57,9 +57,9 @@ class Logbook:
     async def read(self, level: str = "", logger: str = "", q: str = "", limit: int = 200) -> dict[str, Any]:
         """Return the newest lines, newest first.
 
-        :param level: the least serious to show.
-        :param logger: begins so, for example ``bssci.center``.
-        :param q: is in the text, in any case.
+        :param level: lowest level to return. :param logger: beginning of the logger's name, such as
+            ``bssci.center``. :param q: part of the text, in upper or lower case. :raises ApiError: 422:
+            there is no such level.
         """
         if level and level not in LEVELS:
             raise invalid("level", f"must be one of {', '.join(LEVELS)}")

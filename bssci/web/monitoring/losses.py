@@ -1,4 +1,4 @@
-"""Missing uplinks of a sensor, by the counters of those that came."""
+"""Lost uplinks of a sensor, computed from the packet counters of those that arrived."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 LARGEST_GAP = 1000
-"""counters; a larger step does not count as a loss"""
+"""largest step of the counter that counts as a loss"""
 
 
 def losses(counters: Sequence[int]) -> list[int]:
-    """Return how many counters are missing right before each.
+    """Return how many counters are missing right before each counter.
 
-    A sensor that begins anew counts from below; a base station sends again, late, what it kept. Clocks of
-    base stations differ, so which of both it is, is told by the counters alone: each belongs to what it
-    follows most closely, or begins anew, also if it is closer before where another part began. So what
-    came late is not missing; around a new beginning a loss is rather missed than made up.
+    A smaller counter means either that the sensor restarted, or that a base station delivered a kept
+    uplink late. As clocks of base stations differ, only the counters can tell: each counter belongs to
+    the run that it follows most closely, unless it is closer to the beginning of another run above it;
+    otherwise it begins a new run. Uplinks that arrived late therefore do not count as lost; around a
+    restart, losses may be overlooked, but none are invented.
 
-    :param counters: in the order in which they came.
+    :param counters: packet counters in the order of arrival.
     """
-    # Parts in which the sensor counted on: their counters, and the places of those.
+    # Runs, in which the sensor counted on: counters and their places.
     runs: list[dict[int, int]] = []
-    # Each counter and the number of its run, and the first of each run, which is its lowest; sorted.
+    # Each counter with the number of its run, sorted; and the lowest counter of each run, sorted.
     placed: list[tuple[int, int]] = []
     lowest: list[int] = []
     for place, counter in enumerate(counters):

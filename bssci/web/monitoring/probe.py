@@ -1,4 +1,4 @@
-"""Readiness of the service: journal writable, listening, sinks delivering."""
+"""Readiness of the service: whether the journal is writable, ports are open, and sinks deliver."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bssci.system.clock import Clock
 from bssci.web.outside import Outside
 
 FRESH = 2.0
-"""s for which an answer is given again, so that asking costs nothing"""
+"""s for which a result is reused, so that frequent requests cost nothing"""
 WRITE_TIME = 2.0
-"""s that a small write may take"""
+"""s that the small write may take"""
 LATELY = 15.0
-"""s for which a journal that failed counts as failing: a full one still takes the small write"""
+"""s for which a journal counts as failing after a failure, as a full one still accepts the small write"""
 _SETTING = "probed_at"
 
 
 class Probe:
-    """The look at journal, ports and sinks for ``/readyz`` and the dashboard."""
+    """Checks of journal, ports and sinks for ``/readyz`` and the dashboard."""
 
     log = Logger()
 
@@ -38,19 +38,19 @@ class Probe:
 
     @property
     def journal_is_writable(self) -> bool:
-        """Return whether the last small write to the journal went well, and nothing was refused lately."""
+        """True if the last small write to the journal succeeded, and nothing was refused recently."""
         if self._failed_at is not None and self._clock.seconds() - self._failed_at < LATELY:
             return False
         return self._written
 
     def refresh(self) -> None:
-        """Look, without anybody waiting for it."""
+        """Begin a check, without waiting for it."""
         ensureDeferred(self._try()).addErrback(
             lambda failure: self.log.failure("trial write to the journal failed", failure)
         )
 
     async def look(self) -> dict[str, Any]:
-        """Return ``ready`` and what it depends on. A failing sink does not count: its backlog is kept."""
+        """Return ``ready`` and its parts. A failing sink does not affect it, as its backlog is kept."""
         await self._try()
         listening = self._outside.listening()
         sinks = {

@@ -1,4 +1,4 @@
-"""Samples of a few figures, written into the journal once a minute, for charts."""
+"""Samples of some figures for charts, which are written to the journal once a minute."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bssci.system.clock import Clock, Ticker, in_slices
 from bssci.web.monitoring.figures import Figures
 
 INTERVAL = 60.0
-"""s from one sample to the next"""
+"""s between samples"""
 SLICE = 5000
-"""sensors that one turn of the reactor looks at"""
+"""sensors that are examined in one turn of the reactor"""
 KEPT = 8 * 86400.0
 """s for which a sample is kept"""
 METRICS: dict[str, tuple[str, str]] = {
@@ -28,11 +28,11 @@ METRICS: dict[str, tuple[str, str]] = {
     "journal_size": ("Journal", "MB"),
     "downlinks_queued": ("Downlinks queued", ""),
 }
-"""title and unit of each"""
+"""title and unit of each metric"""
 
 
 class Sampler:
-    """The figures of a minute: by how much counters grew, and all others as they are.
+    """Takes samples: the growth of counters since the last sample, and the present values of other figures.
 
     :param now: Unix seconds.
     """

@@ -175,7 +175,7 @@ class Quirks:
         self.names = frozenset(names)
         unknown = self.names - QUIRKS.keys()
         if unknown:
-            raise ValueError(f"there is no quirk {sorted(unknown)[0]!r}, but {', '.join(QUIRKS)}")
+            raise ValueError(f"no quirk {sorted(unknown)[0]!r}: there are {', '.join(QUIRKS)}")
         if {"json", "bin-arrays"} <= self.names:
             raise ValueError("the quirks json and bin-arrays exclude each other: JSON has no bin")
         self._transforms = [

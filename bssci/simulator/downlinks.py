@@ -7,7 +7,7 @@ from typing import Literal
 
 Result = Literal["sent", "expired", "invalid"]
 DownlinkMode = Literal["accept", "expire", "invalid", "ignore"]
-"""What a base station does with downlinks: send them in their windows, let them expire there, refuse them
+"""Treatment of downlinks by a base station: send them in their windows, let them expire there, refuse them
 at once, or never report back.
 """
 MODES: tuple[DownlinkMode, ...] = ("accept", "expire", "invalid", "ignore")

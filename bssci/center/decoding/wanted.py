@@ -26,4 +26,5 @@ def wanted_of(sensor: Sensor | None) -> ChosenDecoder:
     """Return the choice in ``decoder``, ``typeEui`` and ``decoderParameters`` of a sensor's entry."""
     if sensor is None or not (sensor.decoder or sensor.type_eui or sensor.decoder_parameters):
         return NOTHING_WANTED
-    return ChosenDecoder(sensor.decoder, sensor.type_eui, sensor.decoder_parameters)
+    # An object of their own: decoders may encode it, or be other people's.
+    return ChosenDecoder(sensor.decoder, sensor.type_eui, dict(sensor.decoder_parameters))

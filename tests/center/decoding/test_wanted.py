@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_of
@@ -26,3 +27,8 @@ def test_what_an_entry_says(fields: dict[str, Any], wanted: ChosenDecoder) -> No
 
 def test_of_an_unknown_sensor_nothing_is_said() -> None:
     assert wanted_of(None) is NOTHING_WANTED
+
+
+def test_parameters_can_be_encoded_though_there_are_none() -> None:
+    wanted = wanted_of(parse_sensor({**ENTRY, "decoder": "cayenne"}))
+    assert msgspec.json.encode(wanted.parameters) == b"{}"

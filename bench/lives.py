@@ -33,10 +33,11 @@ BULK_TIME = 60.0
 """s that a bulk command may take at all"""
 
 
-def fill_downlinks(directory: Path, count: int, sensors: int) -> None:
+def fill_downlinks(directory: Path, count: int, sensors: int, root: Path = processes.ROOT) -> None:
     """Leave downlinks in the journal of a service that does not run; in a process of its own."""
-    command = [sys.executable, "-m", "bench.lives", str(directory / "data"), str(count), str(sensors)]
-    subprocess.run(command, check=True, cwd=processes.ROOT, env=processes.environment())
+    python = processes.program("python", root)
+    command = [python, "-m", "bench.lives", str(directory / "data"), str(count), str(sensors)]
+    subprocess.run(command, check=True, cwd=root, env=processes.environment(root))
 
 
 async def _fill(reactor: Any, directory: Path, count: int, sensors: int) -> None:
@@ -80,11 +81,12 @@ def answering_stations(directory: Path, port: int, count: int) -> Iterator[None]
             process.terminate()
 
 
-def make_token(directory: Path, role: str = "operator") -> str:
+def make_token(directory: Path, role: str = "operator", root: Path = processes.ROOT) -> str:
     """Return a token of the web admin; one that may command unless it is told otherwise."""
-    command = [sys.executable, "-m", "bssci.cli", "token", "create", "bench", "--role", role]
+    python = processes.program("python", root)
+    command = [python, "-m", "bssci.cli", "token", "create", "bench", "--role", role]
     made = subprocess.run(
-        command, cwd=directory, check=True, capture_output=True, text=True, env=processes.environment()
+        command, cwd=directory, check=True, capture_output=True, text=True, env=processes.environment(root)
     )
     return made.stdout.strip()
 

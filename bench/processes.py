@@ -28,14 +28,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def prepare(directory: Path) -> None:
-    """Make certificates and an empty configuration, as an operator makes them."""
+def prepare(directory: Path, root: Path = ROOT) -> None:
+    """Make certificates and an empty configuration, as an operator makes them.
+
+    :param root: the checkout whose service is measured.
+    """
     subprocess.run(
-        [sys.executable, "-m", "bssci.cli", "init"],
+        [program("python", root), "-m", "bssci.cli", "init"],
         cwd=directory,
         check=True,
         stdout=subprocess.DEVNULL,
-        env=environment(),
+        env=environment(root),
     )
 
 
@@ -46,6 +49,13 @@ def write_sensors(directory: Path, count: int) -> None:
     from bssci.simulator.configuration import FIRST_SENSOR, generate_sensors, write_sensors
 
     write_sensors(directory / "endpoints.json", generate_sensors(FIRST_SENSOR, count, Random(1)))
+
+
+def first_sensor() -> str:
+    """Return the EUI of the first sensor that the load generator uses."""
+    from bssci.simulator.configuration import FIRST_SENSOR
+
+    return f"{FIRST_SENSOR:016X}"
 
 
 class Server:
@@ -84,20 +94,22 @@ def bare(directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def service(directory: Path, *, keep_data: bool = False, **settings: object) -> Iterator[Server]:
+def service(
+    directory: Path, *, keep_data: bool = False, root: Path = ROOT, **settings: object
+) -> Iterator[Server]:
     """Start ``twistd bssci`` in a directory that :func:`prepare` made; its journal is new, unless it is
     kept.
     """
     if not keep_data:
         shutil.rmtree(directory / "data", ignore_errors=True)
     port = free_port()
-    variables = environment() | {
+    variables = environment(root) | {
         "LISTEN_HOST": "127.0.0.1",
         "LISTEN_PORT": str(port),
         "WEB_PORT": "0",
         **{name: str(value) for name, value in settings.items()},
     }
-    command = [shutil.which("twistd", path=str(Path(sys.executable).parent)) or "twistd", "-n", "--pidfile="]
+    command = [program("twistd", root), "-n", "--pidfile="]
     log = (directory / "service.log").open("wb")
     with subprocess.Popen(
         [*command, "bssci"], cwd=directory, env=variables, stdout=log, stderr=log
@@ -194,9 +206,15 @@ def _load_command(directory: Path, port: int, arguments: Sequence[object]) -> li
     return [*command, "--bundle", str(bundle), "--json", *map(str, arguments)]
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of processes that run this checkout."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "bench" / "plugins")])
+def program(name: str, root: Path = ROOT) -> str:
+    """Return the path of a program of a checkout's virtual environment; of ours, if it has none."""
+    places = [str(root / ".venv" / "bin")] if root != ROOT else []
+    return shutil.which(name, path=os.pathsep.join([*places, str(Path(sys.executable).parent)])) or name
+
+
+def environment(root: Path = ROOT) -> dict[str, str]:
+    """Return the environment of processes that run a checkout."""
+    path = os.pathsep.join([str(root), str(root / "bench" / "plugins")])
     return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 
 

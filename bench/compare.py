@@ -21,7 +21,7 @@ from bench import lives, processes
 from bench.processes import Server
 
 Costs = dict[str, float]
-"""what was measured, by name; less is better"""
+"""measured values by name; less is better"""
 
 STATIONS = ("--stations", 4, "--in-flight", 256)
 MB = 1024 * 1024
@@ -82,7 +82,7 @@ class Checkout:
             return {"durable ingest, us an uplink": self._loaded(service)}
 
     def downlinks(self) -> Costs:
-        """The same with 100 000 queued downlinks."""
+        """Take uplinks as fast as possible while 100 000 downlinks are queued."""
         shutil.rmtree(self._directory / "data", ignore_errors=True)
         lives.fill_downlinks(self._directory, 100_000, 1000, self.root)
         with self._service(1000, keep_data=True, SINKS="counting") as service:

@@ -1,4 +1,4 @@
-"""Finds what is installed beside the service itself: sinks, sources and decoders; and their settings."""
+"""Discovery of the installed extensions, that is sinks, sources and decoders, and of their settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _log = Logger()
 
 
 class ExtensionError(SettingsError):
-    """An extension cannot be used; one line that says what to change."""
+    """An extension cannot be used; the message is one line that says what to change."""
 
 
 @dataclass(frozen=True)
@@ -40,48 +40,48 @@ class ExtensionKind:
     """One kind of extension."""
 
     word: str
-    """word for people: ``sink``"""
+    """name of the kind in messages: ``sink``"""
     setting: str
-    """name of the setting that says which are used: ``SINKS``; empty: all"""
+    """name of the setting that chooses the ones to use: ``SINKS``; empty: all are used"""
     factory: Any
-    """the plugin's factory"""
+    """interface of the plugin's factory"""
     product: Any
-    """the factory's product: a sink, source or decoder"""
+    """interface of the factory's product: a sink, source or decoder"""
 
 
-_TAKEN = "{} cannot be its setting: it is there already, or its default is wrong"
+_TAKEN = "{} cannot be its setting: it exists already, or its default is invalid"
 PLACE = f"{plugins.__name__}."
-"""beginning of the name of every module with plugins"""
+"""prefix of the names of all modules with plugins"""
 SINK = ExtensionKind("sink", "SINKS", ISinkFactory, ISink)
 DECODER = ExtensionKind("decoder", "", IDecoderFactory, IDecoder)
 SOURCE = ExtensionKind("source", "SOURCES", ISourceFactory, ISource)
 KINDS = (SINK, SOURCE)
-"""kinds that a setting chooses from"""
+"""kinds that have a setting which chooses the ones to use"""
 
 
 class InstalledExtensions(NamedTuple):
     """Extensions of one kind that are installed."""
 
     usable: Mapping[str, Any]
-    """every factory by its name, in the order of the names"""
+    """usable factories by name, in the order of the names"""
     refused: Mapping[str, str]
-    """by the name of a factory: one line that says why it cannot be used"""
+    """by name of a factory, one line that says why it cannot be used"""
 
 
 @dataclass(frozen=True)
 class Installed:
-    """Everything that was found, and the settings of it all."""
+    """All installed extensions, and the catalogue of all settings."""
 
     sinks: Mapping[str, Any]
-    """every factory by its name"""
+    """usable factories of sinks by name"""
     catalogue: Catalogue
     refused: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """by the kind's word and the name of a factory: one line that says why it cannot be used"""
+    """by kind (its ``word``) and name of a factory, one line that says why it cannot be used"""
     sources: Mapping[str, Any] = field(default_factory=dict)
-    """every factory of a source by its name"""
+    """usable factories of sources by name"""
 
     def of(self, kind: ExtensionKind) -> Mapping[str, Any]:
-        """Return every factory of a kind by its name."""
+        """Return the usable factories of a kind by name."""
         return {SINK.word: self.sinks, SOURCE.word: self.sources}[kind.word]
 
     def choose(self, names: Iterable[str], kind: ExtensionKind = SINK) -> list[Any]:
@@ -98,15 +98,15 @@ class Installed:
             if name not in there:
                 known = ", ".join(sorted(there))
                 broken = "".join(f"; {text}" for text in unloadable())
-                text = f"no {kind.word} {name!r} is installed; there are: {known}{broken}"
+                text = f"no {kind.word} {name!r} is installed; available: {known}{broken}"
                 raise ExtensionError(f"{kind.setting}: {text}")
             chosen.append(there[name])
         return chosen
 
     def refuse_unknown(self, settings: Settings, changed: Iterable[str]) -> None:
-        """Check SINKS and SOURCES, if they are among the names of settings that changed.
+        """Check SINKS and SOURCES, if they are among the changed settings.
 
-        :raises ExtensionError: one names what is not installed.
+        :raises ExtensionError: one names an extension that is not installed.
         """
         for kind in KINDS:
             if kind.setting in changed:
@@ -114,7 +114,7 @@ class Installed:
 
 
 def discover() -> Installed:
-    """Return what is installed. What cannot be used costs itself only, until it is chosen."""
+    """Return what is installed. An unusable extension causes no error unless it is chosen."""
     groups: list[Group] = []
     refused: dict[tuple[str, str], str] = {}
     there: dict[str, Mapping[str, Any]] = {}
@@ -122,13 +122,13 @@ def discover() -> Installed:
         found = _with_groups(kind, find(kind), groups)
         there[kind.word] = found.usable
         refused |= {(kind.word, name): text for name, text in found.refused.items()}
-    # What is wrong with a decoder is said when it is built.
+    # Problems of decoders are reported when they are built.
     _with_groups(DECODER, find(DECODER), groups)
     return Installed(there[SINK.word], Catalogue(groups), refused, there[SOURCE.word])
 
 
 def _with_groups(kind: ExtensionKind, found: InstalledExtensions, groups: list[Group]) -> InstalledExtensions:
-    """Add the settings of all to the groups; refuse those whose settings cannot be."""
+    """Add the settings of extensions to the groups; refuse extensions whose settings are invalid."""
     usable, refused = dict(found.usable), dict(found.refused)
     for name, factory in found.usable.items():
         try:
@@ -147,7 +147,7 @@ def _with_groups(kind: ExtensionKind, found: InstalledExtensions, groups: list[G
 
 
 def find(kind: ExtensionKind) -> InstalledExtensions:
-    """Return every installed factory of a kind, and why others cannot be used."""
+    """Return the usable factories of a kind, and the reasons why others cannot be used."""
     factories: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for factory in getPlugins(kind.factory, plugins):
@@ -166,7 +166,7 @@ def find(kind: ExtensionKind) -> InstalledExtensions:
 
 
 def unloadable() -> list[str]:
-    """Return a line for each module of plugins that cannot be loaded; Twisted passes those over."""
+    """Return a line for each plugin module that cannot be loaded, which Twisted skips silently."""
     troubles = []
     for module in iter_modules(plugins.__path__, PLACE):
         try:
@@ -177,7 +177,7 @@ def unloadable() -> list[str]:
 
 
 def group_of(kind: ExtensionKind, factory: Any) -> Group | None:
-    """Return the settings that a factory brings along; None if there are none."""
+    """Return the settings of a factory as a group; None if it has none of its own."""
     settings = factory.settings
     if isinstance(settings, Group):
         return settings
@@ -189,18 +189,18 @@ def group_of(kind: ExtensionKind, factory: Any) -> Group | None:
 
 
 def build(kind: ExtensionKind, factory: Any, settings: Settings, *others: Any) -> Any:
-    """Return what a factory makes with the settings that it wants to know.
+    """Return the product of a factory, built with the values of its settings.
 
-    :param others: what else the factory's ``build`` takes.
-    :raises ExtensionError: a setting is wrong, or the extension is.
+    :param others: further arguments of the factory's ``build``.
+    :raises ExtensionError: a setting is invalid, or the extension is faulty.
     """
     try:
         product = factory.build(_wanted(factory.settings, settings), *others)
     except ValueError as error:
         raise ExtensionError(f"{kind.word} {factory.name}: {error}") from error
-    except Exception as error:  # whoever wrote the plugin; the operator must hear which one it is
+    except Exception as error:  # third-party code; tell the operator which extension failed
         _log.failure("{kind} not built {name}", kind=kind.word, name=factory.name)
-        text = f"{kind.word} {factory.name} failed: {_one_line(error)}; the log says where"
+        text = f"{kind.word} {factory.name} failed: {_one_line(error)}; see the log for details"
         raise ExtensionError(text) from error
     try:
         verifyObject(kind.product, product)
@@ -210,7 +210,7 @@ def build(kind: ExtensionKind, factory: Any, settings: Settings, *others: Any) -
 
 
 def check(kind: ExtensionKind, factory: Any, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield what a factory says of its settings and the other side, if it can: each ok, warning or error."""
+    """Yield the findings of a factory's own check, if it has one: (ok, warning or error; text)."""
     offered = getattr(factory, "check", None)
     if offered is None:
         return
@@ -221,7 +221,7 @@ def check(kind: ExtensionKind, factory: Any, settings: Settings) -> Iterator[tup
 
 
 def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
-    """Return every installed decoder, and one line for each that cannot be used; it costs nothing else."""
+    """Return all usable installed decoders, and one line for each that cannot be used."""
     decoders: dict[str, Any] = {}
     problems: list[str] = []
     for factory in getPlugins(IDecoderFactory, plugins):
@@ -236,16 +236,16 @@ def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
             problems.append(f"decoder {name} is incomplete: {_lacking(error)}")
         except ValueError as error:
             problems.append(f"decoder {name}: {error}".replace("\n", " "))
-        except Exception as error:  # whoever wrote the plugin; the operator must hear which one it is
+        except Exception as error:  # third-party code; tell the operator which decoder failed
             _log.failure("decoder not built {decoder}", decoder=name)
-            problems.append(f"decoder {name} failed: {type(error).__name__}; the log says where")
+            problems.append(f"decoder {name} failed: {type(error).__name__}; see the log for details")
         else:
             decoders[decoder.name] = decoder
     return list(decoders.values()), problems
 
 
 def _lacking(error: Invalid) -> str:
-    """Return what the interface asks for in vain, in one line."""
+    """Return in one line what an object lacks of its interface."""
     lacking, faults = [], []
     for each in getattr(error, "exceptions", (error,)):
         match each:
@@ -287,13 +287,13 @@ def _row(setting: PluginSetting | Setting | str) -> Setting | None:
 
 
 def _wanted(wanted: Group | Sequence[Any], settings: Settings) -> dict[str, Any]:
-    """Return the values that a factory wants to know, by the names of their settings."""
+    """Return the values that a factory asks for, by the names of their settings."""
     values: dict[str, Any] = {}
     for each in wanted:
         name = each if isinstance(each, str) else each.name
         if name not in settings.plugged and not (isinstance(each, str) and name in OWN):
             raise ValueError(
-                f"{name} is no setting of the service" if isinstance(each, str) else _TAKEN.format(name)
+                f"{name} is not a setting of the service" if isinstance(each, str) else _TAKEN.format(name)
             )
         values[name] = settings.value(name)
     return values

@@ -1,4 +1,4 @@
-"""The running service: what is opened at the start, in which order, and closed at the end."""
+"""The running service: opening all its parts in order at the start, and closing them at the end."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ from bssci.web.outside import Outside
 STOP_TIME = 4.5
 """seconds that the parts of the service may take to stop"""
 END_TIME = 4.9
-"""seconds from the begin of a stop to the end of the process, whatever hangs"""
+"""seconds from the beginning of a stop to the end of the process, even if something hangs"""
 LAST_TIME = 8
-"""seconds after which the system ends it, should Python not get a turn"""
+"""seconds after which SIGALRM ends it, should no Python code be able to run"""
 MEGABYTE = 1024 * 1024
 
 START_ERRORS = (
@@ -84,8 +84,8 @@ START_ERRORS = (
 class StartError(SystemExit, Exception):
     """The service cannot start.
 
-    As an ``Exception`` it has twistd take its pid file away and tell the parent of a daemon; as a
-    ``SystemExit`` it ends the process with status 1 and no traceback.
+    As an ``Exception`` it makes twistd remove its pid file and notify the parent of a daemon; as a
+    ``SystemExit`` it ends the process with status 1 and without a traceback.
     """
 
     def __init__(self, text: str) -> None:
@@ -94,7 +94,7 @@ class StartError(SystemExit, Exception):
 
 
 class Web(Protocol):
-    """The web admin, as far as the service around it needs to know."""
+    """The part of the web admin's interface that the service uses."""
 
     async def listen(self) -> None: ...
 
@@ -108,9 +108,9 @@ class Web(Protocol):
 class BssciService(Service):
     """Everything that ``twistd bssci`` runs.
 
-    Threads begin only in :meth:`privilegedStartService`: before it, twistd may fork.
+    Threads are started only in :meth:`privilegedStartService`, since twistd may fork before it.
 
-    :param installed: sinks that there are.
+    :param installed: the installed sinks, sources and decoders.
     """
 
     log = Logger()
@@ -122,7 +122,7 @@ class BssciService(Service):
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
         self._others: list[ServerTLS] = []
-        """TLS of endpoints with certificates of their own"""
+        """TLS of listening endpoints that have certificates of their own"""
         self._pumps: list[Pump] = []
         self._sources: list[RunningSource] = []
         self._manager = service_manager()
@@ -134,9 +134,9 @@ class BssciService(Service):
         self._make_web = _web_maker() if self.settings.web_port or self.settings.web_listen else None
 
     def privilegedStartService(self) -> None:
-        """Open all there is to open.
+        """Open the journal, all other parts and the listening ports.
 
-        :raises StartError: something of it cannot be opened; nothing is left open.
+        :raises StartError: one of them cannot be opened; none is left open.
         """
         use_boot_time(self._reactor)
         try:
@@ -145,7 +145,7 @@ class BssciService(Service):
             self._abandon()
             text = str(error).replace("\n", " ")
             self.log.critical("service not started: {error}", error=text)
-            # By now twistd has made sys.stderr a part of the log.
+            # By now twistd has redirected sys.stderr to the log.
             print(f"bssci: {text}", file=sys.__stderr__)
             raise StartError(text) from None
         super().privilegedStartService()
@@ -154,7 +154,7 @@ class BssciService(Service):
         settings, reactor = self.settings, self._reactor
         _put_in_order(settings)
         _take_descriptors(settings)
-        # Before anything is read: what changes from now on is noticed.
+        # Created before the files are read, so that later changes are noticed.
         self._watches = [
             FileWatch(reactor, [settings.sensor_config_file], self._sensors_changed),
             FileWatch(reactor, [ENV_FILE], self._settings_changed),
@@ -228,7 +228,7 @@ class BssciService(Service):
             await self.web.listen()
 
     def _watch_over(self, journal: Journal) -> None:
-        """Build what looks for alarms, and what tells of them."""
+        """Create the guard that raises alarms, and the notifications about them."""
         center, configuration = self.center, self.configuration
         watched = Watched(
             journal=journal,
@@ -309,14 +309,14 @@ class BssciService(Service):
             self._ports.append(await inner.listen(factory))
 
     def _abandon(self) -> None:
-        """Leave nothing behind of a start that failed."""
+        """Close what a failed start has opened."""
         for port in self._ports:
             port.stopListening()
         if self.journal is not None:
             self.journal.close()
 
     def startService(self) -> None:
-        """Start every part of the service, and listen."""
+        """Start every part of the service."""
         self.center.start()
         for tls in (self.tls, *self._others):
             tls.start()
@@ -358,11 +358,11 @@ class BssciService(Service):
         )
 
     def _places(self) -> list[str]:
-        """Return where base stations connect, in words."""
+        """Return where base stations connect, for people."""
         return list(self.settings.listen) or [str(port) for port in self.settings.listen_port]
 
     def stopService(self) -> Deferred[None]:
-        """Stop accepting, part from stations, publish what is open, flush sinks, close the journal."""
+        """Stop listening, disconnect stations, close windows, flush sinks, and close the journal."""
         super().stopService()
         self._manager.stopping()
         stopped = ensureDeferred(self._stop())
@@ -396,14 +396,14 @@ class BssciService(Service):
 
     def _step(self, step: Callable[[], Any]) -> Deferred[None]:
         return maybeDeferred(step).addErrback(
-            lambda failure: self.log.failure("one step of the stop failed, the others follow", failure)
+            lambda failure: self.log.failure("a step of the stop failed, the others follow", failure)
         )
 
     def _not_stopped(self, failure: Failure) -> None:
-        self.log.warn("stopped before all was done {error}", error=failure.getErrorMessage())
+        self.log.warn("stopped before all steps were complete {error}", error=failure.getErrorMessage())
 
     def _reload(self) -> None:
-        """Read settings, certificates and sensors again, and open the log anew."""
+        """Reload settings, certificates and sensors, and reopen the log."""
         self._manager.reloading()
         self.reloads.on_signal(lambda: self._manager.ready(self._summary()))
 
@@ -419,14 +419,14 @@ class BssciService(Service):
             yield self.web.reload_certificates
 
     def _summary(self) -> str:
-        """Return what the service does, in a line for the service manager."""
+        """Return one line about the service, for the service manager."""
         return f"{len(self.center.sensors)} sensors, base stations on {', '.join(self._places())}"
 
 
 def wait_for(reactor: Any, deferred: Deferred[None]) -> None:
-    """Have a reactor turn that does not run yet, until something has come about.
+    """Iterate a reactor that is not running yet until a Deferred has fired; raise its failure.
 
-    twistd gives up its privileges before it runs the reactor, and by then all ports must be open.
+    twistd drops its privileges before it runs the reactor, and by then all ports must be open.
     """
     outcome: list[Failure | None] = []
     deferred.addBoth(outcome.append)
@@ -437,7 +437,7 @@ def wait_for(reactor: Any, deferred: Deferred[None]) -> None:
 
 
 def _put_in_order(settings: Settings) -> None:
-    """Finish or sweep what an earlier run left when it was cut off. Blocks."""
+    """Finish or remove what an interrupted earlier run left behind. Blocks."""
     try:
         finish_replacement(settings.state_dir)
     except OSError as error:
@@ -458,21 +458,21 @@ def _take_descriptors(settings: Settings) -> None:
 
 
 def _web_maker() -> Callable[[Any, ServiceCenter, Configuration, Outside], Web]:
-    """Import the web admin: as many modules as all the rest, and before anybody waits for the service."""
+    """Import the web admin, half of all modules, early: before anything waits for the service."""
     from bssci.web.service import WebAdmin
 
     return WebAdmin
 
 
 def _tune_garbage_collection() -> None:
-    """Collect seldom, and pass over what is there from the start.
+    """Run garbage collection rarely, and exempt what exists since the start.
 
-    Almost everything here ends by its reference count, while some ten thousand uplinks
-    wait in windows, which a collection would look through again and again.
+    Nearly all objects are freed by their reference count, while ten thousands of uplinks wait in windows,
+    which each collection would traverse again.
     """
     gc.collect()
     gc.freeze()
     # The middle generation is looked through at once: a quarter of a million objects of it took 60 ms.
     gc.set_threshold(10_000, 1, 6000)
-    # A thread that wants Python's lock waits so long for one that computes; the reactor's is such a thread.
+    # How long a thread that wants Python's lock, such as the reactor's, waits for one that computes.
     sys.setswitchinterval(0.001)

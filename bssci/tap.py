@@ -1,4 +1,4 @@
-"""``twistd bssci``: options to settings, settings to the service. Decides nothing."""
+"""``twistd bssci``: reads the settings from options, environment and ``.env``, and creates the service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _log = Logger()
 
 DAEMON_LOG = Path("twistd.log")
 TWISTD_LOGS = ("logger", "logfile", "syslog")
-"""options of twistd that say where the log goes, and come before LOG_FILE"""
+"""options of twistd that determine where the log goes, and take precedence over LOG_FILE"""
 
 
 def _discover() -> Installed:
@@ -44,9 +44,7 @@ def _discover() -> Installed:
 
 
 INSTALLED = _discover()
-"""installed sinks, sources and decoders; known early, because twistd wants the options as an attribute of
-a class
-"""
+"""installed sinks, sources and decoders; discovered at import, as twistd needs a class attribute"""
 
 
 class Options(usage.Options):
@@ -74,7 +72,7 @@ class Options(usage.Options):
             if remove_stale(pid_file):
                 print(f"bssci: {pid_file} was left by a process that is gone; removed", file=sys.stderr)
         if self.parent is not None and any(self.parent.get(name) for name in TWISTD_LOGS):
-            # twistd has its own way with SIGUSR1 where it writes the log itself.
+            # twistd handles SIGUSR1 itself if it writes the log.
             kept_signals.release([signal.SIGUSR1])
         elif self.parent is not None:
             kept_signals.keep([signal.SIGUSR1])
@@ -91,7 +89,7 @@ class Options(usage.Options):
 
 
 def take_restored(directory: Path) -> bool:
-    """Put in place what ``bssci restore`` has prepared while the service ran; return whether there was any.
+    """Put the files in place that ``bssci restore`` has staged; return whether there were any.
 
     :raises SystemExit: a file cannot be written.
     """
@@ -101,10 +99,10 @@ def take_restored(directory: Path) -> bool:
         with no_service(directory):
             return bool(take_staged(directory))
     except DirectoryInUse:
-        return False  # the start will say so
+        return False  # the start will report it
     except (JournalError, OSError) as error:
         raise SystemExit(
-            f"bssci: STATE_DIR={directory}: what was restored is not in place: {error}"
+            f"bssci: STATE_DIR={directory}: restored files cannot be put in place: {error}"
         ) from None
 
 
@@ -119,7 +117,7 @@ def start_warnings(options: Options) -> Iterator[str]:
 
 
 def makeService(options: Options) -> IService:
-    """Return the service that ``options`` describe."""
+    """Return the service with the settings in ``options``; called by twistd."""
     from twisted.internet import reactor
 
     from bssci.service import BssciService
@@ -130,9 +128,9 @@ def makeService(options: Options) -> IService:
 
 
 def try_kept_files(settings: Settings, changed: Collection[str]) -> None:
-    """Read the sensors and the journal that changed settings point to. Blocks.
+    """Check that the service could use the sensors and the journal that changed settings point to. Blocks.
 
-    :raises SettingsError: the service could not work with them.
+    :raises SettingsError: it could not.
     """
     if "SENSOR_CONFIG_FILE" in changed:
         try:
@@ -147,18 +145,18 @@ def try_kept_files(settings: Settings, changed: Collection[str]) -> None:
 
 
 class LogChoice(NamedTuple):
-    """Way of logging that was chosen on the command line."""
+    """The choice of the log's destination, from the settings and the options of twistd."""
 
     settings: Settings
     is_daemon: bool
-    """there is no standard output: without LOG_FILE the log goes where twistd's own would"""
+    """true if there is no standard output: without LOG_FILE the log then goes to twistd's default file"""
 
 
 _log_choices: list[LogChoice] = []
 
 
 def log_observer() -> Any:
-    """Return the observer that the settings ask for, of the options that were read last.
+    """Return the log observer for the options that were parsed last.
 
     twistd calls this function by its name, without an argument.
     """

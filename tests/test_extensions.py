@@ -68,14 +68,14 @@ def test_the_built_in_sinks_are_found() -> None:
 def test_the_built_in_sources_are_found() -> None:
     installed = extensions.discover()
     assert "mqtt" in installed.sources
-    with pytest.raises(ExtensionError, match="SOURCES: no source 'x' is installed; there are: .*mqtt"):
+    with pytest.raises(ExtensionError, match="SOURCES: no source 'x' is installed; available: .*mqtt"):
         installed.choose(["x"], SOURCE)
 
 
 def test_sinks_are_chosen_by_name_in_order() -> None:
     installed = Installed({"a": 1, "b": 2, "c": 3}, Catalogue())
     assert installed.choose(["c", "a"]) == [3, 1]
-    with pytest.raises(ExtensionError, match="no sink 'd' is installed; there are: a, b, c"):
+    with pytest.raises(ExtensionError, match="no sink 'd' is installed; available: a, b, c"):
         installed.choose(["a", "d"])
 
 
@@ -118,7 +118,7 @@ def test_a_module_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(extensions.plugins, "__path__", [*extensions.plugins.__path__, str(tmp_path)])
     text = "bssci.plugins.torn_sink cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"
     assert extensions.unloadable() == [text]
-    with pytest.raises(ExtensionError, match=f"no sink 'torn' is installed; there are: .*; {text}$"):
+    with pytest.raises(ExtensionError, match=f"no sink 'torn' is installed; available: .*; {text}$"):
         Installed({}, Catalogue()).choose(["torn"])
 
 
@@ -165,7 +165,7 @@ def test_a_sink_that_breaks_is_named_and_its_traceback_logged(
             raise RuntimeError("two\nlines")
 
     with pytest.raises(
-        ExtensionError, match=r"^sink sample failed: RuntimeError: two lines; the log says where$"
+        ExtensionError, match=r"^sink sample failed: RuntimeError: two lines; see the log for details$"
     ) as refused:
         built(monkeypatch, Broken())
     assert "\n" not in str(refused.value)

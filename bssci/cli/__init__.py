@@ -1,4 +1,4 @@
-"""The command ``bssci``: one module a sub-command, loaded only when it is called."""
+"""The command ``bssci``: one module for each subcommand, loaded only when it is called."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from bssci.certificates.reading import CertificateError
 from bssci.settings.rows import SettingsError
 
 COMMANDS = {
-    "init": ("bssci.cli.init", "make certificates, .env, endpoints.json and the state directory"),
-    "station-cert": ("bssci.cli.station_cert", "make certificate and key for one more base station"),
+    "init": ("bssci.cli.init", "create certificates, .env, endpoints.json and the state directory"),
+    "station-cert": ("bssci.cli.station_cert", "create certificate and key for another base station"),
     "device": ("bssci.cli.device", "certificates for devices at a broker: add, list, renew, revoke"),
-    "devices": ("bssci.cli.devices", "devices of every kind: import what sits at controllers"),
+    "devices": ("bssci.cli.devices", "devices of every kind: import those at controllers"),
     "broker-config": ("bssci.cli.broker_config", "write a configuration with which mosquitto starts"),
     "user": ("bssci.cli.user", "accounts of the web admin"),
     "token": ("bssci.cli.token", "tokens for programs that use the API"),
     "sinks": ("bssci.cli.extensions", "sinks: list what is installed with its settings, try those in use"),
-    "sources": ("bssci.cli.extensions", "sources: the same of other ways in"),
+    "sources": (
+        "bssci.cli.extensions",
+        "sources: list what is installed with its settings, try those in use",
+    ),
     "decoders": (
         "bssci.cli.decoders",
         "decoders: list them, run their examples, try a payload, import a file",
     ),
-    "replay": ("bssci.cli.replay", "deliver kept messages to a sink again, decoded by the present decoders"),
-    "check": ("bssci.cli.check", "look for what is wrong with settings, files, ports and broker"),
-    "backup": ("bssci.cli.backup", "write everything that must outlive the machine to a file"),
+    "replay": (
+        "bssci.cli.replay",
+        "deliver stored messages to a sink again, decoded by the present decoders",
+    ),
+    "check": ("bssci.cli.check", "check settings, files, ports and broker"),
+    "backup": ("bssci.cli.backup", "back up the whole installation to a file"),
     "restore": ("bssci.cli.restore", "put the files of a backup in place, all or none"),
     "simulate": (
         "bssci.simulator.cli",
@@ -41,11 +47,11 @@ COMMANDS = {
         "the service with three simulated base stations; with --gateways also scanners and a controller",
     ),
 }
-"""module of each sub-command, with its ``add_arguments(parser)`` and ``run(arguments) -> int``"""
+"""module, with ``add_arguments(parser)`` and ``run(arguments) -> int``, and help text of each subcommand"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command; its exit status."""
+    """Run one subcommand; return its exit status."""
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="bssci", description="A mioty service center.")
     parser.add_argument("--version", action="version", version=f"bssci {__version__}")

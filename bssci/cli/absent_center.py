@@ -12,11 +12,11 @@ from bssci import __version__
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState
 from bssci.model.commands import CommandError, Outcomes
 
-_AWAY = CommandError("unavailable", "the service does not run")
+_AWAY = CommandError("unavailable", "the service is not running")
 
 
 class AbsentCenter:
-    """Knows nothing and refuses every command; see :class:`bssci.center.interfaces.ICenter`."""
+    """An :class:`bssci.center.interfaces.ICenter` that knows nothing and refuses every command."""
 
     version = __version__
     eui = EUI("0000000000000000")

@@ -1,14 +1,14 @@
-"""Content of a backup: an installation's files under names that do not depend on their paths.
+"""Contents of a backup: the files of an installation under names that do not depend on their paths.
 
-manifest.json       format, version, when, and for each file its SHA-256; the first member
+manifest.json       format, version, time, and the SHA-256 of each file; the first member
 env                 .env
 settings/NAME       the file that the setting NAME points to: certificates, keys, endpoints.json
-beside/NAME         ca_key.pem, crl.pem, revoked.pem, beside CA_FILE
+beside/NAME         ca_key.pem, crl.pem and revoked.pem, which are beside CA_FILE
 stations/EUI/NAME   the bundles of base stations
-authority/NAME      key and revocation list of the authority of devices, beside DEVICE_CA_FILE
-devices/NAME        the registry of devices, and in devices/ID/NAME what each of them was given
-decoders/NAME       what DECODER_DIR holds
-state/NAME          what STATE_DIR holds beside the journal: accounts, sessions
+authority/NAME      key and revocation list of the devices' authority, which are beside DEVICE_CA_FILE
+devices/NAME        the registry of devices; devices/ID/NAME: the bundle of each
+decoders/NAME       the files in DECODER_DIR
+state/NAME          the files in STATE_DIR except the journal: accounts, sessions
 journal.sqlite
 """
 
@@ -51,7 +51,7 @@ _PASSING = re.compile(r"lock|.*\.lock|.*\.new|.*\.tmp|\..*")
 
 
 class BackupError(ValueError):
-    """A backup cannot be made or used: one line."""
+    """A backup cannot be made or used; the message is one line."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -59,11 +59,11 @@ class Manifest(msgspec.Struct, frozen=True):
 
     format: int
     version: str
-    """of the program that made it"""
+    """version of the program that made it"""
     created: str
     """time of the backup, ISO 8601"""
     files: dict[str, str]
-    """SHA-256 of each file by its name, 64 hexadecimal digits"""
+    """SHA-256 of each file, as 64 hexadecimal digits, by name"""
 
 
 def places(chosen: Settings, env_file: Path = ENV_FILE) -> Iterator[tuple[str, Path]]:
@@ -91,7 +91,7 @@ def _candidates(chosen: Settings, env_file: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _of_devices(chosen: Settings) -> Iterator[tuple[str, Path]]:
-    """Yield the files of devices with certificates of ours."""
+    """Yield the files of provisioned devices."""
     devices = Provisioning(chosen.device_ca_file, chosen.ca_file)
     yield "authority/ca_key.pem", authority_key_file(chosen.device_ca_file)
     yield f"authority/{OWN_LIST}", devices.list_file
@@ -115,9 +115,9 @@ def is_kept(setting: str) -> bool:
 
 
 def restored_path(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Path:
-    """Return where a file of a backup belongs in an installation.
+    """Return the path of a backup's file in an installation.
 
-    :raises BackupError: the backup's settings name no place for it.
+    :raises BackupError: the backup's settings do not name a path for it.
     """
     kind, _, rest = name.partition("/")
     if name == "env":
@@ -143,14 +143,14 @@ def restored_path(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Pat
 def write(target: IO[bytes], files: Iterable[tuple[str, Path]], journal: Path | None) -> Manifest:
     """Write a backup.
 
-    :param journal: a copy of the journal that is not being written.
-    :raises BackupError: a file has a name that no backup can hold.
+    :param journal: a copy of the journal, which nothing writes to.
+    :raises BackupError: a file has a name that is not allowed in a backup.
     :raises OSError: a file cannot be read, or ``target`` written.
     """
     contents = {name: path.read_bytes() for name, path in files}
     for name in contents:
         if not _MEMBER.fullmatch(name):
-            raise BackupError(f"{name}: no backup can hold a file of this name; rename it")
+            raise BackupError(f"{name}: this file name is not allowed in a backup; rename it")
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
     if journal is not None:
         with journal.open("rb") as file:
@@ -195,9 +195,9 @@ def peek(source: IO[bytes]) -> bytes:
 
 
 def unpack(source: IO[bytes], directory: Path) -> Manifest:
-    """Write the files of a backup into a directory, each by its name, and compare every byte.
+    """Write the files of a backup to a directory under their names, and verify their digests.
 
-    :param directory: empty, of our own.
+    :param directory: an empty directory of our own.
     :raises BackupError: it is not a backup, is damaged, or of a newer version; the directory is then
         incomplete.
     :raises OSError: a file cannot be written.
@@ -211,7 +211,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, zlib.error, EOFError, UnicodeError, gzip.BadGzipFile) as error:
-        raise BackupError(f"is no backup, or it is damaged ({error})") from None
+        raise BackupError(f"is not a backup, or is damaged ({error})") from None
 
 
 def _unpack(archive: tarfile.TarFile, directory: Path) -> Manifest:
@@ -233,7 +233,7 @@ def _unpack(archive: tarfile.TarFile, directory: Path) -> Manifest:
     if manifest is None:
         raise BackupError("is empty")
     if missing:
-        raise BackupError(f"is cut off: {', '.join(sorted(missing)[:5])} missing")
+        raise BackupError(f"is truncated: {', '.join(sorted(missing)[:5])} missing")
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""``bssci backup FILE``: everything that must outlive the machine, also while the service runs."""
+"""``bssci backup FILE``: a backup of the whole installation, also while the service runs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from bssci.system.files import give_to_owner, scratch_directory, sync_directory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="made anew, mode 0600; it holds every key")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="file to write, with mode 0600; it will hold all keys"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the backup, naming what is in it."""
+    """Write the backup, and print a summary."""
     chosen = load()[1].settings
     target: Path = arguments.file
     draft = target.with_name(f".{target.name}.{os.getpid()}.new")

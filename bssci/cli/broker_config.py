@@ -1,4 +1,4 @@
-"""``bssci broker-config DIR``: a configuration with which mosquitto starts."""
+"""``bssci broker-config DIR``: a complete configuration for mosquitto."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the files; passwords that are there are kept."""
+    """Write the files; existing passwords are kept."""
     chosen = load_own()
     directory: Path = arguments.directory.absolute()
     provisioning = Provisioning(chosen.device_ca_file, chosen.ca_file)
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _make_passwords(file: Path) -> None:
-    """Draw the service's password, show it this once, and leave its hash."""
+    """Generate the service's password, print it once, and store its hash."""
     password = secrets.token_urlsafe(24)
     program = shutil.which("mosquitto_passwd")
     if program is None:

@@ -1,4 +1,4 @@
-"""``bssci check``: reports in plain words what would keep the service from starting."""
+"""``bssci check``: reports everything that would keep the service from starting or working."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
-    """Yield all findings that need no running service; a single one if the settings are wrong."""
+    """Yield all findings about the installation; only one if the settings are invalid."""
     try:
         installed = extensions.discover()
         catalogue = installed.catalogue
@@ -108,7 +108,7 @@ def _certificates(chosen: Settings) -> Iterator[Finding]:
 
 
 def _devices(chosen: Settings) -> Iterator[Finding]:
-    """Yield what is wrong with devices that have certificates of ours; nothing if there are none."""
+    """Yield findings about provisioned devices; none if there are no such devices."""
     files = Provisioning(chosen.device_ca_file, chosen.ca_file)
     try:
         devices = files.devices()
@@ -123,7 +123,8 @@ def _devices(chosen: Settings) -> Iterator[Finding]:
     if ending:
         more = f" and {len(ending) - MOST_NAMED} more" if len(ending) > MOST_NAMED else ""
         names = ", ".join(ending[:MOST_NAMED])
-        yield Finding("warning", f"certificates of devices end soon or have ended: {names}{more}; renew them")
+        text = f"certificates of devices expire soon or have expired: {names}{more}; renew them"
+        yield Finding("warning", text)
 
 
 def _writing(chosen: Settings, env_file: Path) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The settings of this installation, as every sub-command reads them."""
+"""Reading the settings of this installation, for all subcommands."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bssci.settings.table import Settings
 
 
 def load_own() -> Settings:
-    """Return the service's own values in force in the working directory, without looking for plugins.
+    """Return the service's own settings in the working directory, without discovering plugins.
 
-    :raises bssci.settings.rows.SettingsError: a setting is wrong.
+    :raises bssci.settings.rows.SettingsError: a setting is invalid.
     """
     return Catalogue().load({}, os.environ, ENV_FILE).settings
 
@@ -23,11 +23,11 @@ def load_own() -> Settings:
 def load(options: Mapping[str, Any] | None = None, env_file: Path = ENV_FILE) -> tuple[Any, LoadedValues]:
     """Return what is installed (:class:`bssci.extensions.Installed`), and the values in force.
 
-    :param options: as on the command line of twistd, without dashes in front.
-    :param env_file: read in place of ``.env``.
-    :raises bssci.settings.rows.SettingsError: a setting is wrong.
+    :param options: options as on the command line of twistd, without leading dashes.
+    :param env_file: file to read in place of ``.env``.
+    :raises bssci.settings.rows.SettingsError: a setting is invalid.
     """
-    # Imported here: plugins import the reactor's modules.
+    # Imported here because plugins import the reactor.
     from bssci import extensions
 
     installed = extensions.discover()

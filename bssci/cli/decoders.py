@@ -71,7 +71,7 @@ def _list(installed: dict[str, Any], library: Library, troubles: list[str]) -> i
 def _test(library: Library, names: list[str]) -> int:
     for name in names:
         if name not in library.decoders:
-            raise ValueError(f"there is no file of a decoder {name!r}")
+            raise ValueError(f"there is no decoder file for {name!r}")
     failed = 0
     for name, decoder in sorted(library.decoders.items()):
         if names and name not in names:
@@ -94,7 +94,7 @@ def _try(decoders: dict[str, Any], arguments: argparse.Namespace) -> int:
     elif path.is_file():
         decoder, _ = check_file(path.name, path.read_text("utf-8"), KINDS)
     else:
-        raise ValueError(f"there is no decoder {arguments.name!r}; there are: {', '.join(sorted(decoders))}")
+        raise ValueError(f"there is no decoder {arguments.name!r}; available: {', '.join(sorted(decoders))}")
     try:
         parameters = read_json(arguments.parameters)
     except JsonError as error:
@@ -143,7 +143,7 @@ def _import(directory: Path, file: Path, name: str | None) -> int:
 
 
 def _tell(library: Library, troubles: list[str]) -> int:
-    """Print a result, and return the exit status."""
+    """Print the problems, and return the exit status."""
     for line in (*troubles, *map(str, library.problems)):
         print(f"problem: {line}", file=sys.stderr)
     return int(bool(troubles) or any(problem.refused for problem in library.problems))

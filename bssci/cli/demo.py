@@ -42,10 +42,10 @@ disconnects
 DOWNLINK_AFTER = 20.0
 """s after the start of the simulator"""
 DOWNLINK_ATTEMPTS = 5
-"""attempts to request the downlink, with the same delay between them, while the broker is away"""
+"""attempts to request the downlink while the broker is unavailable, with the same delay between them"""
 SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]
 KINDS = {1: "water", 2: "climate", 3: "leak"}
-"""tag by type"""
+"""tag by type of sensor"""
 PLACES = {each.text: each for each in demo_gateways.PLACES}
 """places by their names"""
 DEMO = (
@@ -62,7 +62,7 @@ DEMO = (
     (3, "Leak sensor archive", "Town hall"),
     (3, "Leak sensor boiler room", "Town hall"),
 )
-"""type, what it is, and where, of each sensor"""
+"""type, name and place of each sensor"""
 DATABASE = ("POSTGRES_HOST", "POSTGRES_DSN", "POSTGRES_DSN_FILE")
 """settings that name a PostgreSQL server; if one is set, the demo fills its tables"""
 RATE = 2.0
@@ -72,14 +72,14 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 4.5
 """s until processes that have not stopped are killed"""
 SIMULATOR_STOP_TIMEOUT = 1.0
-"""s of these for the simulator, which stops first: its summary counts what the service acknowledged"""
+"""s of that for the simulator, which stops first, since its summary counts what the service acknowledged"""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Process = subprocess.Popen[bytes]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"{parser.description}; keeps its sensors and its state apart from yours"
+    parser.description = f"{parser.description}; its sensors and state are separate from yours"
     parser.add_argument(
         "--gateways",
         action="store_true",
@@ -88,14 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start both, print how to watch them, and stop both; return 0 after a clean stop on request."""
+    """Start service and simulator, print how to watch them, and stop both; return 0 after a clean stop."""
     installed, (chosen, origins, _) = load()
     options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
     if origins["SINKS"] == "default" and any(origins[name] != "default" for name in DATABASE):
         options["sinks"] = ",".join((*chosen.sinks, "postgres"))
     ours = chosen.state_dir
     directory = ours / "demo"
-    # So that a viewer sees the warning about the sensor that falls silent.
+    # Short enough for the user to see the warning about the sensor that falls silent.
     quick = {"AUTO_DETACH_WARNING_TIMEOUT": "180", "AUTO_DETACH_CHECK_INTERVAL": "15"}
     options |= {
         name.lower().replace("_", "-"): value for name, value in quick.items() if origins[name] == "default"
@@ -149,7 +149,7 @@ def later(call: Callable[..., object], *arguments: object) -> None:
 
 
 def send_downlink(chosen: Settings, attempts: int) -> None:
-    """Ask by MQTT for a downlink to a sensor that listens, as an application would."""
+    """Request a downlink to a bidirectional sensor by MQTT, as an application would."""
     if "mqtt" not in chosen.sinks or chosen.value("MQTT_TLS") or chosen.value("MQTT_TRANSPORT") != "tcp":
         return
     broker, port = chosen.value("MQTT_BROKER"), chosen.value("MQTT_PORT")
@@ -171,7 +171,7 @@ def send_downlink(chosen: Settings, attempts: int) -> None:
 
 
 def prepare(directory: Path, chosen: Settings) -> None:
-    """Make sensors and base stations of the demo, unless they exist; a changed CA signs the stations anew."""
+    """Create the demo's sensors and base stations unless they exist; a changed CA means new stations."""
     prepare_directory(directory)
     stations = directory / "stations"
     copy = stations / STATIONS[0] / "ca_cert.pem"
@@ -184,7 +184,7 @@ def prepare(directory: Path, chosen: Settings) -> None:
 
 
 def _is_outdated(file: Path) -> bool:
-    """Return whether the sensors must be written: the file is missing, or its sensors have no type."""
+    """Return whether the sensors must be written: the file is missing, or from a version without types."""
     if not file.exists():
         return True
     sensors = endpoints.read(file)
@@ -192,7 +192,7 @@ def _is_outdated(file: Path) -> bool:
 
 
 def share_accounts(ours: Path, demo: Path) -> None:
-    """Share accounts and tokens between two state directories, whichever of them changes."""
+    """Share accounts and tokens of ``ours`` with the demo's state directory, by symbolic links."""
     prepare_directory(demo)
     for name in (FILE_NAME, LOCK_NAME):
         link = demo / name
@@ -239,7 +239,7 @@ def _spelled(options: Mapping[str, Any]) -> list[str]:
 
 
 def announcement(chosen: Settings) -> str:
-    """Return the lines that say what is running, and how to watch it."""
+    """Return a text about what is running, and how to watch it."""
     host, port, name = (chosen.value(f"MQTT_{each}") for each in ("BROKER", "PORT", "USERNAME"))
     broker = "127.0.0.1" if host == "embedded" else host
     kind = ", our own broker" if host == "embedded" else ""
@@ -271,9 +271,11 @@ def supervise(
 ) -> int:
     """Run the service and, once it is ``ready``, the simulator, until one of them ends or a signal comes.
 
-    :param simulator_environment: variables beside our own.
+    :param ready: returns whether the service accepts connections.
+    :param text: text to print when it does.
+    :param simulator_environment: environment variables for the simulator in addition to our own.
     :param begun: called when both run.
-    :return: 0 after a signal if both stopped by themselves, else 1.
+    :return: 0 after a signal if neither had to be killed, else 1.
     """
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)

@@ -1,6 +1,4 @@
-"""Decoders of the demo's sensors, for a folder that lacks them: an installed package comes without the
-clone's ``decoders/``.
-"""
+"""Decoders for the demo's sensors, which an installed package, unlike a clone, has no ``decoders/`` for."""
 
 from __future__ import annotations
 
@@ -15,9 +13,9 @@ from bssci.system.files import write_atomically
 
 
 def provide(folder: Path) -> list[Path]:
-    """Write the decoders that a folder lacks, and return their files.
+    """Write the decoders that a folder lacks; return their paths.
 
-    A file of the same name, or another decoder for the same type of sensor, stays and is used.
+    An existing file of the same name, or another decoder for the same type of sensor, is kept and used.
     """
     _, library = read_folder(folder, KINDS)
     types = {_type_of(decoder) for decoder in library.decoders.values()}
@@ -35,7 +33,7 @@ def provide(folder: Path) -> list[Path]:
 
 
 def shipped() -> Iterator[tuple[str, str]]:
-    """Yield name and text of each decoder file that the package brings."""
+    """Yield name and text of each decoder file in the package."""
     for file in sorted((files("bssci.simulator") / "decoders").iterdir(), key=lambda each: each.name):
         if split_name(file.name)[1] in KINDS:
             yield file.name, file.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Scanners and controllers in ``bssci demo``: settings, simulation, and the entered devices."""
+"""Scanners and controllers in ``bssci demo``: their settings, simulation, and entries."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from bssci.web.access.accounts import AccountError
 
 SCANNERS, CONTROLLERS, BLUETOOTH = 3, 1, 14
 PREFIX = "demo"
-"""begins the scanners' ids"""
+"""prefix of the scanners' ids"""
 ENTERED_WITHIN = 60.0
-"""s to wait for gateways to be heard"""
+"""s to wait until gateways are heard"""
 RETRY = 2.0
 CONTROLLER = f"f2:{FIRST_MAC:012x}"
 LIKE_THE_SINK = (
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
     @property
     def location(self) -> dict[str, Any]:
-        """The place as entries of sensors, scanners and devices have it."""
+        """The place in the form for entries of sensors, scanners and devices."""
         return {"lat": self.latitude, "lon": self.longitude, "text": self.text}
 
 
@@ -55,7 +55,7 @@ PLACES = (
     Place("School", "school", 51.0478, 13.7442),
     Place("Town hall", "town-hall", 51.0497, 13.7376),
 )
-"""of each scanner; a device is where the scanner is that hears it best"""
+"""place of each scanner; a device is at the place of the scanner that hears it best"""
 ROOMS = ("office", "hall", "archive", "kitchen", "workshop")
 WHAT = {
     "bthome": "Climate",
@@ -79,17 +79,19 @@ ANNOUNCEMENT = f"""\
   beside them     {SCANNERS} Bluetooth scanners that hear {BLUETOOTH} devices, and a controller
 """
 UNKNOWN = 2
-"""devices, of the last ones, that are left for people to enter"""
+"""number of devices, the last ones, that are left for people to enter"""
 
 
 def source_options(
     values: Mapping[str, Any], origins: Mapping[str, str], sources: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return the options with which the service hears the gateways.
+    """Return the service's options for receiving the gateways' messages.
 
-    It does so at the broker of the sink ``mqtt``, unless another one is set.
+    By default it uses the broker of the sink ``mqtt``.
 
-    :param values: of the settings, by name.
+    :param values: values of the settings, by name.
+    :param origins: their origins.
+    :param sources: value of SOURCES.
     """
     options: dict[str, Any] = {}
     if "mqtt" not in sources:
@@ -107,7 +109,7 @@ def source_options(
 
 
 def simulator_options(chosen: Settings) -> dict[str, Any]:
-    """Return the options of ``bssci simulate`` for the gateways; an option that needs no value has none."""
+    """Return the options of ``bssci simulate`` for the gateways; None is the value of a flag."""
     broker, user = chosen.value("SOURCE_MQTT_BROKER"), chosen.value("SOURCE_MQTT_USERNAME")
     options: dict[str, Any] = {
         "scanners": SCANNERS,
@@ -133,7 +135,7 @@ def simulator_options(chosen: Settings) -> dict[str, Any]:
 
 
 def devices() -> dict[str, dict[str, Any]]:
-    """Return the entries of devices, by id."""
+    """Return the entries of the demo's devices, by id."""
     known: dict[str, dict[str, Any]] = {}
     for number in range(BLUETOOTH - UNKNOWN):
         device, place = BluetoothDevice(number), PLACES[number % SCANNERS]
@@ -171,7 +173,7 @@ def devices() -> dict[str, dict[str, Any]]:
 
 
 def gateways() -> dict[str, dict[str, Any]]:
-    """Return the entries of gateways, by id."""
+    """Return the entries of the demo's gateways, by id."""
     known = {
         f"scanner:{PREFIX}-{number}": {
             "name": f"Scanner, {place.text}",
@@ -190,8 +192,9 @@ def gateways() -> dict[str, dict[str, Any]]:
 
 
 def enter(chosen: Settings) -> None:
-    """Enter devices and gateways at the running service, each as soon as possible; for a thread of its own.
-    Existing entries stay. A gateway can be entered once it was heard.
+    """Enter devices and gateways at the running service, each as soon as possible. Runs in its own thread.
+
+    Existing entries are kept. A gateway can be entered once it has been heard.
     """
     arguments = argparse.Namespace(url=None, token_file=None)
     left = {f"/api/devices/{quote(id)}": said for id, said in devices().items()}

@@ -1,4 +1,4 @@
-"""``bssci device``: devices with certificates of ours, for a broker."""
+"""``bssci device``: provisioning of devices with certificates for a broker."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="key, certificate and configuration for a device")
     add.add_argument("id", metavar="ID", help="MAC address of a controller, or the name of a scanner")
     add.add_argument("--serial-number", default="", help="for the registry")
-    add.add_argument("--force", action="store_true", help="also if it is registered: what it has is revoked")
-    renew = actions.add_parser("renew", help="another key and certificate; the old one is revoked")
+    add.add_argument(
+        "--force", action="store_true", help="even if it is registered: its certificate is revoked"
+    )
+    renew = actions.add_parser("renew", help="a new key and certificate; the old certificate is revoked")
     renew.add_argument("id", metavar="ID")
-    revoke = actions.add_parser("revoke", help="have the broker refuse it")
+    revoke = actions.add_parser("revoke", help="revoke its certificate, so that the broker refuses it")
     revoke.add_argument("id", metavar="ID")
     code = actions.add_parser("qr", help="show its configuration, without the key, as a QR code")
     code.add_argument("id", metavar="ID")
-    actions.add_parser("list", help="who is registered, and until when")
+    actions.add_parser("list", help="registered devices, and when their certificates expire")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(in_terminal(provisioning.configuration_of(arguments.id)), end="")
         elif arguments.action == "revoke":
             name = provisioning.revoke(arguments.id, now)
-            print(f"{name} is revoked. Start the broker anew, or send it SIGHUP if it reads the list then.")
+            print(f"{name} is revoked. Restart the broker, or send it SIGHUP if it then reloads the list.")
         else:
             broker = broker_of(chosen.device_broker, chosen.cert_file)
             if arguments.action == "add":
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _tell(directory: Path) -> None:
     for file in sorted(directory.iterdir()):
         print(f"written {file}")
-    print("Load these into the device. The key is a secret: send it over a safe way only.")
+    print("Load these into the device. The key is a secret: transfer it only over a secure channel.")
 
 
 def _list(provisioning: Provisioning, now: datetime, days: float) -> None:

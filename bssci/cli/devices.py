@@ -1,4 +1,4 @@
-"""``bssci devices``: has the running service import the devices at controllers from a file."""
+"""``bssci devices``: lets the running service import the devices at controllers from a file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "import", help="templates, connectors, pins and data points of controllers, from JSON"
     )
     put.add_argument("file", type=Path, metavar="FILE")
-    put.add_argument("--dry-run", action="store_true", help="only say what would be entered")
+    put.add_argument("--dry-run", action="store_true", help="only report what would be entered")
     add_service_arguments(put)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Have the service import a file."""
+    """Let the service import a file."""
     chosen = load()[1].settings
     try:
         tables = read_json(arguments.file.read_bytes())
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for line in done["errors"]:
-        print(f"left out: {line}", file=sys.stderr)
+        print(f"skipped: {line}", file=sys.stderr)
     would = "would enter" if arguments.dry_run else "entered"
     models, devices = len(done["models"]), len(done["devices"])
     print(f"{would} {devices} devices and {models} models; {done['empty_pins']} pins without a device")

@@ -1,4 +1,4 @@
-"""Lists extensions of one kind with their settings, and tests them: ``bssci sinks``."""
+"""``bssci sinks`` and ``bssci sources``: list extensions of one kind with their settings, and test them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bssci.settings.catalogue import LoadedValues, shown
 from bssci.settings.rows import Origin, Setting
 
 KINDS = {"sinks": SINK, "sources": SOURCE}
-"""kind by the name of its command"""
+"""kind of extension by the name of its command"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="what is installed, its settings, and why one cannot be used")
-    test = actions.add_parser("test", help="say whether it could work: its settings, and its other side")
+    actions.add_parser("list", help="what is installed, its settings, and reasons why one cannot be used")
+    test = actions.add_parser("test", help="report whether it would work: its settings, and its remote side")
     test.add_argument("name", nargs="*", help="default: those that are in use")
 
 

@@ -1,4 +1,4 @@
-"""Findings about an installation, and those about a sink or source before it starts."""
+"""Findings about an installation, such as those about a sink or source before it is started."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bssci.settings.groups import Group, ListeningAddress
 from bssci.settings.table import Settings
 
 STATIONS_LISTEN = ("LISTEN", "LISTEN_PORT")
-"""settings that say where base stations connect"""
+"""settings that determine where base stations connect"""
 
 
 class Finding(NamedTuple):
-    """One line of the report."""
+    """One line of a report."""
 
     level: str
     """ok, warning or error"""
@@ -28,9 +28,9 @@ class Finding(NamedTuple):
 
 
 def about(kind: ExtensionKind, factory: Any, chosen: Settings, running: bool = False) -> Iterator[Finding]:
-    """Yield whether a sink or source could work: its settings, itself, its other side. Takes seconds.
+    """Yield findings about whether a sink or source would work. Takes seconds.
 
-    :param running: the running service uses it, so its ports are expected to be taken.
+    :param running: true if the running service uses it, so that its ports are expected to be taken.
     """
     said = list(_of_its_other_side(kind, factory, chosen))
     yield from said
@@ -67,7 +67,7 @@ def _unusable(group: Group, chosen: Settings) -> str:
 
 
 def is_running(chosen: Settings, places: Sequence[ListeningAddress]) -> bool:
-    """Return whether this service center listens on the base stations' port: it shows our certificate."""
+    """Return whether this service center is running, by the certificate on the base stations' port."""
     place = next((each for each in places if each.setting in STATIONS_LISTEN), None)
     if place is None:
         return False

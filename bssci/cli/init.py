@@ -1,4 +1,4 @@
-"""``bssci init``: all files that a first start needs; existing files are kept."""
+"""``bssci init``: creates all files that a first start needs; existing files are kept."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a name or address by which base stations reach this machine, beside those it knows of itself; "
-        "may be repeated",
+        help="a name or address by which base stations reach this machine, in addition to those that are "
+        "detected; may be repeated",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make missing files, and print the name of each."""
+    """Create missing files, and print the path of each."""
     installed, (chosen, _, warnings) = load()
     for warning in warnings:
         print(f"warning: {warning}")
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _first_account(chosen: Settings) -> None:
-    """Draw the web admin's first password and show it, this once, unless there is an account."""
+    """Create the web admin's first account unless there is one, and print its password once."""
     from bssci.web.access.accounts import FIRST_ACCOUNT, AccountFile, new_password
 
     file, password = AccountFile.at_command_line(chosen.state_dir), new_password()
@@ -56,7 +56,7 @@ def _first_account(chosen: Settings) -> None:
 
 
 def local_hosts() -> list[str]:
-    """Return this machine's name, and the addresses from which it would reach others."""
+    """Return this machine's name, and the addresses from which it would connect to others."""
     hosts = [socket.gethostname()]
     # Documentation addresses (RFC 5737, RFC 3849): connecting a datagram socket sends nothing.
     for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
@@ -65,7 +65,7 @@ def local_hosts() -> list[str]:
                 probe.connect((elsewhere, 9))
                 hosts.append(probe.getsockname()[0])
         except OSError:
-            continue  # no way out in this family
+            continue  # no route for this address family
     return hosts
 
 
@@ -73,7 +73,7 @@ def _everything(catalogue: Catalogue, chosen: Settings, hosts: list[str]) -> Ite
     now = datetime.now(UTC)
     if chosen.cert_file.exists() and not chosen.ca_file.exists():
         raise certificates.CertificateError(
-            f"{chosen.ca_file}: does not exist, though {chosen.cert_file} does; restore it, or remove both"
+            f"{chosen.ca_file}: does not exist, although {chosen.cert_file} does; restore it, or remove both"
         )
     yield from bundles.make_authority(chosen.ca_file, now)
     yield from bundles.make_server(chosen.ca_file, chosen.cert_file, chosen.key_file, hosts, now)
@@ -81,7 +81,7 @@ def _everything(catalogue: Catalogue, chosen: Settings, hosts: list[str]) -> Ite
         yield from bundles.make_station(chosen.ca_file, chosen.cert_file.parent / "stations", None, now)
     yield _text(chosen.sensor_config_file, "[]\n")
     yield Made(chosen.state_dir, prepare_directory(chosen.state_dir))
-    # Last: if it exists, no earlier run was interrupted.
+    # Written last, so that its existence shows that no earlier run was interrupted.
     yield _text(ENV_FILE, catalogue.env_template())
 
 

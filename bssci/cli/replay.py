@@ -1,4 +1,4 @@
-"""``bssci replay``: kept messages are delivered to a sink again, decoded by the present decoders."""
+"""``bssci replay``: delivers stored messages to a sink again, decoded by the present decoders."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from bssci.cli.service_api import add_arguments as add_service_arguments
 from bssci.web.access.accounts import AccountError
 
 LOOK_EVERY = 0.5
-"""s between two looks at the progress"""
+"""s between two queries of the progress"""
 AWAY_TIME = 60.0
-"""s that a service may be away, as at a restart"""
+"""s for which the service may be unavailable, as during a restart"""
 INTERRUPTED = 130
-"""exit status after Ctrl-C, as of a shell"""
+"""exit status after Ctrl-C, as in a shell"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sink", required=True, help="name of the sink, for example postgres")
-    time_help = "Unix seconds, or as 2026-05-01T00:00:00+02:00; without an offset in TIMEZONE"
+    time_help = "Unix seconds, or a time such as 2026-05-01T00:00:00+02:00; without an offset, in TIMEZONE"
     parser.add_argument("--from", dest="from_", required=True, metavar="T", help=f"first time: {time_help}")
     parser.add_argument("--to", required=True, metavar="T", help="last time; or now")
     parser.add_argument(
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only messages of this device, an EUI or an id such as ble:AA:BB:CC:DD:EE:FF; may be repeated",
     )
     parser.add_argument(
-        "--publish", action="store_true", help="also into a sink that people listen to, as mqtt"
+        "--publish", action="store_true", help="confirm a replay to a sink that has listeners, such as mqtt"
     )
     parser.add_argument("--no-wait", action="store_true", help="end once the replay has begun")
     add_service_arguments(parser)
@@ -62,15 +62,16 @@ def run(arguments: argparse.Namespace) -> int:
     except RefusedError as error:
         print(f"error: {_refusal(error)}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("error: interrupted; GET /api/replays tells what has begun", file=sys.stderr)
+        print("error: interrupted; GET /api/replays shows whether it has begun", file=sys.stderr)
         return INTERRUPTED
     return 1
 
 
 def moment(option: str, text: str, zone: str) -> float:
-    """Return Unix seconds.
+    """Return the Unix seconds of a time on the command line.
 
-    :param zone: of a time without an offset from UTC.
+    :param option: name of the option, for the error.
+    :param zone: time zone of a time without an offset from UTC.
     :raises ValueError: the text is not a time.
     """
     try:
@@ -80,7 +81,7 @@ def moment(option: str, text: str, zone: str) -> float:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{option} {text}: must be a time, as 2026-05-01T00:00:00Z") from None
+        raise ValueError(f"{option} {text}: must be a time, such as 2026-05-01T00:00:00Z") from None
     return (found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(zone))).timestamp()
 
 
@@ -99,7 +100,7 @@ def _replay(api: ServiceApi, asked: dict[str, Any], no_wait: bool) -> int:
     except KeyboardInterrupt:
         replay = _cancel(api, number)
     except _LeavingError:
-        print(f"replay {number} goes on in the service", file=sys.stderr)
+        print(f"replay {number} continues in the service", file=sys.stderr)
         raise
     show(_line(replay), True)
     if replay["state"] == "done":
@@ -108,20 +109,20 @@ def _replay(api: ServiceApi, asked: dict[str, Any], no_wait: bool) -> int:
 
 
 def _look(api: ServiceApi, number: int) -> dict[str, Any]:
-    """Return the state of a replay; wait for a service that is restarting."""
+    """Return the progress of a replay, waiting for a service that is restarting."""
     until = time.monotonic() + AWAY_TIME
     while True:
         try:
             replays = api.ask("GET", "/api/replays")["replays"]
         except ServiceUnavailableError as error:
             if time.monotonic() > until:
-                text = f"{error}; replay {number} goes on when the service runs again"
+                text = f"{error}; replay {number} continues when the service runs again"
                 raise ServiceUnavailableError(text) from None
             time.sleep(LOOK_EVERY)
             continue
         found: dict[str, Any] | None = next((each for each in replays if each["id"] == number), None)
         if found is None:
-            raise ServiceUnavailableError(f"the service knows of no replay {number} any more")
+            raise ServiceUnavailableError(f"the service no longer knows replay {number}")
         return found
 
 
@@ -129,7 +130,7 @@ def _cancel(api: ServiceApi, number: int) -> dict[str, Any]:
     try:
         replay: dict[str, Any] = api.ask("DELETE", f"/api/replays/{number}")["replay"]
     except RefusedError:
-        return _look(api, number)  # it ended by itself just now
+        return _look(api, number)  # it has just ended by itself
     return replay
 
 
@@ -139,9 +140,7 @@ def _line(replay: dict[str, Any]) -> str:
 
 
 def _shown(terminal: bool) -> Callable[..., None]:
-    """Return a function that shows a line in place of the last one; into a file it writes changed lines
-    only.
-    """
+    """Return a function that prints a line over the last one; to a file it prints changed lines only."""
     last = ""
 
     def show(line: str, final: bool = False) -> None:
@@ -157,17 +156,17 @@ def _shown(terminal: bool) -> Callable[..., None]:
 
 def _refusal(error: RefusedError) -> str:
     if error.status in (401, 403):
-        return f"{error}: it takes a token of the role admin"
+        return f"{error}: a token with the role admin is needed"
     return str(error)
 
 
 class _LeavingError(SystemExit):
-    """The command is ended by a signal: the replay goes on."""
+    """A signal ends the command, but not the replay."""
 
 
 @contextmanager
 def _leaving_on_signals() -> Iterator[None]:
-    """Leave in order on SIGTERM and when the terminal goes, so that no token stays behind."""
+    """Exit cleanly on SIGTERM and SIGHUP, so that the temporary token is revoked."""
 
     def leave(number: int, _: object) -> None:
         raise _LeavingError(128 + number)

@@ -1,4 +1,4 @@
-"""``bssci restore FILE``: restores an installation, all of it or nothing; at once, or at the next start."""
+"""``bssci restore FILE``: restores an installation, completely or not at all, now or at the next start."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look through the backup, then put its files in place; 1 if it cannot be used, and nothing changed."""
+    """Check the backup, then put its files in place; return 1 if it cannot be used and nothing changed."""
     try:
         for line in restore(arguments.file):
             print(line)
@@ -46,13 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
 def restore(source: Path) -> Iterator[str]:
     """Restore a backup in the working directory, and yield lines for the user.
 
-    The backup's own ``.env`` says where its files belong; the environment comes before it, as always.
+    The backup's own ``.env`` determines where its files belong; the environment takes precedence, as always.
+    While a service uses STATE_DIR, the files are staged there for its next start.
 
-    While a service runs on STATE_DIR, all of it waits there for the next start.
-
-    :raises BackupError: it cannot be used; nothing changed.
+    :raises BackupError: the backup cannot be used; nothing changed.
     :raises JournalError: its journal cannot be used; nothing changed.
-    :raises OSError: before anything was put in place, or after: then the next start completes it.
+    :raises OSError: nothing has been put in place yet, or the next start will complete it.
     """
     with scratch_directory(Path()) as scratch, source.open("rb") as file:
         write_atomically(scratch / "env", archive.peek(file))
@@ -63,11 +62,11 @@ def restore(source: Path) -> Iterator[str]:
             held.enter_context(no_service(chosen.state_dir))
         except DirectoryInUse:
             replace, done = stage_together, "prepared"
-            then = "restart the service, and it starts with them; what it stores until then is not kept"
+            then = "restart the service to use them; what it stores until then will be lost"
         else:
             finish_replacement(chosen.state_dir)
-            replace, done, then = replace_together, "restored", "now `bssci check`, and start it"
-        # On the disk of STATE_DIR: from there the journal can be renamed into its place.
+            replace, done, then = replace_together, "restored", "now run `bssci check`, and start the service"
+        # On the file system of STATE_DIR, so that the journal can be renamed to its place.
         with scratch_directory(chosen.state_dir) as unpacked:
             with source.open("rb") as file:
                 manifest = archive.unpack(file, unpacked)
@@ -77,9 +76,9 @@ def restore(source: Path) -> Iterator[str]:
 
 
 def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[str]:
-    """Read everything as the service will, and yield its warnings.
+    """Check that the service could start with the files, and yield warnings.
 
-    :raises BackupError: the service could not start with it.
+    :raises BackupError: it could not.
     :raises JournalError: the journal cannot be used.
     """
     if archive.JOURNAL in manifest.files:
@@ -103,7 +102,7 @@ def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[st
 
 
 def _placed(manifest: Manifest, unpacked: Path, chosen: Settings) -> dict[Path, bytes | Path | None]:
-    """Return the files and the places where they are put."""
+    """Return the files to replace: by path, the content, or a file to move there, or None to delete it."""
     files: dict[Path, bytes | Path | None] = {}
     if archive.JOURNAL in manifest.files:
         files |= replacement(chosen.state_dir, unpacked / archive.JOURNAL)

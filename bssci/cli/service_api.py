@@ -1,7 +1,7 @@
-"""The HTTP API of the running service, for sub-commands that ask it to do something.
+"""A client of the running service's HTTP API, for subcommands.
 
-a service holds STATE_DIR --> WEB_HOST, WEB_PORT --> asked with a token of its own, revoked at the end
---url                     --> asked with the token of --token-file or BSSCI_TOKEN
+a service holds STATE_DIR --> WEB_HOST, WEB_PORT, with a temporary token that is revoked at the end
+--url                     --> that URL, with the token in --token-file or BSSCI_TOKEN
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ TOKEN_NAME = "BSSCI_TOKEN"
 
 
 class ServiceUnavailableError(Exception):
-    """The service does not run, or does not answer."""
+    """The service is not running, or does not answer."""
 
 
 class RefusedError(Exception):
-    """A refusal by the service, in its words.
+    """The service answered with an error; the message is the service's.
 
-    :ivar status: of HTTP.
+    :ivar status: HTTP status.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -49,25 +49,26 @@ class RefusedError(Exception):
 
 
 class ServiceApi:
-    """Asks one service.
+    """A client of one service's API.
 
-    :param url: its web admin, without a path.
-    :param own: its certificate, if it is a service of this installation with TLS; None: the system's
-        authorities are trusted.
+    :param url: URL of its web admin, without a path.
+    :param own: certificate of the service, if it is that of this installation with TLS; None: trust the
+        system's authorities.
     """
 
     def __init__(self, url: str, token: str, own: Path | None = None) -> None:
         self.url = url.rstrip("/")
         self._token = token
-        # No proxy: the token is for the service alone.
+        # No proxy, since the token is for the service only.
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), _NoRedirects(), urllib.request.HTTPSHandler(context=_trust(own))
         )
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Return the JSON of an answer.
+        """Send a request, and return the answer's JSON value.
 
-        :raises ServiceUnavailableError: nobody answers.
+        :param body: JSON value to send; None: no body.
+        :raises ServiceUnavailableError: there is no answer.
         :raises RefusedError: the service answered with an error.
         """
         request = urllib.request.Request(
@@ -95,23 +96,23 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which service is asked."""
+    """Add the options that determine which service is used."""
     parser.add_argument(
         "--url", help="web admin of a service elsewhere; default: the service of this installation"
     )
     parser.add_argument(
         "--token-file",
         type=Path,
-        help=f"file with a token of the API; default: {TOKEN_NAME}, or a token of its own while it runs",
+        help=f"file with an API token; default: {TOKEN_NAME}, or a temporary token",
     )
 
 
 @contextmanager
 def service_api(arguments: argparse.Namespace, chosen: Settings, role: Role) -> Iterator[ServiceApi]:
-    """Give the API of the service that the options name.
+    """Provide the API of the service that the options name.
 
-    :param role: role of a token that is made for this command.
-    :raises ServiceUnavailableError: it does not run, or cannot be asked.
+    :param role: role of the temporary token.
+    :raises ServiceUnavailableError: it is not running, or cannot be reached.
     """
     token = _given_token(arguments.token_file)
     if arguments.url:
@@ -141,7 +142,7 @@ def _given_token(file: Path | None) -> str:
 
 def _needed(token: str) -> str:
     if not token:
-        raise ServiceUnavailableError(f"--url needs a token: --token-file, or {TOKEN_NAME}")
+        raise ServiceUnavailableError(f"--url requires a token: --token-file, or {TOKEN_NAME}")
     return token
 
 
@@ -162,9 +163,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _check_running(directory: Path) -> None:
-    """Check that a service runs.
+    """Check that a service is running.
 
-    :raises ServiceUnavailableError: no service holds the directory.
+    :raises ServiceUnavailableError: no service uses the directory.
     """
     if directory.is_dir():
         try:
@@ -172,23 +173,25 @@ def _check_running(directory: Path) -> None:
                 pass
         except JournalError:
             return
-    raise ServiceUnavailableError(f"the service does not run: nothing uses STATE_DIR {directory.absolute()}")
+    raise ServiceUnavailableError(
+        f"the service is not running: nothing uses STATE_DIR {directory.absolute()}"
+    )
 
 
 def _own_url(chosen: Settings) -> str:
-    """Return the URL of the web admin of the service that runs here.
+    """Return the URL of the web admin of this installation.
 
-    :raises ServiceUnavailableError: it has no web admin that can be found.
+    :raises ServiceUnavailableError: there is no web admin, or its port is not known.
     """
     if chosen.web_listen:
         places = [found for each in chosen.web_listen if (found := host_and_port(each)) and found[1]]
         if not places:
-            raise ServiceUnavailableError("WEB_LISTEN names no port that can be asked: give --url")
+            raise ServiceUnavailableError("WEB_LISTEN names no TCP port: use --url")
         host, port = places[0]
     elif chosen.web_port:
         host, port = chosen.web_host, chosen.web_port
     else:
-        raise ServiceUnavailableError("WEB_PORT=0: without its web admin the service cannot be asked")
+        raise ServiceUnavailableError("WEB_PORT=0: this command needs the web admin, which is switched off")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     place = f"[{host}]" if ":" in host else host
     return f"{'https' if chosen.web_tls else 'http'}://{place}:{port}"
@@ -197,7 +200,7 @@ def _own_url(chosen: Settings) -> str:
 def _trust(own: Path | None) -> ssl.SSLContext:
     if own is None:
         return ssl.create_default_context()
-    # The certificate itself is trusted, whatever name it has.
+    # The certificate itself is trusted, whatever name it is for.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

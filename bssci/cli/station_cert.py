@@ -1,4 +1,4 @@
-"""``bssci station-cert EUI``: certificate and key for one more base station."""
+"""``bssci station-cert EUI``: certificate and key for another base station."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the bundle, unless it exists, naming each file."""
+    """Create the bundle unless it exists, and print the path of each file."""
     chosen = load_own()
     stations = chosen.cert_file.parent / "stations"
     for made in bundles.make_station(chosen.ca_file, stations, arguments.eui, datetime.now(UTC)):
@@ -36,5 +36,5 @@ def run(arguments: argparse.Namespace) -> int:
     for name, content in steps(arguments.eui, host_of(chosen.cert_file), ports, f"{ends:%Y-%m-%d}").items():
         write_atomically(directory / name, content)
         print(f"written {directory / name}")
-    print("Load the three files into the base station. The key is a secret: send it over a safe way only.")
+    print("Load the three files into the base station. The key is a secret: transfer it only securely.")
     return 0

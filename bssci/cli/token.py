@@ -14,7 +14,7 @@ from bssci.web.door.admission import read_uses
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    create = actions.add_parser("create", help="a new token, printed this once and nothing else")
+    create = actions.add_parser("create", help="create a token, and print it; it is shown only once")
     create.add_argument("name")
     create.add_argument("--role", choices=ROLES, default="viewer", help="default: %(default)s")
     _add_live(create, "for live streams (MQTT over WebSocket at /mqtt), and nothing else")
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--topic",
         action="append",
         default=[],
-        help="topic filter that may be read, again for more; default: #",
+        help="topic filter that may be read; may be repeated; default: #",
     )
     limits.add_argument(
         "--device", action="append", default=[], help="only messages of this device (id, or EUI of a sensor)"
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     revoke = actions.add_parser("revoke", help="refuse a token from now on")
     revoke.add_argument("name")
     _add_live(revoke, "a token for live streams; its connections are closed")
-    actions.add_parser("list", help="names, roles and days; of live tokens their end and last use, too")
+    actions.add_parser("list", help="names, roles and dates; for live tokens also expiry and last use")
 
 
 def _add_live(parser: argparse.ArgumentParser, text: str) -> None:

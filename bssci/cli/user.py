@@ -41,9 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _password() -> str:
-    """Ask for a password twice, or read it from a pipe.
+    """Return a password, asked for twice at a terminal, or read from a pipe.
 
-    :raises AccountError: the second one differs.
+    :raises AccountError: the two passwords differ.
     """
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")

@@ -111,13 +111,13 @@ JUMP = 1.0
 
 
 class SteadyTime:
-    """Unix time for delays that are stored: it goes on evenly while somebody sets the system's clock.
+    """Unix time for stored points in time, which continues steadily when the system clock is set.
 
-    Once :meth:`jump` tells that the clock was set, who stores points in time moves them, and calls
-    :meth:`follow`: a delay stays as long as it was, and what is stored has the right time of day again.
+    When :meth:`jump` reports that the clock was set, the user of this object moves the times that it has
+    stored, and calls :meth:`follow`. Delays thus keep their length, and stored times are correct again.
 
     :param clock: measures delays.
-    :param now: the system's clock, Unix seconds.
+    :param now: returns Unix seconds by the system clock.
     """
 
     def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
@@ -129,7 +129,7 @@ class SteadyTime:
         return self._clock.seconds() + self._offset
 
     def jump(self) -> float:
-        """Return the s by which the system's clock was set since; 0 if it was merely corrected."""
+        """Return the seconds by which the system clock was set; 0 if it was merely adjusted."""
         ahead = self._now() - self()
         if abs(ahead) >= JUMP:
             return ahead
@@ -137,7 +137,7 @@ class SteadyTime:
         return 0.0
 
     def follow(self, seconds: float) -> None:
-        """Go on as the system's clock does, which was set by so many seconds."""
+        """Follow the system clock, which was set by this many seconds."""
         self._offset += seconds
 
 

@@ -113,7 +113,7 @@ def test_nothing_is_put_in_place_while_a_service_runs(
         assert main(["restore", str(backup)]) == 0
     finally:
         os.close(holding)
-    assert "restart the service, and it starts with them" in capsys.readouterr().out
+    assert "restart the service to use them" in capsys.readouterr().out
     after = contents(home)
     assert {name: content for name, content in after.items() if "/staged/" not in str(name)} == before
     assert len(after) > len(before)
@@ -177,10 +177,10 @@ def newer(source: Path, target: Path) -> None:
     [
         (cut, ""),
         (flipped, "journal.sqlite: is damaged"),
-        (without, "is cut off: settings/KEY_FILE missing"),
+        (without, "is truncated: settings/KEY_FILE missing"),
         (outward, "does not belong in this backup"),
         (linked, "is no backup"),
-        (no_archive, "is no backup, or it is damaged"),
+        (no_archive, "is not a backup, or is damaged"),
         (newer, "is newer; install that one"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -265,7 +265,8 @@ def test_devices_whose_certificates_end_and_a_damaged_registry_are_warnings(
     assert status == 0
     assert "ok: certs/devices/device_registry.json: 7 devices" in good
     assert warning == (
-        "warning: certificates of devices end soon or have ended: d0, d1, d2, d3, d4 and 2 more; renew them"
+        "warning: certificates of devices expire soon or have expired: d0, d1, d2, d3, d4 and 2 more; "
+        "renew them"
     )
     registry.write_text("{")
     assert "is damaged" in report(capsys)[2][0]

@@ -46,7 +46,7 @@ def test_examples_are_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
         "  line 1, 15: temperature: 22 expected, 21 read",
     ]
     assert main(["decoders", "test", "other"]) == 1
-    assert capsys.readouterr().err == "error: there is no file of a decoder 'other'\n"
+    assert capsys.readouterr().err == "error: there is no decoder file for 'other'\n"
 
 
 def test_a_payload_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +61,7 @@ def test_a_payload_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nothing", "15"], "there is no decoder 'nothing'; there are: "),
+        (["nothing", "15"], "there is no decoder 'nothing'; available: "),
         (["thermo", "1"], "must be bytes in hexadecimal digits"),
         (["thermo", "15", "--parameters", "{"], "--parameters is not JSON at line 1"),
         (["thermo", "15", "--parameters", "3"], "--parameters must be an object"),

@@ -138,14 +138,14 @@ def test_a_command_that_is_ended_leaves_the_replay_and_says_so(
     with pytest.raises(SystemExit) as raised:
         main(ARGUMENTS)
     assert raised.value.code == 128 + signal.SIGHUP and len(service.asked) == 2
-    assert "replay 3 goes on in the service" in capsys.readouterr().err
+    assert "replay 3 continues in the service" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGHUP) is before
 
 
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (403, "error: not allowed: it takes a token of the role admin\n"),
+        (403, "error: not allowed: a token with the role admin is needed\n"),
         (422, "error: not allowed\n"),
     ],
 )
@@ -175,4 +175,4 @@ def test_a_time_without_an_offset_is_in_the_zone_of_the_settings() -> None:
 def test_a_service_that_does_not_run_is_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(ARGUMENTS) == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: the service does not run: nothing uses STATE_DIR /"), json.dumps(said)
+    assert said.startswith("error: the service is not running: nothing uses STATE_DIR /"), json.dumps(said)

@@ -22,7 +22,7 @@ def test_what_is_no_backup_changes_nothing(directory: Path, capsys: pytest.Captu
     (directory / "other.tar.gz").write_bytes(b"no backup")
     before = set(directory.rglob("*"))
     assert main(["restore", "other.tar.gz"]) == 1
-    assert capsys.readouterr().err.startswith("error: other.tar.gz: is no backup, or it is damaged")
+    assert capsys.readouterr().err.startswith("error: other.tar.gz: is not a backup, or is damaged")
     assert set(directory.rglob("*")) == before
 
 

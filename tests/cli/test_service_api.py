@@ -70,7 +70,7 @@ def test_a_service_elsewhere_takes_a_token_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (
-        pytest.raises(ServiceUnavailableError, match="--url needs a token"),
+        pytest.raises(ServiceUnavailableError, match="--url requires a token"),
         service_api(options("https://bssci.example"), load_own(), "admin"),
     ):
         raise AssertionError
@@ -91,7 +91,7 @@ def test_without_a_service_nothing_is_made(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         with (
-            pytest.raises(ServiceUnavailableError, match="the service does not run"),
+            pytest.raises(ServiceUnavailableError, match="the service is not running"),
             service_api(options(), load_own(), "admin"),
         ):
             raise AssertionError

@@ -78,4 +78,4 @@ async def test_a_replay_is_shown_and_cancelled(make_service, stations) -> None:
     await deferToThread(service.end)
     process = command(service.directory, "--to", "now")
     said, wrong = await deferToThread(process.communicate, timeout=PATIENCE)
-    assert process.returncode == 1 and wrong.startswith("error: the service does not run"), wrong
+    assert process.returncode == 1 and wrong.startswith("error: the service is not running"), wrong

@@ -140,7 +140,7 @@ def test_its_own_settings_come_with_it_and_others_from_the_service(
     ("factory", "environ", "said"),
     [
         (Factory(COUNT), {"SAMPLE_COUNT": "many"}, "SAMPLE_COUNT='many' .environment.: .*many"),
-        (Factory("NO_SETTING"), {}, "sink sample: NO_SETTING is no setting"),
+        (Factory("NO_SETTING"), {}, "sink sample: NO_SETTING is not a setting"),
         (
             Factory(sink=SimpleNamespace(stop=lambda: None, deliver=lambda: None)),
             {},

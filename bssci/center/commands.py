@@ -1,8 +1,8 @@
-"""Every command, whoever gives it: checked, put in the audit log, done in its turn for a sensor.
+"""Commands of every channel: each is checked, recorded in the audit log and carried out.
 
-A change is in the audit log before it is made, so that none is made that the log does not know of. If it
-fails after that, a second entry says so. A queued downlink gets its number by being stored, so its
-entry follows.
+Commands on one sensor are carried out one after the other. A change is recorded in the audit log before it is
+made, so that no change is missing there; if it then fails, a second entry says so. A queued downlink gets its
+number when it is stored, so its entry follows.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ class Commands:
         self.log.info("reception query for a sensor {eui} {who}", eui=eui, who=by.name)
         return await self._downlinks.query_reception(eui)
 
-    # devices with certificates of ours
+    # devices whose certificates the service issues
 
     async def provision(self, device: str, by: Actor, *, serial_number: str = "", force: bool = False) -> str:
         """Create key, certificate and configuration of a device; return its name.
@@ -323,7 +323,7 @@ class Commands:
             name = self._sensors.path.name
             raise CommandError(
                 "unavailable",
-                f"it is in {name} and base stations will be told, but not all is recorded: {error}",
+                f"{name} is changed and base stations will be informed, but not all is recorded: {error}",
             ) from error
 
     @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -156,7 +155,7 @@ def _state_directory(path: Path) -> Finding:
     except SettingsError as error:
         return Finding("error", str(error))
     if not path.exists():
-        return Finding("warning", f"{path}: does not exist yet; `bssci init` or the first start makes it")
+        return Finding("warning", f"{path}: does not exist yet; `bssci init` or the first start creates it")
     return Finding("ok", f"{path}: can be read and written")
 
 
@@ -177,22 +176,29 @@ def _accounts(directory: Path) -> Iterator[Finding]:
         damage = AccountFile(directory).damage()
     except AccountError as error:
         yield Finding("error", str(error))
-    except OSError:
-        return  # whether it can be read was checked before
+    except OSError as error:
+        yield _unreadable(error)
     else:
         if damage:
             yield Finding("warning", damage)
     path = directory / SESSIONS_FILE
-    with suppress(OSError):
+    try:
         damaged = read_sessions(path).passed_over
+    except OSError as error:
+        yield _unreadable(error)
+    else:
         if damaged:
-            yield Finding("warning", f"{path}: is damaged; {damaged} sessions of it are over, log in again")
+            yield Finding("warning", f"{path}: is damaged; {damaged} of its sessions are lost, log in again")
+
+
+def _unreadable(error: OSError) -> Finding:
+    return Finding("error", f"{error.filename}: cannot be read ({(error.strerror or str(error)).lower()})")
 
 
 def _listening(chosen: Settings, places: Sequence[ListeningAddress], running: bool) -> Iterator[Finding]:
     problems = dict(listening_problems(places))
     if problems and running:
-        yield Finding("ok", "ports: the service is running and has them")
+        yield Finding("ok", "ports: in use by the running service")
         return
     for name, problem in problems.items():
         yield Finding("error", f"{problem}; stop what listens there, or set {name} to another port")

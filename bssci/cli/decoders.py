@@ -1,4 +1,4 @@
-"""``bssci decoders``: lists decoders, runs their examples, decodes a payload, imports a file."""
+"""``bssci decoders``: list decoders, run their examples, decode a payload, import a file."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--directory",
         type=Path,
         default=load_own().decoder_dir,
-        help="where the files are; default: DECODER_DIR, %(default)s",
+        help="directory of the files; default: DECODER_DIR, %(default)s",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="every decoder, and what is wrong with files")
+    actions.add_parser("list", help="list all decoders, and problems of their files")
     test = actions.add_parser("test", help="run the examples that files carry")
-    test.add_argument("name", nargs="*", help="of decoders; default: all")
+    test.add_argument("name", nargs="*", help="names of decoders; default: all")
     attempt = actions.add_parser("try", help="decode one payload")
-    attempt.add_argument("name", help="of a decoder, or a file")
+    attempt.add_argument("name", help="name of a decoder, or path of a file")
     attempt.add_argument("payload", help="hexadecimal")
     attempt.add_argument("--format", type=int, default=0, help="the telegram's format byte")
     attempt.add_argument("--parameters", default="{}", help="decoderParameters as JSON")
     put = actions.add_parser("import", help="check a file and put it into the folder")
     put.add_argument("file", type=Path)
-    put.add_argument("--name", help="of the decoder; default: the file's")
+    put.add_argument("--name", help="name of the decoder; default: the file's")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -67,9 +67,7 @@ class Configuration:
         return lambda: self._watchers.remove(entry)
 
     def is_fixed(self, name: str) -> bool:
-        """Return whether the command line or the environment fixes a setting, so that nobody else can
-        change it.
-        """
+        """Return whether the command line or the environment fixes a setting: then no command changes it."""
         return self.origins[name] in FIXED_ORIGINS
 
     def shown(self, names: Sequence[str]) -> dict[str, Any]:

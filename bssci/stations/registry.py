@@ -38,23 +38,23 @@ FORGET_AFTER = 3600.0
 SWEEP_INTERVAL = 600.0
 """s between two searches for such stations"""
 SWEEP = 500
-"""such stations that one search forgets, at most"""
+"""stations that one search for them forgets, at most"""
 MAX_AWAY = 100_000
-"""open operations in sessions of stations that are away; beyond, those of the least known stations end"""
+"""open operations in sessions of stations that are away, at most; beyond it the least known lose theirs"""
 MAX_IDLE = 10_000
-"""open operations in sessions of such stations that have never done anything: made-up ones do nothing"""
+"""open operations in sessions of stations that are away and never did anything, at most: may be invented"""
 MAX_TEXT = 200
 """characters of each text in which a station describes itself"""
 MAX_INFO = 4096
 """bytes of the map ``info`` of a station, as MessagePack; a larger one is not kept"""
 PART = 200
-"""one search finds the least known station, and one more for so many"""
+"""a search for the least known station finds one more for each so many stations"""
 STATUS_TICK = 1.0
 """s between two checks for stations whose status is due"""
 
 Acquaintance = tuple[bool, bool, float, float]
-"""Degree of acquaintance with a station: whether its certificate names it, whether it ever did anything, for
-how long it was here and when last (s)."""
+"""How well a station is known: whether its certificate names it, whether it ever did anything, how long it
+was connected (s) and when last (Unix s). The station whose value is the smallest is forgotten first."""
 
 
 class Registry:
@@ -89,7 +89,7 @@ class Registry:
         self._away: dict[EUI, int] = {}
         """numbers of open operations in the sessions of stations that are away"""
         self._named: set[EUI] = set()
-        """stations whose certificate names them: they take no other, and cannot be made up"""
+        """stations whose certificate names them: they need such a certificate, so nobody can invent them"""
         self._least_known: list[tuple[Acquaintance, Station]] = []
         """stations that may be forgotten for new ones, the least known last"""
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
@@ -309,7 +309,7 @@ class Registry:
         """
         station = self._next_to_forget()
         if station is None:
-            # Of many several at once: to look at 20 000 for each newcomer would take the time of all others.
+            # Several at once if there are many: looking at 20 000 for each new station would take too long.
             away = [
                 (self._acquaintance(each), each) for each in self._stations if self._may_be_forgotten(each)
             ]
@@ -438,7 +438,7 @@ class Registry:
             self._named.add(record.base_station_eui)
 
     def _operations(self, stored: StoredSession) -> dict[int, Request]:
-        """Return the readable operations of a stored session; damaged ones are passed over."""
+        """Return the readable operations of a stored session; damaged ones are skipped and counted."""
         requests: dict[int, Request] = {}
         for op_id, message in stored.open_operations:
             try:

@@ -74,11 +74,11 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, private: boo
 
 
 def hold_room(path: Path) -> IO[bytes]:
-    """Take as much room on a file's disk as it takes to replace the file; closing the result gives it back.
+    """Reserve the disk space needed to replace a file; closing the result frees it.
 
-    Whoever has to note a change before making it thus knows that a full disk will not stand in between.
+    A caller that has to record a change before making it thus knows that a full disk will not prevent it.
 
-    :raises OSError: there is not so much room.
+    :raises OSError: there is not enough space.
     """
     target = Path(os.path.realpath(path))
     before = _status(target)

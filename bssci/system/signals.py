@@ -1,9 +1,9 @@
-"""Signals that may come before the service can act on them: kept until then.
+"""Keeping of signals that arrive before the service can act on them.
 
-Python needs some tenths of a second before a line of ours is run, and until then a SIGHUP ends the process.
-A launcher closes that gap: one that ignores the signal (``trap '' HUP``), or blocks it, as :func:`held_back`
-does. The process inherits either. What is ignored meanwhile is no loss, because settings, sensors and
-certificates are read only later; what is blocked comes as soon as somebody keeps it.
+Python takes some tenths of a second before it runs the first line of this package, and until then a SIGHUP
+ends the process. A launcher closes that gap by ignoring the signal (``trap '' HUP``) or by blocking it, as
+:func:`held_back` does; the process inherits either. A signal ignored meanwhile is no loss, because settings,
+sensors and certificates are read only later; a blocked one arrives when :meth:`KeptSignals.keep` is called.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class KeptSignals:
         self._noted: list[int] = []
 
     def keep(self, numbers: Iterable[int]) -> None:
-        """Note these signals from now on, unless somebody has a handler for them. In the main thread only.
+        """Note these signals from now on, unless they have a handler. In the main thread only.
 
-        A launcher may have ignored or blocked them: that ends.
+        If a launcher ignored or blocked them, they no longer are.
         """
         numbers = list(numbers)
         for number in numbers:
@@ -59,7 +59,10 @@ class KeptSignals:
 
 @contextmanager
 def held_back(number: int) -> Iterator[None]:
-    """Start processes to which a signal does not come before they keep it. In the main thread only."""
+    """Have the processes started in this context receive a signal only once they keep it.
+
+    In the main thread only.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [number])
     try:
         yield

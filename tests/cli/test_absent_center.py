@@ -21,5 +21,5 @@ def test_it_has_what_a_running_one_has(name: str) -> None:
 
 
 async def test_it_carries_nothing_out() -> None:
-    with pytest.raises(CommandError, match="does not run"):
+    with pytest.raises(CommandError, match="is not running"):
         await AbsentCenter().attach([EUI("70B3D56770110001")])

@@ -55,7 +55,7 @@ def test_a_backup_that_is_cut_off_or_none_is_refused(tmp_path: Path) -> None:
         (Manifest(FORMAT, "1.0", "", {}), "decoders/x", "does not belong"),
         (Manifest(FORMAT, "1.0", "", {"../x": "0"}), "../x", "does not belong"),
         (Manifest(FORMAT, "1.0", "", {"decoders/x": "0"}), "decoders/x", "is damaged"),
-        (Manifest(FORMAT, "1.0", "", {"decoders/x": "0"}), "", "cut off"),
+        (Manifest(FORMAT, "1.0", "", {"decoders/x": "0"}), "", "truncated"),
     ],
 )
 def test_a_backup_that_does_not_hold_what_it_says_is_refused(

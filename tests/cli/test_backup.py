@@ -179,7 +179,7 @@ def newer(source: Path, target: Path) -> None:
         (flipped, "journal.sqlite: is damaged"),
         (without, "is truncated: settings/KEY_FILE missing"),
         (outward, "does not belong in this backup"),
-        (linked, "is no backup"),
+        (linked, "is not a backup"),
         (no_archive, "is not a backup, or is damaged"),
         (newer, "is newer; install that one"),
     ],

@@ -153,7 +153,7 @@ def test_a_missing_state_directory_will_be_made(capsys: pytest.CaptureFixture[st
     status, _, bad = report(capsys)
     assert (status, bad) == (
         0,
-        ["warning: data: does not exist yet; `bssci init` or the first start makes it"],
+        ["warning: data: does not exist yet; `bssci init` or the first start creates it"],
     )
 
 
@@ -221,7 +221,7 @@ def test_ports_of_the_running_service_are_its_own(
         status, good, bad = report(capsys)
         thread.join()
     assert (status, bad) == (0, [])
-    assert "ok: ports: the service is running and has them" in good
+    assert "ok: ports: in use by the running service" in good
 
 
 def test_a_sink_says_what_it_finds(
@@ -272,10 +272,19 @@ def test_devices_whose_certificates_end_and_a_damaged_registry_are_warnings(
     assert "is damaged" in report(capsys)[2][0]
 
 
+@pytest.mark.parametrize("name", ["accounts.json", "sessions.json"])
+def test_accounts_that_cannot_be_read_are_an_error(
+    capsys: pytest.CaptureFixture[str], directory: Path, name: str
+) -> None:
+    (directory / "data" / name).mkdir()
+    status, _, bad = report(capsys)
+    assert (status, bad) == (1, [f"error: data/{name}: cannot be read (is a directory)"])
+
+
 def test_damaged_sessions_are_a_warning(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
     (directory / "data" / "sessions.json").write_bytes(b'[{"digest": "a\xff"}]')
     status, _, bad = report(capsys)
     assert (status, bad) == (
         0,
-        ["warning: data/sessions.json: is damaged; 1 sessions of it are over, log in again"],
+        ["warning: data/sessions.json: is damaged; 1 of its sessions are lost, log in again"],
     )

@@ -100,7 +100,7 @@ def test_a_foreign_authority_is_not_replaced(directory: Path, capsys: pytest.Cap
     (directory / "certs/ca_cert.pem").unlink()
     assert main(["init"]) == 1
     assert capsys.readouterr().err == (
-        "error: certs/ca_cert.pem: does not exist, though certs/service_center_cert.pem does; "
+        "error: certs/ca_cert.pem: does not exist, although certs/service_center_cert.pem does; "
         "restore it, or remove both\n"
     )
     assert not (directory / "certs/ca_cert.pem").exists()

@@ -123,7 +123,7 @@ def test_a_service_that_starts_anew_is_waited_for(
     serve(monkeypatch, stands("running", 0.1), away)
     assert main(ARGUMENTS) == 1
     said = capsys.readouterr().err
-    assert said == "error: no answer; replay 3 goes on when the service runs again\n"
+    assert said == "error: no answer; replay 3 continues when the service runs again\n"
 
 
 def test_a_command_that_is_ended_leaves_the_replay_and_says_so(
@@ -163,7 +163,9 @@ def test_a_time_that_is_none_is_refused_before_anything_is_asked(
     service = serve(monkeypatch)
     assert main(["replay", "--sink", "postgres", "--from", "yesterday", "--to", "now"]) == 1
     assert not service.asked
-    assert capsys.readouterr().err == "error: --from yesterday: must be a time, as 2026-05-01T00:00:00Z\n"
+    assert (
+        capsys.readouterr().err == "error: --from yesterday: must be a time, such as 2026-05-01T00:00:00Z\n"
+    )
 
 
 def test_a_time_without_an_offset_is_in_the_zone_of_the_settings() -> None:

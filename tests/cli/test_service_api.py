@@ -40,7 +40,7 @@ def test_it_is_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
     assert url_of(monkeypatch, WEB_HOST="0.0.0.0", WEB_PORT="8080") == "http://127.0.0.1:8080"
     assert url_of(monkeypatch, WEB_HOST="::1") == "http://[::1]:8080"
     assert url_of(monkeypatch, WEB_LISTEN="tcp:8081:interface=10.0.0.1") == "http://10.0.0.1:8081"
-    with pytest.raises(ServiceUnavailableError, match="give --url"):
+    with pytest.raises(ServiceUnavailableError, match="use --url"):
         url_of(monkeypatch, WEB_LISTEN="systemd:domain=INET:index=0")
     with pytest.raises(ServiceUnavailableError, match="WEB_PORT=0"):
         url_of(monkeypatch, WEB_LISTEN="", WEB_PORT="0")

@@ -11,7 +11,7 @@ from bssci.center.alarms.notices import Notice
 from bssci.journal import AlarmRecord
 
 MAX_LINES = 25
-"""alarms that a message lists, of those that began and of those that are over each"""
+"""alarms that a message lists at most, of the new ones and of those that are over"""
 MAX_SUBJECT = 120
 """characters of a subject, at most"""
 
@@ -36,7 +36,7 @@ def text(notice: Notice, zone: str) -> str:
 
 
 def as_json(notice: Notice, zone: str) -> dict[str, Any]:
-    """Return the message for programs; ``text`` is what chat programs show."""
+    """Return the message for programs; chat programs show its ``text``."""
     return {
         "service": notice.service,
         "text": f"{subject(notice)}\n\n{text(notice, zone)}",
@@ -47,7 +47,7 @@ def as_json(notice: Notice, zone: str) -> dict[str, Any]:
 
 
 def alarm_json(record: AlarmRecord) -> dict[str, Any]:
-    """Return an alarm as the API and messages have it."""
+    """Return an alarm as the API and messages represent it; times in Unix s."""
     return {
         "id": record.id,
         "number": record.number,

@@ -114,7 +114,7 @@ class Decoders:
         return decoding.addTimeout(DECODE_TIME, self._clock).addErrback(self._not_decoded, events)
 
     def report(self) -> dict[str, Any]:
-        """Return what the status tells, as JSON knows it."""
+        """Return the part of the status that is about decoders, as JSON values."""
         return {
             "directory": str(self.folder.path),
             "decoders": {decoder.name: self._figures(decoder) for decoder in self.decoding.decoders.values()},

@@ -60,7 +60,7 @@ class Tallies:
         return tally
 
     def count_decoded(self, keys: Sequence[str], times: int = 1) -> None:
-        """Count payloads that went well: for each of the keys, so many times."""
+        """Count decoded payloads: ``times`` for each of the keys."""
         rows = self._rows
         for key in keys:
             tally = rows.get(key)

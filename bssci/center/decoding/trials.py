@@ -1,4 +1,4 @@
-"""Trying decoders out: one that is there, or a text that shall become one, on any payload."""
+"""Trying out decoders on any payload: a loaded one, or the text of a file yet to be saved."""
 
 from __future__ import annotations
 

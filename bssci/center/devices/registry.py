@@ -90,7 +90,7 @@ class DeviceRegistry:
     # learning
 
     def judge(self, telegram: Telegram) -> DeviceVerdict:
-        """Decide whether a telegram is kept, blocked, or passed over (too many changing addresses)."""
+        """Decide whether a telegram is kept, blocked, or passed over: too many addresses that change."""
         known = self._known.get(telegram.device)
         if known is not None:
             return "blocked" if known.blocked else "kept"

@@ -185,7 +185,7 @@ def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
 
 
 def _sound(session: StoredSession) -> StoredSession:
-    """Return a session with which its station can go on.
+    """Return the session if its station can resume it.
 
     :raises ValueError: it is damaged.
     """

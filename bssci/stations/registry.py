@@ -53,8 +53,8 @@ STATUS_TICK = 1.0
 """s between two checks for stations whose status is due"""
 
 Acquaintance = tuple[bool, bool, float, float]
-"""How well a station is known: whether its certificate names it, whether it ever did anything, how long it
-was connected (s) and when last (Unix s). The station whose value is the smallest is forgotten first."""
+"""Degree of acquaintance with a station: whether its certificate names it, whether it ever did anything, how
+long it was connected (s) and when last (Unix s). The station with the smallest value is forgotten first."""
 
 
 class Registry:

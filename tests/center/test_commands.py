@@ -268,7 +268,7 @@ def test_what_is_written_is_told_when_a_full_disk_has_room_again(
     reloading = begin(house.commands.reload_sensors(TESTER))
     house.advance(31.0)
     house.journal.broken = False
-    with pytest.raises(CommandError, match=r"in endpoints\.json and base stations will be told") as raised:
+    with pytest.raises(CommandError, match="base stations will be informed") as raised:
         result_of(reloading)
     assert raised.value.code == "unavailable"
     house.advance(6.0)

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock, SteadyTime, Ticker
 from bssci.system.files import write_atomically
 from bssci.web.access.accounts import Account, Role
 from bssci.web.access.salvage import Salvage, salvage
@@ -72,7 +72,7 @@ class WebSessions:
     """All sessions that are not over.
 
     :param path: file of the sessions, mode 0600; people whose entry is damaged have to log in again.
-    :param now: Unix seconds.
+    :param now: the system's clock, Unix seconds; setting it neither ends a session nor makes one last longer.
     :param run_in_thread: ``deferToThread``.
     """
 
@@ -86,7 +86,7 @@ class WebSessions:
         run_in_thread: Callable[..., Deferred[Any]],
     ) -> None:
         self._path = path
-        self._now = now
+        self._now = SteadyTime(clock, now)
         self._run_in_thread = run_in_thread
         self.unreadable = 0
         """damaged entries of the file, which were passed over"""
@@ -160,6 +160,13 @@ class WebSessions:
         self.log.warn("sessions not stored {error}", error=failure.getErrorMessage())
 
     def _tick(self) -> None:
+        jump = self._now.jump()
+        if jump:
+            for session in self._by_digest.values():
+                session.created_at += jump
+                session.seen_at += jump
+            self._now.follow(jump)
+            self._seen = True
         before = len(self._by_digest)
         self._by_digest = {key: each for key, each in self._by_digest.items() if not self._is_over(each)}
         if self._seen or len(self._by_digest) != before:

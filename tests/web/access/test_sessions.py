@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.task import Clock
 
 from bssci.web.access import sessions
-from tests.support.web import PASSWORD, WebHouse
+from bssci.web.access.accounts import Account
+from bssci.web.access.sessions import WebSessions
+from tests.support.web import EPOCH, PASSWORD, WebHouse
 
 COOKIE = "bssci_session_12345"
 """the site in memory has this port"""
@@ -36,6 +42,30 @@ def test_a_session_ends_in_any_case(web: WebHouse) -> None:
     assert last == 200
     web.advance(10)
     assert browser.get("/api/me").status == 401
+
+
+@pytest.mark.parametrize("jump", [30 * 86_400.0, -30 * 86_400.0])
+def test_setting_the_clock_neither_ends_a_session_nor_lengthens_it(tmp_path: Path, jump: float) -> None:
+    account = Account(
+        name="viewer", role="viewer", password="", generation="1", created_at=EPOCH, changed_at=EPOCH
+    )
+    clock, set_by = Clock(), [0.0]
+    kept = WebSessions(
+        tmp_path / sessions.SESSIONS_FILE,
+        clock,
+        lambda: EPOCH + clock.seconds() + set_by[0],
+        maybeDeferred,
+    )
+    kept.start()
+    secret, session = kept.begin(account, "198.51.100.9", "")
+    set_by[0] = jump
+    assert kept.find(secret) is session
+    clock.advance(sessions.SAVE_INTERVAL)
+    assert kept.find(secret) is session
+    assert (session.created_at, session.seen_at) == (EPOCH + jump, EPOCH + jump + sessions.SAVE_INTERVAL)
+    clock.advance(sessions.IDLE + 1)
+    assert kept.find(secret) is None
+    kept.stop()
 
 
 def test_a_session_survives_a_crash(web: WebHouse) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from jinja2 import FileSystemBytecodeCache
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.testing import StringTransport
@@ -27,14 +25,11 @@ from bssci.certificates.checking import check_pair
 from bssci.model import AnyEvent
 from bssci.web.access.accounts import FILE_NAME, ROLES, Account, AccountFile
 from bssci.web.outside import Outside
-from bssci.web.pages import table
 from bssci.web.service import WebAdmin
 from tests.support import center
 from tests.support.center import EPOCH, KEY, House
 from tests.support.decoders import follow, outside_with_decoders
 
-COMPILED = Path(__file__).parent / "__pycache__" / "templates"
-"""folder of templates that were compiled, kept from run to run as Python keeps what it compiles"""
 PASSWORD = "correct horse battery"
 SENSOR = "70B3D56770110001"
 
@@ -42,11 +37,6 @@ SENSOR = "70B3D56770110001"
 def sensor_entry(number: int = 1, **changes: Any) -> dict[str, Any]:
     """An entry of endpoints.json, of a sensor that can receive."""
     return center.sensor_entry(number, **({"bidi": True} | changes))
-
-
-if not sys.dont_write_bytecode:
-    COMPILED.mkdir(parents=True, exist_ok=True)
-    table._environment.bytecode_cache = FileSystemBytecodeCache(str(COMPILED))
 
 
 class _Hasher:

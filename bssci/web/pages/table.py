@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import BaseLoader, ChainableUndefined, Environment, FileSystemLoader
+from jinja2 import BaseLoader, BytecodeCache, ChainableUndefined, Environment, FileSystemLoader
 
 from bssci.web.access.accounts import Role, may
 from bssci.web.formats import FILTERS, link
 from bssci.web.pages.charts import draw
+from bssci.web.pages.compiled import CompiledTemplates
 
 WEB = Path(__file__).parent.parent
 STATIC = WEB / "static"
@@ -71,7 +72,7 @@ PAGES: tuple[Page, ...] = (
 )
 
 
-def environment(loader: BaseLoader | None = None) -> Environment:
+def environment(loader: BaseLoader | None = None, compiled: BytecodeCache | None = None) -> Environment:
     """Return an environment of Jinja2 that escapes everything, with the filters of this service."""
     made = Environment(
         loader=loader or FileSystemLoader(TEMPLATES),
@@ -79,6 +80,7 @@ def environment(loader: BaseLoader | None = None) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=ChainableUndefined,
+        bytecode_cache=compiled,
     )
     made.filters.update(FILTERS)
     made.globals.update(draw=draw, link=link, may=user_may, may_open=may_open)
@@ -96,7 +98,7 @@ def may_open(user: dict[str, Any] | None, href: str) -> bool:
     return all(user_may(user, page.role) for page in PAGES if page.path == path)
 
 
-_environment = environment()
+_environment = environment(compiled=CompiledTemplates(TEMPLATES, WEB))
 
 
 _LINK = re.compile(r'\b(href|src|action)="/(?!/)')
@@ -119,5 +121,5 @@ def render(template: str, **context: Any) -> str:
 
 def compile_templates() -> None:
     """Compile all templates, so that nobody has to wait for it; to be run in a thread."""
-    for name in _environment.list_templates():
+    for name in _environment.list_templates(extensions=["html"]):
         _environment.get_template(name)

@@ -58,5 +58,5 @@ def _make_passwords(file: Path) -> None:
     write_atomically(file, f"{SERVICE_USER}:{password}\n".encode())
     subprocess.run([program, "-U", str(file)], check=True)
     print(f"created {file}")
-    print(f"In .env: MQTT_USERNAME={SERVICE_USER} and MQTT_PASSWORD={password} (shown this once);")
+    print(f"In .env: MQTT_USERNAME={SERVICE_USER} and MQTT_PASSWORD={password} (shown only once);")
     print("for SOURCES=mqtt the same as SOURCE_MQTT_USERNAME and SOURCE_MQTT_PASSWORD")

@@ -52,7 +52,7 @@ def _first_account(chosen: Settings) -> None:
         print(f"kept    {file.path}")
         return
     print(f"created {file.path}")
-    print(f"The web admin's first account, shown this once: user {FIRST_ACCOUNT}, password {password}")
+    print(f"The web admin's first account, shown only once: user {FIRST_ACCOUNT}, password {password}")
 
 
 def local_hosts() -> list[str]:

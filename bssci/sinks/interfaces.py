@@ -18,7 +18,7 @@ class ISink(Interface):
     is called.
 
     It may have an attribute ``set_aside``, a :class:`bssci.sinks.SetAside`: events that it could not store
-    and passed over, because they would be refused each time.
+    and skipped, because they would be refused each time.
 
     A sink that also takes requests may have a method ``request_figures()``: a dict of ``queued``,
     ``oldest_seconds``, ``answered``, ``failed``, ``rate`` (per second, over the last minute) and

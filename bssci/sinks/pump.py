@@ -84,7 +84,7 @@ class SinkStatistics:
     trouble: str
     """reason why the sink cannot deliver now, in its own words; empty if it gives none"""
     set_aside: int
-    """events that the sink could not store and passed over, since the start"""
+    """events that the sink could not store and skipped, since the start"""
     set_aside_reason: str
     """reason why the sink set aside the newest of them; empty: there is none"""
 

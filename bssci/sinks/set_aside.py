@@ -1,4 +1,4 @@
-"""The count of the events that a sink cannot store and passes over, with the last reason."""
+"""The count of the events that a sink cannot store and skips, with the last reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SetAside:
         self.last_reason = ""
 
     def add(self, event: Any, reason: str) -> None:
-        """Count an event that is passed over.
+        """Count an event that is skipped.
 
         :param reason: why the event cannot be stored, without a secret; only its beginning is kept.
         """

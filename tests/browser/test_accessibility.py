@@ -127,7 +127,7 @@ def token_made(page: Any) -> None:
     tokens = page.get_by_role("region", name="API tokens")
     tokens.get_by_label("Name").fill(TOKEN)
     tokens.get_by_role("button", name="Make it").click()
-    page.get_by_text("shown this once").wait_for()
+    page.get_by_text("shown only once").wait_for()
 
 
 def done_and_told(page: Any) -> None:

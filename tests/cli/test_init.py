@@ -34,7 +34,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def test_everything_that_a_first_start_needs(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init"]) == 0
     *lines, shown = capsys.readouterr().out.splitlines()
-    assert shown.startswith("The web admin's first account, shown this once: user admin, password ")
+    assert shown.startswith("The web admin's first account, shown only once: user admin, password ")
     assert [line.split() for line in lines] == [
         ["created", name]
         for name in (

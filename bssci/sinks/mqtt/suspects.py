@@ -1,10 +1,10 @@
 """Finding the message at which a broker closes the connection, and passing it over from then on.
 
     all at once --connection lost 2 times--> one by one, from where the broker stopped acknowledging
-    one of them --lost 3 times--> another one in its place --taken--> the first is passed over
+    one of them --lost 3 times--> another one in its place --taken--> the first is skipped
                                                            --lost---> nothing is, and it goes on
 
-Nothing is passed over while the broker takes nothing else either, as when the network fails. In MQTT 5 a
+Nothing is skipped while the broker takes nothing else either, as when the network fails. In MQTT 5 a
 broker says what it refuses: see :mod:`bssci.sinks.mqtt.refusals`.
 """
 
@@ -59,7 +59,7 @@ class Publisher:
         self._trials = 0
         """number of attempts with another message in place of the suspect"""
         self._guilty: dict[int, str] = {}
-        """messages that are passed over, and why"""
+        """messages that are skipped, and why"""
         self._refused: dict[int, PublishRefusal] = {}
         self._held: set[int] | None = None
         """positions of messages that wait until the broker takes them, all others being settled; None: none
@@ -68,7 +68,7 @@ class Publisher:
     async def publish(self, messages: Sequence[Publication]) -> Mapping[int, str]:
         """Publish a batch; one that was not taken before may have grown at its end.
 
-        :return: why messages were passed over, by their positions.
+        :return: why messages were skipped, by their positions.
         :raises MqttOffline: the connection was lost.
         :raises MessagesHeld: the broker refuses some that must wait; the others are settled.
         """
@@ -149,7 +149,7 @@ class Publisher:
             self._passed += 1
 
     async def _try_another(self, messages: Sequence[Publication]) -> None:
-        """Publish another message instead of the suspect, which is passed over if the broker takes that
+        """Publish another message instead of the suspect, which is skipped if the broker takes that
         one."""
         others = [each for each in messages[self._passed + 1 :] if each != self._suspect] or [self._spare()]
         self._suspect, self._losses = None, 0

@@ -117,7 +117,7 @@ class AccountFile:
         self._damaged = b""
         """content of the file as it was last read, if it was damaged"""
         self.unreadable = 0
-        """damaged entries that were passed over when the file was read last"""
+        """damaged entries that were skipped when the file was read last"""
 
     @classmethod
     def at_command_line(cls, directory: Path) -> AccountFile:

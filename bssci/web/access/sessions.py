@@ -89,7 +89,7 @@ class WebSessions:
         self._now = SteadyTime(clock, now)
         self._run_in_thread = run_in_thread
         self.unreadable = 0
-        """damaged entries of the file, which were passed over"""
+        """damaged entries of the file, which were skipped"""
         self._by_digest: dict[str, WebSession] = {each.digest: each for each in self._load()}
         self._seen = False
         self._lock = DeferredLock()

@@ -58,7 +58,7 @@ class AccountRoutes:
         await self._entrance.set_up(call, body.token, body.username, body.password)
         return Done()
 
-    @route("GET", "/api/me", "viewer", "Who asks")
+    @route("GET", "/api/me", "viewer", "Account or token of this request")
     async def me(self, call: Call) -> Me:
         return told(Me, await self._views.me(call.identity))
 
@@ -83,11 +83,11 @@ class AccountRoutes:
         fresh, cookie = await self._entrance.new_password(call, session, body.new_password)
         return Reply(LoggedIn(csrf=fresh.csrf), headers=cookie)
 
-    @route("GET", "/api/sessions", "viewer", "One's own sessions")
+    @route("GET", "/api/sessions", "viewer", "Your own sessions")
     async def sessions(self, call: Call) -> SessionList:
         return told(SessionList, await self._views.sessions(call.identity))
 
-    @route("DELETE", "/api/sessions/{id}", "viewer", "End one of one's own sessions")
+    @route("DELETE", "/api/sessions/{id}", "viewer", "End one of your own sessions")
     async def end_session(self, call: Call) -> Done:
         own = call.identity.session
         mine = self._guard.sessions.of(own.account) if own is not None else []
@@ -140,7 +140,7 @@ class AccountRoutes:
     async def tokens(self, call: Call) -> TokenList:
         return told(TokenList, await self._views.tokens())
 
-    @route("POST", "/api/tokens", "admin", "Create an API token; it is shown this once")
+    @route("POST", "/api/tokens", "admin", "Create an API token; it is shown only once")
     async def create_token(self, call: Call, body: NewToken) -> CreatedToken:
         name, role = body.name, body.role
         create = self._file.create_token

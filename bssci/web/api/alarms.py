@@ -27,11 +27,13 @@ class AlarmRoutes:
         self._commands = context.center.commands
         self._views = views.alarms
 
-    @route("GET", "/api/alarms", "viewer", "What is wrong and what was, since when and until when")
+    @route("GET", "/api/alarms", "viewer", "Open and past alarms")
     async def all(self, call: Call, query: WantedAlarms) -> AlarmList:
         return told(AlarmList, self._views.list(query.state or ""))
 
-    @route("POST", "/api/alarms/test", "operator", "Send a test alarm by every way, and tell the result")
+    @route(
+        "POST", "/api/alarms/test", "operator", "Send a test alarm by every channel and report the results"
+    )
     async def test(self, call: Call) -> AlarmsTested:
         trial = self._context.outside.alarm_trial
         if trial is None:
@@ -47,7 +49,7 @@ class AlarmRoutes:
             ways=[WayTold(name=each.name, state=each.state, text=each.text) for each in tried],
         )
 
-    @route("POST", "/api/alarms/{id}/acknowledge", "operator", "Note that somebody knows of it")
+    @route("POST", "/api/alarms/{id}/acknowledge", "operator", "Acknowledge an alarm")
     async def acknowledge(self, call: Call) -> AlarmAcknowledged:
         record = await self._commands.acknowledge_alarm(call.path["id"], call.actor)
         return AlarmAcknowledged(alarm=told(AlarmRow, alarm_json(record)))

@@ -27,7 +27,7 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 class DocumentedTopic(NamedTuple):
-    """A topic, its payload and who speaks on it."""
+    """A topic, its payload and who publishes on it."""
 
     address: str
     """topic; BASE stands for BASE_TOPIC"""
@@ -107,7 +107,7 @@ _PARAMETERS: Mapping[str, dict[str, Any]] = {
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return the JSON Schema of one payload, complete in itself.
+    """Return the self-contained JSON Schema of one payload.
 
     :raises KeyError: there is no such schema.
     """

@@ -233,7 +233,7 @@ class CertificateRoutes:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn what is wrong with certificates into the answer that says so.
+    """Return the answer for errors in certificates.
 
     :raises ApiError: 422, 404 or 503
     """
@@ -251,7 +251,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _uploaded(kind: str, upload: Upload) -> dict[str, bytes]:
-    """Return the files that an upload brings: of ``ca`` the certificate is the authority's.
+    """Return the files of an upload; the certificate of ``ca`` is the authority's.
 
     A key in the file of a certificate goes to the file of the key, unless that came, too.
     """

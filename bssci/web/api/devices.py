@@ -40,14 +40,14 @@ class DeviceRoutes:
         self._views = views.devices
         self._commands = context.center.commands
 
-    @route("GET", "/api/devices", "viewer", "Devices of every kind, those heard last first")
+    @route("GET", "/api/devices", "viewer", "Devices of every kind, last heard first")
     async def all(self, call: Call, query: WantedDevices) -> DeviceList:
         listed = self._views.list(
             kind=query.kind, q=query.q, state=query.state or "", page=query.page, per_page=query.per_page
         )
         return told(DeviceList, listed)
 
-    @route("GET", "/api/devices/{id}", "viewer", "One device, and who hears it")
+    @route("GET", "/api/devices/{id}", "viewer", "One device and the gateways that hear it")
     async def detail(self, call: Call) -> DeviceDetail:
         return told(DeviceDetail, self._views.detail(call.path["id"]))
 
@@ -80,7 +80,7 @@ class DeviceRoutes:
         await self._commands.devices.forget(_no_sensor(call.path["id"]), call.actor)
         return Done()
 
-    @route("GET", "/api/gateways", "viewer", "Scanners and controllers, and how each is")
+    @route("GET", "/api/gateways", "viewer", "Scanners and controllers with their states")
     async def gateways(self, call: Call) -> GatewayList:
         return told(GatewayList, self._views.gateways())
 
@@ -88,7 +88,7 @@ class DeviceRoutes:
     async def gateway(self, call: Call) -> GatewayDetail:
         return told(GatewayDetail, self._views.gateway(call.path["id"]))
 
-    @route("PATCH", "/api/gateways/{id}", "operator", "Change what is entered of a scanner or controller")
+    @route("PATCH", "/api/gateways/{id}", "operator", "Change the entry of a scanner or controller")
     async def change_gateway(self, call: Call, body: GatewayChanges) -> GatewayDetail:
         id = call.path["id"]
         await self._commands.devices.change_gateway(id, _changes(body), call.actor)
@@ -116,7 +116,7 @@ class DeviceRoutes:
             report=None if answer.report is None else dict(answer.report),
         )
 
-    @route("DELETE", "/api/gateways/{id}", "operator", "Forget one; if it is heard again, it is new")
+    @route("DELETE", "/api/gateways/{id}", "operator", "Forget a gateway; if it is heard again, it is new")
     async def forget_gateway(self, call: Call) -> Done:
         await self._commands.devices.forget_gateway(call.path["id"], call.actor)
         return Done()

@@ -93,7 +93,7 @@ class EventRoutes:
         """Return whether the reader may still see events; waiting for them does not prolong its session."""
         return self._context.guard.identify(request, is_seen=False) is not None
 
-    @route("GET", "/api/events/{seq}", "viewer", "One event, and how far each sink is with it")
+    @route("GET", "/api/events/{seq}", "viewer", "One event and its delivery to each sink")
     async def one(self, call: Call) -> EventJson:
         text = call.path["seq"]
         if not text.isascii() or not text.isdigit() or len(text) > 18:

@@ -38,7 +38,7 @@ class LiveTokenRoutes:
     async def one(self, call: Call) -> OneLiveToken:
         return told(OneLiveToken, self._views.live_token(self._found(call)))
 
-    @route("POST", "/api/mqtt-tokens", "admin", "Create a token for live streams; it is shown this once")
+    @route("POST", "/api/mqtt-tokens", "admin", "Create a token for live streams; it is shown only once")
     async def create(self, call: Call, body: NewLiveToken) -> CreatedLiveToken:
         wish = Wish(
             name=body.name,

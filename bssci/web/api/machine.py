@@ -29,7 +29,7 @@ class MachineRoutes:
         self._version = version
         self._base_topic = base_topic
 
-    @route("GET", "/metrics", "viewer", "For Prometheus", content_type="text/plain")
+    @route("GET", "/metrics", "viewer", "Metrics for Prometheus", content_type="text/plain")
     async def metrics(self, call: Call) -> Reply[bytes]:
         return Reply(await self._metrics.page(), CONTENT_TYPE)
 

@@ -100,7 +100,7 @@ class ServiceCollector(Collector):
         yield _counter("bssci_duplicates", "Copies merged.", statistics.duplicate_messages)
         yield _counter("bssci_uplinks", "Uplinks published.", statistics.published_messages)
         yield _counter("bssci_unknown_uplinks", "Uplinks of unknown sensors.", center.unknown_uplinks)
-        yield _gauge("bssci_open_windows", "Uplinks that wait for copies.", center.deduplication.open_windows)
+        yield _gauge("bssci_open_windows", "Uplinks waiting for copies.", center.deduplication.open_windows)
         downlinks = GaugeMetricFamily("bssci_downlinks", "Downlinks by state.", labels=["state"])
         for state, count in center.downlinks.statistics().items():
             downlinks.add_metric([state], count)
@@ -108,14 +108,16 @@ class ServiceCollector(Collector):
 
     def _sinks(self) -> Iterator[Metric]:
         queued = GaugeMetricFamily("bssci_sink_backlog", "Events not delivered yet.", labels=["sink"])
-        oldest = GaugeMetricFamily("bssci_sink_oldest_seconds", "Age of the oldest of them.", labels=["sink"])
+        oldest = GaugeMetricFamily(
+            "bssci_sink_oldest_seconds", "Age of the oldest of them in seconds.", labels=["sink"]
+        )
         failing = GaugeMetricFamily(
-            "bssci_sink_failing", "The last delivery failed, or none is possible now.", labels=["sink"]
+            "bssci_sink_failing", "1 if the last delivery failed, or none is possible now.", labels=["sink"]
         )
         delivered = CounterMetricFamily("bssci_sink_delivered", "Events delivered.", labels=["sink"])
         failed = CounterMetricFamily("bssci_sink_failures", "Deliveries that failed.", labels=["sink"])
         aside = CounterMetricFamily(
-            "bssci_sink_set_aside", "Events that a sink cannot store, passed over.", labels=["sink"]
+            "bssci_sink_set_aside", "Events that a sink cannot store and skipped.", labels=["sink"]
         )
         for name, figures in self._context.center.deliveries.statistics().items():
             queued.add_metric([name], figures["queued"])
@@ -135,29 +137,31 @@ class ServiceCollector(Collector):
             "bssci_decoder_payloads", "Payloads by decoder and outcome.", labels=["decoder", "outcome"]
         )
         failing = GaugeMetricFamily(
-            "bssci_decoder_failing", "The last payload was not decoded.", labels=["decoder"]
+            "bssci_decoder_failing", "1 if the last payload was not decoded.", labels=["decoder"]
         )
         for name, figures in report["decoders"].items():
             payloads.add_metric([name, "decoded"], figures["decoded"])
             payloads.add_metric([name, "failed"], figures["failed"])
             failing.add_metric([name], float(figures["failing"]))
         yield from (payloads, failing)
-        yield _gauge("bssci_decoders_resting", "Decoders that took too long.", len(report["resting"]))
+        yield _gauge(
+            "bssci_decoders_resting", "Decoders paused because they took too long.", len(report["resting"])
+        )
         yield _gauge("bssci_decoders_unusable", "Decoders with an error.", len(report["problems"]))
 
     def _sources(self) -> Iterator[Metric]:
         telegrams = CounterMetricFamily(
             "bssci_source_telegrams",
-            "Telegrams by their source and what became of them.",
+            "Telegrams by source and outcome.",
             labels=["source", "outcome"],
         )
         waiting = GaugeMetricFamily(
-            "bssci_source_waiting", "Telegrams that wait for their turn and the disk.", labels=["source"]
+            "bssci_source_waiting", "Telegrams waiting to be stored.", labels=["source"]
         )
         journal = GaugeMetricFamily(
-            "bssci_source_journal_bytes", "About what waits for the sinks because of it.", labels=["source"]
+            "bssci_source_journal_bytes", "Approximate undelivered bytes from this source.", labels=["source"]
         )
-        trouble = GaugeMetricFamily("bssci_source_failing", "The source is in trouble.", labels=["source"])
+        trouble = GaugeMetricFamily("bssci_source_failing", "1 if the source is failing.", labels=["source"])
         for name, figures in self._context.center.sources.statistics().items():
             for outcome in ("kept", "repeated", "blocked", "passed_over", "refused", "rejected"):
                 telegrams.add_metric([name, outcome], figures[outcome])
@@ -172,7 +176,7 @@ class ServiceCollector(Collector):
             for state, count in states.items():
                 gateways.add_metric([kind, state], count)
         devices = GaugeMetricFamily(
-            "bssci_devices", "Devices that are no mioty sensors, by state.", labels=["state"]
+            "bssci_devices", "Devices other than mioty sensors, by state.", labels=["state"]
         )
         for state, count in self._context.center.devices.counts().items():
             devices.add_metric([state], count)
@@ -181,13 +185,13 @@ class ServiceCollector(Collector):
     def _provisioned(self) -> Iterator[Metric]:
         provisioned = self._context.center.provisioned
         devices = GaugeMetricFamily(
-            "bssci_provisioned_devices", "Devices with certificates of ours, by state.", labels=["state"]
+            "bssci_provisioned_devices", "Provisioned devices by state.", labels=["state"]
         )
         for state, count in provisioned.counts().items():
             devices.add_metric([state], count)
         yield devices
         requests = CounterMetricFamily(
-            "bssci_provisioning", "Requests about these devices.", labels=["action", "outcome"]
+            "bssci_provisioning", "Provisioning requests by action and outcome.", labels=["action", "outcome"]
         )
         for (action, outcome), count in provisioned.outcomes.items():
             requests.add_metric([action, outcome], count)
@@ -196,17 +200,17 @@ class ServiceCollector(Collector):
         if end is not None:
             yield _gauge(
                 "bssci_provisioned_next_end_seconds",
-                "Unix time when the next of their certificates ends.",
+                "Unix time when the next certificate of a provisioned device expires.",
                 end,
             )
 
     def _requests(self) -> Iterator[Metric]:
         queued = GaugeMetricFamily("bssci_requests_backlog", "Requests not answered yet.", labels=["sink"])
         oldest = GaugeMetricFamily(
-            "bssci_requests_oldest_seconds", "Age of the oldest of them.", labels=["sink"]
+            "bssci_requests_oldest_seconds", "Age of the oldest of them in seconds.", labels=["sink"]
         )
         failing = GaugeMetricFamily(
-            "bssci_requests_failing", "Requests wait, as the disk takes nothing.", labels=["sink"]
+            "bssci_requests_failing", "1 if requests wait because the disk refuses writes.", labels=["sink"]
         )
         answered = CounterMetricFamily("bssci_requests_answered", "Requests answered.", labels=["sink"])
         failed = CounterMetricFamily("bssci_requests_failed", "Answered with an error.", labels=["sink"])
@@ -226,30 +230,36 @@ class ServiceCollector(Collector):
         yield events
         statistics = journal.statistics
         usage = journal.usage()
-        yield _gauge("bssci_journal_bytes", "The journal on disk.", usage.size)
-        yield _gauge("bssci_journal_max_bytes", "What the journal may come to.", usage.max_size)
+        yield _gauge("bssci_journal_bytes", "Bytes of the journal on disk.", usage.size)
+        yield _gauge("bssci_journal_max_bytes", "Maximum size of the journal in bytes.", usage.max_size)
         yield _gauge(
-            "bssci_journal_undelivered_bytes", "About what some sink has yet to take.", usage.undelivered
+            "bssci_journal_undelivered_bytes",
+            "Approximate bytes not yet delivered to every sink.",
+            usage.undelivered,
         )
-        yield _counter("bssci_journal_forgotten", "Delivered events that made room.", statistics.forgotten)
-        yield _counter("bssci_journal_unreadable", "Damaged entries passed over.", usage.unreadable)
+        yield _counter(
+            "bssci_journal_forgotten", "Delivered events deleted to make room.", statistics.forgotten
+        )
+        yield _counter("bssci_journal_unreadable", "Damaged entries skipped.", usage.unreadable)
         yield _gauge("bssci_journal_last_seq", "Number of the newest event.", journal.events.last_seq)
         yield _counter("bssci_journal_commits", "Commits.", statistics.commits)
         yield _counter("bssci_journal_failed_commits", "Commits that failed.", statistics.failed_commits)
         yield _counter("bssci_journal_rows", "Rows written.", statistics.rows)
         yield _gauge(
             "bssci_journal_last_commit_seconds",
-            "How long the last commit took.",
+            "Duration of the last commit.",
             statistics.last_commit_seconds,
         )
         yield _counter("bssci_refusals", "Batches that could not be stored.", self._context.center.refusals)
 
     def _web(self) -> Iterator[Metric]:
         yield _gauge("bssci_live_viewers", "Viewers of the live stream.", len(self._context.hub))
-        yield _counter("bssci_live_dropped", "Viewers that did not read.", self._context.hub.dropped)
+        yield _counter(
+            "bssci_live_dropped", "Viewers disconnected because they did not read.", self._context.hub.dropped
+        )
         door = self._context.door
-        yield _gauge("bssci_mqtt_clients", "Clients of the live stream by MQTT.", len(door))
-        yield _gauge("bssci_mqtt_sessions", "Sessions of such clients that may come back.", door.sessions)
+        yield _gauge("bssci_mqtt_clients", "MQTT clients of the live stream.", len(door))
+        yield _gauge("bssci_mqtt_sessions", "Sessions of these clients that can be resumed.", door.sessions)
         yield _counter("bssci_mqtt_messages", "Messages handed to these clients.", door.sent)
         ended = CounterMetricFamily(
             "bssci_mqtt_ended", "Clients refused or closed, and filters refused.", labels=["reason"]
@@ -261,13 +271,13 @@ class ServiceCollector(Collector):
         yield _gauge("bssci_web_sessions", "Sessions.", len(guard.sessions))
         yield _gauge(
             "bssci_web_unreadable",
-            "Damaged entries of accounts and sessions that were passed over.",
+            "Damaged entries of accounts and sessions that were skipped.",
             guard.file.unreadable + guard.sessions.unreadable,
         )
 
 
 class HealthCollector(Collector):
-    """Readiness, alarms and certificates, as of the last examination."""
+    """Readiness, alarms and certificates, as of the last check."""
 
     def __init__(self, context: Context) -> None:
         self._alarms = context.center.alarms
@@ -276,7 +286,9 @@ class HealthCollector(Collector):
         self.certificates: list[dict[str, Any]] = []
 
     def collect(self) -> Iterator[Metric]:
-        yield _gauge("bssci_ready", "It can store, and base stations can connect.", float(self.is_ready))
+        yield _gauge(
+            "bssci_ready", "1 if the service can store and base stations can connect.", float(self.is_ready)
+        )
         alarms = GaugeMetricFamily("bssci_alarms", "Open alarms.", labels=["severity"])
         found = [each.severity for each in self._alarms.open()]
         for severity in ("error", "warning"):
@@ -284,7 +296,7 @@ class HealthCollector(Collector):
         yield alarms
         channels = GaugeMetricFamily(
             "bssci_alarm_channel_failing",
-            "A way to tell people of alarms took no message.",
+            "1 if an alarm channel did not take the last message.",
             labels=["channel"],
         )
         for channel in self._channels():
@@ -292,7 +304,7 @@ class HealthCollector(Collector):
         yield channels
         ends = GaugeMetricFamily(
             "bssci_certificate_not_after_seconds",
-            "Unix time when a certificate in use ends.",
+            "Unix time when a certificate in use expires.",
             labels=["file", "subject"],
         )
         for each in self.certificates:

@@ -25,14 +25,14 @@ CA, LIST, RULES = "ca_cert.pem", "revoked.pem", "devices.acl"
 
 
 class ProvisionedRoutes:
-    """Routes for devices with certificates of ours."""
+    """Routes for provisioned devices, which have certificates of our authority."""
 
     def __init__(self, context: Context, views: Views) -> None:
         self._context = context
         self._views = views.provisioned
         self._commands = context.center.commands
 
-    @route("GET", "/api/provisioned", "viewer", "Devices with certificates of ours, and until when")
+    @route("GET", "/api/provisioned", "viewer", "Provisioned devices, and when their certificates expire")
     async def all(self, call: Call, query: WantedProvisioned) -> ProvisionedList:
         listed = await self._views.list(
             q=query.q, state=query.state or "", page=query.page, per_page=query.per_page

@@ -18,7 +18,7 @@ class ReplayRoutes:
         self._outside = context.outside
         self._commands = context.center.commands
 
-    @route("GET", "/api/replays", "viewer", "Replays, the newest first; those that ended for a while")
+    @route("GET", "/api/replays", "viewer", "Replays, the newest first; finished ones are kept for a while")
     async def all(self, call: Call) -> ReplayList:
         replays = self._outside.replays
         return told(ReplayList, {"replays": replays.listed() if replays is not None else []})

@@ -132,7 +132,7 @@ def _json_text(value: Any) -> str:
 
 
 def _joined(tags: list[str]) -> str:
-    """Return tags in one cell: a single one with spaces ends in ``;``, lest it is read as many."""
+    """Return tags in one cell: a single one with spaces ends in ``;``, so that it is not read as several."""
     text = ";".join(tags) + (";" if len(tags) == 1 and " " in tags[0] else "")
     return text if _tags(text) == tags else _json_text(tags)
 
@@ -203,7 +203,7 @@ def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SensorError
 
 
 def _is_damaged(text: str, digits: int) -> bool:
-    """Return whether a spreadsheet took hexadecimal digits for a number."""
+    """Return whether a spreadsheet turned hexadecimal digits into a number."""
     if len(text) == digits:
         return False
     return bool(_MADE_A_NUMBER.fullmatch(text)) or (text.isascii() and text.isdigit() and len(text) < digits)

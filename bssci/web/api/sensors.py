@@ -125,7 +125,7 @@ class SensorRoutes:
     async def unknown(self, call: Call, query: WantedUnknown) -> UnknownList:
         return told(UnknownList, await self._views.unknown(query.limit))
 
-    @route("GET", "/api/sensors/wrong", "viewer", "Entries of the sensors' file that are not used, and why")
+    @route("GET", "/api/sensors/wrong", "viewer", "Entries of endpoints.json that are not used, and why")
     async def wrong(self, call: Call, query: WantedWrong) -> WrongEntries:
         return told(WrongEntries, self._views.wrong(query.limit))
 
@@ -154,7 +154,7 @@ class SensorRoutes:
         name = f"sensors.{form}" if with_keys else f"sensors-without-keys.{form}"
         return Reply(body, kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
-    @route("GET", "/api/sensors/{eui}", "viewer", "Everything about one sensor; its key masked")
+    @route("GET", "/api/sensors/{eui}", "viewer", "One sensor with all details; its key masked")
     async def detail(self, call: Call) -> SensorDetail:
         return told(SensorDetail, await self._views.detail(call.eui()))
 
@@ -162,7 +162,7 @@ class SensorRoutes:
     async def uplinks(self, call: Call, query: Newest50) -> UplinkList:
         return told(UplinkList, await self._views.uplinks(call.eui(), query.limit, query.before))
 
-    @route("GET", "/api/sensors/{eui}/history", "viewer", "What happened to it")
+    @route("GET", "/api/sensors/{eui}/history", "viewer", "Timeline of a sensor")
     async def history(self, call: Call, query: Newest100) -> EventPage:
         return told(EventPage, await self._views.history(call.eui(), query.limit, query.before))
 
@@ -170,11 +170,11 @@ class SensorRoutes:
     async def signal(self, call: Call, query: OfLastDay) -> SensorSignal:
         return told(SensorSignal, await self._views.signal(call.eui(), range_of(query.range)))
 
-    @route("GET", "/api/sensors/{eui}/downlinks", "viewer", "Its newest downlinks")
+    @route("GET", "/api/sensors/{eui}/downlinks", "viewer", "Newest downlinks of a sensor")
     async def downlinks(self, call: Call) -> DownlinkList:
         return told(DownlinkList, await self._views.downlinks(call.eui()))
 
-    @route("POST", "/api/sensors/{eui}/reveal", "admin", "Its network key, which is audited")
+    @route("POST", "/api/sensors/{eui}/reveal", "admin", "Network key of a sensor; reading it is audited")
     async def reveal(self, call: Call) -> RevealedKey:
         sensor = self._views.sensor(call.eui())
         key = await self._commands.keys.reveal(sensor.eui, call.actor)
@@ -261,7 +261,7 @@ class SensorRoutes:
         is_one = len(outcomes) == 1
         return answer(Imported, report, done["outcomes"], "they are stored, but ", is_one=is_one)
 
-    @route("POST", "/api/sensors/reload", "operator", "Read endpoints.json again")
+    @route("POST", "/api/sensors/reload", "operator", "Reload endpoints.json")
     async def reload(self, call: Call) -> Reloaded:
         changes = await self._commands.reload_sensors(call.actor)
         return Reloaded(attach=len(changes.attach), detach=len(changes.detach))
@@ -397,7 +397,7 @@ class SensorRoutes:
 
 
 def _changed(known: Sensor, body: dict[str, Any]) -> Sensor:
-    """Return a sensor with the fields of a body; null takes one away.
+    """Return a sensor with the fields of a body; null removes a field.
 
     :raises ApiError: 422, naming every field that is wrong.
     """

@@ -27,14 +27,14 @@ class ServiceRoutes:
         self._context = context
         self._views = views
 
-    @route("GET", "/api/bssci/status", "viewer", "What runs, and how far every sink is")
-    @route("GET", "/api/service/status", "viewer", "What runs, and how far every sink is")
+    @route("GET", "/api/bssci/status", "viewer", "State of the service and its sinks")
+    @route("GET", "/api/service/status", "viewer", "State of the service and its sinks")
     async def status(self, call: Call) -> ServiceStatus:
         status = await self._views.status.status()
         told(FixedStatus, status)
         return status
 
-    @route("GET", "/api/dashboard", "viewer", "Whether all is well, with figures and charts")
+    @route("GET", "/api/dashboard", "viewer", "Verdict, figures and charts of the dashboard")
     async def dashboard(self, call: Call, query: OfLastHour) -> Dashboard:
         return told(Dashboard, await self._views.status.dashboard(query.range))
 
@@ -99,18 +99,18 @@ class ServiceRoutes:
         read = await self._views.logs.read(query.level or "", query.logger, query.q, query.limit)
         return told(LogLines, read)
 
-    @route("GET", "/api/audit", "viewer", "Who did what")
+    @route("GET", "/api/audit", "viewer", "Audit log")
     async def audit(self, call: Call, query: WantedEntries) -> AuditLines:
         read = await self._views.audit.read(query.limit, query.before, query.who, query.action)
         return told(AuditLines, read)
 
     # health
 
-    @route("GET", "/healthz", None, "The process answers")
+    @route("GET", "/healthz", None, "Liveness: the process answers")
     async def healthy(self, call: Call) -> Alive:
         return Alive()
 
-    @route("GET", "/readyz", None, "Whether it can work: journal, listening")
+    @route("GET", "/readyz", None, "Readiness: journal and listeners")
     async def ready(self, call: Call) -> Reply[Ready]:
         answer = told(Ready, await self._context.probe.look())
         return Reply(answer, status=200 if answer.ready else 503)

@@ -95,7 +95,7 @@ def write_rows(rows: Iterable[Iterable[str]], separator: str = ",") -> bytes:
 
 
 def guarded(text: str) -> str:
-    """Return a cell with ``'`` in front where a spreadsheet would change it: see :func:`is_guarded`."""
+    """Return a cell with ``'`` in front where a spreadsheet would alter it: see :func:`is_guarded`."""
     return f"'{text}" if is_guarded(text) else text
 
 

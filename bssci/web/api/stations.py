@@ -64,7 +64,7 @@ class StationRoutes:
     async def detail(self, call: Call) -> StationDetail:
         return told(StationDetail, await self._views.detail(call.eui()))
 
-    @route("GET", "/api/base_stations/{eui}/history", "viewer", "What it reported over time")
+    @route("GET", "/api/base_stations/{eui}/history", "viewer", "Status reports of a base station over time")
     async def history(self, call: Call, query: OfLastDay) -> StationHistory:
         return told(StationHistory, await self._views.history(call.eui(), range_of(query.range)))
 

@@ -210,7 +210,7 @@ async function submit(form) {
 
 function showToken(form, token) {
   form.querySelector(".outcome").replaceChildren(
-    note("ok", make("p", {}, make("strong", {}, "Copy it now: it is shown this once.")), make("p", { class: "mono break" }, token),
+    note("ok", make("p", {}, make("strong", {}, "Copy it now: it is shown only once.")), make("p", { class: "mono break" }, token),
       make("button", { type: "button", class: "small-button", "data-copy": token }, "Copy")),
   );
 }

@@ -1,1 +1,1 @@
-"""Bodies and queries of requests, and answers, as structs: one module a subject."""
+"""Queries, bodies and answers as structs: one module for each subject."""

@@ -42,14 +42,14 @@ class Me(Answer):
 
 
 class NewPassword(msgspec.Struct, kw_only=True):
-    """One's password, and the one that takes its place."""
+    """The present password and the new one."""
 
     password: str
     new_password: str
 
 
 class OneSession(Answer):
-    """A session of one's own."""
+    """A session of the account that asks."""
 
     id: str
     created_at: float
@@ -60,7 +60,7 @@ class OneSession(Answer):
 
 
 class SessionList(Answer):
-    """One's own sessions, the latest seen first."""
+    """Sessions of the account that asks, the latest seen first."""
 
     sessions: list[OneSession]
 
@@ -118,6 +118,6 @@ class NewToken(msgspec.Struct, kw_only=True):
 
 
 class CreatedToken(Done):
-    """The token, which is shown this once."""
+    """The token, which is shown only once."""
 
     token: str

@@ -55,7 +55,7 @@ class AlarmList(Answer):
 
 
 class WayTold(Answer):
-    """One way by which people are told of alarms, after a test."""
+    """Result of a test alarm at one channel."""
 
     name: str
     state: Literal["done", "failed", "not set"]
@@ -63,7 +63,7 @@ class WayTold(Answer):
 
 
 class AlarmsTested(TrialAnswer):
-    """The result of a test alarm, by each way; ``ok``: none of those that are set failed."""
+    """Results of a test alarm by channel; ``ok``: no configured channel failed."""
 
     ways: list[WayTold]
 

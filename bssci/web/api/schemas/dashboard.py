@@ -40,7 +40,7 @@ class Health(Answer):
 
 
 class FirstStep(Answer):
-    """One of the first steps."""
+    """A step of the first set-up."""
 
     title: str
     text: str
@@ -51,7 +51,7 @@ class FirstStep(Answer):
 
 
 class SensorCounts(Answer):
-    """Sensors by how they stand."""
+    """Numbers of sensors by state."""
 
     total: int
     unknown: int
@@ -63,7 +63,7 @@ class SensorCounts(Answer):
 
 
 class StationCounts(Answer):
-    """Base stations by how they stand."""
+    """Numbers of base stations by state."""
 
     total: int
     online: int
@@ -122,7 +122,7 @@ class NamedSink(SinkFigures):
 
 
 class Dashboard(Answer):
-    """All that the first page shows."""
+    """Content of the dashboard."""
 
     health: Health
     guide: list[FirstStep]
@@ -132,7 +132,7 @@ class Dashboard(Answer):
     duplicates: DuplicateFigures
     delivery: DeliveryState
     certificate: dict[str, Any] | None
-    """the one that ends first"""
+    """the one that expires first"""
     sinks: list[NamedSink]
     range: RangeName
     charts: list[Chart]

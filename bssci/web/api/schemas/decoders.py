@@ -89,7 +89,7 @@ class DecoderProblem(Answer):
 
 
 class DecoderAtRest(Answer):
-    """A script that rests: it is not run for a while."""
+    """A paused script: it is not run for a while."""
 
     decoder: str
     reason: str

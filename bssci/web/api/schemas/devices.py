@@ -118,7 +118,7 @@ class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class DeviceMove(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Another place at a controller for a device."""
+    """A new place at a controller for a device."""
 
     to: Annotated[Text, Meta(description="id of the place: f2:0a1b2c3d4e5f/J1/4")]
 
@@ -137,7 +137,7 @@ class ControllerAnswered(Done, kw_only=True):
 
     topic: str
     answered: bool
-    """false: no state came within 10 s; the command is sent all the same"""
+    """false: no state came within 10 s; the command was sent nevertheless"""
     state: dict[str, Any] | None
     """the controller's message about the state that followed"""
 
@@ -228,6 +228,6 @@ class ScannerAnswered(Done, kw_only=True):
 
     topic: str
     answered: bool
-    """false: no report came within 10 s; the command is sent all the same"""
+    """false: no report came within 10 s; the command was sent nevertheless"""
     report: dict[str, Any] | None
     """the scanner's report that followed"""

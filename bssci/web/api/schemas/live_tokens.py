@@ -37,7 +37,7 @@ class Permissions(Answer):
 
 
 class CreatedLiveToken(Done):
-    """The token, which is shown this once."""
+    """The token, which is shown only once."""
 
     token_id: str
     token: str

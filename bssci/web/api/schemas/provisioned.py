@@ -1,4 +1,4 @@
-"""Devices with certificates of ours."""
+"""Provisioned devices: those with certificates of our own authority."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ProvisionedState = Literal["active", "ending", "ended", "revoked"]
 
 
 class WantedProvisioned(msgspec.Struct, kw_only=True):
-    """Selection of devices with certificates of ours."""
+    """Selection of provisioned devices."""
 
     q: Annotated[str, Meta(description="is in the name, the MAC address or the serial number")] = ""
     state: ProvisionedState | None = None
@@ -23,7 +23,7 @@ class WantedProvisioned(msgspec.Struct, kw_only=True):
 
 
 class ProvisionedRow(Answer):
-    """One device with a certificate of ours."""
+    """One provisioned device."""
 
     id: str
     """its name at the broker, and in topics"""
@@ -31,12 +31,12 @@ class ProvisionedRow(Answer):
     serial_number: str
     status: Literal["active", "revoked"]
     state: ProvisionedState
-    """active, too, if it must be renewed soon (ending) or the certificate has ended"""
+    """active, also when the certificate expires soon (ending) or has expired"""
     registered_at: str
     certificate_expires: str
     certificate_serial: str
     not_after: float
-    """the end of the certificate, in Unix seconds"""
+    """when the certificate expires, in Unix seconds"""
     days_left: int
     bundle_waits: bool
     """its key is still here, and its bundle can be taken once"""
@@ -45,7 +45,7 @@ class ProvisionedRow(Answer):
 
 
 class ProvisionedList(Answer):
-    """One page of devices, those first that need somebody."""
+    """One page of devices, those that need attention first."""
 
     devices: list[ProvisionedRow]
     total: int
@@ -58,14 +58,14 @@ class ProvisionedList(Answer):
 
 
 class ProvisionedDetail(ProvisionedRow):
-    """All about one device with a certificate of ours."""
+    """All about one provisioned device."""
 
     configuration: dict[str, Any]
     """of its MQTT client, without the key"""
 
 
 class NewProvisioned(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A device that is to have a certificate of ours."""
+    """A device to provision."""
 
     id: Annotated[
         str, Meta(min_length=1, max_length=80, description="MAC address of a controller, or a scanner's name")

@@ -125,5 +125,5 @@ class DeviceReadings(Answer):
     """uplinks for which there is no decoder"""
     last_failure: ReadingFailed | None
     complete: bool
-    """false: there was more than one request reads"""
+    """false: there is more than one request may read"""
     series: list[ReadingSeries]

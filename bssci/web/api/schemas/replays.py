@@ -80,14 +80,14 @@ class ReplayAnswer(Answer):
     delivered: int
     """messages that the sink took"""
     trouble: str
-    """why it does not go on now; empty: it does"""
+    """why it is not progressing; empty: it is"""
     asked_by: str
     asked_at: float
     ended_at: float | None
 
 
 class ReplayList(Answer):
-    """Replays, the newest first; those that ended for a while."""
+    """Replays, the newest first; finished ones are kept for a while."""
 
     replays: list[ReplayAnswer]
 

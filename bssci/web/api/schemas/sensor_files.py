@@ -37,7 +37,7 @@ class ExportedSensor(SensorEntry, kw_only=True):
 
 
 class WrongEntryRow(Answer):
-    """An entry of the sensors' file that is wrong."""
+    """A wrong entry of endpoints.json."""
 
     entry: int
     """its place in the file, from 1"""
@@ -48,7 +48,7 @@ class WrongEntryRow(Answer):
 
 
 class WrongEntries(Answer):
-    """Entries of the sensors' file that are not in force, and why the file itself is not."""
+    """Entries of endpoints.json that are not used, and why the file as a whole is not."""
 
     file: str
     trouble: str
@@ -58,7 +58,7 @@ class WrongEntries(Answer):
 
 
 class Reloaded(Done):
-    """Numbers of sensors to be attached and detached after reading the file again."""
+    """Numbers of sensors to attach and detach after a reload of the file."""
 
     attach: int
     detach: int

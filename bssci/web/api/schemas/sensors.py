@@ -56,7 +56,7 @@ class WantedUnknown(msgspec.Struct, kw_only=True):
 
 
 class SensorEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A sensor as endpoints.json has it; other fields are kept. Of a known sensor stays what is not named."""
+    """A sensor as endpoints.json has it. Unknown fields are kept; of a known sensor, others stay."""
 
     eui: EuiText
     nwKey: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{32}$")]
@@ -87,7 +87,7 @@ class SensorEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class SensorChanges(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Fields of a sensor that change; null takes one away. Others of its fields are kept."""
+    """Fields of a sensor to change; null removes a field. Other fields are kept."""
 
     nwKey: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{32}$")] | msgspec.UnsetType = msgspec.UNSET
     shortAddr: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{4}$")] | msgspec.UnsetType = msgspec.UNSET
@@ -151,7 +151,7 @@ class SensorRow(Answer):
     snr: float | None
     rssi: float | None
     heard_by_station_at: float | None
-    """when the station that was asked for heard it last; `snr` and `rssi` are that station's then"""
+    """when the requested station last heard it; `snr` and `rssi` are then of that station"""
 
 
 class SensorPage(Answer):
@@ -199,7 +199,7 @@ class SensorAttachment(Answer):
 
 
 class SensorDetail(SensorRow):
-    """Everything about one sensor; its key is masked."""
+    """One sensor with all details; its key is masked."""
 
     configuration: dict[str, Any]
     registrations: list[SensorRegistration]
@@ -207,7 +207,7 @@ class SensorDetail(SensorRow):
     silence_limit: float
     """s of silence until it is detached"""
     warning_limit: float
-    """s of silence until it is warned of"""
+    """s of silence until the warning"""
     attachment: SensorAttachment
     decoding: DecodingCounts | None
     """None: this service runs without decoders"""

@@ -1,4 +1,4 @@
-"""Settings, and what a change of them comes to."""
+"""Settings, and the effects of changing them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from bssci.web.http.replies import Done
 
 
 class StationFields(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Entry of people about a base station; what is not named stays as it is."""
+    """What people enter about a base station; fields that are not named stay."""
 
     name: Annotated[str, Meta(max_length=MAX_NAME)] | None | msgspec.UnsetType = msgspec.UNSET
     location: (
@@ -137,7 +137,7 @@ class RefusedStation(Answer):
     remedy: str
     """advice on what to do"""
     station: str | None
-    """EUI that it said to be, or that its certificate names"""
+    """EUI that it claimed, or that its certificate names"""
     subject: str | None
     """of the certificate that it showed"""
     issuer: str | None
@@ -147,7 +147,7 @@ class RefusedStation(Answer):
 
 
 class StationList(Answer):
-    """Every base station, by EUI, and who was refused."""
+    """Every base station, by EUI, and refused connections."""
 
     base_stations: list[StationRow]
     total: int
@@ -180,7 +180,7 @@ class StationDetail(StationRow):
 
 
 class StateChange(Answer):
-    """A base station came or went."""
+    """A base station connected or disconnected."""
 
     timestamp: float
     state: str

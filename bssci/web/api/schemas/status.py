@@ -26,7 +26,7 @@ class SinkFigures(Answer):
 
 
 class SourceReason(Answer):
-    """Messages of a source that were odd in the same way."""
+    """Messages of a source with the same fault."""
 
     reason: str
     count: int
@@ -81,7 +81,7 @@ class SensorCount(Answer):
     unknown: int
     """heard, but not configured"""
     wrong: int
-    """entries of the file that are not used"""
+    """entries of endpoints.json that are not used"""
     attached: int
     detached: int
     warning: int
@@ -104,7 +104,7 @@ class DeduplicationCounts(Answer):
 
 
 class JournalFigures(Answer):
-    """The journal on disk."""
+    """Bytes of the journal on disk."""
 
     size: int
     max_size: int
@@ -145,7 +145,7 @@ class OneDecoder(Answer):
 
 
 class RestingDecoder(Answer):
-    """A script that rests: it is not run for a while."""
+    """A paused script: it is not run for a while."""
 
     decoder: str
     reason: str

@@ -76,6 +76,8 @@ class CertificateFiles:
     """path that CA_FILE names"""
     others: Mapping[str, Path] = field(default_factory=dict)
     """further certificates, which are only listed, by the name of their holder, as ``Web admin``"""
+    revocations: Path | None = None
+    """path that CRL_FILE names"""
 
 
 def _word(name: str) -> str:
@@ -89,6 +91,7 @@ class CertificateStore:
     def __init__(self, files: CertificateFiles, now: Callable[[], datetime] = utc_now) -> None:
         self._now = now
         self._state_dir = files.state_dir
+        self._crl_file = files.revocations
         self.paths: dict[str, Path] = {
             CA: files.authorities,
             SERVER: files.certificate,
@@ -120,7 +123,9 @@ class CertificateStore:
     def problems(self) -> tuple[list[str], list[str]]:
         """Return the errors that keep base stations out, and the warnings."""
         try:
-            return [], check_pair(self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], self._now())
+            return [], check_pair(
+                self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], self._now(), self._crl_file
+            )
         except CertificateError as error:
             return [str(error)], []
 
@@ -163,6 +168,7 @@ class CertificateStore:
                     directory / f"{SERVER_KEY}.pem",
                     directory / f"{CA}.pem",
                     self._now(),
+                    certificates.revocation_file(self.paths[CA], self._crl_file),
                 )
                 if CA_KEY in files:
                     bundles.read_authority(directory / f"{CA}.pem")
@@ -175,7 +181,7 @@ class CertificateStore:
         """Check, by a handshake in memory, that a base station could connect, with a certificate made for
         this or one from a bundle.
 
-                :raises CertificateError: it could not.
+        :raises CertificateError: it could not.
         """
         ca = directory / f"{CA}.pem"
         authorities = certificates.read_certificates(ca, "CA_FILE")

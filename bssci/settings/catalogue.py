@@ -121,7 +121,12 @@ class Catalogue:
             if group.is_in_use(values):
                 others |= group.certificates(values)
         return CertificateFiles(
-            settings.state_dir, settings.cert_file, settings.key_file, settings.ca_file, others
+            settings.state_dir,
+            settings.cert_file,
+            settings.key_file,
+            settings.ca_file,
+            others,
+            settings.crl_file,
         )
 
     def refuse_unusable(

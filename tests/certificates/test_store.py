@@ -96,6 +96,18 @@ def store(tmp_path: Path) -> CertificateStore:
     return CertificateStore(files)
 
 
+def test_a_revocation_list_that_cannot_be_read_is_a_problem(store: CertificateStore, tmp_path: Path) -> None:
+    paths, lists = store.paths, tmp_path / "lists.pem"
+    lists.write_text("no list")
+    files = CertificateFiles(
+        tmp_path / "data", paths["server"], paths["server_key"], paths["ca"], revocations=lists
+    )
+    errors, _ = CertificateStore(files).problems()
+    assert [str(lists) in each for each in errors] == [True]
+    with pytest.raises(CertificateError, match="CRL_FILE|lists"):
+        CertificateStore(files).check({})
+
+
 def test_an_authority_whose_stations_would_not_get_in_is_not_put_in_place(store: CertificateStore) -> None:
     """The service center itself would be taken: only a base station's handshake shows it."""
     weak = rsa.generate_private_key(65537, 1024)

@@ -70,7 +70,8 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from _sensors(chosen.sensor_config_file)
     yield _state_directory(chosen.state_dir)
     yield from _journal(chosen.state_dir)
-    yield from _accounts(chosen.state_dir)
+    if chosen.state_dir.is_dir():
+        yield from _accounts(chosen.state_dir)
     try:
         try_log_file(chosen.log_file)
     except SettingsError as error:

@@ -276,6 +276,7 @@ def test_devices_whose_certificates_end_and_a_damaged_registry_are_warnings(
 def test_accounts_that_cannot_be_read_are_an_error(
     capsys: pytest.CaptureFixture[str], directory: Path, name: str
 ) -> None:
+    (directory / "data" / name).unlink(missing_ok=True)
     (directory / "data" / name).mkdir()
     status, _, bad = report(capsys)
     assert (status, bad) == (1, [f"error: data/{name}: cannot be read (is a directory)"])

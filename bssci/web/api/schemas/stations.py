@@ -16,7 +16,7 @@ from bssci.web.http.replies import Done
 
 
 class StationFields(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What people enter about a base station; fields that are not named stay."""
+    """An entry that people make about a base station; fields that are not named stay."""
 
     name: Annotated[str, Meta(max_length=MAX_NAME)] | None | msgspec.UnsetType = msgspec.UNSET
     location: (

@@ -1,4 +1,4 @@
-/* Read a live stream of bssci, and print, store or pass on what comes.
+/* Read a live stream of bssci, and print, store or forward the messages.
  *
  *   settings --> token's form --> connect, verified --> subscribe --> messages --> output
  *                                    ^                                   |
@@ -63,7 +63,7 @@ static const char *setting(const char *name, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
-/* Put the settings of the file into the environment, except those which are there already. */
+/* Put the settings of the file into the environment, except those that are set already. */
 static void load_settings(const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -141,7 +141,7 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Return the delay, longer by up to a quarter, so that many clients do not return at once; double it up to 30 s. */
+/* Return the delay, longer by up to a quarter, so that many clients do not reconnect at once; double it up to 30 s. */
 static double next_delay(double *delay)
 {
     uint32_t chance = 0;
@@ -159,7 +159,7 @@ static void wait_for(double seconds)
         nanosleep(&slice, NULL);
 }
 
-/* Outputs: each returns NULL if the message is written, and else why it is not. */
+/* Outputs: each returns NULL if the message is written, or the reason why it is not. */
 
 typedef const char *(*output)(const char *topic, const MQTTClient_message *message);
 
@@ -183,7 +183,7 @@ static void open_database(const char *path)
         fatal(WRONG_SETTINGS, "%s: %s", path, strerror(errno));
 }
 
-/* Write a text as JSON does; ids in topics may have quotes. */
+/* Write a text as JSON does; ids in topics may contain quotes. */
 static void put_text(FILE *line, const char *text)
 {
     fputc('"', line);
@@ -196,7 +196,7 @@ static void put_text(FILE *line, const char *text)
     fputc('"', line);
 }
 
-/* Return {"topic": ..., "payload": ...}, which the caller frees; NULL: there is no memory for it. */
+/* Return {"topic": ..., "payload": ...}, which the caller frees; NULL: out of memory. */
 static char *as_json(const char *topic, const MQTTClient_message *message, size_t *length)
 {
     char *text = NULL;
@@ -223,7 +223,7 @@ static const char *write_database(const char *topic, const MQTTClient_message *m
     ssize_t written = write(database, text, length);
     bool whole = written == (ssize_t)length && fsync(database) == 0;
     int reason = written >= 0 && written < (ssize_t)length ? ENOSPC : errno;
-    /* A line that was cut would spoil the next one as well. */
+    /* A truncated line would damage the next one as well. */
     if (!whole && before >= 0 && ftruncate(database, before) != 0)
         reason = errno;
     free(text);
@@ -245,7 +245,7 @@ static void open_webhook(const char *url)
     curl_easy_setopt(webhook, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(webhook, CURLOPT_TIMEOUT, (long)WEBHOOK_TIMEOUT);
     curl_easy_setopt(webhook, CURLOPT_NOSIGNAL, 1L);
-    /* 4xx and 5xx are failures; a redirection is not followed. Certificates are verified unless one says otherwise. */
+    /* 4xx and 5xx are failures; a redirection is not followed. libcurl verifies certificates by default. */
     curl_easy_setopt(webhook, CURLOPT_FAILONERROR, 1L);
 }
 
@@ -256,7 +256,7 @@ static size_t pass_over(const char *data, size_t size, size_t count, void *told)
     return size * count;
 }
 
-/* Post a message as JSON; every status of 2xx counts as done. */
+/* Post a message as JSON; every status 2xx counts as success. */
 static const char *write_webhook(const char *topic, const MQTTClient_message *message)
 {
     size_t length = 0;
@@ -289,7 +289,7 @@ static output choose_output(const char *name)
     return write_database;
 }
 
-/* Write until it is written, or a signal comes. */
+/* Try to write a message until it is written or a signal comes. */
 static void write_surely(output write_message, const char *topic, const MQTTClient_message *message)
 {
     double delay = FIRST_DELAY;
@@ -303,7 +303,7 @@ static void write_surely(output write_message, const char *topic, const MQTTClie
 
 /* Connection */
 
-/* OpenSSL's own words for what went wrong in the handshake. */
+/* OpenSSL's message about a failed handshake. */
 static int note_tls_error(const char *text, size_t length, void *told)
 {
     (void)length;

@@ -10,7 +10,7 @@ loadSettings(join(__dirname, ".env"));
 process.env.MQTT_TOPIC ||= "device/+/telemetry/#";
 process.env.MQTT_CLIENT_ID ||= "node-red";
 
-/** Put the settings of a file into the environment, except those which are there. Not by loadEnvFile: it takes the # of topics for a comment. */
+/** Put the settings of a file into the environment, except those that are set already. loadEnvFile cannot be used: it reads the # in topics as a comment. */
 function loadSettings(path) {
   if (!existsSync(path)) return;
   for (const line of readFileSync(path, "utf8").split("\n")) {
@@ -45,7 +45,7 @@ module.exports = {
   readOnly: true,
   // flows_cred.json names the variable with the token, not the token.
   credentialSecret: false,
-  // The flow connects again by itself, with delays that grow.
+  // The flow itself reconnects, with growing delays.
   mqttReconnectTime: NEVER,
   functionTimeout: 10,
   telemetry: { enabled: false },

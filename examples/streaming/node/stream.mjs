@@ -1,10 +1,10 @@
-// Read a live stream of bssci, and print, store or pass on what comes.
+// Read a live stream of bssci, and print, store or forward the messages.
 //
 //   settings --> token's form --> connect, verified --> subscribe --> messages --> output --> acknowledged
 //                                    ^                                   |
 //                                    +--- 1, 2, 4 ... 30 s <--- lost ----+
 //
-// Exit status: 0 by a signal, 1 settings are wrong, 2 the service refuses the token, 3 its certificate is not trusted.
+// Exit status: 0 after a signal, 1 settings are wrong, 2 the service refuses the token, 3 its certificate is not trusted.
 
 import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync } from "node:fs";
 import mqtt from "mqtt";
@@ -21,7 +21,7 @@ class Fatal extends Error {
   }
 }
 
-/** The settings of the environment, and for what is not there those of the file `.env`. */
+/** Return the settings of the environment; those that are missing there come from the file `.env`. */
 function loadSettings(path = ".env") {
   const settings = {};
   if (existsSync(path)) {
@@ -56,12 +56,12 @@ function crc32(text) {
 }
 
 const OUTPUTS = {
-  /** Print. */
+  /** Print messages. */
   console: () => async (topic, body) => {
     if (body?.sensor !== undefined) console.log(body.timestamp, body.device_id, body.sensor, body.value, body.unit ?? "");
     else console.log(topic, JSON.stringify(body));
   },
-  /** Keep as JSON lines, on disk before it is acknowledged. */
+  /** Append messages as JSON lines; each is on disk before it is acknowledged. */
   database: ({ DATABASE_PATH }) => {
     const file = openSync(DATABASE_PATH || "readings.jsonl", "a", 0o640);
     process.on("exit", () => closeSync(file));
@@ -70,7 +70,7 @@ const OUTPUTS = {
       fsyncSync(file);
     };
   },
-  /** Post as JSON, and take every status of 2xx for done. */
+  /** Post messages as JSON; every status 2xx counts as success. */
   webhook: ({ WEBHOOK_URL = "" }) => {
     if (!/^https?:\/\//.test(WEBHOOK_URL)) throw new Fatal(1, "WEBHOOK_URL must be a URL");
     return async (topic, body) => {
@@ -85,7 +85,7 @@ const OUTPUTS = {
   },
 };
 
-/** 1, 2, 4 ... 30 s, each a little longer by chance, so that many clients do not return at once. */
+/** Yield 1, 2, 4 ... 30 s, each extended by a random amount, so that many clients do not reconnect at the same moment. */
 function* delays() {
   for (let delay = FIRST_DELAY; ; delay = Math.min(2 * delay, LONGEST_DELAY)) yield delay * (1 + 0.25 * Math.random());
 }
@@ -98,7 +98,7 @@ function parse(payload) {
   }
 }
 
-/** Write until it is written. mqtt.js acknowledges a message when this is done, and gives the next one only then. */
+/** Try to write a message until it is written. mqtt.js acknowledges the message after that, and only then gives the next one. */
 async function writeSurely(write, topic, payload, isStopped) {
   for (const delay of delays()) {
     try {
@@ -136,7 +136,7 @@ function main() {
     // Certificate and host name are verified; there is no setting to switch that off.
     rejectUnauthorized: true,
     ca: settings.CA_CERT_PATH ? readFileSync(settings.CA_CERT_PATH) : undefined,
-    // Coming back is done here, with delays that grow.
+    // This program reconnects itself, with growing delays.
     reconnectPeriod: 0,
     resubscribe: false,
   });

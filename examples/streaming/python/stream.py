@@ -1,10 +1,10 @@
-"""Read a live stream of bssci, and print, store or pass on what comes.
+"""Read a live stream of bssci, and print, store or forward the messages.
 
     settings --> token's form --> connect, verified --> subscribe --> messages --> output --> acknowledged
                                      ^                                   |
                                      +--- 1, 2, 4 ... 30 s <--- lost ----+
 
-Exit status: 0 by a signal, 1 wrong settings, 2 the token is refused, 3 the certificate is not trusted.
+Exit status: 0 after a signal, 1 wrong settings, 2 the token is refused, 3 the certificate is not trusted.
 """
 
 import json
@@ -33,7 +33,7 @@ KEEP_ALIVE = 60
 
 
 class Fatal(Exception):
-    """Something that another attempt does not make right."""
+    """A fault that another attempt would not correct."""
 
     def __init__(self, status, message):
         super().__init__(message)
@@ -41,7 +41,7 @@ class Fatal(Exception):
 
 
 def load_settings(path=Path(".env")):
-    """Return the settings of the environment, and for what is not there those of the file ``.env``."""
+    """Return the settings of the environment; those that are missing there come from the file ``.env``."""
     settings = {}
     if path.exists():
         for line in path.read_text().splitlines():
@@ -81,7 +81,7 @@ def console(settings):
 
 
 def database(settings):
-    """Return an output that keeps readings in SQLite; one that comes twice is kept once."""
+    """Return an output that keeps readings in SQLite; a reading that comes twice is kept once."""
     connection = sqlite3.connect(settings.get("DATABASE_PATH") or "readings.db", check_same_thread=False)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS reading (timestamp TEXT, device_id TEXT, sensor TEXT, value, unit TEXT,"
@@ -99,7 +99,7 @@ def database(settings):
 
 
 def webhook(settings):
-    """Return an output that posts each message as JSON, and takes every status of 2xx for done."""
+    """Return an output that posts each message as JSON; every status 2xx counts as success."""
     url = settings.get("WEBHOOK_URL", "")
     if not url.startswith(("https://", "http://")):
         raise Fatal(1, "WEBHOOK_URL must be a URL")
@@ -116,7 +116,7 @@ OUTPUTS = {"console": console, "database": database, "webhook": webhook}
 
 
 def delays():
-    """Yield 1, 2, 4 ... 30 s, each a little longer by chance, so that many clients do not return at once."""
+    """Yield 1, 2, 4 ... 30 s, each extended at random, so that not all clients reconnect at once."""
     delay = FIRST_DELAY
     while True:
         yield delay * (1 + 0.25 * random.random())
@@ -214,11 +214,11 @@ class Stream:
             self.fail(Fatal(2, f"the token does not allow {self.topic}"))
 
     def on_message(self, client, data, message):
-        # Waits while the buffer is full: then the service holds back what follows.
+        # Waits while the buffer is full; the service then holds back further messages.
         self.waiting.put((self.connections, message))
 
     def work(self):
-        """Write message by message; acknowledge each when it is written."""
+        """Write one message after the other; acknowledge each after it is written."""
         while True:
             connection, message = self.waiting.get()
             following = delays()

@@ -28,7 +28,7 @@ class CsvSink:
         self._writing = DeferredLock()
 
     def start(self) -> None:
-        """Do nothing: what is wrong with the file, each delivery says anew."""
+        """Do nothing: a fault of the file is reported by each delivery."""
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         rows = [_row(event) for event in batch if isinstance(event, Uplink)]

@@ -20,7 +20,7 @@ from bssci.model import Telegram
 from bssci.sources import ISource, ISourceFactory, SourceSetting
 
 INTERVAL = 1.0
-"""s between two looks"""
+"""s from one look into the folder to the next"""
 BATCH = 500
 """files that are taken at once"""
 
@@ -42,7 +42,7 @@ class FolderSource:
         self._loop.start(self._interval)
 
     def stop(self) -> Deferred[Any]:
-        """Wait for what is on its way to the disk, so that its files are deleted."""
+        """Wait until telegrams that were handed over are on disk and their files are deleted."""
         if self._loop.running:
             self._loop.stop()
         return self._looking
@@ -71,7 +71,7 @@ class FolderSource:
 def _telegram(path: Path, payload: bytes) -> Telegram:
     return Telegram(
         at=time.time(),
-        # The same each time that the file is read, and another one for every other file.
+        # The same each time that the file is read, and different for every other file.
         id=sha256(path.name.encode() + b"\0" + payload).hexdigest()[:32],
         device=f"file:{path.name.partition('.')[0]}",
         gateway="folder",

@@ -1,4 +1,4 @@
-"""A decoder of a third party: the level in a tank, of the distance that a radar above it measures."""
+"""A third-party decoder: the level in a tank, from the distance that a radar above it measures."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class TankDecoder:
     version = "1"
 
     def matches(self, payload: Payload) -> bool:
-        """Return whether a payload of a sensor that names no decoder is of a tank: the mark alone would be
-        too little.
+        """Return whether a payload of a sensor that names no decoder comes from a tank; never, because
+        the mark alone would not prove it.
         """
         return False
 
@@ -36,7 +36,7 @@ class TankDecoder:
         distance = int.from_bytes(data[1:3])
         if distance == _NO_ECHO:
             return readings
-        readings.append(Reading("distance", distance, "mm"))  # the service makes metres of it
+        readings.append(Reading("distance", distance, "mm"))  # the service converts it to metres
         height = parameters.get("height")
         if isinstance(height, int | float) and height > 0:
             level = max(0.0, height - distance / 1000)

@@ -1,10 +1,10 @@
-//! Read a live stream of bssci, and print, store or pass on what comes.
+//! Read a live stream of bssci, and print, store or forward the messages.
 //!
 //!     settings --> token's form --> connect, verified --> subscribe --> messages --> output --> acknowledged
 //!                                      ^                                   |
 //!                                      +--- 1, 2, 4 ... 30 s <--- lost ----+
 //!
-//! Exit status: 0 by a signal, 1 wrong settings, 2 the token is refused, 3 the certificate is not trusted.
+//! Exit status: 0 after a signal, 1 wrong settings, 2 the token is refused, 3 the certificate is not trusted.
 
 use std::collections::hash_map::{HashMap, RandomState};
 use std::fs::{File, OpenOptions};
@@ -32,7 +32,7 @@ const LARGEST_PACKET: usize = 1 << 20;
 /// More than the 256 messages that the service sends beyond what is acknowledged.
 const REQUESTS: usize = 512;
 
-/// Something that another attempt does not make right.
+/// A fault that another attempt would not correct.
 struct Fatal {
     status: u8,
     message: String,
@@ -42,7 +42,7 @@ fn wrong(message: impl Into<String>) -> Fatal {
     Fatal { status: 1, message: message.into() }
 }
 
-/// The settings of the environment, and for what is not there those of the file.
+/// Return the settings of the environment; those that are missing there come from the file.
 fn load_settings(path: &str) -> HashMap<String, String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut settings: HashMap<String, String> = text
@@ -95,7 +95,7 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// The delays 1, 2, 4 ... 30 s, each a little longer by chance, so that many clients do not return at once.
+/// The delays 1, 2, 4 ... 30 s, each extended by a random amount, so that many clients do not reconnect at the same moment.
 struct Delays(f64);
 
 impl Delays {
@@ -114,7 +114,7 @@ enum Output {
     Console,
     /// JSON lines, on disk before they are acknowledged.
     Database(File),
-    /// A POST of JSON for each message; every status of 2xx counts as done.
+    /// A POST of JSON for each message; every status 2xx counts as success.
     Webhook(ureq::Agent, String),
 }
 
@@ -155,7 +155,7 @@ impl Output {
                 let line = format!("{}\n", as_json(topic, payload));
                 let done = file.write_all(line.as_bytes()).and_then(|()| file.sync_data());
                 if done.is_err() {
-                    // A line that was cut would spoil the next one as well.
+                    // A truncated line would damage the next one as well.
                     file.set_len(before)?;
                 }
                 done
@@ -163,7 +163,7 @@ impl Output {
             Self::Webhook(agent, url) => {
                 let request = agent.post(url).set("Content-Type", "application/json");
                 let body = as_json(topic, payload);
-                // ureq waits for the answer, so it does that in a thread of its own.
+                // ureq blocks until the answer comes, so it runs in a separate thread.
                 let answer = tokio::task::spawn_blocking(move || request.send_string(&body));
                 match answer.await.map_err(io::Error::other)? {
                     Ok(answer) if (200..300).contains(&answer.status()) => Ok(()),
@@ -174,7 +174,7 @@ impl Output {
         }
     }
 
-    /// Write until it is written.
+    /// Try to write a message until it is written.
     async fn write_surely(&mut self, topic: &str, payload: &[u8]) {
         let mut delays = Delays::new();
         while let Err(error) = self.write(topic, payload).await {
@@ -216,14 +216,14 @@ fn options(settings: &HashMap<String, String>, secure: bool) -> Result<MqttOptio
     Ok(options)
 }
 
-/// Connect and read until the connection is lost; return why. `connected` is told when the service has accepted.
+/// Connect and read until the connection is lost; return why. `connected` is called when the service has accepted.
 async fn attempt(
     options: MqttOptions,
     topic: &str,
     output: &mut Output,
     connected: &mut Option<Instant>,
 ) -> Result<String, Fatal> {
-    // A new client for each connection: an acknowledgement that waited must not go to another message with its number.
+    // A new client for each connection: a delayed acknowledgement must not apply to another message with the same number.
     let (client, mut events) = AsyncClient::new(options, REQUESTS);
     loop {
         match events.poll().await {

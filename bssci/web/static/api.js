@@ -1,4 +1,4 @@
-// The JSON API: one function, one kind of error.
+// Requests to the JSON API: one function and one class of error.
 
 import { here, to } from "./paths.js";
 

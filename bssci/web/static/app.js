@@ -1,4 +1,4 @@
-// What every page has: times, colours, refresh, forms, charts. What one page needs loads with it.
+// Behaviour of every page: times, colours, refresh, forms, charts. Modules for a single page are loaded by that page.
 
 import { showTimes } from "./time.js";
 import { startTheme } from "./theme.js";

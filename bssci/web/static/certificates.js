@@ -1,4 +1,4 @@
-// Bundles, uploads and backups: files in and out of the certificates' page.
+// Bundles, uploads and backups: files that are uploaded and downloaded on the page Certificates.
 
 import { api, request } from "./api.js";
 import { confirmed } from "./dialog.js";
@@ -30,7 +30,7 @@ function findings(answer) {
   return found;
 }
 
-// Resolves to true if no station would be refused, or if that is meant.
+// Resolves to true if no station would be refused, or if the user confirms that.
 function meant(refused) {
   if (!refused.length) return true;
   const text = refused.length === 1

@@ -1,4 +1,4 @@
-// The value under the pointer, of the charts that the server drew.
+// Shows the value under the pointer in charts that the server drew.
 
 import { make, number } from "./dom.js";
 import { timeElement } from "./time.js";
@@ -40,7 +40,7 @@ function show(figure, share) {
   figure.append(tip);
   const box = svg.getBoundingClientRect();
   const left = box.left - figure.getBoundingClientRect().left + place * box.width;
-  // Set by the object model, which a policy against inline styles allows.
+  // Set as a DOM property, which the policy against inline styles allows.
   tip.style.left = `${Math.max(8, Math.min(left + 12, figure.clientWidth - tip.offsetWidth - 8))}px`;
 }
 

@@ -1,18 +1,18 @@
-// The settings: what differs is counted, shown before it is saved, and refused field by field.
+// The page Settings: changes are counted, shown before they are saved, and errors are shown at each field.
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { leave, make, note, toast } from "./dom.js";
 import { outcome } from "./trial.js";
 
-const WAIT = 400; // ms without a key until what was typed is checked
+const WAIT = 400; // ms after the last key until the input is checked
 
 let saved = false;
 let timer = 0;
 let round = 0;
 const form = document.querySelector("[data-config-form]");
 const fields = () => [...form.elements].filter((it) => it.name && !it.disabled);
-// An empty password stays as it is, unless its user goes: the two are one.
+// An empty field leaves the password as it is, unless its user name is removed: both belong together.
 const userOf = (field) => form.elements.namedItem(field.name.replace(/PASSWORD$/, "USERNAME"));
 const goes = (field) => field.name.endsWith("PASSWORD") && "set" in field.dataset && userOf(field) && !userOf(field).value;
 const differs = (field) => goes(field) || (field.value !== (field.dataset.initial ?? "") && !(field.type !== "password" && sameBool(field)));
@@ -40,7 +40,7 @@ function refuse(field, text) {
   mayNotSave();
 }
 
-// Each answer names one setting; the others are asked for without it.
+// Each answer names one invalid setting; the next request leaves it out, to find the others.
 async function check(typed) {
   const mine = ++round;
   const wrong = new Map();
@@ -52,7 +52,7 @@ async function check(typed) {
     } catch (error) {
       if (error.status !== 422 || mine !== round) return;
       const field = list.find((it) => it.name === error.field) ?? (list.includes(typed) ? typed : list[0]);
-      // What only follows from a setting that is refused already is not told.
+      // An error that only follows from a setting that is refused already is not shown.
       const words = error.message.split(/\W+/);
       if (![...wrong.keys()].some((it) => words.includes(it.name))) wrong.set(field, error.message);
       list = list.filter((it) => it !== field);

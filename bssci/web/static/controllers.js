@@ -1,4 +1,4 @@
-// Controllers and scanners: commands with their answer, devices at pins, and the data points of a template.
+// Controllers and scanners: commands with their answers, devices at pins, and the data points of a template.
 
 import { api } from "./api.js";
 import { busy, valuesOf } from "./forms.js";
@@ -7,7 +7,7 @@ import { refresh } from "./refresh.js";
 
 const $ = (selector) => document.querySelector(selector);
 
-// What a controller or scanner said then, as "status 1".
+// The answer of a controller or scanner, such as "status 1".
 function said(answer) {
   const { bluetooth, status, config } = answer.report ?? {};
   if (answer.report) {
@@ -34,7 +34,7 @@ async function command(form) {
   refresh();
 }
 
-// The id of a pin or component, which people write as in the topic.
+// The id of a pin or component, which people write as it is in the topic.
 function placeOf(controller, connector, input) {
   const where = input.value.trim();
   if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(where)) {
@@ -82,7 +82,7 @@ async function saveTemplate(form) {
   const rows = [...form.querySelectorAll("[data-points] tr")];
   if (!rows.length) throw new Error("Add a data point.");
   const document = { version: undefined, model: model.value.trim() || undefined, ...JSON.parse(form.dataset.rest) };
-  delete document.version; // it follows from the text, so that it changes with it
+  delete document.version; // the version is a hash of the text, so it changes with the text
   if (modbus.checked) document.check = "modbus";
   document.dataPoints = rows.map((row, index) => pointOf(row, index + 1));
   const source = `${JSON.stringify(document, null, 2)}\n`;

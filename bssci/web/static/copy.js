@@ -1,4 +1,4 @@
-// Copying what one would otherwise retype, and revealing what is masked.
+// Copies values that people would otherwise retype, and reveals masked ones.
 
 import { api } from "./api.js";
 import { toast } from "./dom.js";

@@ -1,4 +1,4 @@
-// One decoder: its text is edited and saved, and tried on bytes, with the bits that each field took.
+// The page of a decoder: its text is edited and saved, and tried on a payload, which shows the bits of each field.
 
 import { api } from "./api.js";
 import { busy } from "./forms.js";
@@ -33,7 +33,7 @@ function bytesOf(hex, fields) {
   );
 }
 
-// Where reading failed, nothing is a value, and nothing is known of what comes behind.
+// Where decoding failed there is no value, and nothing is known about the bytes after it.
 function fieldRow(field, number, wasRead) {
   const last = field.first_bit + field.bits - 1;
   const bits = field.first_bit === null ? "computed" : field.bits === 1 ? String(last) : `${field.first_bit} to ${last}`;
@@ -120,7 +120,7 @@ export function start() {
   });
   trial?.elements.sensor?.addEventListener("change", () => busy(trial, () => offer(trial)));
   if (trial?.elements.sensor?.value) offer(trial);
-  // Who comes by a link to the bits of a payload wants to see them.
+  // A link to the bits of a payload shows them at once.
   if (trial && new URLSearchParams(location.search).get("payload")) busy(trial, () => attempt(trial));
   $("[data-kept]")?.addEventListener("change", ({ target }) => {
     const chosen = target.selectedOptions[0];

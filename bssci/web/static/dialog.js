@@ -1,4 +1,4 @@
-// Asking before what cannot be undone: resolves to true or false. A text to type makes it deliberate.
+// Asks before an action that cannot be undone: resolves to true or false. A text that must be typed prevents confirming by mistake.
 
 import { make } from "./dom.js";
 
@@ -17,7 +17,7 @@ export function confirmed(text, { action = "Go on", danger = false, type = "", c
     const dialog = make("dialog", { "aria-labelledby": "confirm-question" }, form);
     if (input) {
       input.addEventListener("input", () => { go.disabled = input.value.trim() !== type; });
-      // Enter in the field means the deliberate button, not the first one.
+      // Enter in the field presses the confirming button, not the first one.
       input.addEventListener("keydown", (event) => {
         if (event.key !== "Enter") return;
         event.preventDefault();

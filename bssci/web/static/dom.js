@@ -1,4 +1,4 @@
-// Making elements from data: text is always text, never markup.
+// Makes elements from data: text is always text, never markup.
 
 import { to } from "./paths.js";
 
@@ -27,7 +27,7 @@ export function toast(kind, text) {
   if (kind !== "error") setTimeout(() => element.remove(), 8000);
 }
 
-// Goes to a path, or loads this page again, and says something there.
+// Goes to a path, or loads this page again, and shows a message there.
 export function leave(path, kind, text) {
   sessionStorage.setItem("said", JSON.stringify([kind, text]));
   if (path) location.assign(to(path));

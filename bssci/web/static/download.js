@@ -1,4 +1,4 @@
-// Files that the API gives away when it is asked to: data-download="POST /api/...", data-name, data-confirm, data-done.
+// Downloads of files from the API: data-download="POST /api/...", data-name, data-confirm, data-done.
 
 import { request } from "./api.js";
 import { confirmed } from "./dialog.js";

@@ -1,17 +1,17 @@
-// Every route and message from the service's own descriptions. Routes that only read are tried with the session.
+// Shows every route and message from the service's own descriptions. Routes that only read can be tried with the session.
 
 import { api } from "./api.js";
 import { make, note, number } from "./dom.js";
 import { to } from "./paths.js";
 import { fieldsOf, typeOf } from "./schema.js";
 
-const PATIENCE = 5000; // ms that an answer may take to come; a stream never ends by itself
-const SHOWN = 200000; // characters of an answer
+const PATIENCE = 5000; // ms to wait for an answer; a stream never ends by itself
+const SHOWN = 200000; // characters of an answer that are shown
 const ROLES = ["viewer", "operator", "admin"];
 const place = document.querySelector("[data-explorer]");
 const mine = ROLES.indexOf(place.dataset.role);
 
-// JSON with indents, digit by digit as it came: a browser's numbers end at 2^53, times in ns do not.
+// JSON with indents, digit by digit as it came: numbers in a browser are exact up to 2^53 only, and times in ns are larger.
 function indented(text) {
   let depth = 0;
   const line = () => `\n${"  ".repeat(depth)}`;
@@ -30,7 +30,7 @@ function indented(text) {
   });
 }
 
-// The answer as far as it comes in time, and as far as a page can hold it.
+// The part of the answer that comes in time and fits on the page.
 async function read(path) {
   const control = new AbortController();
   const timer = setTimeout(() => control.abort(), PATIENCE);
@@ -64,7 +64,7 @@ function shown({ response, text, size, cut }) {
   ];
 }
 
-// The path with what was entered; an empty query parameter is left out.
+// The path with the entered parameters; an empty query parameter is left out.
 function filled(path, form) {
   const query = new URLSearchParams();
   let result = path;

@@ -1,7 +1,7 @@
-// Forms that speak to the API. In the markup:
+// Forms that send their fields to the API. In the markup:
 //   data-api="POST /api/..."      where the fields go, as JSON
-//   data-confirm, data-type-to-confirm   asked first
-//   data-then="reload" or a path with {field}, data-done="text"   what follows
+//   data-confirm, data-type-to-confirm   question that is asked first
+//   data-then="reload" or a path with {field}, data-done="text"   what happens after success
 // and on fields data-type (bool, number, list, hex, json, raw, moment), data-optional, data-format (eui, hex32, hex4),
 // data-empty="null" (sent where nothing is entered), data-in="name" (a part of that object, named {name}.part).
 
@@ -54,13 +54,13 @@ function valueOf(input) {
     return value;
   }
   if (type === "moment") {
-    // Of a field datetime-local, which is in the browser's zone.
+    // The value of a datetime-local field, which is in the browser's time zone.
     const value = new Date(text).getTime() / 1000;
     if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a time.`);
     return value;
   }
   if (type === "list") {
-    // As it was: left out, and so kept, commas within included.
+    // Unchanged: the field is left out, so the value is kept, including commas in it.
     if (text && text === input.defaultValue.trim()) return undefined;
     const values = text.split(",").map((each) => each.trim()).filter(Boolean);
     return values.length || keepEmpty === undefined ? values : undefined;
@@ -85,7 +85,7 @@ function valueOf(input) {
   return text;
 }
 
-// The parts of an object; null if none is entered. Left out, and so kept, if none was changed.
+// The parts of an object; null if none is entered. The object is left out, and so kept, if no part was changed.
 function partsOf(form, name) {
   const inputs = [...form.elements].filter((input) => input.dataset.in === name);
   if (inputs.every((input) => input.value === input.defaultValue)) return undefined;
@@ -161,7 +161,7 @@ export async function busy(form, work) {
   }
 }
 
-// Says what stations answered, in one sentence.
+// Shows the answers of the stations, in one sentence.
 export function tell(answer, done) {
   toast(kindOf(answer), told(answer, done));
 }

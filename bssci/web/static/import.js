@@ -1,4 +1,4 @@
-// Importing sensors, base stations or controllers: a dry run first, with the errors per row; then the same bytes for real.
+// Importing sensors, base stations or controllers: a dry run first, with the errors of each row; then the real import of the same bytes.
 
 import { api } from "./api.js";
 import { busy } from "./forms.js";
@@ -18,7 +18,7 @@ function tile(label, value) {
   return make("div", { class: "tile" }, make("span", { class: "tile-label" }, label), make("span", { class: "tile-value" }, number(value ?? 0)));
 }
 
-// Of controllers, what is wrong is left out, and the rest is taken.
+// Controllers: invalid rows are left out, and the others are imported.
 function showControllers(answer) {
   const { models, devices, empty_pins: empty, wrong, errors } = answer;
   $("[data-import-counts]").replaceChildren(

@@ -1,4 +1,4 @@
-// Every event as it happens. What arrives faster than one can read is counted; what is shown is bounded.
+// Shows every event as it happens. Events that arrive too fast to be read are only counted; the number shown is bounded.
 
 import { make, number, octets, toast } from "./dom.js";
 import { to } from "./paths.js";
@@ -8,7 +8,7 @@ import { moment, showTimes, timeElement } from "./time.js";
 const SHOWN = 300;
 const SAID_EVERY = 10000;
 const A_TURN = 50;
-const SILENT = 22000; // two pings of the service and some
+const SILENT = 22000; // ms: a little more than two pings of the service
 const $ = (selector) => document.querySelector(selector);
 const rows = $("[data-live-rows]");
 const sinks = $("[data-live]").dataset.sinks.split(" ").filter(Boolean);
@@ -47,7 +47,7 @@ function way(event) {
   return [make("ol", { class: "way" }, ...steps), event.dataHex ? make("span", { class: "bytes" }, octets(event.dataHex)) : null];
 }
 
-// What is asked without anybody's doing: that the session has ended is said, and leads nowhere.
+// A request that no user started: the end of the session is shown, and does not lead to another page.
 async function ask(path) {
   const response = await fetch(to(path), { credentials: "same-origin" });
   if (response.status === 401) end();
@@ -61,7 +61,7 @@ function end() {
   state();
 }
 
-// A sink takes events in their order, so what waits there tells which are through.
+// A sink takes events in order, so the number that wait for it tells which are delivered.
 async function watchSinks() {
   const open = rows.querySelectorAll("[data-sink]:not([data-through])");
   if (ended || !open.length || document.visibilityState !== "visible") return;
@@ -77,7 +77,7 @@ async function watchSinks() {
       step.lastChild.nodeValue = Number.isNaN(later) ? " delivered" : ` delivered ${later < 1 ? `${number(later * 1000)}\u202fms` : `${number(later, 1)}\u202fs`} later`;
     }
   } catch {
-    // The sign on top tells of a lost connection already.
+    // The banner at the top already shows a lost connection.
   }
 }
 
@@ -113,7 +113,7 @@ function draw() {
   count();
 }
 
-// To those who listen instead of look: how many came and the last of them, now and then.
+// For screen readers: now and then the number of new events, and the last one.
 function say() {
   if (paused || received === said) return;
   const last = rows.firstElementChild?.querySelector("strong")?.textContent ?? "";
@@ -124,7 +124,7 @@ function say() {
 function take(message) {
   lastAt = Date.now();
   const event = JSON.parse(message.data);
-  // What was missed is sent again, with what is already here.
+  // The service sends missed events again, together with some that are shown already.
   if (event.seq <= newest) return;
   newest = event.seq;
   received += 1;
@@ -142,14 +142,14 @@ function listen() {
   source.addEventListener("open", () => { lastAt = Date.now(); state(); });
   source.addEventListener("error", () => {
     state();
-    // A refusal ends an EventSource for good: try again by ourselves, unless nobody is logged in.
+    // An EventSource does not reconnect after a refusal, so it is opened again here, unless nobody is logged in.
     if (source.readyState === EventSource.CLOSED) ask("/api/me").catch(() => {}).then(() => ended || setTimeout(listen, 3000));
   });
   for (const kind of kinds) source.addEventListener(kind, take);
   source.addEventListener("skipped", (message) => { passed += JSON.parse(message.data).count; });
-  // Numbers begin anew with another journal.
+  // With another journal the numbers begin again.
   source.addEventListener("hello", (message) => { newest = Math.min(newest, JSON.parse(message.data).seq); });
-  // What went by unwanted is not missed, should the stream break off now.
+  // Events that the filter left out need not be sent again if the stream breaks off now.
   source.addEventListener("ping", (message) => { lastAt = Date.now(); newest = Math.max(newest, Number(message.lastEventId)); });
 }
 
@@ -166,7 +166,7 @@ function state() {
   else tell("fresh", "Live");
 }
 
-// One page further back: whether something was found there.
+// Loads one page further back; resolves to whether something was found there.
 async function further(section) {
   const back = new URLSearchParams(query);
   back.set("before", section.dataset.older);
@@ -181,7 +181,7 @@ async function further(section) {
   return found.length > 0;
 }
 
-// Goes back until something is found, there is no more, or the button is pressed again.
+// Goes back until something is found, there are no more events, or the button is pressed again.
 async function older(event) {
   event.preventDefault();
   if (search) {

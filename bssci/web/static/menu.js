@@ -1,4 +1,4 @@
-// The phone's menu, where a browser opens no popover by itself: the button says and does the same.
+// The menu on phones, for browsers without popovers: the button has the same label and effect.
 
 export function startMenu() {
   const button = document.querySelector("[popovertarget]");

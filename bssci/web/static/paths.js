@@ -1,4 +1,4 @@
-// Addresses below the path at which a reverse proxy shows these pages. In links of the HTML it stands already.
+// Addresses below the path at which a reverse proxy shows these pages. Links in the HTML contain that path already.
 
 const prefix = document.documentElement.dataset.prefix ?? "";
 

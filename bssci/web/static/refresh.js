@@ -1,5 +1,5 @@
-// Keeps a page up to date: it is fetched again and what changed in its regions is put in place.
-// Focus, selection, open details, what is typed and elements with data-keep stay. Says plainly when what is shown is old.
+// Keeps a page up to date: it is fetched again, and changes in its regions are put in place.
+// Focus, selection, open details, typed text and elements with data-keep stay. A notice says when the shown data is old.
 
 import { to } from "./paths.js";
 import { noteServerTime, showTimes, moment } from "./time.js";
@@ -29,7 +29,7 @@ export function tell(state, text) {
   document.body.classList.toggle("is-stale", state === "stale");
 }
 
-// Makes `now` like `next`, in place. Elements with a data-key are one thing only if the keys are equal.
+// Makes `now` like `next`, in place. Elements with a data-key match only if their keys are equal.
 function morph(now, next) {
   if (now.nodeType !== next.nodeType || now.nodeName !== next.nodeName || now.dataset?.key !== next.dataset?.key) {
     now.replaceWith(next);
@@ -123,7 +123,7 @@ function schedule() {
   timer = setTimeout(refresh, failures ? Math.min(interval, 1000 * 2 ** Math.min(failures, 4)) : interval);
 }
 
-// Links and searches that only change what the regions show: no full load, the address follows.
+// Links and searches that only change the content of regions: the page is not loaded again, and the address is updated.
 async function go(url, push) {
   try {
     const page = await load(url);
@@ -158,17 +158,17 @@ function startSoftLinks() {
     clearTimeout(typing);
     typing = setTimeout(() => go(addressOf(form), true), 250);
   });
-  // Going back to another address; a link to a place on this page comes here too.
+  // The user went back to another address; links to an anchor on this page also arrive here.
   addEventListener("popstate", () => { if (addressShown() !== shown) location.reload(); });
 }
 
 function addressOf(form) {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-  // Not form.action: a field of that name would be in its place.
+  // Not form.action: a field named action would hide it.
   return `${form.getAttribute("action")}?${query}`.replace(/\?$/, "");
 }
 
-// A search keeps the filter that a link has set meanwhile.
+// A search keeps a filter that a link has set in the meantime.
 function syncFields() {
   const query = new URLSearchParams(location.search);
   for (const input of document.querySelectorAll("form[data-soft] input[type=hidden]")) {
@@ -184,7 +184,7 @@ function syncFields() {
   }
 }
 
-// Events of this page's sensor, and a lost connection: each asks for a refresh, at most one a second.
+// Events of this page's sensor, and a lost connection: each triggers a refresh, at most one per second.
 function startEvents(path) {
   let source = null;
   let due = null;

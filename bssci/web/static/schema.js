@@ -33,7 +33,7 @@ export function typeOf(schema, document) {
   return (found.type === "object" && name ? name : own ?? "anything") + bounds(found);
 }
 
-// The object in a schema, and what stands behind its name: [] for a list, {} for a table.
+// The object in a schema, and the suffix of its name: [] for a list, {} for a table.
 function objectIn(schema, document) {
   const found = resolved(schema, document);
   if (found.properties) return [found, ""];

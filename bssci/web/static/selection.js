@@ -1,4 +1,4 @@
-// Choosing rows of the sensors' table and doing something with them all.
+// Selects rows of the table of sensors, and runs an action on all selected ones.
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";

@@ -1,4 +1,4 @@
-// Light, dark or as the system prefers. Kept in a cookie, so that the server sends the page in it: no flash.
+// Light, dark or as the system prefers. Kept in a cookie, so that the server sends the page in the chosen colours, without a flash.
 
 export function startTheme() {
   const buttons = document.querySelectorAll("[data-theme-switch] button");

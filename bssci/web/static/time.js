@@ -1,4 +1,4 @@
-// Times in the viewer's zone, UTC on hover; how long ago, kept up to date.
+// Times in the viewer's time zone, with UTC on hover; texts such as "3 min ago" are kept up to date.
 
 const pad = (number) => String(number).padStart(2, "0");
 const dayOf = (at) => `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;

@@ -1,4 +1,4 @@
-// Trials: what was tried and how it went, line by line. data-trial="POST /api/..." on a form with an .outcome.
+// Trials: the steps and their results, line by line. data-trial="POST /api/..." on a form with an .outcome.
 
 import { api } from "./api.js";
 import { busy } from "./forms.js";
@@ -14,7 +14,7 @@ export function outcome(answer) {
 
 const SIGNS = { done: "✓", failed: "✗", "not set": "–" };
 
-// Ways by which people are told: those that are not set are neither good nor bad.
+// Channels for alarms: those that are not set up are shown neither as good nor as bad.
 function told(ways) {
   const done = ways.filter((way) => way.state === "done").length;
   const failed = ways.filter((way) => way.state === "failed").length;

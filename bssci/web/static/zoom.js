@@ -1,4 +1,4 @@
-// Dragging over a chart shows that time only: [data-zoom] holds the path of the page.
+// Dragging over a chart limits it to that range of time: [data-zoom] holds the path of the page.
 
 import { to as below } from "./paths.js";
 

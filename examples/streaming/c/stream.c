@@ -4,7 +4,7 @@
  *                                    ^                                   |
  *                                    +--- 1, 2, 4 ... 30 s <--- lost ----+
  *
- * Exit status: 0 by a signal, 1 wrong settings, 2 the token is refused, 3 the certificate is not trusted.
+ * Exit status: 0 after a signal, 1 wrong settings, 2 the token is refused, 3 the certificate is not trusted.
  */
 
 #define _GNU_SOURCE

@@ -1,7 +1,7 @@
--- What the sink keeps. Columns are added by later files, never renamed or removed.
+-- The tables of the sink. Columns are added by later files, never renamed or removed.
 --
--- Every unique key begins with its time: new rows go to the right edge of the index, a range of time is read and
--- deleted by it, and TimescaleDB asks for the column by which it cuts a table.
+-- Every unique key begins with its time: new rows go to the right edge of the index, ranges of time are read and
+-- deleted with it, and TimescaleDB requires the column by which it partitions a table.
 
 -- Every telegram, as it was received.
 CREATE TABLE raw (
@@ -10,19 +10,19 @@ CREATE TABLE raw (
     device      text        NOT NULL,   -- with its kind in front: mioty:70B3D56770110001
     gateway     text        NOT NULL,   -- the base station that heard it best, or the scanner, or the controller
     source      text        NOT NULL,   -- how it came: bssci, or the source's name
-    payload     jsonb       NOT NULL,   -- all that was received, named as on MQTT
+    payload     jsonb       NOT NULL,   -- all fields that were received, named as on MQTT
     bytes       bytea       NOT NULL    -- the telegram itself
 );
 CREATE UNIQUE INDEX raw_key ON raw (received_at, id);
 CREATE INDEX raw_device ON raw (device, received_at DESC);
 
--- One row a measured value.
+-- One row for each measured value.
 CREATE TABLE reading (
-    time    timestamptz      NOT NULL,  -- of the device or the gateway where believable, else when it was received
-    device  text             NOT NULL,  -- that the value belongs to
+    time    timestamptz      NOT NULL,  -- of the device or the gateway if plausible, else when it was received
+    device  text             NOT NULL,  -- the device that the value belongs to
     name    text             NOT NULL,
     value   double precision,           -- a number; 1 and 0 for true and false
-    text    text,                       -- what is no number; true and false; an integer that value cannot hold
+    text    text,                       -- other than a number; true and false; an integer that value cannot hold
     unit    text,
     id      text             NOT NULL,  -- raw.id
     gateway text             NOT NULL,
@@ -38,9 +38,9 @@ CREATE TABLE device (
     kind       text        NOT NULL,    -- mioty, ble, f2, ...
     name       text,
     model      text,
-    decoder    text,                    -- that read it last
+    decoder    text,                    -- the decoder that read its last telegram
     parent     text,                    -- the device that it is connected to
-    port       text,                    -- where, at the parent
+    port       text,                    -- its port at the parent
     tags       jsonb,
     location   jsonb,
     first_seen timestamptz NOT NULL,
@@ -62,19 +62,19 @@ CREATE TABLE gateway (
     status_at timestamptz
 );
 
--- What happened beside telegrams.
+-- Events other than telegrams.
 CREATE TABLE event (
     time    timestamptz NOT NULL,
     kind    text        NOT NULL,
     device  text,
     gateway text,
     body    jsonb       NOT NULL,
-    id      text        NOT NULL        -- drawn from its content: the same at every delivery
+    id      text        NOT NULL        -- computed from its content: the same at every delivery
 );
 CREATE UNIQUE INDEX event_key ON event (time, id);
 CREATE INDEX event_device ON event (device, time DESC);
 
--- What could not be stored above, so that nothing else had to wait for it.
+-- Telegrams and events that could not be stored above, so that nothing else had to wait for them.
 CREATE TABLE set_aside (
     time   timestamptz NOT NULL,
     id     text        NOT NULL,        -- of the telegram or event

@@ -12,7 +12,7 @@ SELECT id,
 FROM raw
 WHERE device LIKE 'ble:%';
 
--- One row a telegram, with all its readings in one object.
+-- One row for each telegram, with all its readings in one object.
 CREATE VIEW sensor_readings AS
 SELECT id,
        time AS "timestamp",

@@ -1,7 +1,7 @@
--- Hourly and daily values. Where TimescaleDB's continuous aggregates are had, the sink lets the two views read
--- from these instead; names and columns stay.
+-- Hourly and daily values. If TimescaleDB has continuous aggregates, the sink makes the two views read
+-- from those instead; names and columns stay the same.
 
--- Hours of a device that have readings which are not rolled up yet.
+-- Hours of a device with readings that are not rolled up yet.
 CREATE TABLE rollup_due (
     hour   timestamptz NOT NULL,
     device text        NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE rollup_daily (
     PRIMARY KEY (device, day, name)
 );
 
--- What is due is computed when it is asked for, so that the view is never behind.
+-- Hours that are due are computed by the query, so the view is never out of date.
 CREATE VIEW reading_hourly AS
 SELECT hour, device, name, unit, count, average, minimum, maximum, last
 FROM rollup_hourly stored

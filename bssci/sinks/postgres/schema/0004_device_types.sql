@@ -1,4 +1,5 @@
--- What people entered as a device's model, and who makes what a decoder reads, where older pipelines had it.
+-- The model that people entered for a device, and the manufacturer that follows from its decoder, in the columns where
+-- older pipelines had them.
 
 CREATE OR REPLACE VIEW devices AS
 SELECT substr(id, strpos(id, ':') + 1) AS address,

@@ -1,5 +1,5 @@
--- The model that people entered for a device, and the manufacturer that follows from its decoder, in the columns where
--- older pipelines had them.
+-- The model of a device, if one is set, and the manufacturer that follows from its decoder, in the columns where older
+-- pipelines had them.
 
 CREATE OR REPLACE VIEW devices AS
 SELECT substr(id, strpos(id, ':') + 1) AS address,

@@ -223,9 +223,7 @@ class SourceDoor:
 
     def _excess(self, count: int, size: int) -> str:
         if self._waiting + count > WAITING or self._waiting_bytes + size > WAITING_BYTES:
-            return (
-                f"{self._waiting} telegrams wait already; at most {self.limit.rate:g} per second are taken"
-            )
+            return f"{self._waiting} telegrams wait already; at most {self.limit.rate:g} per second are taken"
         return self.share.excess()
 
     def _note(self, excess: str) -> None:

@@ -27,7 +27,7 @@ def route(page: Any, text: str) -> Any:
 def test_a_route_that_reads_is_tried_with_the_session(page: Any, known_sensor: str) -> None:
     page.goto("/")
     page.get_by_role("link", name="API", exact=True).click()
-    found = route(page, "get everything one sensor masked")
+    found = route(page, "get one sensor details masked")
     found.get_by_label("eui (in the path)").fill(known_sensor)
     found.get_by_role("button", name="Try GET").click()
     answer = found.get_by_role("group", name="Answer", exact=True)
@@ -50,7 +50,7 @@ def test_numbers_are_shown_digit_by_digit(page: Any, known_sensor: str) -> None:
 
 def test_what_is_refused_is_shown_as_it_was_answered(page: Any) -> None:
     page.goto("/explorer")
-    found = route(page, "get everything one sensor masked")
+    found = route(page, "get one sensor details masked")
     found.get_by_label("eui (in the path)").fill("no EUI")
     found.get_by_role("button", name="Try GET").click()
     expect(found.get_by_role("status")).to_contain_text("422")

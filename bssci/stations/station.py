@@ -380,7 +380,7 @@ class Station:
                 elif isinstance(outcome, Completed):
                     completer = self._services.completers.get(outcome.kind)
                     if completer is not None and outcome.epEui is not None:
-                        completer(self, outcome.epEui)
+                        self._follow_up(outcome.kind, completer, self, outcome.epEui)
                 else:
                     if isinstance(message, Error):
                         # Also one that names no operation that we know of: the station is in trouble.
@@ -426,9 +426,17 @@ class Station:
             answer = outcome.response if isinstance(outcome, Answered) else outcome.error
             batch.closed.append(request.opId)
             batch.completions.append(outcome.completion)
-            self._services.finishers[type(request)](self, request, answer, batch)
+            finisher = self._services.finishers[type(request)]
+            self._follow_up(type(request), finisher, self, request, answer, batch)
         elif outcome.completion is not None:
             batch.at_once.append(outcome.completion)
+
+    def _follow_up(self, kind: type[Request], work: Callable[..., None], *arguments: object) -> None:
+        """Do a part's work for an operation that is over. If it fails, there is nothing left to refuse."""
+        try:
+            work(*arguments)
+        except Exception:
+            self.log.failure("end of an operation failed {bs_eui} {command}", bs_eui=self.eui, command=kind)
 
     # storing, then answering
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from twisted.python.failure import Failure
 
 from bssci.model.attach_crypto import attach_signature
@@ -10,14 +11,17 @@ from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import (
     Att,
     Det,
+    DetCmp,
     DlDataRes,
     DlRxStat,
     Error,
     ErrorAck,
+    Message,
     Ping,
     PingRsp,
     Request,
     Status,
+    StatusRsp,
     UlDataRsp,
     VmUlData,
 )
@@ -92,13 +96,57 @@ def test_of_too_many_operations_none_is_begun(house: House, line: Line) -> None:
 def test_a_handler_that_raises_costs_its_message_only(
     house: House, line: Line, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
 ) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("bug")
-
     monkeypatch.setitem(line.station._services.handlers, Ping, fail)
     line.say(Ping(opId=1), uplink(2))
     assert [(error.opId, error.code) for error in line.take(Error)] == [(1, 5)]
     assert line.take(UlDataRsp) == [UlDataRsp(opId=2)]
+    assert [failure.type for failure in expected_errors] == [RuntimeError]
+    expected_errors.clear()
+
+
+def fail(*_: object) -> None:
+    raise RuntimeError("bug")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        StatusRsp(opId=-1, code=0, message="ok"),
+        Error(opId=-1, code=5, message="no"),
+        ProtocolError(ErrorCode.EPROTO, "code is missing", -1),
+    ],
+    ids=["answered", "refused", "unreadable"],
+)
+def test_a_finisher_that_raises_leaves_its_operation_ended_once(
+    line: Line,
+    answer: Message | ProtocolError,
+    monkeypatch: pytest.MonkeyPatch,
+    expected_errors: list[Failure],
+) -> None:
+    monkeypatch.setitem(line.station._services.finishers, Status, fail)
+    line.station.ask_status()
+    line.house.settle()
+    [asked] = line.take(Status)
+    if isinstance(answer, ProtocolError):
+        answer = ProtocolError(answer.code, answer.message, asked.opId)
+    else:
+        answer = replace(answer, opId=asked.opId)
+    line.say(answer, uplink(9))
+    assert len(answers_to(line, asked.opId)) == 1
+    assert line.take(UlDataRsp) == [UlDataRsp(opId=9)]
+    assert asked.opId not in line.station.session.open_requests
+    assert [failure.type for failure in expected_errors] == [RuntimeError]
+    expected_errors.clear()
+
+
+def test_a_completer_that_raises_makes_no_error_for_an_operation_that_is_over(
+    line: Line, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    monkeypatch.setitem(line.station._services.completers, Det, fail)
+    line.say(sample(Det, 9, epEui=SENSOR))
+    line.sent.clear()
+    line.say(DetCmp(opId=9), uplink(10))
+    assert line.sent == [UlDataRsp(opId=10)]
     assert [failure.type for failure in expected_errors] == [RuntimeError]
     expected_errors.clear()
 

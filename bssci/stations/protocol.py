@@ -45,6 +45,8 @@ from bssci.wire.messages import Con, ConCmp, ConRsp, Error, ErrorAck, Message
 
 IDLE_TICK = 1.0
 """s between two checks for silent stations"""
+MAX_REPEATED = 16
+"""repetitions of ``con`` that are answered together; an answer takes some 150 bytes"""
 
 
 class Phase(Enum):
@@ -340,6 +342,8 @@ class StationProtocol(Protocol):
             raise ProtocolError(ErrorCode.EPROTO, "a different con on the same connection", con.opId)
         elif self._answer is not None:
             self.send([self._answer])
+        elif self._repeated >= MAX_REPEATED:
+            raise ProtocolError(ErrorCode.EAGAIN, "con is being decided on, wait", con.opId)
         else:
             self._repeated += 1
 

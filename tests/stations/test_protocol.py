@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher
 
 from bssci.model import StationProblem
 from bssci.stations.admission import ConnectionLimits
+from bssci.stations.protocol import MAX_REPEATED
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.frame import encode_frame
@@ -292,6 +293,15 @@ def test_con_twice_is_answered_and_does_no_harm(room: StationRoom) -> None:
     assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
     assert client.lost is None
     assert len(room.house.center.stations.connected()) == 1
+
+
+def test_repetitions_of_con_before_its_answer_are_bounded(room: StationRoom) -> None:
+    client = room.station()
+    client.say(*[client.con(STATION)] * 100)
+    assert len(client.take(ConRsp)) == 1 + MAX_REPEATED
+    assert errors(client) == [(0, 11)] * (99 - MAX_REPEATED)
+    client.say(ConCmp(opId=0), uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
 
 
 def test_another_con_on_the_same_connection_is_answered_71(room: StationRoom) -> None:

@@ -72,7 +72,8 @@ class ServiceManager:
 class Watchdog:
     """Sends keep-alives to the service manager for as long as the service answers a probe.
 
-    :param answers: probes the part that must be alive; its Deferred fires or fails once that has answered.
+    :param answers: probes the part that must be alive; its Deferred fires or fails once that has answered. If
+        it raises, there was no answer, and it is called again at the next interval.
     """
 
     def __init__(self, clock: Clock, manager: ServiceManager, answers: Callable[[], Deferred[Any]]) -> None:
@@ -92,9 +93,16 @@ class Watchdog:
         self._ticker.stop()
 
     def _ask(self) -> None:
-        if not self._is_waiting:
-            self._is_waiting = True
-            self._answers().addBoth(self._answered)
+        if self._is_waiting:
+            return
+        self._is_waiting = True
+        try:
+            answer = self._answers()
+        except Exception:
+            self._is_waiting = False
+            _log.failure("probe for the service manager's watchdog failed")
+        else:
+            answer.addBoth(self._answered)
 
     def _answered(self, result: object) -> None:
         self._is_waiting = False

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from bssci.system.notify import ServiceManager, Watchdog, send_datagram
@@ -118,6 +118,28 @@ def test_signs_of_life_stop_when_nothing_answers_any_more() -> None:
     watchdog.stop()
     clock.pump([5.0] * 4)
     assert len(asked) == 4
+
+
+def test_a_probe_that_raises_sends_no_sign_of_life_and_is_tried_again(expected_errors) -> None:
+    clock, sent = Clock(), []
+    environ = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "10000000"}
+    manager = ServiceManager(environ, 1, lambda address, data: sent.append(data))
+    probes = iter([RuntimeError("bug"), None])
+
+    def answers() -> Deferred[None]:
+        error = next(probes)
+        if error is not None:
+            raise error
+        return succeed(None)
+
+    watchdog = Watchdog(clock, manager, answers)
+    watchdog.start()
+    assert sent == []
+    clock.advance(5.0)
+    assert sent == [b"WATCHDOG=1"]
+    watchdog.stop()
+    assert [failure.type for failure in expected_errors] == [RuntimeError]
+    expected_errors.clear()
 
 
 def test_without_a_watchdog_nothing_is_asked() -> None:

@@ -114,7 +114,13 @@ class Events:
         self.lane: Lane[Row] = Lane(self._write_events)
         self.delivered_seq = 0
         """number of the last event that every sink has taken, as far as is known"""
-        core.watch(after_group=self._committed, after_transaction=keys.settle, make_room=self._make_room)
+        self._first_after_room: int | None = None
+        """value of ``first_seq`` once the open transaction, which makes room, is committed"""
+        core.watch(
+            after_group=self._committed,
+            after_transaction=self._transaction_ended,
+            make_room=self._make_room,
+        )
 
     def release(self, delivered_seq: int) -> None:
         """Allow events up to this number, taken by every sink, to be deleted when the journal is full."""
@@ -200,8 +206,14 @@ class Events:
         last = min(self.delivered_seq, newest - 1, oldest + ROOM - 1)
         if last < oldest:
             return 0
-        self.first_seq = last + 1
+        self._first_after_room = last + 1
         return _delete_range(cursor, oldest - 1, last, float("inf"))
+
+    def _transaction_ended(self, committed: bool) -> None:
+        if committed and self._first_after_room is not None:
+            self.first_seq = self._first_after_room
+        self._first_after_room = None
+        self._keys.settle(committed)
 
     async def _store_keys(self) -> None:
         self._waiting_keys = 0

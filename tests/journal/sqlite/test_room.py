@@ -6,7 +6,7 @@ import pytest
 
 from bssci.journal import StorageError
 from bssci.journal.sqlite import events, worker
-from tests.support.journal import online, uplink
+from tests.support.journal import disk_full, online, uplink
 
 SIZE = 1024 * 1024
 
@@ -73,3 +73,15 @@ async def test_other_changes_find_room_too(journal):
         await journal.requests.receive("mqtt", "topic", b"x" * 3000, at=float(number))
     await journal.events.append([online()])
     assert journal.statistics.failed_commits == 0
+
+
+async def test_the_oldest_number_is_true_though_making_room_fails(journal, monkeypatch):
+    journal.cursors.follow({})
+    for first in range(0, 1_000, 100):
+        await journal.events.append(batch(first))
+    monkeypatch.setattr(journal.core.writer, "check", lambda: disk_full(None))
+    with pytest.raises(StorageError):
+        await journal.events.append(batch(1_000))
+    monkeypatch.undo()
+    kept = await journal.events.read(0, 100_000)
+    assert kept[0][0] == journal.events.first_seq == 1

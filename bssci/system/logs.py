@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from datetime import datetime, tzinfo
@@ -143,7 +144,7 @@ class _JSON:
 
     def __call__(self, event: LogEvent) -> None:
         fields = {
-            name: value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+            name: _json_value(value)
             for name, value in event.items()
             if not name.startswith("log_") and name not in _TWISTED
         }
@@ -158,6 +159,13 @@ class _JSON:
 
 
 _TWISTED = {"time", "system", "message", "format", "isError", "failure", "why", "printed"}
+
+
+def _json_value(value: object) -> str | float | None:
+    # JSON has no NaN and no infinity; the text of the line still says which of them it was.
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, type(None))) else str(value)
 
 
 def _time(event: LogEvent, zone: tzinfo) -> str:

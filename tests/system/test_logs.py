@@ -74,6 +74,17 @@ def test_json_lines_can_be_parsed(tmp_path: Path) -> None:
     assert "RuntimeError: bug" in second["text"]
 
 
+def test_numbers_that_json_lacks_are_null(tmp_path: Path) -> None:
+    def refuse(number: str) -> None:
+        raise AssertionError(f"{number} is no JSON")
+
+    log = Log(tmp_path / "log", form="json")
+    log.logger.info("snr {snr} {low} {high}", snr=float("nan"), low=float("-inf"), high=float("inf"), ok=1.5)
+    line = json.loads(log.lines()[0], parse_constant=refuse)
+    assert [line[name] for name in ("snr", "low", "high", "ok")] == [None, None, None, 1.5]
+    assert line["text"] == "snr nan -inf inf"
+
+
 def test_the_level_changes_while_running(tmp_path: Path) -> None:
     log = Log(tmp_path / "log", level="warn")
     log.logger.info("one")

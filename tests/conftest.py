@@ -137,6 +137,12 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(*RARELY)
 
 
+def pytest_sessionfinish() -> None:
+    """Nor is what the tests leave behind, once it has been looked at."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _folder(item.nodeid) in WHOLE:

@@ -40,36 +40,26 @@ def copy_empty_file(path: Path, schema: Sequence[str]) -> None:
 
 
 class _Database(Database):
-    """A database that hands out again what was closed: a new connection has to read the schema first."""
+    """A database with one connection for all: each further one would have to read the schema first."""
 
     def __init__(self, directory: Path) -> None:
-        self._writing: list[CountingConnection] = []
-        self._reading: list[CountingConnection] = []
-        self._connections: list[CountingConnection] = []
+        self._connection: CountingConnection | None = None
         with patch.object(database, "create_file", copy_empty_file):
             super().__init__(directory, _schema(), max_bytes=1 << 30)
-        # Nobody pulls the plug here, and disks are slow.
-        self._connections[0].execute("PRAGMA synchronous = OFF")
 
     def connect(self) -> CountingConnection:
-        return self._take(self._writing, super().connect)
+        if self._connection is None:
+            self._connection = super().connect()
+            # Nobody pulls the plug here, and disks are slow.
+            self._connection.execute("PRAGMA synchronous = OFF")
+            self._connection.close = lambda: None  # type: ignore[method-assign]
+        return self._connection
 
-    def connect_to_read(self) -> CountingConnection:
-        return self._take(self._reading, super().connect_to_read)
-
-    def _take(
-        self, closed: list[CountingConnection], connect: Callable[[], CountingConnection]
-    ) -> CountingConnection:
-        if not closed:
-            connection = connect()
-            connection.close = lambda: closed.append(connection)  # type: ignore[method-assign]
-            self._connections.append(connection)
-            closed.append(connection)
-        return closed.pop()
+    connect_to_read = connect
 
     def release(self) -> None:
-        for connection in self._connections:
-            sqlite3.Connection.close(connection)
+        if self._connection is not None:
+            sqlite3.Connection.close(self._connection)
         super().release()
 
 

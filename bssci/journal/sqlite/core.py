@@ -75,7 +75,8 @@ class Core:
     @property
     def unreadable(self) -> int:
         """Number of damaged entries that were skipped."""
-        return sum(worker.connection.unreadable for worker in (self.writer, self.reader, self.history))
+        connections = {worker.connection for worker in (self.writer, self.reader, self.history)}
+        return sum(connection.unreadable for connection in connections)
 
     def watch(
         self,

@@ -10,7 +10,7 @@ COMMA := ,
 # `make run` also fills tables where a PostgreSQL server is named, in the environment or in .env.
 TABLES := $(POSTGRES_HOST)$(POSTGRES_DSN)$(shell grep -shE '^POSTGRES_(HOST|DSN|DSN_FILE)=' .env)
 
-.PHONY: help run test unit thorough check bench docs system-parts timescaledb
+.PHONY: help run test unit unit-web unit-rooms thorough check bench docs system-parts timescaledb
 
 help:
 	@echo "make run    the service with an embedded MQTT broker and three simulated base stations; with POSTGRES_HOST also tables,"
@@ -29,14 +29,23 @@ run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 
 # Python may keep what it compiled, whatever the shell says: to compile all tests anew takes longer than to run most
 # of them, and the service starts a hundred times.
-test unit: export PYTHONDONTWRITEBYTECODE =
+test unit unit-web unit-rooms: export PYTHONDONTWRITEBYTECODE =
 # Tests with real parts wait for these more than half of their time: four processes keep two cores busy.
 test:
 	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.installed-test system-parts
 	$(BIN)/python -m pytest -n 4
 
-unit: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser
+# Two cores take half of the tests each, and neither collects what the other one runs.
+unit:
+	@$(MAKE) --no-print-directory $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync unit-web unit-rooms
+
+HALF := tests/web tests/sinks tests/sources
+unit-web:
+	$(BIN)/python -m pytest -q -m "not parts" $(HALF)
+
+unit-rooms:
+	$(BIN)/python -m pytest -q -m "not parts" $(addprefix --ignore ,tests/e2e tests/browser $(HALF))
 
 thorough: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser \

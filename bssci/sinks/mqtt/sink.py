@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
@@ -110,6 +110,7 @@ class MqttSink:
             self._broker = EmbeddedBroker(reactor, values["MQTT_PORT"], lambda reason: None)
         self._reactor = reactor
         self._broker_retry: IDelayedCall | None = None
+        self._changing = DeferredLock()
         self._waiting: list[Deferred[None]] = []
         self._stopping = False
         self._unwatch: Callable[[], None] | None = None
@@ -133,11 +134,23 @@ class MqttSink:
 
     def _start_broker(self, broker: EmbeddedBroker) -> None:
         self._broker_retry = None
-        broker.start().addCallbacks(self._broker_started, self._no_broker, errbackArgs=(broker,))
+        broker.start().addCallbacks(
+            self._broker_started, self._no_broker, callbackArgs=(broker,), errbackArgs=(broker,)
+        )
 
-    def _broker_started(self, _: None) -> None:
-        self._broker_trouble = ""
-        self._client.start()
+    def _broker_started(self, _: None, broker: EmbeddedBroker) -> None:
+        if self._is_used(broker):
+            self._broker_trouble = ""
+            self._client.start()
+
+    def _is_used(self, broker: EmbeddedBroker) -> bool:
+        """Return whether a broker is the one of the present settings, and the sink is not stopping."""
+        return broker is self._broker and not self._stopping
+
+    def _do_not_retry(self) -> None:
+        retry, self._broker_retry = self._broker_retry, None
+        if retry is not None:
+            retry.cancel()
 
     @property
     def trouble(self) -> str:
@@ -217,8 +230,7 @@ class MqttSink:
         for unwatch in (self._unwatch, self._unwatch_settings):
             if unwatch is not None:
                 unwatch()
-        if self._broker_retry is not None:
-            self._broker_retry.cancel()
+        self._do_not_retry()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.errback(MqttOffline("the sink stops"))
@@ -264,14 +276,19 @@ class MqttSink:
         self._reactor.callLater(0, self._begin_change, values)
 
     def _begin_change(self, values: Mapping[str, Any]) -> None:
-        ensureDeferred(self._change_broker(values)).addErrback(self._not_changed)
+        changed: Deferred[None] = self._changing.run(lambda: ensureDeferred(self._change_broker(values)))
+        changed.addErrback(self._not_changed)
 
     async def _change_broker(self, values: Mapping[str, Any]) -> None:
-        broker = (values["MQTT_BROKER"] == EMBEDDED, values["MQTT_PORT"])
-        if self._broker is not None and broker != (True, self._port):
-            await self._broker.stop()
+        """Use other settings; one change at a time, as each waits for brokers."""
+        older, wanted = self._broker, (values["MQTT_BROKER"] == EMBEDDED, values["MQTT_PORT"])
+        if older is not None and not self._stopping and wanted != (True, self._port):
             self._broker = None
             self._broker_trouble = ""
+            self._do_not_retry()
+            await older.stop()
+        if self._stopping:
+            return
         self._port = values["MQTT_PORT"]
         farewell = self._as_allowed(self._service_status("offline"))
         self._confirm, self._retain = values["MQTT_CONFIRM"], values["MQTT_RETAIN"]
@@ -284,7 +301,7 @@ class MqttSink:
                 self._echo.not_to_be_had()
         self._settings = self._client_settings(values)
         await self._client.reconfigure(self._settings, last=farewell)
-        if values["MQTT_BROKER"] == EMBEDDED and self._broker is None:
+        if values["MQTT_BROKER"] == EMBEDDED and self._broker is None and not self._stopping:
             self._broker = EmbeddedBroker(self._reactor, values["MQTT_PORT"], lambda reason: None)
             self._start_broker(self._broker)
 
@@ -458,6 +475,8 @@ class MqttSink:
         )
 
     def _no_broker(self, failure: Failure, broker: EmbeddedBroker) -> None:
+        if not self._is_used(broker):
+            return
         reason = failure.getErrorMessage()
         self._broker_trouble = f"the embedded broker did not start: {reason}"
         self.log.error("MQTT broker not started {error}", error=reason)

@@ -453,6 +453,101 @@ def test_an_embedded_broker_that_never_started_is_stopped_as_well(monkeypatch: p
     assert it.clock.getDelayedCalls() == []
 
 
+class Brokers:
+    """Embedded brokers, each of which starts and stops when told."""
+
+    def __init__(self) -> None:
+        self.made: list[Brokers.One] = []
+
+    def __call__(self, reactor: object, port: int, on_failed: object) -> Brokers.One:
+        self.made.append(Brokers.One(port))
+        return self.made[-1]
+
+    class One:
+        def __init__(self, port: int) -> None:
+            self.port = port
+            self.starts: list[Deferred[None]] = []
+            self.stops: list[Deferred[None]] = []
+
+        def start(self) -> Deferred[None]:
+            self.starts.append(Deferred())
+            return self.starts[-1]
+
+        def stop(self) -> Deferred[None]:
+            self.stops.append(Deferred())
+            return self.stops[-1]
+
+    def change(self, it: Fixture, port: int) -> None:
+        """Have the settings say another port."""
+        it.sink._reconfigure(settings_of({"mqtt-broker": "embedded", "mqtt-port": str(port)}))
+        it.clock.advance(0)
+
+    def ports(self) -> list[int]:
+        return [each.port for each in self.made]
+
+
+@pytest.fixture
+def brokers() -> Brokers:
+    return Brokers()
+
+
+@pytest.fixture
+def beside(brokers: Brokers, monkeypatch: pytest.MonkeyPatch) -> Fixture:
+    """A sink with an embedded broker on port 1883, which is starting."""
+    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
+    monkeypatch.setattr(sink_module, "EmbeddedBroker", brokers)
+    it.sink._broker = brokers(None, 1883, None)
+    it.sink.start()
+    return it
+
+
+def test_two_quick_changes_are_made_one_after_the_other(beside: Fixture, brokers: Brokers) -> None:
+    first = brokers.made[0]
+    first.starts[0].callback(None)
+    brokers.change(beside, 2000)
+    brokers.change(beside, 2001)
+    assert (brokers.ports(), len(first.stops)) == ([1883], 1)
+    first.stops[0].callback(None)
+    second = brokers.made[1]
+    assert (brokers.ports(), len(second.starts), len(second.stops)) == ([1883, 2000], 1, 1)
+    second.stops[0].callback(None)
+    assert brokers.ports() == [1883, 2000, 2001]
+    assert not brokers.made[2].stops
+
+
+def test_a_broker_of_older_settings_is_not_started_again(beside: Fixture, brokers: Brokers) -> None:
+    first = brokers.made[0]
+    first.starts[0].errback(BrokerFailed("port taken"))
+    brokers.change(beside, 2000)
+    first.stops[0].callback(None)
+    beside.clock.advance(sink_module.BROKER_RETRY)
+    assert (brokers.ports(), len(first.starts)) == ([1883, 2000], 1)
+    assert beside.sink.trouble == ""
+
+
+def test_a_broker_that_fails_as_it_is_replaced_is_not_started_again(
+    beside: Fixture, brokers: Brokers
+) -> None:
+    first = brokers.made[0]
+    brokers.change(beside, 2000)
+    first.starts[0].errback(BrokerFailed("ended by signal 15"))
+    first.stops[0].callback(None)
+    beside.clock.advance(sink_module.BROKER_RETRY)
+    assert (brokers.ports(), len(first.starts)) == ([1883, 2000], 1)
+
+
+def test_after_a_stop_no_change_is_made(beside: Fixture, brokers: Brokers) -> None:
+    first = brokers.made[0]
+    brokers.change(beside, 2000)
+    brokers.change(beside, 2001)
+    beside.sink.stop()
+    first.starts[0].errback(BrokerFailed("ended by signal 15"))
+    first.stops[0].callback(None)
+    beside.clock.advance(sink_module.BROKER_RETRY)
+    assert (brokers.ports(), len(first.starts)) == ([1883], 1)
+    assert beside.clock.getDelayedCalls() == []
+
+
 def test_what_is_too_large_to_be_taken_in_is_refused_where_it_was_asked(
     it: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

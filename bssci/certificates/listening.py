@@ -26,6 +26,7 @@ from twisted.plugin import IPlugin
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
+from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 
 BACKLOG = 512
@@ -51,13 +52,32 @@ class MutualTLSEndpoint:
     """certificate files of the endpoint; None for those of CERT_FILE, KEY_FILE and CA_FILE"""
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """See ``IStreamServerEndpoint``. Certificates are read again when they change."""
+        """See ``IStreamServerEndpoint``. Certificates are read again when they change.
+
+        The Deferred fails with :class:`bssci.certificates.reading.CertificateError` if they cannot be used.
+        """
         if self.files is None:
             return fail(ListenError("mtls: needs certificate=, key= and authorities= outside of the service"))
-        tls = ServerTLS(self.reactor, self.files, deferToThread)
-        tls.start()
-        wrapped: Any = TLSMemoryBIOFactory(tls, False, factory, self.reactor)
+        try:
+            tls = ServerTLS(self.reactor, self.files, deferToThread)
+        except CertificateError:
+            return fail()
+        wrapped: Any = _WatchingTLSFactory(tls, factory, self.reactor)
         return self.inner.listen(wrapped)
+
+
+class _WatchingTLSFactory(TLSMemoryBIOFactory):
+    """TLS whose certificate files are watched for as long as a port is open."""
+
+    def __init__(self, tls: ServerTLS, factory: IProtocolFactory, clock: Any) -> None:
+        super().__init__(tls, False, factory, clock)
+        self._tls = tls
+
+    def startFactory(self) -> None:
+        self._tls.start()
+
+    def stopFactory(self) -> None:
+        self._tls.stop()
 
 
 @implementer(IPlugin, IStreamServerEndpointStringParser)

@@ -21,6 +21,8 @@ from twisted.internet.endpoints import (
     serverFromString,
 )
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import LoopingCall
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python.systemd import ListenFDs
 
 from bssci.certificates.listening import (
@@ -29,6 +31,7 @@ from bssci.certificates.listening import (
     described_places,
     simple_place,
 )
+from bssci.certificates.reading import CertificateError
 from bssci.settings.descriptions import host_and_port
 from tests.support.tls import TLSFiles, tls_files
 
@@ -153,8 +156,32 @@ async def test_mtls_serves_who_has_a_certificate_and_nobody_else(tls_files: TLSF
             assert await client.lost == heard
     finally:
         await port.stopListening()
-        for call in reactor.getDelayedCalls():
-            call.cancel()
+    # Nobody looks at the certificate files any more.
+    assert not [call for call in reactor.getDelayedCalls() if isinstance(call.func, LoopingCall)]
+
+
+def test_mtls_watches_its_files_while_a_port_is_open(tls_files: TLSFiles) -> None:
+    clock = MemoryReactorClock()
+    files = f"certificate={tls_files.certificate}:key={tls_files.key}:authorities={tls_files.ca}"
+    [port] = listened_to(serverFromString(clock, f"mtls:0:{files}"))
+    factory = clock.tcpServers[0][1]
+    factory.doStart()
+    assert len(clock.getDelayedCalls()) == 1
+    factory.doStop()
+    assert clock.getDelayedCalls() == []
+
+
+def test_files_that_cannot_be_used_fail_the_deferred(tmp_path: Path) -> None:
+    files = ":".join(f"{name}={tmp_path / 'none.pem'}" for name in ("certificate", "key", "authorities"))
+    [failure] = listened_to(serverFromString(MemoryReactorClock(), f"mtls:0:{files}"))
+    assert failure.check(CertificateError) and "none.pem" in failure.getErrorMessage()
+
+
+def listened_to(endpoint: MutualTLSEndpoint) -> list[Any]:
+    """Listen without a socket; return the port, or why it is not to be had."""
+    outcome: list[Any] = []
+    endpoint.listen(Factory.forProtocol(Greeter)).addBoth(outcome.append)
+    return outcome
 
 
 @pytest.mark.parts

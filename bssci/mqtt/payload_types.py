@@ -16,7 +16,7 @@ EuiName = Annotated[str, Meta(pattern="^[0-9A-F]{16}$", description="EUI-64", ex
 Seconds = Annotated[float, Meta(description="Unix seconds of the service center's clock")]
 Nanoseconds = Annotated[int, Meta(description="ns since 1970 UTC, of the base station's clock")]
 Decibels = Annotated[float, Meta(description="dB")]
-Milliwatts = Annotated[float, Meta(description="dBm")]
+SignalStrength = Annotated[float, Meta(description="dBm")]
 Byte = Annotated[int, Meta(ge=0, le=255)]
 IsoTime = Annotated[str, Meta(description="`timestamp` as ISO 8601 in UTC, with ns")]
 TypedDeviceId = Annotated[
@@ -62,7 +62,7 @@ class ReceptionPayload(msgspec.Struct, kw_only=True):
     bs_eui: EuiName
     rxTime: Nanoseconds
     snr: Decibels
-    rssi: Milliwatts
+    rssi: SignalStrength
     eqSnr: Decibels | UnsetType = UNSET
 
 
@@ -78,7 +78,7 @@ class UplinkPayload(DecodedPayload, kw_only=True):
     rxTime: Nanoseconds
     time: Annotated[str, Meta(description="`rxTime` as ISO 8601 in UTC; empty if no calendar has it")]
     snr: Decibels
-    rssi: Milliwatts
+    rssi: SignalStrength
     cnt: Counter
     data: list[Byte]
     dataHex: Digits
@@ -99,7 +99,7 @@ class CenterReceptionPayload(msgspec.Struct, kw_only=True):
 
     bsEui: Counter
     rxTime: Nanoseconds
-    rssi: Milliwatts
+    rssi: SignalStrength
     snr: Decibels
     eqSnr: Decibels | UnsetType = UNSET
 
@@ -230,7 +230,7 @@ class DownlinkReceptionPayload(msgspec.Struct, kw_only=True):
     bs_eui: EuiName
     cnt: Counter
     snr: Decibels
-    rssi: Milliwatts
+    rssi: SignalStrength
     timestamp: Seconds
     queId: int | UnsetType = UNSET
     replayed: Replayed | UnsetType = UNSET
@@ -303,7 +303,7 @@ class VariableMacPayload(DecodedPayload, kw_only=True):
     sysTime: Nanoseconds
     freqOff: Annotated[float, Meta(description="Hz")]
     snr: Decibels
-    rssi: Milliwatts
+    rssi: SignalStrength
     crc: Annotated[list[int], Meta(description="header, payload")]
     timestamp: Seconds
     device_id: Annotated[str, Meta(description="the sender, where a decoder knows it")] | UnsetType = UNSET
@@ -331,7 +331,7 @@ class TelegramPayload(DecodedPayload, kw_only=True):
     gateway_time: Annotated[float, Meta(description="Unix seconds of the gateway's clock")] | UnsetType = (
         UNSET
     )
-    rssi: Milliwatts | UnsetType = UNSET
+    rssi: SignalStrength | UnsetType = UNSET
 
 
 class AlarmPayload(msgspec.Struct, kw_only=True):

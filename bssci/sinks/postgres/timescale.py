@@ -23,7 +23,7 @@ COMPRESS_AFTER = 14
 """days: later than most late telegrams, because writing to compressed chunks is slow"""
 LATE = 3
 """days before the end of retention at which aggregates stop being refreshed, while their readings still
-exist"""
+exist; also the fewest days for which they are refreshed, and readings therefore kept"""
 _TABLE: LiteralString = "(quote_ident(hypertable_schema) || '.' || quote_ident(hypertable_name))::regclass"
 _HOURLY: LiteralString = """
     CREATE MATERIALIZED VIEW IF NOT EXISTS timescale_hourly
@@ -102,6 +102,9 @@ def set_up(connection: Connection[Any], raw_days: int, reading_days: int) -> Tim
     if version is None:
         return Timescale(None, {})
     lacking: dict[str, str] = {}
+    if reading_days:
+        # Chunks of seven days are dropped as a whole, so that the longer time is hardly noticed.
+        reading_days = max(LATE, reading_days)
 
     def attempt(feature: str, set_up: Callable[[], None]) -> None:
         if feature != HYPERTABLES and HYPERTABLES in lacking:

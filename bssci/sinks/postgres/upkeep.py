@@ -24,7 +24,7 @@ _ROLL_UP: LiteralString = """
         RETURNING hour, device
     ), due AS (
         SELECT hour, device FROM taken
-        WHERE %(days)s = 0 OR hour > now() - make_interval(days => %(days)s - 1)
+        WHERE %(days)s = 0 OR hour > now() - make_interval(days => %(days)s, hours => -1)
     ), gone AS (
         DELETE FROM rollup_hourly old USING due WHERE old.device = due.device AND old.hour = due.hour
         AND NOT EXISTS (
@@ -87,8 +87,9 @@ _EXPIRED_ALWAYS: tuple[tuple[str, LiteralString], ...] = (
     ),
     (
         "reading",
+        # A day longer: while an hour can be rolled up, so can its day, of which it may be the last.
         "DELETE FROM rollup_hourly WHERE ctid = ANY (ARRAY(SELECT ctid FROM rollup_hourly"
-        " WHERE hour < now() - make_interval(days => %s) LIMIT %s))",
+        " WHERE hour < now() - make_interval(days => 1 + %s) LIMIT %s))",
     ),
 )
 

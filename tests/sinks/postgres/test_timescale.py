@@ -126,6 +126,24 @@ def test_retention_follows_the_settings(session: DatabaseSession, timescale_serv
     ) == [("reading", "30 days")]
 
 
+@pytest.mark.parametrize(("days", "kept", "refreshed"), [(1, 3, 3), (2, 3, 3), (4, 4, 3), (30, 30, 27)])
+def test_aggregates_are_made_of_readings_that_are_still_there(
+    days: int, kept: int, refreshed: int, timescale_server: TimescaleServer
+) -> None:
+    timescale_server.use_new_schema()
+    session = DatabaseSession(timescale_server.settings(POSTGRES_READING_DAYS=days), lambda line: None)
+    assert session.timescale.lacking == {}
+    session.close()
+    jobs = timescale_server.query(
+        "SELECT proc_name, config ->> 'drop_after', config ->> 'start_offset'"
+        " FROM timescaledb_information.jobs WHERE hypertable_schema IN (current_schema(),"
+        " '_timescaledb_internal') AND hypertable_name <> 'raw' AND proc_name <> 'policy_compression'"
+    )
+    dropped = {drop_after for name, drop_after, _ in jobs if name == "policy_retention"}
+    begun = {start for name, _, start in jobs if name == "policy_refresh_continuous_aggregate"}
+    assert (dropped, begun) == ({f"{kept} days"}, {f"{refreshed} days"})
+
+
 def test_the_check_says_what_is_used(chosen: PostgresSettings) -> None:
     said = [message for _, message in findings(chosen)]
     assert any("is known after the first start" in message for message in said)

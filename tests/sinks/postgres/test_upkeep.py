@@ -150,6 +150,24 @@ def test_a_replay_of_what_is_partly_deleted_leaves_the_daily_values(
     assert database.query("SELECT count, average FROM reading_daily") == [(2, 2.0)]
 
 
+def test_a_retention_of_one_day_has_hourly_and_daily_values(database: Database) -> None:
+    session = DatabaseSession(database.settings(POSTGRES_READING_DAYS=1), lambda line: None)
+    hours = [int(time.time()) // HOUR * HOUR - number * HOUR for number in range(1, 23)]
+    store(session, *(read(number, at + 5, t=2.0) for number, at in enumerate(hours, 1)))
+    whole_round(session)
+    assert database.query("SELECT sum(count)::int FROM rollup_hourly") == [22]
+    store(session, read(23, hours[-1] + 10, t=4.0))
+    # Hours that their day is still made of, and one of a day that is over.
+    for age in (40, 50):
+        database.query(
+            f"INSERT INTO rollup_hourly VALUES (now() - interval '{age} hours', 'd', 'n', '', 1, 1, 1, 1, 1)"
+        )
+    whole_round(session)
+    session.close()
+    assert database.query("SELECT sum(count)::int FROM rollup_hourly") == [23 + 1]
+    assert database.query("SELECT sum(count)::int FROM rollup_daily") == [23]
+
+
 def test_events_and_what_was_set_aside_are_deleted_too(session: DatabaseSession, database: Database) -> None:
     database.query("INSERT INTO set_aside VALUES (now() - interval '91 days', 'a', 'b', 'c')")
     database.query("INSERT INTO event VALUES (now() - interval '366 days', 'k', NULL, NULL, '{}', 'e')")

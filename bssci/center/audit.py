@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from twisted.logger import Logger
@@ -14,6 +14,13 @@ from bssci.system.shell import ShellChange
 
 MAX_DETAIL = 500
 """characters of an entry's detail, at most"""
+HoldRoom = Callable[[], Awaitable[AbstractContextManager[object]]]
+"""reserves the disk space that a change of files needs, and fails if there is too little"""
+
+
+async def no_room_needed() -> AbstractContextManager[object]:
+    """Reserve nothing, for an action that writes no file."""
+    return nullcontext()
 
 
 class AuditLog:
@@ -56,12 +63,23 @@ class AuditLog:
         await self.record(by, change.action, change.target, change.detail, change.at)
 
     @asynccontextmanager
-    async def around(self, by: Actor, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
+    async def around(
+        self,
+        by: Actor,
+        action: str,
+        target: str = "",
+        detail: str = "",
+        *,
+        hold_room: HoldRoom = no_room_needed,
+    ) -> AsyncIterator[None]:
         """Write an entry, then run the action in the context; if that fails, write an entry that says so.
 
+        :param hold_room: called first, so that the entry of an action for whose files there is no room is
+            not written; what it raises is raised here.
         :raises bssci.journal.StorageError: the entry cannot be stored, so the action is not run.
         """
-        await self.record(by, action, target, detail)
+        with await hold_room():
+            await self.record(by, action, target, detail)
         try:
             yield
         except Exception as error:

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import DeferredLock
 
-from bssci.center.audit import AuditLog
+from bssci.center.audit import AuditLog, HoldRoom
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.store import CA, SECRET_FILES, CertificateStore
 from bssci.model import EUI
@@ -90,6 +90,10 @@ class CertificateCommands:
         result: T = await self._lock.run(self._run_in_thread, function, *values)
         return result
 
+    def _room(self, size: int = 0) -> HoldRoom:
+        """Return the function that reserves the disk space for files of so many bytes."""
+        return lambda: self._run(self._store.room, size)
+
     # looking
 
     async def read(self, file: str, by: Actor) -> bytes:
@@ -157,7 +161,9 @@ class CertificateCommands:
                 "confirm with force",
                 "force",
             )
-        async with self._audit.around(by, f"certificate.{action.partition(' ')[0]}", detail=action):
+        size = sum(map(len, [*files.values(), *(others or {}).values()]))
+        entry = f"certificate.{action.partition(' ')[0]}"
+        async with self._audit.around(by, entry, detail=action, hold_room=self._room(size)):
             await self._run(self._store.replace, files, others)
         await self._take_certificates()
         return examined
@@ -170,7 +176,8 @@ class CertificateCommands:
         :param host: name by which the station reaches the service center; empty: that in the certificate.
         :param renew: generate a new key and certificate even if there is a bundle.
         """
-        async with self._audit.around(by, "certificate.station_bundle", eui, "renewed" if renew else ""):
+        renewed = "renewed" if renew else ""
+        async with self._audit.around(by, "certificate.station_bundle", eui, renewed, hold_room=self._room()):
             places = self._configuration.catalogue.places(self._configuration.current)
             ports = [each.port for each in places if each.setting.startswith("LISTEN")]
             return await self._run(self._store.station_bundle, eui, renew, host, ports)
@@ -191,7 +198,10 @@ class CertificateCommands:
         :param eui: base station of the certificate, for the audit log; None: unknown.
         """
         subject, serial = certificate.subject.rfc4514_string(), f"{certificate.serial_number:X}"
-        async with self._audit.around(by, "certificate.revoke", eui or subject, f"serial {serial}"):
+        detail = f"serial {serial}"
+        async with self._audit.around(
+            by, "certificate.revoke", eui or subject, detail, hold_room=self._room()
+        ):
             await self._run(self._store.revoke, certificate)
         await self._take_certificates()
         cut_off = self._registry.revoked(certificate.public_bytes(Encoding.DER))

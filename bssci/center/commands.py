@@ -8,7 +8,7 @@ number when it is stored, so its entry follows.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -219,15 +219,14 @@ class Commands:
 
     async def queue_downlink(self, request: DownlinkRequest, by: Actor) -> Downlink:
         """Queue a downlink; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.queue`."""
-        downlink = await self._downlinks.queue(request)
-        await self._recorder.after(by, "downlink.queue", request.end_point_eui, f"queId {downlink.queue_id}")
-        return downlink
+        queue_id = self._downlinks.new_queue_id(request)
+        async with self._recorder.before(by, "downlink.queue", request.end_point_eui, f"queId {queue_id}"):
+            return await self._downlinks.queue(request, queue_id)
 
     async def revoke_downlink(self, eui: EUI, queue_id: int, by: Actor) -> Downlink:
         """Revoke a downlink; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.revoke`."""
-        downlink = await self._downlinks.revoke(eui, queue_id)
-        await self._recorder.after(by, "downlink.revoke", eui, f"queId {downlink.queue_id}")
-        return downlink
+        async with self._recorder.before(by, "downlink.revoke", eui, f"queId {queue_id}"):
+            return await self._downlinks.revoke(eui, queue_id)
 
     async def query_reception(self, eui: EUI, by: Actor) -> EUI:
         """Query how well a sensor receives downlinks (§5.16); return the station that will ask it.
@@ -245,23 +244,31 @@ class Commands:
         :param force: do so even if the device is registered, whose certificate is then revoked.
         :raises CommandError: as :meth:`bssci.center.devices.provisioned.ProvisionedDevices.add`.
         """
-        async with self._recorder.before(by, "provisioned.add", device, "made anew" if force else ""):
+        made_anew = "made anew" if force else ""
+        async with self._provisioning(by, "add", device, made_anew):
             return await self._provisioned.add(device, serial_number, force=force)
 
     async def renew_provisioned(self, device: str, by: Actor) -> str:
         """Create a new key and certificate for a device, and revoke the old one; return its name."""
-        async with self._recorder.before(by, "provisioned.renew", device):
+        async with self._provisioning(by, "renew", device):
             return await self._provisioned.renew(device)
 
     async def revoke_provisioned(self, device: str, by: Actor) -> str:
         """Revoke a device's certificate, so that the broker refuses it; return its name."""
-        async with self._recorder.before(by, "provisioned.revoke", device):
+        async with self._provisioning(by, "revoke", device):
             return await self._provisioned.revoke(device)
 
     async def take_bundle(self, device: str, by: Actor) -> bytes:
         """Return key, certificate and configuration of a device as an archive; possible only once."""
         async with self._recorder.before(by, "provisioned.bundle", device):
             return await self._provisioned.take_bundle(device)
+
+    def _provisioning(
+        self, by: Actor, action: str, device: str, detail: str = ""
+    ) -> AbstractAsyncContextManager[None]:
+        """Write the entry of a change of the registry of devices, if there is room on the disk for both."""
+        room = self._provisioned.room
+        return self._recorder.before(by, f"provisioned.{action}", device, detail, hold_room=room)
 
     # alarms
 
@@ -332,9 +339,9 @@ class Commands:
 
         :raises CommandError: ``unavailable``: there is not, or the change cannot be recorded.
         """
-        async with AsyncExitStack() as entry:
-            with await self._change(self._sensors.room()):
-                await entry.enter_async_context(self._recorder.before(by, action, target, detail))
+        async with self._recorder.before(
+            by, action, target, detail, hold_room=lambda: self._change(self._sensors.room())
+        ):
             yield
 
     async def _change(self, changing: Deferred[T]) -> T:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.center.audit import AuditLog
+from bssci.center.audit import AuditLog, HoldRoom, no_room_needed
 from bssci.journal import StorageError
 from bssci.model import EUI
 from bssci.model.commands import Actor, CommandError
@@ -28,13 +28,23 @@ class Recorder:
         self._log = log
 
     @asynccontextmanager
-    async def before(self, by: Actor, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
+    async def before(
+        self,
+        by: Actor,
+        action: str,
+        target: str = "",
+        detail: str = "",
+        *,
+        hold_room: HoldRoom = no_room_needed,
+    ) -> AsyncIterator[None]:
         """Write the entry, then run the command in the context; if it fails, write an entry that says so.
 
+        :param hold_room: as in :meth:`bssci.center.audit.AuditLog.around`.
         :raises CommandError: ``unavailable``: the entry cannot be stored, so the command is not run.
         """
         try:
-            await self._log.record(by, action, target, detail)
+            with await hold_room():
+                await self._log.record(by, action, target, detail)
         except StorageError as error:
             raise not_stored(error) from error
         self._tell(by, action, target, detail)
@@ -49,17 +59,6 @@ class Recorder:
             except StorageError as unkept:
                 self.log.warn("not in the audit log {action} {error}", action=action, error=unkept)
             raise
-
-    async def after(self, by: Actor, action: str, target: str, detail: str) -> None:
-        """Write the entry of a command that has been carried out.
-
-        :raises CommandError: ``unavailable``: the entry cannot be stored.
-        """
-        self._tell(by, action, target, detail)
-        try:
-            await self._log.record(by, action, target, detail)
-        except StorageError as error:
-            raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
 
     def _tell(self, by: Actor, action: str, target: str, detail: str) -> None:
         self.log.info(

@@ -45,19 +45,23 @@ class SettingCommands:
         """Apply settings that came through a sink, and write them to ``.env``; return those that changed.
 
         :param values: JSON values or texts, by name.
-        :raises CommandError: one is unknown, invalid, fixed, a credential, or needs a restart; none changed.
+        :raises CommandError: one is unknown, invalid, fixed, a credential, or needs a restart, or
+            ``unavailable``: the audit entry or ``.env`` cannot be stored; none changed.
         """
         for name in values:
             self._configuration.refuse_remote(name)
-        before = self.changeable()
-        changed = await self._configuration.change(
-            {name: setting_text(name, value) for name, value in values.items()}
-        )
-        after = self.changeable()
-        for name in sorted(changed):
-            texts = [setting_text(name, shown[name]) for shown in (before, after)]
-            await self._recorder.after(by, "config.change", name, " -> ".join(texts))
-        return changed
+        texts = {name: setting_text(name, value) for name, value in values.items()}
+        wanted = await self._configuration.check(texts)
+        before = self._configuration.shown(sorted(texts))
+        after = self._configuration.shown(sorted(texts), wanted)
+        async with AsyncExitStack() as entries:
+            with await self._configuration.room():
+                for name in sorted(texts):
+                    if after[name] != before[name]:
+                        detail = " -> ".join(setting_text(name, each[name]) for each in (before, after))
+                        entry = self._recorder.before(by, "config.change", name, detail)
+                        await entries.enter_async_context(entry)
+            return await self._configuration.change(texts)
 
     async def try_group(
         self, group: Group, values: Mapping[str, str], by: Actor, run_in_thread: RunInThread

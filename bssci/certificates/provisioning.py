@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 from cryptography import x509
@@ -37,6 +37,7 @@ from bssci.certificates.steps import host_of
 from bssci.model.iso_times import iso_whole_seconds
 from bssci.system.files import (
     finish_replacement,
+    hold_room,
     make_directory,
     open_lock,
     replace_together,
@@ -255,6 +256,15 @@ class Provisioning:
                 }
             )
         return name
+
+    def room(self) -> IO[bytes]:
+        """Reserve the disk space that a change needs; closing the result frees it.
+
+        :raises OSError: there is too little.
+        """
+        make_directory(self._directory, 0o700)
+        files = (self.registry_file, self.list_file)
+        return hold_room(self.registry_file, sum(each.stat().st_size for each in files if each.exists()))
 
     def has_key(self, name: str) -> bool:
         """Return whether the key of a device is still here, because nobody has taken its bundle yet."""

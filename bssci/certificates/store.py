@@ -12,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -26,7 +27,7 @@ from bssci.certificates.checking import check_pair, is_signed_by, refuse_station
 from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
-from bssci.system.files import replace_together, scratch_directory, write_atomically
+from bssci.system.files import hold_room, replace_together, scratch_directory, write_atomically
 from bssci.system.utc import utc_now
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
@@ -226,6 +227,20 @@ class CertificateStore:
         self.check(files)
         placed = {self.paths[file]: data for file, data in files.items()}
         replace_together(self._state_dir, placed | dict(others or {}))
+
+    def room(self, size: int) -> ExitStack:
+        """Reserve the disk space that a replacement needs; closing the result frees it.
+
+        :param size: bytes of the new files, apart from those that are made here.
+        :raises OSError: there is too little.
+        """
+        own_list = certificates.own_list_file(self.paths[CA])
+        size += own_list.stat().st_size if own_list.exists() else 0
+        with ExitStack() as held:
+            # New contents are first written in the state directory, which may be on another disk.
+            for path in (self._state_dir / "replacement", self.paths[CA], self.paths[SERVER]):
+                held.enter_context(hold_room(path, size))
+            return held.pop_all()
 
     def refused_stations(self, ca: bytes, peers: Mapping[str, bytes]) -> list[str]:
         """Return the connected base stations whose certificates these authorities did not sign.

@@ -70,9 +70,13 @@ class Configuration:
         """Return whether the command line or the environment fixes a setting: then no command changes it."""
         return self.origins[name] in FIXED_ORIGINS
 
-    def shown(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return the values of these settings as JSON values; secrets are masked."""
-        return {name: shown(self.catalogue.rows[name], self.current.value(name)) for name in names}
+    def shown(self, names: Sequence[str], settings: Settings | None = None) -> dict[str, Any]:
+        """Return the values of these settings as JSON values; secrets are masked.
+
+        :param settings: None: those in force.
+        """
+        settings = settings or self.current
+        return {name: shown(self.catalogue.rows[name], settings.value(name)) for name in names}
 
     def refuse_remote(self, name: str) -> None:
         """Check whether a setting may be changed through a sink, where senders are not authenticated by us.

@@ -73,11 +73,12 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, private: boo
     sync_directory(target.parent)
 
 
-def hold_room(path: Path) -> IO[bytes]:
+def hold_room(path: Path, size: int = 0) -> IO[bytes]:
     """Reserve the disk space needed to replace a file; closing the result frees it.
 
     A caller that has to record a change before making it thus knows that a full disk will not prevent it.
 
+    :param size: bytes of the new content, where it may exceed the present one by more than ``ROOM``.
     :raises OSError: there is not enough space.
     """
     target = Path(os.path.realpath(path))
@@ -89,7 +90,8 @@ def hold_room(path: Path) -> IO[bytes]:
             raise
         return io.BytesIO()  # it is written in place
     try:
-        os.posix_fallocate(file.fileno(), 0, (0 if before is None else before.st_size) + ROOM)
+        present = 0 if before is None else before.st_size
+        os.posix_fallocate(file.fileno(), 0, max(present, size) + ROOM)
     except BaseException:
         file.close()
         raise

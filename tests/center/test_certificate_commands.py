@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +29,8 @@ class Parts:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[str] = []
-        self.full = self.wrong = False
+        self.full = self.wrong = self.crowded = False
+        self.sizes: list[int] = []
         self.refused = [STATION]
         itself: Any = self
         self.audit = self.catalogue = self.current = itself
@@ -66,6 +69,12 @@ class Parts:
         return 1
 
     # the store
+
+    def room(self, size: int) -> BytesIO:
+        if self.crowded:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.sizes.append(size)
+        return BytesIO()
 
     def check(self, files: Any) -> list[str]:
         return ["ends soon"]
@@ -139,13 +148,15 @@ async def test_a_bundle_names_the_ports_of_base_stations(it: Parts) -> None:
     ]
 
 
+CERTIFICATE: Any = SimpleNamespace(
+    subject=SimpleNamespace(rfc4514_string=lambda: "CN=x"),
+    serial_number=255,
+    public_bytes=lambda _: b"der",
+)
+
+
 async def test_a_revoked_certificate_is_refused_then_cut_off(it: Parts) -> None:
-    certificate: Any = SimpleNamespace(
-        subject=SimpleNamespace(rfc4514_string=lambda: "CN=x"),
-        serial_number=255,
-        public_bytes=lambda _: b"der",
-    )
-    revoked = await it.commands.revoke(certificate, ANN)
+    revoked = await it.commands.revoke(CERTIFICATE, ANN)
     assert (revoked.subject, revoked.serial, revoked.cut_off) == ("CN=x", "FF", 1)
     assert it.done == ["ann certificate.revoke CN=x serial FF", "revoked", "taken", "cut off"]
     with pytest.raises(CertificateError, match="cannot be read"):
@@ -163,3 +174,19 @@ async def test_what_cannot_be_noted_does_not_happen(it: Parts) -> None:
         with pytest.raises(StorageError):
             await command
     assert it.done == []
+
+
+async def test_what_has_no_room_on_the_disk_is_not_noted(it: Parts) -> None:
+    it.crowded, it.refused = True, []
+    files = {CA: b"1234"}
+    for command in (
+        it.commands.replace(files, "restore", ANN, others={Path("a"): b"56"}),
+        it.commands.station_bundle(STATION, "", ANN),
+        it.commands.revoke(CERTIFICATE, ANN),
+    ):
+        with pytest.raises(OSError, match="No space left"):
+            await command
+    assert it.done == []
+    it.crowded = False
+    await it.commands.replace(files, "restore", ANN, others={Path("a"): b"56"})
+    assert it.sizes == [6]

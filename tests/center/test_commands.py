@@ -378,6 +378,37 @@ def test_what_cannot_be_recorded_does_not_happen(
     assert house.center.attachments.is_attached(ONE)
 
 
+def test_a_downlink_that_cannot_be_recorded_is_neither_queued_nor_revoked(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, one = make_house([sensor_entry(1, bidi=True)]), ONE
+    request = DownlinkRequest(end_point_eui=one, data=(b"x",))
+    house.do(house.commands.queue_downlink(request, TESTER))
+    monkeypatch.setattr(house.journal.audit, "append", lambda entry: fail(StorageError("disk full")))
+    for command in (
+        lambda: house.commands.queue_downlink(request, TESTER),
+        lambda: house.commands.revoke_downlink(one, 1, TESTER),
+    ):
+        with pytest.raises(CommandError, match="cannot be stored now"):
+            house.do(command())
+    assert house.center.downlinks.queued == 1
+
+
+def test_a_device_is_not_made_without_room_for_its_files(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: object, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bssci.certificates.provisioning.hold_room", full)
+    for command in (house.commands.renew_provisioned, house.commands.revoke_provisioned):
+        with pytest.raises(CommandError, match="No space left"):
+            house.do(command("roof", TESTER))
+    with pytest.raises(CommandError, match="No space left"):
+        house.do(house.commands.provision("roof", TESTER))
+    assert house.audited() == []
+
+
 def test_a_change_without_room_for_the_file_is_not_in_the_audit_log(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from twisted.internet.defer import ensureDeferred, fail, succeed
 
-from bssci.center.audit import AuditLog
+from bssci.center.audit import AuditLog, HoldRoom
 from bssci.center.recorder import MAX_NAMED, Recorder, naming, stored
 from bssci.journal import AuditEntry, StorageError
 from bssci.model import EUI
@@ -82,12 +84,26 @@ def test_a_failure_is_told_also_where_its_entry_cannot_be_kept(
     assert disk.details() == ["detail", "failed: somebody was quicker"][: min(full_from, 2)]
 
 
-def test_what_is_done_and_not_recorded_is_said_so(recorder: Recorder, disk: Disk) -> None:
-    result_of(ensureDeferred(recorder.after(ANN, "act", "target", "7")))
-    assert disk.details() == ["7"]
-    disk.full_from = 0
-    with pytest.raises(CommandError, match="it is done, but not in the audit log"):
-        result_of(ensureDeferred(recorder.after(ANN, "act", "target", "8")))
+def test_without_room_for_its_files_a_command_is_neither_recorded_nor_run(
+    recorder: Recorder, disk: Disk
+) -> None:
+    held = StringIO()
+
+    async def room() -> StringIO:
+        return held
+
+    async def no_room() -> StringIO:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def command(hold_room: HoldRoom) -> None:
+        async with recorder.before(ANN, "act", "target", "detail", hold_room=hold_room):
+            assert held.closed
+
+    with pytest.raises(OSError, match="No space left"):
+        result_of(ensureDeferred(command(no_room)))
+    assert disk.details() == []
+    result_of(ensureDeferred(command(room)))
+    assert disk.details() == ["detail"]
 
 
 def test_a_change_that_is_not_stored_is_unavailable() -> None:

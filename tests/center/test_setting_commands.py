@@ -43,6 +43,15 @@ class Parts:
         self.done.append(f"changed {sorted(values)}")
         return frozenset(values)
 
+    def refuse_remote(self, name: str) -> None:
+        assert name == "LOG_LEVEL"
+
+    def shown(self, names: list[str], settings: Any = None) -> dict[str, Any]:
+        return dict.fromkeys(names, "info" if settings is None else settings["LOG_LEVEL"])
+
+    async def check(self, values: dict[str, str]) -> Any:
+        return values
+
     async def draft(self, values: dict[str, str]) -> Any:
         itself: Any = self
         itself.values = lambda: values
@@ -86,6 +95,23 @@ async def test_a_change_without_room_for_its_file_is_not_written_down() -> None:
     with pytest.raises(CommandError, match="No space left"):
         await it.settings.change(*CHANGE)
     assert it.done == []
+
+
+async def test_a_change_through_a_sink_is_written_down_before_it_happens() -> None:
+    it = Parts()
+    wanted = {"LOG_LEVEL": "debug"}
+    for it.full, it.crowded in ((True, False), (False, True)):
+        with pytest.raises(CommandError) as refused:
+            await it.settings.change_remotely(wanted, ANN)
+        assert (refused.value.code, it.done) == ("unavailable", [])
+    it.crowded = False
+    assert await it.settings.change_remotely(wanted, ANN) == {"LOG_LEVEL"}
+    await it.settings.change_remotely({"LOG_LEVEL": "info"}, ANN)
+    assert it.done == [
+        "ann config.change LOG_LEVEL info -> debug",
+        "changed ['LOG_LEVEL']",
+        "changed ['LOG_LEVEL']",
+    ]
 
 
 async def test_what_was_read_again_is_written_down_if_it_changed() -> None:

@@ -182,3 +182,20 @@ def test_keys_are_for_their_owner_only_from_the_first_byte(
     keys = [path for path in tmp_path.rglob("*key*.pem") if path.is_file()]
     assert len(keys) >= 4
     assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
+
+
+def test_room_is_held_where_drafts_and_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("data", "certs"):
+        (tmp_path / name).mkdir()
+    files = (tmp_path / "certs" / name for name in ("own.pem", "key.pem", "ca.pem"))
+    store = CertificateStore(CertificateFiles(tmp_path / "data", *files))
+    (tmp_path / "certs" / reading.OWN_LIST).write_bytes(bytes(200_000))
+    held: list[tuple[Path, int]] = []
+
+    def hold(path: Path, size: int) -> io.BytesIO:
+        held.append((path.parent, size))
+        return io.BytesIO()
+
+    monkeypatch.setattr("bssci.certificates.store.hold_room", hold)
+    with store.room(1000):
+        assert set(held) == {(tmp_path / "data", 201_000), (tmp_path / "certs", 201_000)}

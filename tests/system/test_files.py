@@ -330,6 +330,9 @@ def test_room_is_held_until_it_is_given_back(tmp_path: Path, monkeypatch: pytest
         status = os.fstat(held.fileno())
         assert status.st_size == 100_000 + ROOM and status.st_blocks * 512 >= status.st_size
         assert os.listdir(tmp_path) == ["file"]
+    for size, held_size in ((50_000, 100_000), (300_000, 300_000)):
+        with hold_room(path, size) as held:
+            assert os.fstat(held.fileno()).st_size == held_size + ROOM
     hold_room(tmp_path / "new").close()
 
     def full(descriptor: int, offset: int, length: int) -> None:

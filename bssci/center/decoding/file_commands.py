@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bssci.center.audit import AuditLog
 from bssci.center.decoding.folder import DecoderFolder
 from bssci.model.commands import Actor
@@ -19,10 +21,11 @@ class DecoderFileCommands:
 
         :param detail: detail of the audit entry.
         :raises ValueError: the text is not a valid decoder; nothing changed.
-        :raises OSError: the file cannot be written.
+        :raises OSError: the file cannot be written; without room for it, there is no audit entry either.
         :raises bssci.journal.StorageError: the audit entry cannot be stored; nothing changed.
         """
-        async with self._audit.around(by, "decoder.put", name, detail):
+        room = partial(self._folder.room, file, text)
+        async with self._audit.around(by, "decoder.put", name, detail, hold_room=room):
             await self._folder.put(file, text)
 
     async def delete(self, name: str, file: str, by: Actor) -> None:

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
@@ -14,7 +15,7 @@ from twisted.logger import Logger
 from bssci.decoders.commented_json import MAX_CHARACTERS
 from bssci.decoders.library import MAX_FILES, Library, Problem, ReadFile, build_library, check_file
 from bssci.system.clock import Clock, RunInThread, Ticker
-from bssci.system.files import make_directory, write_atomically
+from bssci.system.files import hold_room, make_directory, write_atomically
 
 INTERVAL = 2.0
 """s between two checks of the folder"""
@@ -76,6 +77,13 @@ class DecoderFolder:
         """Read the folder if it changed. A missing folder counts as empty; invalid files become problems."""
         return self._lock.run(lambda: ensureDeferred(self._load()))
 
+    def room(self, file: str, text: str) -> Deferred[IO[bytes]]:
+        """Reserve the disk space that :meth:`put` needs; fires with a file that frees it when it is closed.
+
+        The Deferred fails with OSError if there is too little.
+        """
+        return self._run_in_thread(self._hold_room, file, len(text.encode("utf-8")))
+
     def put(self, file: str, text: str) -> Deferred[Library]:
         """Write a file, and use it.
 
@@ -128,6 +136,10 @@ class DecoderFolder:
         for problem in library.problems:
             if problem not in known:
                 self.log.warn("decoder file {problem}", problem=str(problem))
+
+    def _hold_room(self, file: str, size: int) -> IO[bytes]:
+        make_directory(self.path)
+        return hold_room(self.path / os.path.basename(file), size)
 
     def _write(self, file: str, text: str) -> None:
         """Write a decoder's file, in a thread."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
@@ -144,6 +144,14 @@ class ProvisionedDevices:
         return await self._ask(lambda: self._files().configuration_of(name))
 
     # changes, to be called by Commands only
+
+    async def room(self) -> IO[bytes]:
+        """Reserve the disk space that a change needs; closing the result frees it.
+
+        :raises CommandError: ``unavailable``: there is too little.
+        """
+        files = self._files()
+        return await self._ask(files.room)
 
     async def add(self, text: str, serial_number: str, *, force: bool) -> str:
         """Create key, certificate and configuration of a device; return its name.

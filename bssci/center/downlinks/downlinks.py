@@ -135,22 +135,31 @@ class DownlinkDesk:
 
     # commands
 
-    def queue(self, request: DownlinkRequest) -> Deferred[Downlink]:
+    def new_queue_id(self, request: DownlinkRequest) -> int:
+        """Return an unused queue id, for a request that :meth:`queue` would take now.
+
+        :raises CommandError: as the Deferred of :meth:`queue`.
+        """
+        self._checked(request)
+        self._last_queue_id += 1
+        return self._last_queue_id
+
+    def queue(self, request: DownlinkRequest, queue_id: int | None = None) -> Deferred[Downlink]:
         """Queue a downlink; fires with it, and its queue id, once it is stored.
 
+        :param queue_id: from :meth:`new_queue_id`; None: a new one.
         :raises CommandError: in the Deferred: ``unknown_sensor``, ``not_bidirectional``, ``invalid``,
             ``busy`` or ``unavailable``; nothing is stored then.
         """
         try:
-            check_sensor(self._sensors, request.end_point_eui)
-            request = check_request(request)
-            self._check_room(request.end_point_eui)
+            if queue_id is None:
+                queue_id = self.new_queue_id(request)
+            request = self._checked(request)
         except CommandError as error:
             return fail(error)
         now = self._now()
-        self._last_queue_id += 1
         downlink = Downlink(
-            queue_id=self._last_queue_id, request=request, state="queued", created_at=now, changed_at=now
+            queue_id=queue_id, request=request, state="queued", created_at=now, changed_at=now
         )
         stored = StoredDownlink(downlink=downlink)
         return self._command(Queued(end_point_eui=request.end_point_eui, stored=stored))
@@ -189,6 +198,12 @@ class DownlinkDesk:
     def statistics(self) -> dict[str, int]:
         """Return how many downlinks are queued now, and how many reached each other state since the start."""
         return {"queued": self.queued, **self.ended}
+
+    def _checked(self, request: DownlinkRequest) -> DownlinkRequest:
+        check_sensor(self._sensors, request.end_point_eui)
+        request = check_request(request)
+        self._check_room(request.end_point_eui)
+        return request
 
     def _check_room(self, eui: EUI) -> None:
         if self._queued.get(eui, 0) >= MAX_QUEUED_OF_SENSOR:

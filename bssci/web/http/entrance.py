@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 from bssci.center.audit import AuditLog
@@ -59,11 +58,13 @@ class Entrance:
         """Add the first account, for somebody who has the token of the link from the log.
 
         :raises ApiError: 403 if the link was used already or is wrong; 422 for a name or password that is
-            not allowed.
+            not allowed; 503 if the file of accounts cannot be written.
+        :raises bssci.journal.StorageError: it cannot be recorded, so there is no account.
         """
-        account = await self._guard.set_up(token, name, password)
-        await self._audit.record(call.named(account.name), "account.add", account.name, "set-up")
-        return account
+        self._guard.check_set_up(token)
+        by = call.named(name)
+        async with self._audit.around(by, "account.add", name, "set-up", hold_room=self._guard.room):
+            return await self._guard.set_up(token, name, password)
 
     async def change(
         self, by: Actor, action: str, target: str, detail: str, change: Callable[..., Any], *values: Any
@@ -74,9 +75,7 @@ class Entrance:
         :raises ApiError: 422 or 409, naming the field; 503 if the file cannot be written.
         :raises bssci.journal.StorageError: the change cannot be recorded, so it does not happen.
         """
-        async with AsyncExitStack() as entry:
-            with await self._guard.room():
-                await entry.enter_async_context(self._audit.around(by, action, target, detail))
+        async with self._audit.around(by, action, target, detail, hold_room=self._guard.room):
             return await self._guard.changed(change, *values)
 
     async def new_password(

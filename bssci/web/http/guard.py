@@ -168,14 +168,21 @@ class Guard:
         """
         return name if self.directory.account(name) is not None else "(no account)"
 
+    def check_set_up(self, secret: str) -> None:
+        """Check the secret of the link from the log.
+
+        :raises ApiError: 403 if the link was used already or is wrong.
+        """
+        if not self.setup_secret or not same(secret, self.setup_secret):
+            raise ApiError(403, "forbidden", "this set-up link is wrong, or there is an account already")
+
     async def set_up(self, secret: str, name: str, password: str) -> Account:
         """Add the first account, for somebody who has the link from the log.
 
         :raises ApiError: 403 if the link was used already or is wrong; 422 for a name or password that is
             not allowed.
         """
-        if not self.setup_secret or not same(secret, self.setup_secret):
-            raise ApiError(403, "forbidden", "this set-up link is wrong, or there is an account already")
+        self.check_set_up(secret)
         account: Account | None = await self.changed(self.file.add_first, password, name)
         if account is None:
             raise ApiError(403, "forbidden", "there is an account already")

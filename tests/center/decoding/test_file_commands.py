@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ class Parts:
 
     def __init__(self) -> None:
         self.done: list[tuple[str, ...]] = []
-        self.full = False
+        self.full = self.crowded = False
         itself: Any = self
         self.audit = itself
         self.commands = DecoderFileCommands(AuditLog(itself, lambda: 5.0), itself)
@@ -26,6 +28,11 @@ class Parts:
         if self.full:
             raise StorageError("disk full")
         self.done.append((entry.who, entry.action, entry.target, entry.detail))
+
+    async def room(self, file: str, text: str) -> BytesIO:
+        if self.crowded:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return BytesIO()
 
     async def put(self, file: str, text: str) -> None:
         if not text:
@@ -60,4 +67,12 @@ async def test_one_that_cannot_be_written_down_does_not_happen() -> None:
     it.full = True
     with pytest.raises(StorageError):
         await it.commands.delete("meter", "meter.json", ANN)
+    assert it.done == []
+
+
+async def test_one_without_room_on_the_disk_is_not_written_down() -> None:
+    it = Parts()
+    it.crowded = True
+    with pytest.raises(OSError, match="No space left"):
+        await it.commands.put("meter", "meter.json", "{}", "", ANN)
     assert it.done == []

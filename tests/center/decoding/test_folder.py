@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from bssci.center.decoding.folder import INTERVAL, DecoderFolder
 from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.library import KINDS, Library
+from bssci.system.files import ROOM
 
 GOOD = json.dumps({"version": "1", "uplink": [{"payload": [{"name": "a", "size": 8, "type": "uint"}]}]})
 NEXT = GOOD.replace('"1"', '"2"')
@@ -146,3 +147,13 @@ def test_what_is_not_there_cannot_be_deleted(watched: Watched, file: str) -> Non
     with pytest.raises(FileNotFoundError):
         watched.result(watched.folder.delete(file))
     assert (watched.folder.path.parent / "a.json").exists()
+
+
+def test_room_for_a_file_is_held_in_a_folder_that_may_be_new(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr("os.posix_fallocate", lambda descriptor, start, size: sizes.append(size))
+    watched.result(watched.folder.room("a.json", "ä" * 100)).close()
+    assert sizes == [200 + ROOM]
+    assert list(watched.folder.path.iterdir()) == []

@@ -109,5 +109,6 @@ def test_what_cannot_be_kept_in_the_audit_log_is_told(site: Site, monkeypatch: p
     [answer] = site.settings
     assert answer["error"] == {
         "code": "unavailable",
-        "message": "it is done, but not in the audit log: disk full",
+        "message": "cannot be stored now, try again later: disk full",
     }
+    assert site.house.center.registry.status_interval == 300

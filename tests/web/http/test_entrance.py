@@ -30,6 +30,10 @@ def test_the_first_account_is_made_by_the_link_of_the_log(
     new = {"username": "first", "password": "long enough"}
     assert web.browser().post("/api/setup", new | {"token": "wrong"}).status == 403
     assert web.browser().post("/api/setup", new | {"token": secret, "password": "short"}).status == 422
+    web.journal.broken = True
+    assert web.browser().post("/api/setup", new | {"token": secret}).status == 503
+    web.journal.broken = False
+    assert web.file.read().account("first") is None
     assert web.browser().post("/api/setup", new | {"token": secret}).status == 200
     assert web.browser().post("/api/setup", new | {"token": secret, "username": "second"}).status == 403
     assert web.account("first").role == "admin"

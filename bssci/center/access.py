@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from bssci.center.devices.device import Device
 from bssci.center.service_center import ServiceCenter
 from bssci.journal.records import StoredRequest
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState
@@ -46,6 +47,11 @@ class Access:
 
     async def configure(self, sensor: Sensor) -> Outcomes:
         return await self._commands.configure(sensor, self._by)
+
+    # devices other than mioty sensors
+
+    def device(self, id: str) -> Device | None:
+        return self._center.devices.known(id)
 
     # downlinks
 

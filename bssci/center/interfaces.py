@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from bssci.center.devices.device import Device
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState, Telegram
 from bssci.model.commands import Outcomes
 
@@ -44,6 +45,11 @@ class ICenter(Protocol):
 
     async def configure(self, sensor: Sensor) -> Outcomes:
         """Add a sensor or change it, and attach it at all base stations."""
+
+    # devices other than mioty sensors
+
+    def device(self, id: str) -> Device | None:
+        """Return a device that people entered; None if they did not. It must not be changed."""
 
     # downlinks
 

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 
 from bssci import __version__
+from bssci.center.devices.device import Device
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState
 from bssci.model.commands import CommandError, Outcomes
 
@@ -43,6 +44,9 @@ class AbsentCenter:
 
     async def configure(self, sensor: Sensor) -> Outcomes:
         raise _AWAY
+
+    def device(self, id: str) -> Device | None:
+        return None
 
     async def queue_downlink(self, request: DownlinkRequest) -> Downlink:
         raise _AWAY

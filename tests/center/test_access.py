@@ -30,6 +30,10 @@ def test_it_knows_the_service_and_its_sensors(house: House) -> None:
     assert access.sensor(EUI(sensor_eui(1))) is not None
     assert access.sensor(EUI("00" * 8)) is None
     assert access.station_states() == []
+    assert access.device("ble:AA:BB:CC:DD:EE:FF") is None
+    house.do(house.commands.devices.change("ble:AA:BB:CC:DD:EE:FF", {"name": "cellar"}, SINK))
+    device = access.device("ble:AA:BB:CC:DD:EE:FF")
+    assert device is not None and device.name == "cellar"
 
 
 def test_a_command_is_in_the_audit_log_under_the_name_of_who_asks(house: House) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from bssci.center.decoding.payloads import device_of
+from bssci.center.devices.device import Device
 from bssci.model import (
     EUI,
     Event,
@@ -23,22 +25,27 @@ from bssci.model import (
 from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json
 from bssci.sinks.postgres.rows import Aside, EventRow, EventRows, GatewayFacts
-from bssci.sinks.postgres.telegrams import telegram_rows, uplink_rows, variable_mac_rows
+from bssci.sinks.postgres.telegrams import enter, telegram_rows, uplink_rows, variable_mac_rows
 from bssci.sinks.postgres.texts import quoted, storable, to_json, to_safe_json
 from bssci.sinks.postgres.times import instant
 
 _ID_SIZE = 12
 """bytes of an id that is derived from an event's content"""
+_NOTHING_ENTERED: Mapping[str, Device] = {}
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 
 
 def rows_of(
-    batch: Iterable[Any], sensors: Mapping[EUI, Sensor], now: datetime
+    batch: Iterable[Any],
+    sensors: Mapping[EUI, Sensor],
+    now: datetime,
+    devices: Mapping[str, Device] = _NOTHING_ENTERED,
 ) -> tuple[list[EventRows], list[tuple[Any, Aside]]]:
     """Return the rows of a batch, and what is known not to be storable before the server is asked.
 
     :param sensors: configured sensors, by EUI.
     :param now: time of rows that are set aside because no table can hold their own time.
+    :param devices: other devices that people entered, by id.
     """
     taken: list[EventRows] = []
     asides: list[tuple[Any, Aside]] = []
@@ -47,6 +54,9 @@ def rows_of(
             continue
         try:
             rows = _rows(event, sensors)
+            for facts in rows.devices:
+                if facts.id in devices:
+                    enter(facts, devices[facts.id])
         except (ValueError, TypeError, OverflowError, AttributeError, IndexError, RecursionError) as error:
             aside = Aside(now, event_id(event), _line(error), to_safe_json(event))
             asides.append((event, aside))
@@ -54,6 +64,20 @@ def rows_of(
         taken.append(rows)
         asides += [(event, aside) for aside in rows.asides]
     return taken, asides
+
+
+def senders(events: Iterable[Event]) -> set[str]:
+    """Return the ids of the devices other than sensors that events, or readings in them, are from."""
+    found: set[str] = set()
+    for event in events:
+        if isinstance(event, Telegram):
+            found.add(event.device)
+        elif isinstance(event, VariableMacUplink):
+            found.add(device_of(event))
+        decoded = getattr(event, "decoded", None)
+        if decoded is not None:
+            found.update(reading.device for reading in decoded.readings if reading.device is not None)
+    return found
 
 
 def event_id(event: Event) -> str:

@@ -34,7 +34,8 @@ class PostgresSinkFactory:
         _check_driver()
         from bssci.sinks.postgres.sink import PostgresSink
 
-        return PostgresSink(self._reactor(), PostgresSettings(dict(settings)), center.sensor, center.now)
+        chosen = PostgresSettings(dict(settings))
+        return PostgresSink(self._reactor(), chosen, center.sensor, center.now, center.device)
 
     def check(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield lines about the server for ``bssci check``, each with its level ok, warning or error."""

@@ -7,15 +7,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from bssci.center.devices.device import Device
 from bssci.model import EUI, AnyEvent, Event, Sensor, Uplink
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.postgres.errors import PostgresError
-from bssci.sinks.postgres.events import rows_of
+from bssci.sinks.postgres.events import rows_of, senders
 from bssci.sinks.postgres.explain import explain_error
 from bssci.sinks.postgres.rows import Aside
 from bssci.sinks.postgres.session import DatabaseSession
@@ -41,6 +43,7 @@ class PostgresSink:
 
     :param sensor: returns a configured sensor by its EUI.
     :param now: Unix seconds.
+    :param device: returns a device other than a sensor, as people entered it, by its id.
     """
 
     log = Logger()
@@ -52,11 +55,13 @@ class PostgresSink:
         settings: PostgresSettings,
         sensor: Callable[[EUI], Sensor | None],
         now: Callable[[], float],
+        device: Callable[[str], Device | None] = lambda id: None,
     ) -> None:
         self.set_aside = SetAside("postgres")
         self._reactor = reactor
         self._settings = settings
         self._sensor = sensor
+        self._device = device
         self._now = now
         self._worker: DatabaseWorker[DatabaseSession] = DatabaseWorker(
             reactor, partial(DatabaseSession, settings), self._explain, self._session_ready
@@ -111,9 +116,11 @@ class PostgresSink:
         euis = {event.end_point_eui for event in events if isinstance(event, Uplink) and event.receptions}
         found = {eui: self._sensor(eui) for eui in euis}
         sensors = {eui: sensor for eui, sensor in found.items() if sensor is not None}
-        return self._worker.submit(partial(_store, events, sensors, instant(self._now()))).addCallback(
-            self._stored
-        )
+        entered = {id: device for id in senders(events) if (device := self._device(id)) is not None}
+        # Copied: the registry may change them while the worker's thread reads them.
+        devices = {id: msgspec.structs.replace(device) for id, device in entered.items()}
+        store = partial(_store, events, sensors, devices, instant(self._now()))
+        return self._worker.submit(store).addCallback(self._stored)
 
     def _stored(self, asides: StoredOrAside) -> None:
         """Count an event once, however many of its rows were refused."""
@@ -143,8 +150,12 @@ class PostgresSink:
 
 
 def _store(
-    events: Sequence[Event], sensors: Mapping[EUI, Sensor], now: datetime, session: DatabaseSession
+    events: Sequence[Event],
+    sensors: Mapping[EUI, Sensor],
+    devices: Mapping[str, Device],
+    now: datetime,
+    session: DatabaseSession,
 ) -> StoredOrAside:
     """Store events, in the worker's thread."""
-    units, asides = rows_of(events, sensors, now)
+    units, asides = rows_of(events, sensors, now, devices)
     return asides + session.store(units, [aside for _, aside in asides])

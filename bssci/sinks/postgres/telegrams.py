@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bssci.center.decoding.payloads import device_of
+from bssci.center.devices.device import Device
 from bssci.model import Decoded, Reading, Sensor, Telegram, Uplink, VariableMacUplink
 from bssci.model.device_id import MIOTY, sensor_device
 from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
@@ -77,6 +78,14 @@ def telegram_rows(event: Telegram, rows: EventRows) -> None:
     time = believable_time(event.at, [event.device_time, event.gateway_time])
     _add_readings(rows, event.decoded, time, event.gateway, _topic(event.envelope))
     _add_raw(rows, event.gateway, event.source, telegram_json, event)
+
+
+def enter(facts: DeviceFacts, device: Device) -> None:
+    """Let what people entered about a device stand in place of what it reports."""
+    facts.name = storable(device.name) or facts.name
+    facts.model = storable(device.model) or facts.model
+    facts.tags = _fact_json(device.tags or None)
+    facts.location = _fact_json(device.location or None)
 
 
 def _add_raw(

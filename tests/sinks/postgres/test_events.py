@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from bssci.center.decoding.payloads import device_of
+from bssci.center.devices.device import Device
 from bssci.model import (
     Decoded,
     DecodeFailure,
@@ -19,7 +21,7 @@ from bssci.model import (
     Telegram,
     VariableMacUplink,
 )
-from bssci.sinks.postgres.events import event_id, rows_of
+from bssci.sinks.postgres.events import event_id, rows_of, senders
 from bssci.sinks.postgres.rows import Aside, EventRows
 from bssci.sinks.postgres.times import instant
 from bssci.sinks.testing_events import AT, SENSOR, STATION, odd_events, reception, unknown_event, uplink
@@ -109,6 +111,35 @@ def test_what_is_configured_of_a_sensor_is_known() -> None:
     (device,) = rows(uplink(1), sensor).devices
     assert (device.name, device.tags) == ("Meter \ufffd 7", '["roof"]')
     assert device.location == '{"lat":1.0,"lon":2.0}'
+
+
+def test_what_people_entered_about_a_device_is_known_and_comes_before_what_it_reports() -> None:
+    reported = telegram(
+        envelope={"device": {"name": "LYWSD03"}},
+        decoded=decoded(Reading("t", 1.5), Reading("t", 2.5, device="f2:0a1b2c3d4e5f/J1/3")),
+    )
+    other = VariableMacUplink(
+        at=AT, base_station_eui=STATION, mac_type=0, payload=b"", trx_time=0, system_time=0, frequency=0.0,
+        snr=0.0, rssi=0.0,
+    )  # fmt: skip
+    assert senders([reported, other, uplink(1)]) == {
+        "ble:AA:BB:CC:DD:EE:FF", "f2:0a1b2c3d4e5f/J1/3", device_of(other)
+    }  # fmt: skip
+    assert [facts.name for facts in rows(reported).devices] == ["LYWSD03", None]
+    entered = {
+        "ble:AA:BB:CC:DD:EE:FF": Device(
+            "ble:AA:BB:CC:DD:EE:FF", 1.0, 1.0, name="cellar", model="m", tags=["a"], location={"lat": 1.0}
+        ),
+        "f2:0a1b2c3d4e5f/J1/3": Device("f2:0a1b2c3d4e5f/J1/3", 1.0, 1.0, name="door"),
+    }
+    (found,), _ = rows_of([reported], {}, NOW, entered)
+    assert [(each.name, each.model, each.tags, each.location) for each in found.devices] == [
+        ("cellar", "m", '["a"]', '{"lat":1.0}'),
+        ("door", None, None, None),
+    ]
+    unnamed = {"ble:AA:BB:CC:DD:EE:FF": Device("ble:AA:BB:CC:DD:EE:FF", 1.0, 1.0)}
+    (found,), _ = rows_of([reported], {}, NOW, unnamed)
+    assert found.devices[0].name == "LYWSD03"
 
 
 def test_a_reading_may_belong_to_another_device() -> None:

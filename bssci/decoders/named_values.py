@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from zope.interface import implementer
 
@@ -24,13 +24,25 @@ class NamedValuesDecoder:
     kinds: tuple[PayloadKind, ...] = ("telegram",)
 
     def matches(self, payload: Payload) -> bool:
-        return isinstance(payload.envelope.get(FIELD), list)
+        return _are_named(payload.envelope.get(FIELD))
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
         found = payload.envelope.get(FIELD)
-        if not isinstance(found, list):
+        if not _are_named(found):
             raise DecodeError("no_values", "the message holds no values with names")
         return normalise(Reading(name, value, unit) for name, value, unit in found)
+
+
+def _are_named(found: Any) -> TypeGuard[list[Any]]:
+    """Return whether something is what a rule leaves: other messages may have a field of this name, too."""
+    return isinstance(found, list) and all(
+        isinstance(each, list)
+        and len(each) == 3
+        and isinstance(each[0], str)
+        and isinstance(each[1], bool | int | float | str)
+        and isinstance(each[2], str | None)
+        for each in found
+    )
 
 
 @implementer(IDecoderFactory)

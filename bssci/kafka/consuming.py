@@ -14,12 +14,12 @@ reads them again, and recognises them by their ids.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -28,6 +28,8 @@ from bssci.system.clock import Reactor
 
 BATCH = 500
 """records that are offered at once, at most"""
+BATCH_BYTES = 256 * 1024
+"""bytes of them, unless one record is larger: they are read in one turn of the reactor"""
 POLL = 0.2
 """s that the thread waits for records"""
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
@@ -125,7 +127,7 @@ class KafkaConsumer:
             self.trouble = ""
             answers.put(True)
 
-        self._take(records).addCallbacks(taken, failed)
+        maybeDeferred(self._take, records).addCallbacks(taken, failed)
 
     # In the thread
 
@@ -171,8 +173,9 @@ class KafkaConsumer:
                 records.append(_record(message))
             elif error.name() != "_PARTITION_EOF":
                 self._say(in_words(error, self._topic))
-        if records and self._is_taken(consumer, records):
-            self._commit(consumer, records)
+        for batch in _batches(records):
+            if self._is_taken(consumer, batch):
+                self._commit(consumer, batch)
 
     def _look(self, consumer: Any) -> None:
         """Ask whether the problem is over: librdkafka only reports when one begins."""
@@ -270,6 +273,20 @@ class KafkaConsumer:
         end = self._now() + seconds
         while not self._stopping and self._now() < end:
             time.sleep(0.05)
+
+
+def _batches(records: Iterable[ConsumerRecord]) -> Iterator[list[ConsumerRecord]]:
+    batch: list[ConsumerRecord] = []
+    size = 0
+    for record in records:
+        length = len(record.key) + len(record.value)
+        if batch and size + length > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += length
+    if batch:
+        yield batch
 
 
 def _record(message: Any) -> ConsumerRecord:

@@ -22,6 +22,7 @@ def test_each_is_a_reading() -> None:
 
 def test_other_messages_are_not_its_own() -> None:
     decoder = NamedValuesFactory().build({})
-    assert not decoder.matches(payload({"values": 7}))
+    for other in (7, [1, 2], [["a", 1]], [[7, 1, None]], [["a", {}, None]], [["a", 1, 2]], ["abc"]):
+        assert not decoder.matches(payload({"values": other}))
     with pytest.raises(DecodeError, match="no values"):
         decoder.decode(payload({}), {})

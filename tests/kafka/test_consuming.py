@@ -116,6 +116,30 @@ def test_offsets_are_committed_when_the_batch_is_safe_and_not_before(it: Fixture
     assert it.made[0].configuration["enable.auto.commit"] is False
 
 
+def test_large_records_are_offered_some_at_a_time(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consuming, "BATCH_BYTES", 10)
+    it.there.put([FakeMessage(0, 7, b"1234567"), FakeMessage(0, 8, b"12345678"), FakeMessage(1, 3, b"1")])
+    records, done = it.next()
+    assert [(each.partition, each.offset) for each in records] == [(0, 7)]
+    done.callback(None)
+    assert it.made[0].committed.get(timeout=5) == {0: 8}
+    records, done = it.next()
+    assert [(each.partition, each.offset) for each in records] == [(0, 8), (1, 3)]
+    done.callback(None)
+
+
+def test_a_batch_at_which_the_center_stumbles_is_offered_again(it: Fixture) -> None:
+    take, it.consumer._take = it.consumer._take, lambda records: 1 / 0
+    it.there.put([FakeMessage(0, 7)])
+    it.reactor.turn()
+    while "division" not in it.consumer.trouble:
+        it.reactor.turn()
+    it.consumer._take = take
+    _, done = it.next()
+    done.callback(None)
+    assert it.made[0].committed.get(timeout=5) == {0: 8}
+
+
 def test_what_was_not_taken_is_offered_again_before_anything_new(it: Fixture) -> None:
     it.there.put([FakeMessage(0, 7)])
     it.there.put([FakeMessage(0, 8)])

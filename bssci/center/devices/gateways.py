@@ -14,6 +14,7 @@ from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import GatewayRecord, Journal, Loaded
 from bssci.model import GatewayState, Telegram
+from bssci.model.weight import json_weight
 from bssci.system.clock import Clock, Ticker
 
 SILENCE = 300.0
@@ -21,9 +22,17 @@ SILENCE = 300.0
 LOOK_INTERVAL = 10.0
 """s between two checks for silent gateways"""
 MAX_GATEWAYS = 5_000
-"""gateways that are kept; beyond that the one that was not heard for the longest time is dropped"""
+"""gateways that are kept; beyond that, the one that was not heard for the longest time is dropped, of those
+about which people entered nothing
+"""
+TOLD = 1_000
+"""gateways whose first message is logged; all are in the list of gateways"""
 MAX_STATUS = 8 * 1024
 """bytes of a report, as MessagePack, up to which it is kept completely"""
+MAX_STATUS_MEMORY = 4 * MAX_STATUS
+"""bytes of memory up to which it is"""
+MAX_TEXT = 1_000
+"""characters of the topic of a larger report"""
 KINDS = {"ble": "scanner", "scanner": "scanner", "f2": "controller"}
 """kind of the gateway, by the kind of the devices that it forwards"""
 WATCHED = ("scanner", "controller")
@@ -68,6 +77,11 @@ class Gateway(msgspec.Struct, omit_defaults=True):
         return self.id.partition(":")[0]
 
     @property
+    def is_entered(self) -> bool:
+        """Return whether people entered something about it."""
+        return bool(self.name or self.location or self.tags or self.note)
+
+    @property
     def own_id(self) -> str:
         """Return the id without the kind."""
         return self.id.partition(":")[2]
@@ -96,6 +110,7 @@ class Gateways:
         kept = read_bodies("gateway", loaded.gateways, _decoder).values()
         in_order = sorted(kept, key=lambda gateway: gateway.last_seen)
         self._of: OrderedDict[str, Gateway] = OrderedDict((each.id, each) for each in in_order)
+        self._told = 0
         started = clock.seconds()
         self._heard_at = dict.fromkeys(self._of, started)
         self._behind = WriteBehind[str](clock, "gateways", self._write)
@@ -127,9 +142,11 @@ class Gateways:
         gateway = self._of.get(id)
         if gateway is None:
             gateway = self._of[id] = Gateway(id, telegram.at, telegram.at)
-            self.log.info("gateway {id} is heard for the first time", id=id)
+            if self._told < TOLD:
+                self._told += 1
+                self.log.info("gateway {id} is heard for the first time", id=id)
             if len(self._of) > MAX_GATEWAYS:
-                self._drop(next(iter(self._of)))
+                self._drop(next(each.id for each in self._of.values() if not each.is_entered))
         else:
             self._of.move_to_end(id)
         gateway.count += 1
@@ -144,7 +161,8 @@ class Gateways:
 
     def _note(self, gateway: Gateway) -> None:
         gateway.last_seen = self._now()
-        self._heard_at[gateway.id] = self._clock.seconds()
+        if gateway.id in self._of:
+            self._heard_at[gateway.id] = self._clock.seconds()
 
     def _take_report(self, gateway: Gateway, telegram: Telegram) -> None:
         said = telegram.envelope.get("status")
@@ -154,8 +172,14 @@ class Gateways:
                 self._move(gateway, "offline", "its last report is old")
             return
         report = dict(telegram.envelope)
-        if len(_encoder.encode(report)) > MAX_STATUS:
-            report = {name: report[name] for name in ("status", "topic") if name in report}
+        if (
+            len(_encoder.encode(report)) > MAX_STATUS
+            or json_weight(report, MAX_STATUS_MEMORY) > MAX_STATUS_MEMORY
+        ):
+            named = {name: report.get(name) for name in ("status", "topic")}
+            report = {
+                name: text for name, text in named.items() if isinstance(text, str) and len(text) <= MAX_TEXT
+            }
         gateway.status = report
         gateway.status_at = telegram.at
         if said == "offline":

@@ -15,6 +15,7 @@ from bssci.center.devices.device import DeviceVerdict
 from bssci.center.telegrams.bounds import JournalShare, RateLimit, TelegramRate
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.model import Telegram, encode_event
+from bssci.model.weight import json_weight
 from bssci.system.clock import Clock, Timer
 
 WAITING = 10_000
@@ -23,6 +24,8 @@ WAITING_BYTES = 32 * 1024 * 1024
 """bytes of those telegrams"""
 LARGEST = 64 * 1024
 """encoded bytes of a telegram, at most"""
+HEAVIEST = 4 * LARGEST
+"""bytes of memory that its envelope takes, at most: thousands of empty lists are a few KB of JSON"""
 LONGEST_ID = 200
 """characters of the id of a telegram, device or gateway"""
 REASONS = 64
@@ -218,6 +221,9 @@ class SourceDoor:
             return 0
         if length > LARGEST:
             self.reject(f"larger than {LARGEST} bytes", telegram.device)
+            return 0
+        if json_weight(telegram.envelope, HEAVIEST) > HEAVIEST:
+            self.reject("too many values, lists or objects in one message", telegram.device)
             return 0
         return length
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
@@ -47,6 +47,10 @@ COLLECT_TIME = 0.02
 """s between two offers of fewer: each offer costs a commit, which base stations wait for, too"""
 HELD = 5_000
 """messages that wait here, at most"""
+HELD_BYTES = 16 * 1024 * 1024
+"""bytes of their topics and payloads"""
+BATCH_BYTES = 256 * 1024
+"""bytes that are read in one turn of the reactor, unless one message is larger"""
 STOP_TIME = 1.0
 """s for outstanding writes, and for disconnecting"""
 
@@ -89,6 +93,7 @@ class MqttSource:
         )
         self._ingest: IIngest | None = None
         self._held: list[_Waiting] = []
+        self._held_bytes = 0
         self._turn: Timer | None = None
         self._offering = False
         self._offered_at = -COLLECT_TIME
@@ -139,7 +144,7 @@ class MqttSource:
     # Received messages
 
     def _received(self, message: Received) -> Deferred[None] | None:
-        if len(self._held) >= HELD or self._stopping:
+        if len(self._held) >= HELD or self._held_bytes >= HELD_BYTES or self._stopping:
             if message.packet_id:
                 self._left_out = True
                 return Deferred()
@@ -149,6 +154,7 @@ class MqttSource:
             return None
         waiting = _Waiting(message, self._center.now(), Deferred())
         self._held.append(waiting)
+        self._held_bytes += _size(message)
         if self._turn is None and not self._offering:
             self._offer_soon()
         elif self._turn is not None and len(self._held) == COLLECTED and not self._delay:
@@ -166,26 +172,40 @@ class MqttSource:
 
     def _offer(self) -> None:
         self._turn = None
-        batch = self._held[:BATCH]
+        batch = self._batch()
         if self._offering or not batch or self._ingest is None:
             return
         self._offering = True
         self._offered_at = self._reactor.seconds()
         telegrams = [telegram for each in batch for telegram in self._read(each)]
-        done = self._ingest(telegrams).addCallbacks(self._taken, self._not_taken, callbackArgs=(batch,))
+        done = maybeDeferred(self._ingest, telegrams).addCallbacks(
+            self._taken, self._not_taken, callbackArgs=(batch,)
+        )
         done.addErrback(lambda failure: self.log.failure("telegrams not processed", failure))
+
+    def _batch(self) -> list[_Waiting]:
+        """Return the messages that wait longest, as many as are offered at once."""
+        batch: list[_Waiting] = []
+        size = 0
+        for waiting in self._held[:BATCH]:
+            size += _size(waiting.message)
+            if batch and size > BATCH_BYTES:
+                break
+            batch.append(waiting)
+        return batch
 
     def _taken(self, _: object, batch: Sequence[_Waiting]) -> None:
         self._offering = False
         self._delay = 0.0
         self._refusal = ""
         del self._held[: len(batch)]
+        self._held_bytes -= sum(_size(each.message) for each in batch)
         for each in batch:
             each.done.callback(None)
         if self._stopping:
             return
         if len(self._held) >= COLLECTED:
-            self._offer()
+            self._turn = self._reactor.callLater(0, self._offer)
         elif self._held:
             self._offer_soon()
         elif self._left_out:
@@ -275,6 +295,10 @@ class MqttSource:
         self._client.reconfigure(self._client_settings(values)).addErrback(
             lambda failure: self.log.failure("change of settings failed", failure)
         )
+
+
+def _size(message: Received) -> int:
+    return len(message.topic) + len(message.payload)
 
 
 @implementer(IPlugin, ISourceFactory)

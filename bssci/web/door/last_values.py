@@ -6,11 +6,14 @@ from collections import OrderedDict
 
 from bssci.center.decoding.payloads import device_of
 from bssci.model import AnyEvent, StationStatus, Telegram, Uplink
+from bssci.model.weight import event_weight
 
 REMEMBERED = 20_000
 """devices and base stations; beyond that, those that were silent longest are read from the journal when
 needed
 """
+MAX_BYTES = 32 * 1024 * 1024
+"""bytes of memory that their events take; beyond that, likewise"""
 
 
 class LastValues:
@@ -18,6 +21,8 @@ class LastValues:
 
     def __init__(self) -> None:
         self._newest: OrderedDict[str, tuple[int, AnyEvent | None]] = OrderedDict()
+        self._weights: dict[str, int] = {}
+        self._bytes = 0
 
     def note(self, seq: int, event: AnyEvent) -> None:
         """Remember a new event."""
@@ -37,6 +42,8 @@ class LastValues:
     def forget(self) -> None:
         """Forget everything, so that events are read from the journal when needed."""
         self._newest.clear()
+        self._weights.clear()
+        self._bytes = 0
 
     def get(self, key: str) -> tuple[int, AnyEvent | None] | None:
         """Return number and event (None: there is none); None if it must be read from the journal."""
@@ -49,8 +56,12 @@ class LastValues:
     def _put(self, key: str, seq: int, event: AnyEvent | None) -> None:
         self._newest[key] = seq, event
         self._newest.move_to_end(key)
-        while len(self._newest) > REMEMBERED:
-            self._newest.popitem(last=False)
+        weight = 0 if event is None else event_weight(event, MAX_BYTES)
+        self._bytes += weight - self._weights.get(key, 0)
+        self._weights[key] = weight
+        while len(self._newest) > REMEMBERED or self._bytes > MAX_BYTES:
+            oldest, _ = self._newest.popitem(last=False)
+            self._bytes -= self._weights.pop(oldest)
 
 
 def station_key(eui: str) -> str:

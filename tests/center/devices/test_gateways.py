@@ -98,6 +98,27 @@ def test_there_are_so_many_at_most(house: House, monkeypatch: pytest.MonkeyPatch
     assert [gateway.own_id for gateway in house.center.gateways] == ["a", "c", "d"]
 
 
+def test_what_people_entered_is_not_displaced_by_made_up_gateways(
+    house: House, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    monkeypatch.setattr(gateways, "MAX_GATEWAYS", 2)
+    monkeypatch.setattr(gateways, "TOLD", 4)
+    air = Air(house)
+    for name in ("roof", "cellar"):
+        air.advertise(gateway=name)
+        done = ensureDeferred(
+            house.commands.devices.change_gateway(f"scanner:{name}", {"note": "ours"}, TESTER)
+        )
+        house.settle()
+        result_of(done)
+    for number in range(5):
+        air.advertise(gateway=f"made-up-{number}")
+    kept = house.center.gateways
+    assert [gateway.own_id for gateway in kept] == ["roof", "cellar"]
+    assert set(kept._heard_at) == {"scanner:roof", "scanner:cellar"}
+    assert len([line for line in log_lines if "first time" in line]) == 4
+
+
 def test_what_is_entered_stays_and_may_be_forgotten(house: House) -> None:
     Air(house).advertise(gateway="roof")
 
@@ -118,4 +139,6 @@ def test_what_is_entered_stays_and_may_be_forgotten(house: House) -> None:
 
 def test_a_report_that_is_too_large_is_not_kept_whole(house: House) -> None:
     Air(house).report("online", envelope={"x": "y" * 10_000})
+    assert house.center.gateways.get("scanner:roof").status == {"status": "online"}
+    Air(house).report("online", envelope={"topic": "t" * 9_000, "x": [[] for _ in range(3_000)]})
     assert house.center.gateways.get("scanner:roof").status == {"status": "online"}

@@ -56,6 +56,7 @@ def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor, lo
         ({"gateway": "x" * 201}, "an id is empty"),
         ({"id": 7}, "an id is empty"),
         ({"payload": bytes(70_000)}, "larger than 65536 bytes"),
+        ({"envelope": {"a": [[] for _ in range(6000)]}}, "too many values"),
         ({"envelope": {"a": object()}}, "it cannot be stored"),
         ({"envelope": {"a": 1 << 70}}, "it cannot be stored"),
     ],

@@ -224,6 +224,40 @@ def test_what_has_no_room_is_left_at_the_broker_and_fetched_again(monkeypatch: p
     assert not left.called and site.client.did == ["start", "stop", "start"]
 
 
+def test_what_waits_is_bounded_in_bytes_and_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "HELD_BYTES", 4 * 400_000)
+    site = Site()
+    for _ in range(4):
+        site.receive(bytes(400_000), packet_id=0)
+    assert site.ingest.rejected == []
+    left = site.receive(advertisement(1))
+    assert site.receive(advertisement(2), packet_id=0) is None
+    assert len(site.ingest.rejected) == 1 and "QoS 0" in site.ingest.rejected[0]
+    for number in range(4):
+        site.turn()
+        assert len(site.ingest.rejected) == number + 2
+        site.ingest.take()
+    assert not left.called and site.client.did == ["start", "stop", "start"]
+    assert site.receive(advertisement(1)) is not None
+
+
+def test_a_batch_at_which_the_center_stumbles_is_offered_again() -> None:
+    site = Site()
+    done = site.receive(advertisement(1))
+
+    class Stumbling(Ingest):
+        def __call__(self, *given: Any) -> Any:
+            raise RuntimeError("stumbled")
+
+    site.source._ingest = Stumbling()
+    site.turn()
+    assert site.source.trouble == "stumbled"
+    site.source._ingest = site.ingest
+    site.clock.advance(sources.FIRST_DELAY)
+    site.ingest.take()
+    assert done.called
+
+
 def test_a_message_too_large_for_the_client_is_counted() -> None:
     site = Site()
     site.client.skip(TOPIC, 5_000_000, False)

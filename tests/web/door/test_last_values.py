@@ -8,6 +8,7 @@ from bssci.model import StationStatus
 from bssci.web.door import last_values
 from bssci.web.door.last_values import LastValues, station_key
 from tests.support.journal import SENSOR, STATION, online, uplink
+from tests.support.telegrams import telegram
 
 
 def test_the_newest_counts() -> None:
@@ -43,3 +44,19 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         values.found(f"mioty:{number}", 0, None)
     assert values.get("mioty:0") is None
     assert values.get("mioty:2") == (0, None)
+
+
+def test_what_devices_send_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_values, "MAX_BYTES", 100_000)
+    values = LastValues()
+    lists = {"a": [[] for _ in range(500)]}
+    for number in range(10):
+        values.note(number, telegram(number, device=f"any:{number}", envelope=lists))
+    kept = values.devices()
+    assert kept and kept[-1] == "any:9" and len(kept) < 4
+    values.note(10, telegram(10, device="any:9"))
+    values.note(11, telegram(11, device="any:10"))
+    assert len(values.devices()) == len(kept) + 1
+    values.forget()
+    values.note(12, telegram(12, device="any:1", envelope=lists))
+    assert values.devices() == ["any:1"]

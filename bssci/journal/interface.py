@@ -409,7 +409,7 @@ class Journal(Protocol):
         """Return counts of commits and rows since the start."""
 
     def size(self) -> int:
-        """Return the size of the journal on disk, in bytes."""
+        """Return the size of the journal in bytes, as its maximum bounds it; see :class:`Usage`."""
 
     def usage(self) -> Usage:
         """Return the size of the journal, and how much of it is undelivered."""

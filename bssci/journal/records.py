@@ -221,9 +221,11 @@ class Usage:
     """Size of the journal. Only undelivered events fill it, since others are deleted to make room."""
 
     size: int
-    """bytes on disk"""
+    """bytes of its file, including what is in the write-ahead log only"""
     max_size: int
-    """bytes that it may take up"""
+    """bytes that the file may take up"""
+    log_size: int = 0
+    """bytes of the write-ahead log, which takes room on the disk beside the file"""
     undelivered: int
     """approximate bytes of the events that at least one sink has yet to take"""
     unreadable: int

@@ -7,7 +7,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from threading import Event, Timer
@@ -182,12 +182,12 @@ class Database:
         return os.pread(self._log_descriptor, 3, 0) == _LOG_MAGIC
 
     def size(self) -> int:
-        """Return the bytes on disk."""
-        total = 0
-        for suffix in ("", "-wal"):
-            with suppress(FileNotFoundError):
-                total += os.stat(f"{self.path}{suffix}").st_size
-        return total
+        """Return the bytes of the file; the newest pages may be in the write-ahead log only."""
+        return _size(self._names[0])
+
+    def log_size(self) -> int:
+        """Return the bytes of the write-ahead log, which ``max_bytes`` does not bound."""
+        return _size(self._names[1])
 
     def release(self) -> None:
         """Release the lock on the directory; close all connections first."""
@@ -195,6 +195,13 @@ class Database:
         if self._log_descriptor is not None:
             os.close(self._log_descriptor)
             self._log_descriptor = None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class SqliteJournal:
         return self.core.writer.statistics
 
     def size(self) -> int:
-        return self.core.database.size()
+        return max(self.core.database.size(), self.core.writer.pages * PAGE_SIZE)
 
     def usage(self) -> Usage:
         stored = max(1, self.events.last_seq - self.events.first_seq + 1)
@@ -83,6 +83,7 @@ class SqliteJournal:
         return Usage(
             size=self.size(),
             max_size=self.core.database.max_bytes,
+            log_size=self.core.database.log_size(),
             undelivered=int(self.core.writer.used_pages * PAGE_SIZE * min(1.0, waiting / stored)),
             unreadable=self.core.unreadable,
         )

@@ -185,6 +185,8 @@ class Writer(Worker):
         :param make_room: called in the writing thread, in a transaction of its own, when there is no more
             room; deletes rows and returns their number.
         """
+        self.pages = 0
+        """pages of the file, including those that are in the write-ahead log only, at the last measurement"""
         self.used_pages = 0
         """pages of the file in use, at the last measurement"""
         self._look_at = 0.0
@@ -287,7 +289,7 @@ class Writer(Worker):
     def _look(self, cursor: sqlite3.Cursor) -> None:
         """Measure how full the file is; done only now and then, as it takes time."""
         pages, free = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in _PAGES)
-        self.used_pages = pages - free
+        self.pages, self.used_pages = pages, pages - free
         self._look_at = time.monotonic() + LOOK_INTERVAL
 
     def _check_commit(self) -> None:

@@ -230,8 +230,11 @@ class ServiceCollector(Collector):
         yield events
         statistics = journal.statistics
         usage = journal.usage()
-        yield _gauge("bssci_journal_bytes", "Bytes of the journal on disk.", usage.size)
-        yield _gauge("bssci_journal_max_bytes", "Maximum size of the journal in bytes.", usage.max_size)
+        yield _gauge("bssci_journal_bytes", "Bytes of the journal's file.", usage.size)
+        yield _gauge(
+            "bssci_journal_log_bytes", "Bytes of the write-ahead log beside the journal.", usage.log_size
+        )
+        yield _gauge("bssci_journal_max_bytes", "Maximum bytes of the journal's file.", usage.max_size)
         yield _gauge(
             "bssci_journal_undelivered_bytes",
             "Approximate bytes not yet delivered to every sink.",

@@ -111,6 +111,7 @@ class StatusViews:
             "journal": {
                 "size": usage.size,
                 "max_size": usage.max_size,
+                "log_size": usage.log_size,
                 "undelivered": usage.undelivered,
                 "full_in_days": center.retention.days_left(),
                 "unreadable": usage.unreadable,

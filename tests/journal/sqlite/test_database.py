@@ -85,7 +85,8 @@ def test_what_is_made_is_for_its_owner_only(tmp_path):
 async def test_a_closed_journal_is_one_file(open_journal, tmp_path):
     journal = await filled(open_journal)
     files = contents(tmp_path / "data")
-    assert journal.size() == len(files[FILE_NAME]) + len(files[f"{FILE_NAME}-wal"])
+    assert journal.usage().log_size == len(files[f"{FILE_NAME}-wal"]) > 0
+    assert journal.size() >= len(files[FILE_NAME]) > 0
     await journal.close()
     assert set(contents(tmp_path / "data")) == {FILE_NAME}
 

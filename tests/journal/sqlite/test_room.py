@@ -30,6 +30,8 @@ async def test_with_sinks_up_to_date_it_goes_on_for_ever(journal):
     assert journal.statistics.failed_commits == 0
     assert journal.statistics.forgotten > 5000
     assert journal.core.database.path.stat().st_size <= SIZE
+    usage = journal.usage()
+    assert 0.9 * SIZE < usage.size <= usage.max_size == SIZE < usage.size + usage.log_size
     kept = await journal.events.read(0, 100_000)
     assert kept[-1][0] == 10_000 and kept[0][0] == journal.events.first_seq
     assert [seq for seq, _ in kept] == list(range(kept[0][0], 10_001))

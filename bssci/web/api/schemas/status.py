@@ -104,10 +104,11 @@ class DeduplicationCounts(Answer):
 
 
 class JournalFigures(Answer):
-    """Bytes of the journal on disk."""
+    """Bytes of the journal's file, its maximum, and bytes of the write-ahead log beside it."""
 
     size: int
     max_size: int
+    log_size: int
     undelivered: int
     full_in_days: float | None
     unreadable: int

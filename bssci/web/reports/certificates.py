@@ -5,14 +5,19 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
+from bssci.certificates.server import StationFiles
 from bssci.certificates.store import BUNDLE, CertificateStore
+from bssci.system.watching import stamp_of
 from bssci.web.context import Context
 from bssci.web.reports.stations import days_left
 
 LONG_AGO = 30
 """days after which an expired certificate is not shown"""
 
+HOUR = 3600.0
 Rows = list[dict[str, Any]]
+Problems = tuple[list[str], list[str]]
+"""errors and warnings"""
 
 
 class CertificateViews:
@@ -20,12 +25,14 @@ class CertificateViews:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._tried: tuple[object, Problems] | None = None
+        """files and hour of the last handshakes, and what they showed"""
 
     async def status(self) -> dict[str, Any]:
         """Return the certificates, the errors that would keep the service from starting, the warnings,
         whether certificates can be issued here, and what was revoked.
         """
-        (errors, warnings), can_issue, revoked = await self._context.run_in_thread(_look, self._store)
+        (errors, warnings), can_issue, revoked = await self._context.run_in_thread(self._look)
         return {
             "certificates": await self.inventory(),
             "errors": errors,
@@ -41,6 +48,19 @@ class CertificateViews:
         for row in rows:
             row["days_left"] = days_left(row["not_after"], now)
         return rows
+
+    def _look(self) -> tuple[Problems, bool, Rows]:
+        store = self._store
+        return self._problems(store), store.has_authority_key(), store.revoked()
+
+    def _problems(self, store: CertificateStore) -> Problems:
+        """Return errors and warnings; the handshakes for them are made once for the same files in an hour."""
+        files = self._context.certificate_files
+        own = StationFiles(files.certificate, files.key, files.authorities, files.revocations)
+        seen = (own, stamp_of(own.paths), self._context.now() // HOUR)
+        if self._tried is None or self._tried[0] != seen:
+            self._tried = seen, store.problems()
+        return self._tried[1]
 
     @property
     def _store(self) -> CertificateStore:
@@ -77,7 +97,3 @@ def _is_past(station: dict[str, Any], bundle_ends: float) -> bool:
     certificate = station["certificate"]
     is_replaced = certificate["not_after"] < bundle_ends
     return station["state"] == "offline" and bool(is_replaced or certificate["days_left"] < -LONG_AGO)
-
-
-def _look(store: CertificateStore) -> tuple[tuple[list[str], list[str]], bool, Rows]:
-    return store.problems(), store.has_authority_key(), store.revoked()

@@ -10,8 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci.certificates import bundles
+from bssci.certificates.store import CertificateStore
 from bssci.model import EUI
-from bssci.web.reports.certificates import by_end
+from bssci.web.reports.certificates import HOUR, by_end
 from tests.support.center import STATION, Line
 from tests.support.web import WebHouse
 from tests.web.html import Document
@@ -105,3 +106,29 @@ def test_what_a_station_that_went_had_shown_does_not_count_for_ever(
     row = {"eui": STATION_NAME, "name": None, "state": state, "certificate": ending(shown)}
     inventory = [] if bundle is None else [{"file": f"station:{STATION_NAME}"} | ending(bundle)]
     assert [each["days_left"] for each in by_end(inventory, [row])] == ([] if counts is None else [counts])
+
+
+def test_handshakes_are_tried_again_when_a_file_or_the_hour_has_changed(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+    problems = CertificateStore.problems
+
+    def counted(store: CertificateStore) -> tuple[list[str], list[str]]:
+        tried.append(web.now())
+        return problems(store)
+
+    monkeypatch.setattr(CertificateStore, "problems", counted)
+    browser = web.browser("viewer")
+
+    def errors() -> list[str]:
+        told: list[str] = browser.get("/api/certificates/status").json()["errors"]
+        return told
+
+    assert errors() == errors() == []
+    assert len(tried) == 1
+    (web.directory / "certs" / "server_key.pem").unlink()
+    assert "server_key.pem" in errors()[0]
+    assert errors() and len(tried) == 2
+    web.clock.advance(HOUR)
+    assert errors() and len(tried) == 3

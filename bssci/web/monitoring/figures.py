@@ -54,6 +54,7 @@ class Figures:
             buckets=BUCKETS,
             registry=None,
         )
+        self._sampled = 0
         self._rate = CounterRate(clock.seconds())
         self._station_rates: dict[EUI, CounterRate] = {}
         self._ticker = Ticker(clock, RATE_STEP, self._mark)
@@ -76,6 +77,15 @@ class Figures:
     def uplink_rate(self) -> float:
         """Return uplinks per second, over the last minute."""
         return self._rate.value(self._clock.seconds(), self._statistics.published_messages)
+
+    def sampled(self, uplinks: float) -> None:
+        """Note that the samples in the journal hold so many uplinks of this run."""
+        self._sampled = int(uplinks)
+
+    @property
+    def unsampled_uplinks(self) -> int:
+        """Return the number of uplinks since the last sample."""
+        return max(0, self._statistics.published_messages - self._sampled)
 
     def station_rate(self, eui: EUI) -> float:
         """Return receptions per second by a base station, over the last minute."""

@@ -62,10 +62,11 @@ class Sampler:
 
     async def _sample(self) -> None:
         now, before = self._now(), self._before
-        self._before = self._counters()
-        values = {name: max(0.0, value - before[name]) for name, value in self._before.items()}
+        counters = self._before = self._counters()
+        values = {name: max(0.0, value - before[name]) for name, value in counters.items()}
         values |= await self._levels()
         await self._center.journal.samples.store(now, values, now - KEPT)
+        self._figures.sampled(counters["uplinks"])
 
     def _counters(self) -> dict[str, float]:
         statistics = self._center.deduplication.statistics

@@ -201,7 +201,8 @@ class StatusViews:
         look = await self._look(0.0)
         status, stations, sensors, inventory, certificates, problems = look
         self._judge(look)
-        last_hour = await self._charts.total("uplinks", "hour")
+        # With those of the last minute, which the samples do not hold yet: the rate counts them, too.
+        last_hour = await self._charts.total("uplinks", "hour") + self._context.figures.unsampled_uplinks
         copies = status["deduplication"]
         uplinks = max(1, copies["published_messages"] + copies["open_windows"])
         return {

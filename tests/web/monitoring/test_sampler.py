@@ -30,3 +30,24 @@ def test_a_hole_in_the_figures_is_a_hole_in_the_line(web: WebHouse) -> None:
     sampling.sample()
     points = web.browser("viewer").get("/api/history?metric=backlog&range=hour").json()["points"]
     assert [value for _, value in points] == [3.0, None, 3.0]
+
+
+def test_the_last_hour_holds_uplinks_that_no_sample_has_yet(web: WebHouse) -> None:
+    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
+    sampling.start()
+    browser = web.browser("viewer")
+
+    def uplinks() -> dict[str, float]:
+        told: dict[str, float] = browser.get("/api/dashboard").json()["uplinks"]
+        return told
+
+    web.advance(10)
+    web.center.deduplication.statistics.published_messages += 7
+    assert uplinks()["rate"] > 0 and uplinks()["last_hour"] == 7
+    sampling.sample()
+    web.settle()
+    web.center.deduplication.statistics.published_messages += 2
+    assert uplinks()["last_hour"] == 9
+    web.advance(120)
+    assert uplinks()["last_hour"] == 9
+    sampling.stop()

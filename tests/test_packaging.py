@@ -20,8 +20,8 @@ from bssci import __version__
 
 ROOT = Path(__file__).parent.parent
 SOURCES = (
-    "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "LICENSE", "Makefile",
-    "bssci", "decoders", "twisted", "deploy",
+    "setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "LICENSE",
+    "Makefile", "bssci", "decoders", "twisted", "deploy",
 )  # fmt: skip
 WHERE = (
     "import importlib.resources, bssci\n"
@@ -120,6 +120,14 @@ def test_an_sdist_makes_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path)
     shutil.unpack_archive(sdist, tmp_path / "unpacked")
     (source,) = (tmp_path / "unpacked").iterdir()
     assert record(build("wheel", source, tmp_path)) == record(wheel)
+
+
+def test_a_wheel_holds_nothing_of_an_earlier_build(checkout: Path, wheel: Path, tmp_path: Path) -> None:
+    """An upgrade is built where the version before it was."""
+    left = checkout / "build" / "lib" / "bssci" / "since_removed.py"
+    assert left.parent.is_dir()
+    left.touch()
+    assert record(build("wheel", checkout, tmp_path)) == record(wheel)
 
 
 def test_an_editable_install_works(checkout: Path, environment: Path) -> None:

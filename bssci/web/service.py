@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 from urllib.parse import quote
 
@@ -90,6 +91,7 @@ class WebAdmin:
         self._reactor = reactor
         self._settings = settings
         self._ports: list[Any] = []
+        self._stopping = Event()
         self.sessions = WebSessions(settings.state_dir / SESSIONS_FILE, reactor, now, run_in_thread)
         file = AccountFile(settings.state_dir, now)
         try:
@@ -260,7 +262,7 @@ class WebAdmin:
             part.start()
         if self._tls is not None:
             self._tls.start()
-        context.run_in_thread(_warm_up)
+        context.run_in_thread(_warm_up, self._stopping)
 
     def _announce(self) -> None:
         self.log.info("web admin on {url}", url=self.url)
@@ -273,6 +275,7 @@ class WebAdmin:
 
     def stop(self) -> Deferred[Any]:
         """Stop listening, disconnect all viewers, and store the sessions; fires when this is done."""
+        self._stopping.set()
         context = self.context
         for part in (
             self._refresher,
@@ -290,7 +293,7 @@ class WebAdmin:
         return gatherResults(stopping)
 
 
-def _warm_up() -> None:
+def _warm_up(stopping: Event) -> None:
     """Do in a thread what nobody's first look should wait for, and give back what the start freed."""
-    compile_templates()
+    compile_templates(stopping)
     memory.give_back()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+from threading import Event
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, maybeDeferred
 
 from bssci.web.access.accounts import AccountFile
+from bssci.web.service import WebAdmin
 from tests.support.web import WebHouse
 
 
@@ -37,3 +39,18 @@ def test_the_command_line_of_a_user_without_a_name(web: WebHouse, monkeypatch: p
     monkeypatch.setattr("getpass.getuser", nameless)
     AccountFile.at_command_line(web.directory / "data").create_token("robot", "viewer")
     assert web.file.read().changes[0].who == f"command line {os.getuid()}"
+
+
+def test_templates_are_compiled_no_longer_than_it_runs(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Event] = []
+    monkeypatch.setattr("bssci.web.service.compile_templates", given.append)
+    monkeypatch.setattr(WebAdmin, "_announce", lambda self: None)
+    admin = WebAdmin(web.clock, web.center, web.configuration, now=web.now, run_in_thread=maybeDeferred)
+    admin.start()
+    [stopping] = given
+    assert not stopping.is_set()
+    admin.stop()
+    web.settle()
+    assert stopping.is_set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple
 
 from jinja2 import BaseLoader, BytecodeCache, ChainableUndefined, Environment, FileSystemLoader
@@ -119,7 +120,13 @@ def render(template: str, **context: Any) -> str:
     return _LINK.sub(rf'\1="{prefix}/', text) if prefix else text
 
 
-def compile_templates() -> None:
-    """Compile all templates, so that nobody has to wait for it; to be run in a thread."""
+def compile_templates(stopping: Event) -> None:
+    """Compile all templates, so that nobody has to wait for it; to be run in a thread.
+
+    :param stopping: once it is set, the remaining templates are left out, because the end of the process
+        waits for its threads.
+    """
     for name in _environment.list_templates(extensions=["html"]):
+        if stopping.is_set():
+            return
         _environment.get_template(name)

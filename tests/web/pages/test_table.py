@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from bssci import __version__
 from bssci.web.access.accounts import ROLES, Role
 from bssci.web.access.accounts import may as includes
 from bssci.web.pages import table as pages
-from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, link, render, user_may
+from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, compile_templates, link, render, user_may
 from tests.web.html import Document, faults
 from tests.web.pages.page_samples import samples
 
@@ -213,3 +214,16 @@ def test_paths_are_unique() -> None:
         == len({each.view + each.path for each in PAGES})
         == len(pages.PAGES)
     )
+
+
+def test_no_template_is_compiled_any_more_once_the_service_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    stopping = Event()
+
+    def compile_one(name: str) -> None:
+        compiled.append(name)
+        stopping.set()
+
+    monkeypatch.setattr(pages._environment, "get_template", compile_one)
+    compile_templates(stopping)
+    assert len(compiled) == 1

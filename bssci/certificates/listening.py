@@ -163,6 +163,11 @@ def described_places(reactor: Any, setting: str, descriptions: Sequence[str]) ->
         try:
             endpoint = serverFromString(reactor, each)
             _check_range(endpoint)
+        except IndexError:
+            raise ListenError(
+                f"{setting}: {each!r} is a socket that systemd has not handed over; start its unit"
+                " (systemctl start bssci.socket)"
+            ) from None
         except (ValueError, TypeError, LookupError, OSError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ListenError(

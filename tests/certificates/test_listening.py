@@ -63,7 +63,7 @@ def test_mtls_with_files_of_its_own() -> None:
         ("mtls:16018:colour=red", "colour"),
         ("nothing:16018", "Unknown endpoint type"),
         ("tcp:99999999", "99999999 is no port"),
-        ("systemd:domain=INET:index=7", ""),
+        ("systemd:domain=INET:index=7", "systemctl start bssci.socket"),
         ("ssl:16018:privateKey={key}:certKey={certificate}", "has TLS of its own"),
     ],
 )

@@ -39,6 +39,20 @@ def test_status_under_both_names(web: WebHouse) -> None:
     assert browser.get("/api/service/status").json().keys() == status.keys()
 
 
+@pytest.mark.parametrize(
+    ("listen", "ports"),
+    [
+        ({"listen-port": "16018,16017"}, [16018, 16017]),
+        ({"listen": "systemd:domain=INET:index=0"}, ["systemd:domain=INET:index=0"]),
+    ],
+)
+def test_status_says_where_base_stations_connect(
+    make_web_house: Callable[..., WebHouse], listen: dict[str, str], ports: list[object]
+) -> None:
+    browser = make_web_house(**listen).browser("viewer")
+    assert browser.get("/api/bssci/status").json()["tls"]["ports"] == ports
+
+
 def test_the_dashboard_says_in_one_sentence_what_is_wrong(make_web_house: Callable[..., WebHouse]) -> None:
     listening = [True]
     web = make_web_house(outside=Outside(listening=lambda: listening[0]))

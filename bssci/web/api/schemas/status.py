@@ -120,9 +120,9 @@ class JournalFigures(Answer):
 
 
 class TlsFigures(Answer):
-    """Ports for base stations, the policy of admission, and numbers of refused connections by reason."""
+    """Ports for base stations (or endpoints of LISTEN), the policy of admission, refused connections by reason."""
 
-    ports: list[int]
+    ports: list[int | str]
     station_identity: str
     refused: dict[str, int]
 

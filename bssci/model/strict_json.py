@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
+DEEPEST = 500
+"""levels of objects and arrays that are read; Python from 3.12 on reads more than its functions can follow"""
 _TEXT_OR_CONSTANT = re.compile(r'"(?:\\.|[^"\\])*"|(?P<constant>NaN|-?Infinity)')
 _decode = msgspec.json.Decoder().decode
 
@@ -25,7 +27,9 @@ def read_json(data: str | bytes, lenient: bool = False) -> Any:
     """
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
-        return json.loads(text) if lenient else _strict(text)
+        value = json.loads(text) if lenient else _strict(text)
+        _check_depth(value, text.count("[") + text.count("{"))
+        return value
     except json.JSONDecodeError as error:
         raise JsonError(f"not JSON at line {error.lineno} column {error.colno}: {error.msg}") from None
     except UnicodeError:
@@ -44,7 +48,9 @@ def read_json_fast(data: bytes) -> Any:
     :raises JsonError: the text is not JSON; the message does not say where.
     """
     try:
-        return _decode(data)
+        value = _decode(data)
+        _check_depth(value, data.count(b"[") + data.count(b"{"))
+        return value
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise JsonError("not JSON") from None
     except RecursionError:
@@ -63,6 +69,27 @@ def standard_json(text: str) -> Any:
         raise json.JSONDecodeError(f"{constant} is not a JSON value", text, next(places).start())
 
     return json.loads(text, parse_constant=refuse)
+
+
+def _check_depth(value: Any, brackets: int) -> None:
+    """Check that a value is not nested too deeply.
+
+    :param brackets: how many its text has; a value cannot be nested more deeply than that.
+    :raises RecursionError: it is nested too deeply.
+    """
+    if brackets <= DEEPEST:
+        return
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer if type(outer) is list else ())
+            if type(inner) in (dict, list)
+        ]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _strict(text: str) -> Any:

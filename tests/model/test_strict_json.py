@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from bssci.model.strict_json import JsonError, read_json, read_json_fast
+from bssci.model.strict_json import DEEPEST, JsonError, read_json, read_json_fast
 
 
 def test_values_are_read() -> None:
@@ -20,7 +23,8 @@ def test_values_are_read() -> None:
         (b"[-Infinity]", "not JSON at line 1 column 2: -Infinity is not a JSON value"),
         (b"\xff", "not JSON in UTF-8"),
         (r'"\ud800"', "not JSON in UTF-8"),
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "nested too deeply"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested too deeply"),
         ("1" * 10_000, "not readable as JSON"),
         (b"", "not JSON at line 1 column 1"),
     ],
@@ -36,4 +40,13 @@ def test_a_message_is_read_as_strictly() -> None:
         with pytest.raises(JsonError, match=r"^not JSON$"):
             read_json_fast(data)
     with pytest.raises(JsonError, match=r"^JSON nested too deeply$"):
-        read_json_fast(b"[" * 10_000)
+        read_json_fast(b"[" * 100_000 + b"]" * 100_000)
+
+
+@pytest.mark.parametrize("read", [read_json, read_json_fast])
+def test_it_is_read_to_the_same_depth_by_every_python(read: Callable[[bytes], Any]) -> None:
+    text = b'[{"a":' * (DEEPEST // 2) + b"1" + b"}]" * (DEEPEST // 2)
+    read(text)
+    with pytest.raises(JsonError, match="nested too deeply"):
+        read(b"[" + text + b"]")
+    assert len(read(b"[" + b",".join([b"[{}]"] * DEEPEST) + b"]")) == DEEPEST

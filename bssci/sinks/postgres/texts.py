@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from bssci.model.strict_json import DEEPEST, JsonError, read_json_fast
+
 LONGEST_BODY = 100_000
 """characters that are kept of a body that is set aside"""
 _NUL = "\0"
@@ -51,14 +53,16 @@ def quoted(text: str, longest: int = 60) -> str:
 def to_json(value: Any) -> str:
     """Return JSON for a jsonb. NaN and infinities, which JSON lacks, become null.
 
-    :raises TextError: it holds a NUL or half a surrogate pair.
+    :raises TextError: it holds a NUL or half a surrogate pair, or is nested too deeply.
     :raises TypeError: it holds a value that JSON cannot represent.
     """
     try:
         encoded = _encode(value)
+        if encoded.count(b"[") + encoded.count(b"{") > DEEPEST:
+            read_json_fast(encoded)  # Python from 3.12 on encodes more levels than PostgreSQL takes
     except UnicodeEncodeError:
         raise TextError("half a surrogate pair in text") from None
-    except RecursionError:
+    except (RecursionError, JsonError):
         raise TextError("objects nested too deep") from None
     # The quick test comes first: the regular expression costs more than the encoding.
     if b"\\u0000" in encoded and _NUL_IN_JSON.search(encoded):

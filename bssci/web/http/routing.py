@@ -155,7 +155,7 @@ def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
     answer = hints.get("return")
     if get_origin(answer) is Reply:
         [answer] = get_args(answer)
-    if isinstance(answer, UnionType):  # a long answer is streamed
+    if isinstance(answer, UnionType) and Streamed in get_args(answer):  # a long answer is streamed
         [answer] = [each for each in get_args(answer) if each is not Streamed]
     return {"query": hints.get("query"), "body": hints.get("body"), "answer": answer}
 

@@ -120,7 +120,7 @@ class JournalFigures(Answer):
 
 
 class TlsFigures(Answer):
-    """Ports for base stations (or endpoints of LISTEN), the policy of admission, refused connections by reason."""
+    """Ports for base stations (or endpoints of LISTEN), policy of admission, refused connections by cause."""
 
     ports: list[int | str]
     station_identity: str

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL, crypto
 
+from bssci.certificates.alerts import UNACCEPTABLE, set_verify
 from bssci.certificates.reading import CertificateError, PrivateKey
 
 UNABLE_TO_GET_CRL, CRL_NOT_YET_VALID, CRL_EXPIRED, REVOKED = 3, 11, 12, 23
@@ -74,7 +75,7 @@ def station_context(
     serials = _revoked_serials((*revoked, *own))
     listed = {each.issuer.public_bytes() for each in revoked}
 
-    def verify(connection: SSL.Connection, shown: crypto.X509, error: int, depth: int, is_good: int) -> bool:
+    def verify(connection: SSL.Connection, shown: crypto.X509, error: int, depth: int, is_good: int) -> int:
         certificate = shown.to_cryptography()
         issuer = certificate.issuer.public_bytes()
         fault = 0 if is_good else error
@@ -85,10 +86,10 @@ def station_context(
         # Twisted has its own protocol there, wrapped around the one above TLS.
         gatekeeper = getattr(connection.get_app_data(), "wrappedProtocol", None)
         if isinstance(gatekeeper, Gatekeeper):
-            return gatekeeper.judge(certificate, depth, fault)
-        return not fault
+            return 0 if gatekeeper.judge(certificate, depth, fault) else fault or UNACCEPTABLE
+        return fault
 
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+    set_verify(context, SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
     return context
 
 

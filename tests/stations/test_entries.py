@@ -70,6 +70,7 @@ def test_a_blocked_station_fails_at_the_handshake_where_its_certificate_names_it
     client.say(client.con(STATION))
     room.advance(1)
     assert client.lost is not None and client.messages == []
+    assert "alert certificate unknown" in str(client.lost.value)
     [refusal] = room.factory.refusals.listed()
     assert (refusal.reason, refusal.base_station_eui) == ("it is blocked", NAME)
     room.station(STATION + 1).establish(STATION + 1)

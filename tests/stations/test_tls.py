@@ -224,3 +224,4 @@ def test_our_own_list_counts_beside_that_of_the_operator(make_room, own_files: T
         client.say(client.con(STATION + number))
         room.advance(1)
         assert (client.lost is None) is gets_in, number
+        assert gets_in or "alert certificate revoked" in str(client.lost.value)

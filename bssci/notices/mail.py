@@ -94,7 +94,7 @@ def message(notice: Notice, settings: Settings) -> bytes:
     mail["Message-ID"] = make_msgid(domain="bssci.invalid")
     # Keeps automatic replies, such as out-of-office notices, from being sent to us.
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(text(notice, settings.timezone))
+    mail.set_content(text(notice, settings.timezone, settings.web_url))
     return bytes(mail).replace(b"\r\n", b"\n")
 
 

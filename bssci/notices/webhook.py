@@ -63,7 +63,7 @@ class WebhookChannel:
 
     async def _send(self, notice: Notice) -> None:
         settings = self._settings()
-        body = _encode(as_json(notice, settings.timezone))
+        body = _encode(as_json(notice, settings.timezone, settings.web_url))
         poster = self._poster(settings.alarm_webhook_url)
         headers = {"Content-Type": "application/json", "User-Agent": f"bssci/{__version__}"}
         if poster.target.user is not None:

@@ -148,6 +148,7 @@ class WebSettings:
     web_host: str = _setting("127.0.0.1", parsers.host, "address of the web admin")
     web_port: int = _setting("5000", parsers.integer(0, 65535), "port of the web admin; 0 switches it off")
     web_listen: tuple[str, ...] = _setting("", parsers.descriptions, "where the web admin listens, as Twisted endpoint descriptions, in place of WEB_HOST and WEB_PORT; separated by spaces or semicolons")
+    web_url: str = _setting("", parsers.url, "address by which people reach the web admin, as https://sc.example/bssci: messages about alarms link to its pages; empty: no links")
     web_tls: bool = _setting("false", parsers.boolean, "TLS for the web admin")
     web_cert_file: Path | None = _setting("", parsers.optional_path, "certificate of the web admin with WEB_TLS=true; empty: CERT_FILE")
     web_key_file: Path | None = _setting("", parsers.optional_path, "private key of WEB_CERT_FILE; empty: KEY_FILE")

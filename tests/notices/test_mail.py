@@ -104,6 +104,7 @@ def settings_of(**more: Any) -> Any:
         "alarm_mail_from": "",
         "alarm_mail_to": ("kim@example.org", "lee@example.org"),
         "timezone": "UTC",
+        "web_url": "",
     }
     return SimpleNamespace(**{**values, **more})
 
@@ -124,6 +125,13 @@ def test_everybody_gets_it() -> None:
     assert mail["Subject"] == "[bssci] ERROR: Käthe: mqtt is down"
     assert (mail["From"], mail["Auto-Submitted"]) == ("kim@example.org", "auto-generated")
     assert "- Käthe: mqtt is down (error, since 1970-01-01 00:00:01 UTC)" in mail.get_content()
+
+
+def test_it_links_to_the_web_admin_where_its_address_is_set() -> None:
+    server = Server()
+    assert send(server, web_url="https://sc.example") == [None]
+    mail = message_from_bytes(server.mails[0][1], policy=policy.default)
+    assert "\n  https://sc.example/\n" in mail.get_content()
 
 
 def test_it_logs_in_where_that_is_set() -> None:

@@ -22,7 +22,7 @@ NOTICE = Notice("EUI", [RECORD], [], 1)
 
 def channel(receiver: Receiver, **more: Any) -> WebhookChannel:
     settings = SimpleNamespace(
-        alarm_webhook_url="https://u:p@a.b/hook", alarm_webhook_secret="", timezone="UTC", **{}
+        alarm_webhook_url="https://u:p@a.b/hook", alarm_webhook_secret="", timezone="UTC", web_url=""
     )
     for name, value in more.items():
         setattr(settings, name, value)

@@ -24,22 +24,25 @@ def subject(notice: Notice) -> str:
     return _short(f"Over: {notice.over[0].text}{_and_more(len(notice.over))}")
 
 
-def text(notice: Notice, zone: str) -> str:
+def text(notice: Notice, zone: str, web_url: str = "") -> str:
     """Return the body of the message for people.
 
     :param zone: name of the time zone.
+    :param web_url: address of the web admin, for links to its pages; empty: unknown.
     """
-    lines = [*_section("New:", notice.begun, zone), *_section("Over:", notice.over, zone)]
+    base = web_url.rstrip("/")
+    lines = [*_section("New:", notice.begun, zone, base), *_section("Over:", notice.over, zone, base)]
     count = "1 alarm is" if notice.open == 1 else f"{notice.open} alarms are"
-    lines.append(f"{count} open now. Service center {notice.service}, page Alarms of its web admin.")
+    page = f"{base}/alarms" if base else "page Alarms of its web admin."
+    lines.append(f"{count} open now. Service center {notice.service}, {page}")
     return "\n".join(lines) + "\n"
 
 
-def as_json(notice: Notice, zone: str) -> dict[str, Any]:
+def as_json(notice: Notice, zone: str, web_url: str = "") -> dict[str, Any]:
     """Return the message for programs; chat programs show its ``text``."""
     return {
         "service": notice.service,
-        "text": f"{subject(notice)}\n\n{text(notice, zone)}",
+        "text": f"{subject(notice)}\n\n{text(notice, zone, web_url)}",
         "opened": [alarm_json(each) for each in notice.begun],
         "closed": [alarm_json(each) for each in notice.over],
         "open": notice.open,
@@ -63,11 +66,13 @@ def alarm_json(record: AlarmRecord) -> dict[str, Any]:
     }
 
 
-def _section(title: str, records: Sequence[AlarmRecord], zone: str) -> Iterator[str]:
+def _section(title: str, records: Sequence[AlarmRecord], zone: str, base: str) -> Iterator[str]:
     if records:
         yield title
         for each in sorted(records, key=lambda each: (each.severity != "error", each.since))[:MAX_LINES]:
             yield f"- {each.text} ({each.severity}, {_span(each, zone)})"
+            if base and each.href:
+                yield f"  {base}{each.href}"
         if len(records) > MAX_LINES:
             yield f"- and {len(records) - MAX_LINES} more"
         yield ""

@@ -45,6 +45,17 @@ def test_a_thousand_are_not_a_thousand_lines() -> None:
     assert len(subject(Notice("EUI", [record(text="x" * 500)], [], 1))) == MAX_SUBJECT
 
 
+def test_lines_link_to_pages_where_the_address_of_the_web_admin_is_known() -> None:
+    notice = Notice("EUI", [record(1, href="/sensors/1")], [record(2, until=AT, href="")], 1)
+    lines = text(notice, "UTC", "https://sc.example/bssci/").splitlines()
+    assert [line for line in lines if "https" in line] == [
+        "  https://sc.example/bssci/sensors/1",
+        "1 alarm is open now. Service center EUI, https://sc.example/bssci/alarms",
+    ]
+    assert "https" not in text(notice, "UTC")
+    assert "https://sc.example/alarms" in as_json(notice, "UTC", "https://sc.example")["text"]
+
+
 def test_programs_get_all_of_it() -> None:
     notice = Notice("EUI", [record(1)], [], 1)
     said = as_json(notice, "UTC")

@@ -112,7 +112,7 @@ class WebAdmin:
             logbook=Logbook(),
             outside=outside,
             probe=Probe(reactor, center, outside),
-            feed=Feed(reactor, center.journal, Watchers(figures, hub)),
+            feed=Feed(reactor, center.journal, Watchers(reactor, figures, hub)),
             door=Door(
                 reactor,
                 center,

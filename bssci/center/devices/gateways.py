@@ -219,6 +219,11 @@ class Gateways:
     def get(self, id: str) -> Gateway | None:
         return self._of.get(id)
 
+    def state(self, id: str) -> GatewayState | None:
+        """Return the state of a gateway; None if it has none."""
+        gateway = self._of.get(id)
+        return None if gateway is None else _event(gateway)
+
     def states(self) -> list[GatewayState]:
         """Return the state of every gateway that has one."""
         return [event for each in self._of.values() if (event := _event(each)) is not None]

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from bssci.journal.interface import Numbered
 from bssci.journal.sqlite.core import Core
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
-from bssci.journal.sqlite.events import select_best_receptions, select_uplinks
+from bssci.journal.sqlite.events import READ_BYTES, select_best_receptions, select_uplinks
 from bssci.journal.sqlite.statements import SqlValue, fetch_numbers, query_bodies
 from bssci.journal.sqlite.uplink_keys import UplinkKeys, newest_of_sensor
 from bssci.journal.sqlite.worker import Lane
@@ -167,12 +167,31 @@ def _look_back(
     where = " AND ".join(wanted) or "TRUE"
     query = f"SELECT seq FROM ({part}) WHERE {where} ORDER BY seq DESC LIMIT ?"
     found = sorted(fetch_numbers(cursor, query, (before, SCAN, *values, limit)), reverse=True)
-    if len(found) == limit:
-        return _events(cursor, found), found[-1]
+    fitting = _that_fit(cursor, found)
+    if len(found) == limit or len(fitting) < len(found):
+        return _events(cursor, fitting), fitting[-1]
     seen, last = cursor.execute(
         f"SELECT COUNT(*), COALESCE(MIN(seq), 0) FROM ({part})", (before, SCAN)
     ).fetchone()
     return _events(cursor, found), 0 if seen < SCAN else last
+
+
+def _that_fit(cursor: sqlite3.Cursor, numbers: list[int]) -> list[int]:
+    """Return the first of some events, as many as one read may hold."""
+    seqs, lengths = cursor.execute(
+        "SELECT group_concat(seq), group_concat(length(body)) FROM event WHERE seq IN "
+        "(SELECT value FROM json_each(?))",
+        (f"[{','.join(map(str, numbers))}]",),
+    ).fetchone()
+    if seqs is None:
+        return numbers
+    sizes = dict(zip(map(int, seqs.split(",")), map(int, lengths.split(",")), strict=True))
+    room = READ_BYTES
+    for position, number in enumerate(numbers):
+        room -= sizes.get(number, 0)
+        if room < 0:
+            return numbers[: max(1, position)]
+    return numbers
 
 
 def _events(cursor: sqlite3.Cursor, numbers: list[int]) -> Numbered:

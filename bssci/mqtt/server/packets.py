@@ -301,6 +301,10 @@ class EncodedMessage:
         """the whole packet of QoS 0, made at its first use and shared by all receivers"""
         self._head = encoded_length(len(variable) + 2 + len(payload)) + variable
 
+    def __len__(self) -> int:
+        """Return the bytes of topic and payload."""
+        return len(self._variable) + len(self._payload)
+
     def packet(self, packet_id: int = 0, *, retained: bool = False, repeated: bool = False) -> bytes:
         """Return a PUBLISH.
 

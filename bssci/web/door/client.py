@@ -46,6 +46,8 @@ from bssci.web.door.sessions import ClientSession
 
 MAX_QUEUE = 4000
 """messages that may wait for a client"""
+MAX_QUEUE_BYTES = 16 * 1024 * 1024
+"""bytes of them"""
 LOW = 200
 """messages in the queue up to which more of the past is read"""
 WINDOW = 256
@@ -117,6 +119,7 @@ class LiveClient(Protocol):
         "_full_since",
         "_pinged",
         "_queue",
+        "_queued_bytes",
         "_room",
         "_window",
         "address",
@@ -138,6 +141,7 @@ class LiveClient(Protocol):
         self._frames = ClientFrames()
         self._dialogue = Dialogue()
         self._queue: deque[Outgoing] = deque()
+        self._queued_bytes = 0
         self._window = Window(WINDOW)
         self._room: Deferred[None] | None = None
         self._full_since: float | None = None
@@ -280,10 +284,11 @@ class LiveClient(Protocol):
 
     def send(self, delivery: Outgoing) -> bool:
         """Queue a message, which leaves with :meth:`flush`; return whether there was room."""
-        if len(self._queue) >= MAX_QUEUE:
+        if len(self._queue) >= MAX_QUEUE or self._queued_bytes >= MAX_QUEUE_BYTES:
             self.close(frames.POLICY, "slow", f"too slow: {len(self._queue)} messages wait")
             return False
         self._queue.append(delivery)
+        self._queued_bytes += len(delivery.encoded)
         return True
 
     def flush(self) -> None:
@@ -301,6 +306,7 @@ class LiveClient(Protocol):
                 else:
                     packet = encoded.packet(retained=retained)
                 queue.popleft()
+                self._queued_bytes -= len(encoded)
                 packets.append(packet)
                 size += len(packet)
             if not packets:
@@ -361,6 +367,7 @@ class LiveClient(Protocol):
         self._door.left(self, reason)
         self.follows = False
         self._queue.clear()
+        self._queued_bytes = 0
         room, self._room = self._room, None
         if room is not None:
             room.callback(None)

@@ -9,16 +9,17 @@ Both are no faster than the client reads, and only a few steps run at a time for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from twisted.internet.defer import DeferredSemaphore
 
 from bssci.center.alarms.alarms import change_of
 from bssci.center.service_center import ServiceCenter
-from bssci.model import EUI, AnyEvent, StationState
+from bssci.model import EUI, AnyEvent
 from bssci.mqtt import payloads
 from bssci.mqtt.server.packets import EncodedMessage, encode_message
 from bssci.mqtt.server.topics import matches, overlap
+from bssci.mqtt.values import Publication
 from bssci.system.clock import Clock, pause
 from bssci.web.door.client import LiveClient, Outgoing
 from bssci.web.door.follower import Decode
@@ -43,6 +44,7 @@ PAUSE = 0.01
 """s between two steps for a client, for other work"""
 _MIOTY = "mioty:"
 
+Key = TypeVar("Key", bound=str)
 LastFilters = Mapping[str, int]
 """granted QoS by filter"""
 
@@ -103,8 +105,8 @@ class PastTeller:
         if _any_overlaps(filters, (f"{base}/bs/+", f"{base}/bs/+/state")):
             await self._show_stations(client, filters)
         if _any_overlaps(filters, (f"{base}/gateway/#",)):
-            states = [payloads.gateway_state(base, each) for each in self._center.gateway_states() if each.at]
-            self._send(client, [_shared(each.topic, each.payload, ()) for each in states], filters)
+            gateways = [each.id for each in self._center.gateways]
+            await self._show_states(client, gateways, self._gateway_state, filters)
         if _any_overlaps(filters, (f"{base}/alarm/#",)):
             now = self._center.now()
             alarms = [payloads.message(base, change_of(each, now)) for each in self._center.alarms.open()]
@@ -115,9 +117,32 @@ class PastTeller:
             await self._show_newest(client, keys, filters)
 
     async def _show_stations(self, client: LiveClient, filters: LastFilters) -> None:
-        states = [state for state in self._center.station_states() if state.at]
-        self._send(client, [_state(self._base_topic, state) for state in states], filters)
-        await self._show_newest(client, [station_key(state.base_station_eui) for state in states], filters)
+        stations = [state.base_station_eui for state in self._center.station_states() if state.at]
+        await self._show_states(client, stations, self._station_state, filters)
+        await self._show_newest(client, [station_key(eui) for eui in stations], filters)
+
+    async def _show_states(
+        self,
+        client: LiveClient,
+        keys: Sequence[Key],
+        state_of: Callable[[Key], Publication | None],
+        filters: LastFilters,
+    ) -> None:
+        """Send states, as they are when it is their turn: a client may have got a newer one meanwhile."""
+        for first in range(0, len(keys), DEVICES_AT_ONCE):
+            if first:
+                await client.room()
+                await self._pause()
+            states = [state_of(key) for key in keys[first : first + DEVICES_AT_ONCE]]
+            self._send(client, [_shared(each.topic, each.payload, ()) for each in states if each], filters)
+
+    def _station_state(self, eui: EUI) -> Publication | None:
+        station = self._center.stations.get(eui)
+        return None if station is None else payloads.station_state(self._base_topic, station.state)
+
+    def _gateway_state(self, id: str) -> Publication | None:
+        state = self._center.gateways.state(id)
+        return payloads.gateway_state(self._base_topic, state) if state is not None and state.at else None
 
     def _named(self, filters: LastFilters) -> list[str]:
         """Return the devices that the filters name; an empty list if a filter can match others, too."""
@@ -153,6 +178,7 @@ class PastTeller:
                 now = self._last_values.get(key)
                 if now is None or now[0] <= seq:  # otherwise the client got a newer one already
                     self._send(client, messages, filters)
+                    await client.room()
             client.flush()
             await client.room()
             await self._pause()
@@ -322,11 +348,6 @@ class _Tally:
 
 def _shared(topic: str, payload: bytes, devices: tuple[str, ...]) -> _LastMessage:
     return _LastMessage(topic, encode_message(topic, payload), devices)
-
-
-def _state(base_topic: str, state: StationState) -> _LastMessage:
-    message = payloads.station_state(base_topic, state)
-    return _shared(message.topic, message.payload, ())
 
 
 def _any_overlaps(filters: Iterable[str], places: Iterable[str]) -> bool:

@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 
-from bssci.web.formats import octets
-
 _TYPED = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
 """characters of a keyboard for those that pages show"""
 _OCTETS = re.compile(r'"((?:[0-9a-f]{2})+)"')
@@ -25,7 +23,7 @@ def text_of(event: Mapping[str, Any]) -> str:
     """
     json = _plain(_encode(event).decode())
     shown = [event["kind"].replace("-", " "), event["title"], *event["names"].values()]
-    octets_shown = [octets(digits).lower() for digits in _OCTETS.findall(json)]
+    octets_shown = [bytes.fromhex(digits).hex(" ") for digits in _OCTETS.findall(json)]
     return "\n".join([json, *map(_plain, shown), *octets_shown])
 
 
@@ -38,7 +36,7 @@ def wanted(query: str) -> tuple[str, ...]:
     typed = _plain(query.strip())
     digits = _SEPARATORS.sub("", typed)
     if digits != typed and _BYTES.fullmatch(typed):
-        return typed, octets(digits).lower()
+        return typed, bytes.fromhex(digits).hex(" ")
     return (typed,) if typed else ()
 
 

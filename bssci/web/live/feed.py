@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from bssci.journal import Journal
 from bssci.model import AnyEvent
-from bssci.system.clock import Clock, Timer
+from bssci.system.clock import Clock, Timer, turn
 
 PACE = 0.1
 """s between times at which the journal is read"""
@@ -19,6 +19,10 @@ BATCH = 500
 """events that are read at a time"""
 MAX_BEHIND = 5000
 """events by which the feed may be behind; beyond that it skips to the newest"""
+FEW = 5
+"""events that are handled before looking at the time"""
+SLICE = 0.01
+"""s of handling events after which it yields to the reactor"""
 
 Numbered = Sequence[tuple[int, AnyEvent]]
 
@@ -43,15 +47,25 @@ class Watcher(Protocol):
 
 
 class Watchers:
-    """A :class:`FeedReader` that passes the events on to several watchers."""
+    """A :class:`FeedReader` that passes the events on to several watchers.
 
-    def __init__(self, *watchers: Watcher) -> None:
+    It does so in slices of time, as each of many viewers may search large events for a text.
+    """
+
+    def __init__(self, clock: Clock, *watchers: Watcher) -> None:
+        self._clock = clock
         self._watchers = watchers
 
     async def take(self, numbered: Numbered) -> AsyncIterator[int]:
-        for watcher in self._watchers:
-            watcher.events(numbered)
-        yield numbered[-1][0]
+        began = self._clock.seconds()
+        for first in range(0, len(numbered), FEW):
+            if self._clock.seconds() - began > SLICE:
+                await turn(self._clock)
+                began = self._clock.seconds()
+            few = numbered[first : first + FEW]
+            for watcher in self._watchers:
+                watcher.events(few)
+            yield few[-1][0]
 
     def skipped(self, count: int) -> None:
         for watcher in self._watchers:

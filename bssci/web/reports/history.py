@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from bssci.model import Uplink
+from bssci.system.clock import turn
 from bssci.web.context import Context
 from bssci.web.http.errors import invalid, not_found
 from bssci.web.live.event_json import event_dict
@@ -20,6 +21,10 @@ from bssci.web.reports.ranges import RANGES, Range
 SLICE = 500
 """events that a search for text reads at a time"""
 SLICES = 6
+FEW = 10
+"""events that are described before looking at the time"""
+SLICE_TIME = 0.01
+"""s of describing events after which it yields to the reactor"""
 ON_DASHBOARD = (("uplinks", "duplicates"), ("stations_online",), ("sensors_active",), ("backlog",))
 
 
@@ -102,6 +107,8 @@ class EventViews:
         needles = asked.text
         found: list[dict[str, Any]] = []
         following = before or 0
+        clock, described_count = self._context.clock, 0
+        began = clock.seconds()
         for _ in range(SLICES if needles else 1):
             events, following = await self._journal.history.look_back(
                 before=following or None,
@@ -111,6 +118,10 @@ class EventViews:
                 station=asked.station,
             )
             for seq, event in events:
+                described_count += 1
+                if described_count % FEW == 0 and clock.seconds() - began > SLICE_TIME:
+                    await turn(clock)
+                    began = clock.seconds()
                 described = event_dict(seq, event, self._name_of)
                 if not needles or contains(text_of(described), needles):
                     found.append(described)

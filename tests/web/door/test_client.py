@@ -107,6 +107,20 @@ def test_one_that_does_not_read_is_told_closed_and_counted(
     assert len(topics(quick)) == 11
 
 
+def test_what_waits_for_one_that_does_not_read_is_bounded_in_bytes_too(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "MAX_QUEUE_BYTES", 2_000)
+    slow = subscribed(web, "mioty/ep/#")
+    for number in range(20):
+        happen(web, heard(web, number))
+        assert len(topics(slow)) == 1
+    slow.connection.transport.producer.pauseProducing()
+    for number in range(20, 40):
+        happen(web, heard(web, number))
+    assert slow.closed is not None and slow.closed[1].startswith("too slow: ")
+
+
 def test_one_that_never_reads_is_closed_after_a_while(web: WebHouse) -> None:
     probe = subscribed(web, "mioty/ep/#", keep_alive=0)
     probe.connection.transport.producer.pauseProducing()

@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bssci.model import EUI, StationState, StationStatus
 from bssci.web.door import door, past
+from tests.support.telegrams import telegram
 from tests.support.web import WebHouse
 from tests.web.door.live_door import (
     STATION,
@@ -76,6 +78,26 @@ def test_stations_and_the_service_are_last_values_too(web: WebHouse) -> None:
     assert topics(probe) == [f"mioty/bs/{STATION}/state"]
     web.advance(door.HEALTH_INTERVAL)
     assert "mioty/health_check" in topics(probe)
+
+
+@pytest.mark.parametrize(("text", "at_once"), [("mioty/gateway/#", 20), ("mioty/device/#", 60)])
+def test_thousands_of_states_and_values_are_not_too_many_for_one_who_reads(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, text: str, at_once: int
+) -> None:
+    monkeypatch.setattr("bssci.web.door.client.MAX_QUEUE", 40)
+    monkeypatch.setattr("bssci.web.door.client.LOW", 5)
+    monkeypatch.setattr("bssci.web.door.client.WINDOW", 10)
+    monkeypatch.setattr(past, "DEVICES_AT_ONCE", at_once)
+    telegrams = [telegram(number, device=f"any:{number}", gateway=f"roof-{number}") for number in range(60)]
+    web.center.gateways.heard(replace(each, device=f"ble:{each.gateway}") for each in telegrams)
+    happen(web, *telegrams)
+    probe = subscribed(web, text)
+    found: list[str] = []
+    for _ in range(100):
+        found += topics(probe)
+        web.advance(past.PAUSE)
+    assert probe.closed is None
+    assert len(set(found)) == 60
 
 
 def test_what_was_missed_comes_when_the_client_is_back(web: WebHouse) -> None:

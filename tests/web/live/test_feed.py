@@ -28,7 +28,7 @@ class Seen:
 
 def watching(web: WebHouse) -> tuple[Feed, Seen]:
     seen = Seen()
-    feed = Feed(web.clock, web.journal, Watchers(seen))
+    feed = Feed(web.clock, web.journal, Watchers(web.clock, seen))
     feed.start()
     return feed, seen
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_taken_is_passed_over_and_told(web: WebHouse, expected_er
             super().events(numbered)
 
     seen = Failing()
-    feed = Feed(web.clock, web.journal, Watchers(seen))
+    feed = Feed(web.clock, web.journal, Watchers(web.clock, seen))
     feed.start()
     first = web.happen(online())
     web.advance(PACE)
@@ -86,3 +86,21 @@ def test_what_cannot_be_taken_is_passed_over_and_told(web: WebHouse, expected_er
     feed.stop()
     assert [failure.check(ValueError) for failure in expected_errors] == [ValueError]
     expected_errors.clear()
+
+
+def test_handling_that_takes_long_lets_others_in_between(web: WebHouse) -> None:
+    class Slow(Seen):
+        def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
+            super().events(numbered)
+            web.clock.rightNow += 2 * feed_module.SLICE
+            web.clock.callLater(0, lambda: others.append(len(self.numbers)))
+
+    seen = Slow()
+    others: list[int] = []
+    feed = Feed(web.clock, web.journal, Watchers(web.clock, seen))
+    feed.start()
+    web.happen(*[online() for _ in range(3 * feed_module.FEW)])
+    web.advance(PACE)
+    web.advance(0)
+    assert others == [feed_module.FEW, 2 * feed_module.FEW, 3 * feed_module.FEW]
+    feed.stop()

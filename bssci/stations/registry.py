@@ -19,16 +19,17 @@ from twisted.python.failure import Failure
 
 from bssci import __version__
 from bssci.certificates.reading import euis_of
-from bssci.journal import Loaded, Registration, StationRecord, StorageError, StoredSession
+from bssci.journal import Loaded, Registration, StationRecord, StorageError
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations import causes
+from bssci.stations.away import Acquaintance, SessionsAway, stored_session
 from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
 from bssci.stations.station import Link, Services, Station
 from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
-from bssci.wire.messages import Con, ConRsp, Request
-from bssci.wire.session import Session, decide_resume, decode_operation
+from bssci.wire.messages import Con, ConRsp
+from bssci.wire.session import Session, decide_resume
 from bssci.wire.version import negotiate
 
 MAX_STATIONS = 20_000
@@ -39,10 +40,6 @@ SWEEP_INTERVAL = 600.0
 """s between two searches for such stations"""
 SWEEP = 500
 """stations that one search for them forgets, at most"""
-MAX_AWAY = 100_000
-"""open operations in sessions of stations that are away, at most; beyond it the least known lose theirs"""
-MAX_IDLE = 10_000
-"""open operations in sessions of stations that are away and never did anything, at most: may be invented"""
 MAX_TEXT = 200
 """characters of each text in which a station describes itself"""
 MAX_INFO = 4096
@@ -51,10 +48,6 @@ PART = 200
 """a search for the least known station finds one more for each so many stations"""
 STATUS_TICK = 1.0
 """s between two checks for stations whose status is due"""
-
-Acquaintance = tuple[bool, bool, float, float]
-"""Degree of acquaintance with a station: whether its certificate names it, whether it ever did anything, how
-long it was connected (s) and when last (Unix s). The station with the smallest value is forgotten first."""
 
 
 class Registry:
@@ -86,12 +79,11 @@ class Registry:
         self._revoked: set[bytes] = set()
         """digests of the certificates that were revoked since this process started"""
         self._resumed: dict[EUI, bool] = {}
-        self._away: dict[EUI, int] = {}
-        """numbers of open operations in the sessions of stations that are away"""
         self._named: set[EUI] = set()
         """stations whose certificate names them: they need such a certificate, so nobody can invent them"""
         self._least_known: list[tuple[Acquaintance, Station]] = []
         """stations that may be forgotten for new ones, the least known last"""
+        self._away = SessionsAway(stations, services.journal, self._acquaintance)
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
         self._sweeper = Ticker(services.clock, SWEEP_INTERVAL, self._sweep)
         for record in loaded.stations.values():
@@ -100,8 +92,8 @@ class Registry:
         for stored in loaded.sessions.values():
             station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
             stations.add(station)
-            station.keep(_restore(stored, self._operations(stored)))
-            self._went(station)
+            station.keep(self._away.restored(stored))
+            self._away.went(station)
         for entry in entries:
             self._expect(entry.base_station_eui)
 
@@ -142,7 +134,7 @@ class Registry:
             raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
         station = self._station(eui_from_int(con.bsEui))
         self._check_certificate(station, link.certificate)
-        self._away.pop(station.eui, None)
+        self._away.came(station.eui)
         older = station.connecting(link, con.bidi)
         self._introduce(station, con, link)
         if older is not None and older is not link:
@@ -151,7 +143,7 @@ class Registry:
         if not resumed:
             session = Session.fresh(con, os.urandom(16), version)
             try:
-                await self._services.journal.sessions.begin(_stored(session, self._services.now()))
+                await self._services.journal.sessions.begin(stored_session(session, self._services.now()))
             except Exception as error:
                 self.lost(link, station, "session not stored")
                 if not isinstance(error, StorageError):
@@ -198,37 +190,7 @@ class Registry:
             self._left(station, reason, self._services.now())
             if station.state.state == "online":
                 self._change_state(station, "offline", reason=reason)
-            self._went(station)
-
-    def _went(self, station: Station) -> None:
-        """Keep the session of a station that is away, within the bound of what all of them may keep."""
-        if station.session is None or not station.session.open_requests:
-            return
-        self._away[station.eui] = len(station.session.open_requests)
-        away = [each for each in map(self._stations.get, self._away) if each is not None]
-        self._bound([each for each in away if not each.worked], MAX_IDLE)
-        self._bound(away, MAX_AWAY)
-
-    def _bound(self, stations: Sequence[Station], most: int) -> None:
-        """End sessions of the least known stations that are away, if all keep more operations than that."""
-        excess = sum(self._away.get(each.eui, 0) for each in stations) - most
-        if excess <= 0:
-            return
-        # Some more than must be, so that this is not done for each station that goes.
-        excess += most // 10
-        for each in sorted(stations, key=self._acquaintance):
-            if excess <= 0:
-                break
-            excess -= self._away.get(each.eui, 0)
-            self.log.info("session of a station that is away ended to make room {bs_eui}", bs_eui=each.eui)
-            self._end_session(each)
-
-    def _end_session(self, station: Station) -> None:
-        self._away.pop(station.eui, None)
-        if station.session is not None:
-            station.session = None
-            station.propagation.forget()
-            self._services.journal.sessions.end(station.eui).addErrback(self._log_failure)
+            self._away.went(station)
 
     def _change_state(
         self, station: Station, state: Literal["online", "offline"], resumed: bool = False, reason: str = ""
@@ -364,7 +326,7 @@ class Registry:
         self._stations.remove(station.eui)
         self._resumed.pop(station.eui, None)
         self._named.discard(station.eui)
-        self._away.pop(station.eui, None)
+        self._away.came(station.eui)
         journal = self._services.journal
         return gatherResults(
             [journal.sessions.end(station.eui), journal.tables.delete(StationRecord, [station.eui])],
@@ -437,19 +399,6 @@ class Registry:
         if record.certificate and _names(record.certificate, record.base_station_eui):
             self._named.add(record.base_station_eui)
 
-    def _operations(self, stored: StoredSession) -> dict[int, Request]:
-        """Return the readable operations of a stored session; damaged ones are skipped and counted."""
-        requests: dict[int, Request] = {}
-        for op_id, message in stored.open_operations:
-            try:
-                requests[op_id] = decode_operation(message, op_id)
-            except (msgspec.MsgspecError, ValueError, ProtocolError) as error:
-                noted = self._services.journal.sessions.pass_over_operation(
-                    stored.base_station_eui, op_id, error
-                )
-                noted.addErrback(self._log_failure)
-        return requests
-
     def _left(self, station: Station, reason: str, at: float) -> None:
         """Record a disconnection, also that of a station that never came online, which is not an event."""
         self._remember(station, replace(station.record, last_seen_at=at, reason=reason))
@@ -490,28 +439,3 @@ def _names(certificate: bytes, eui: EUI) -> bool:
         return eui in euis_of(load_der_x509_certificate(certificate))
     except ValueError:
         return False
-
-
-def _stored(session: Session, now: float) -> StoredSession:
-    return StoredSession(
-        base_station_eui=eui_from_int(session.bs_eui),
-        sn_bs_uuid=session.sn_bs_uuid,
-        sn_sc_uuid=session.sn_sc_uuid,
-        version=session.version,
-        last_bs_op_id=session.last_bs_op_id,
-        last_sc_op_id=session.last_sc_op_id,
-        created_at=now,
-        open_operations=[],
-    )
-
-
-def _restore(stored: StoredSession, requests: Mapping[int, Request]) -> Session:
-    return Session(
-        bs_eui=eui_to_int(stored.base_station_eui),
-        sn_bs_uuid=stored.sn_bs_uuid,
-        sn_sc_uuid=stored.sn_sc_uuid,
-        version=stored.version,
-        last_bs_op_id=stored.last_bs_op_id,
-        last_sc_op_id=stored.last_sc_op_id,
-        open_requests=dict(requests),
-    )

@@ -1,0 +1,128 @@
+"""Sessions of base stations that are away, restored from the journal and bounded in all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.journal import Journal, StorageError, StoredSession
+from bssci.model import EUI, eui_from_int, eui_to_int
+from bssci.stations.directory import Stations
+from bssci.stations.station import Station
+from bssci.wire.errors import ProtocolError
+from bssci.wire.messages import Request
+from bssci.wire.session import Session, decode_operation
+
+MAX_AWAY = 100_000
+"""open operations in sessions of stations that are away, at most; beyond it the least known lose theirs"""
+MAX_IDLE = 10_000
+"""open operations in sessions of stations that are away and never did anything, at most: may be invented"""
+
+Acquaintance = tuple[bool, bool, float, float]
+"""Degree of acquaintance with a station: whether its certificate names it, whether it ever did anything, how
+long it was connected (s) and when last (Unix s). The station with the smallest value is forgotten first."""
+
+
+class SessionsAway:
+    """Sessions of stations that are away, within the bound of what all of them may keep.
+
+    :param acquaintance: returns how well a station is known.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, stations: Stations, journal: Journal, acquaintance: Callable[[Station], Acquaintance]
+    ) -> None:
+        self._stations = stations
+        self._journal = journal
+        self._acquaintance = acquaintance
+        self._away: dict[EUI, int] = {}
+        """numbers of open operations in the sessions of stations that are away"""
+
+    def restored(self, stored: StoredSession) -> Session:
+        """Return the session that an earlier run stored."""
+        return _restore(stored, self._operations(stored))
+
+    def came(self, eui: EUI) -> None:
+        """Note that a station is no longer away, or forgotten."""
+        self._away.pop(eui, None)
+
+    def went(self, station: Station) -> None:
+        """Keep the session of a station that is away, within the bound of what all of them may keep."""
+        if station.session is None or not station.session.open_requests:
+            return
+        self._away[station.eui] = len(station.session.open_requests)
+        away = [each for each in map(self._stations.get, self._away) if each is not None]
+        self._bound([each for each in away if not each.worked], MAX_IDLE)
+        self._bound(away, MAX_AWAY)
+
+    def _bound(self, stations: Sequence[Station], most: int) -> None:
+        """End sessions of the least known stations that are away, if all keep more operations than that."""
+        excess = sum(self._away.get(each.eui, 0) for each in stations) - most
+        if excess <= 0:
+            return
+        # Some more than must be, so that this is not done for each station that goes.
+        excess += most // 10
+        for each in sorted(stations, key=self._acquaintance):
+            if excess <= 0:
+                break
+            excess -= self._away.get(each.eui, 0)
+            self.log.info("session of a station that is away ended to make room {bs_eui}", bs_eui=each.eui)
+            self._end_session(each)
+
+    def _end_session(self, station: Station) -> None:
+        self._away.pop(station.eui, None)
+        if station.session is not None:
+            station.session = None
+            station.propagation.forget()
+            self._journal.sessions.end(station.eui).addErrback(self._log_failure)
+
+    def _operations(self, stored: StoredSession) -> dict[int, Request]:
+        """Return the readable operations of a stored session; damaged ones are skipped and counted."""
+        requests: dict[int, Request] = {}
+        for op_id, message in stored.open_operations:
+            try:
+                requests[op_id] = decode_operation(message, op_id)
+            except (msgspec.MsgspecError, ValueError, ProtocolError) as error:
+                noted = self._journal.sessions.pass_over_operation(stored.base_station_eui, op_id, error)
+                noted.addErrback(self._log_failure)
+        return requests
+
+    def _log_failure(self, failure: Failure) -> None:
+        if isinstance(failure.value, StorageError):
+            self.log.warn("session of a base station not stored {error}", error=failure.getErrorMessage())
+        else:
+            self.log.failure("sessions of base stations that are away failed", failure)
+
+
+def stored_session(session: Session, now: float) -> StoredSession:
+    """Return a new session as the journal stores it.
+
+    :param now: Unix seconds.
+    """
+    return StoredSession(
+        base_station_eui=eui_from_int(session.bs_eui),
+        sn_bs_uuid=session.sn_bs_uuid,
+        sn_sc_uuid=session.sn_sc_uuid,
+        version=session.version,
+        last_bs_op_id=session.last_bs_op_id,
+        last_sc_op_id=session.last_sc_op_id,
+        created_at=now,
+        open_operations=[],
+    )
+
+
+def _restore(stored: StoredSession, requests: Mapping[int, Request]) -> Session:
+    return Session(
+        bs_eui=eui_to_int(stored.base_station_eui),
+        sn_bs_uuid=stored.sn_bs_uuid,
+        sn_sc_uuid=stored.sn_sc_uuid,
+        version=stored.version,
+        last_bs_op_id=stored.last_bs_op_id,
+        last_sc_op_id=stored.last_sc_op_id,
+        open_requests=dict(requests),
+    )

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
+from bssci.journal.sqlite.damage import CountingConnection
 from bssci.journal.sqlite.database import Database
-from bssci.journal.sqlite.worker import Lane, Reader, Submission, Writer
+from bssci.journal.sqlite.worker import Lane, Opened, Reader, Submission, Writer
 from bssci.system.clock import Reactor
 
 T = TypeVar("T")
@@ -44,26 +45,20 @@ class Core:
         self._after_group: list[Callable[[], None]] = []
         self._after_transaction: list[Callable[[bool], None]] = []
         self._make_room: list[Callable[[sqlite3.Cursor], int]] = []
+
+        def opened(connection: CountingConnection) -> Opened:
+            return Opened(connection, reactor, before_turn=database.check_index, close=database.close)
+
         self.writer = Writer(
             "journal writer",
-            database.connect(),
-            reactor,
-            before_turn=database.check_index,
-            close=database.close,
+            opened(database.connect()),
             committed=self._committed,
             ended=self._transaction_ended,
             check=database.check_files,
             make_room=lambda cursor: sum(make(cursor) for make in self._make_room),
         )
         self.reader, self.history = (
-            Reader(
-                name,
-                database.connect_to_read(),
-                reactor,
-                before_turn=database.check_index,
-                close=database.close,
-            )
-            for name in ("journal reader", "journal history")
+            Reader(name, opened(database.connect_to_read())) for name in ("journal reader", "journal history")
         )
 
     def start(self) -> None:

@@ -57,6 +57,19 @@ class Submission:
     after: tuple[Lane[Any], ...] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A connection to the database, and what its worker has to do around its use."""
+
+    connection: CountingConnection
+    reactor: Reactor
+    """the reactor in whose thread Deferreds fire"""
+    before_turn: Callable[[], None]
+    """called in the worker's thread before SQLite gets a turn; raises if it must not"""
+    close: Callable[[CountingConnection], None]
+    """closes the connection at the end"""
+
+
 Written = tuple[Submission, object]
 """a submission with its result, or with the exception that its Deferred fails with"""
 
@@ -67,24 +80,12 @@ class Worker:
     Submitting is for the reactor's thread; the Deferreds fire there.
     """
 
-    def __init__(
-        self,
-        name: str,
-        connection: CountingConnection,
-        reactor: Reactor,
-        *,
-        before_turn: Callable[[], None],
-        close: Callable[[CountingConnection], None],
-    ) -> None:
-        """Start the worker on a connection, answering on a reactor's thread.
-
-        :param before_turn: called in the worker's thread before SQLite gets a turn; raises if it must not.
-        :param close: closes the connection at the end.
-        """
-        self.connection = connection
-        self._before_turn = before_turn
-        self._close_connection = close
-        self._reactor = reactor
+    def __init__(self, name: str, opened: Opened) -> None:
+        """Set up the worker; :meth:`start` starts its thread, which gets this name."""
+        self.connection = opened.connection
+        self._before_turn = opened.before_turn
+        self._close_connection = opened.close
+        self._reactor = opened.reactor
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
         self._refusing = False
         self._closed: Deferred[None] = Deferred()
@@ -167,11 +168,8 @@ class Writer(Worker):
     def __init__(
         self,
         name: str,
-        connection: CountingConnection,
-        reactor: Reactor,
+        opened: Opened,
         *,
-        before_turn: Callable[[], None],
-        close: Callable[[CountingConnection], None],
         committed: Callable[[], None],
         ended: Callable[[bool], None],
         check: Callable[[], None],
@@ -198,7 +196,7 @@ class Writer(Worker):
         self._committed = committed
         self._transaction_ended = ended
         self._failures = 0
-        super().__init__(name, connection, reactor, before_turn=before_turn, close=close)
+        super().__init__(name, opened)
 
     def serve(self, submissions: list[Submission | None]) -> bool:
         group = [submission for submission in submissions if submission is not None]

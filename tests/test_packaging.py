@@ -147,7 +147,7 @@ def test_a_wheel_says_what_it_is_and_under_which_licence(wheel: Path) -> None:
     for field in ("Author", "Summary", "Keywords"):
         assert metadata[field], field
     classifiers = metadata.get_all("Classifier")
-    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)} <= set(classifiers)
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)} <= set(classifiers)
 
 
 def test_an_sdist_holds_what_an_operator_needs(checkout: Path, sdist: Path) -> None:

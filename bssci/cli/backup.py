@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         copy = scratch / archive.JOURNAL
         has_journal = copy_journal(chosen.state_dir, copy)
         try:
-            descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            descriptor = _create(draft)
             with os.fdopen(descriptor, "wb") as file:
                 manifest = archive.write(file, archive.places(chosen), copy if has_journal else None)
                 file.flush()
@@ -44,3 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
     if not has_journal:
         print("warning: there is no journal yet")
     return 0
+
+
+def _create(draft: Path) -> int:
+    """Create a file, and return its descriptor.
+
+    :raises OSError: it cannot be created; the error names the folder, because nobody knows the draft.
+    """
+    try:
+        return os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(draft.parent)) from None

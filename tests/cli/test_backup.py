@@ -252,3 +252,10 @@ def test_an_installation_without_a_journal(
     assert "there is no journal yet" in capsys.readouterr().out
     assert os.listdir(home / "data") in ([], ["lock"])
     assert main(["restore", str(tmp_path / "backup.tar.gz")]) == 0
+
+
+def test_a_folder_that_is_missing_is_named(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["backup", str(tmp_path / "none" / "backup.tar.gz")]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path / 'none'}: No such file or directory\n"

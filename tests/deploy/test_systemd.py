@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import configparser
+import shlex
+import signal
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,15 @@ def test_the_socket_is_one_that_the_setting_takes() -> None:
 def test_it_does_not_withhold_what_tls_needs() -> None:
     # Callbacks from OpenSSL are written into memory that is executable: with it, no handshake succeeds.
     assert "MemoryDenyWriteExecute" not in settings()["Service"]
+
+
+@pytest.mark.parts
+def test_no_reload_ends_its_start() -> None:
+    service = "/opt/bssci/bin/twistd --nodaemon --pidfile= bssci"
+    start = settings()["Service"]["ExecStart"]
+    assert service in start
+    said = run(*shlex.split(start.replace(service, "grep SigIgn /proc/self/status")))
+    assert int(said.split()[1], 16) & 1 << signal.SIGHUP - 1
 
 
 @pytest.mark.parts

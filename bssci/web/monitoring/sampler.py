@@ -18,6 +18,8 @@ SLICE = 5000
 """sensors that are examined in one turn of the reactor"""
 KEPT = 8 * 86400.0
 """s for which a sample is kept"""
+MEGABYTE = 1024 * 1024
+"""bytes, as JOURNAL_MAX_SIZE counts them"""
 METRICS: dict[str, tuple[str, str]] = {
     "uplinks": ("Uplinks", "/min"),
     "duplicates": ("Duplicates merged", "/min"),
@@ -87,7 +89,7 @@ class Sampler:
             "stations_online": len(center.stations.connected()),
             "sensors_active": active,
             "backlog": max((sink["queued"] for sink in center.deliveries.statistics().values()), default=0.0),
-            "journal_size": center.journal.size() / 1e6,
+            "journal_size": center.journal.size() / MEGABYTE,
             "downlinks_queued": center.downlinks.queued,
         }
 

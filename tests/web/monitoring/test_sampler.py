@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from bssci.web.monitoring import sampler
 from tests.support.web import WebHouse
 
@@ -21,6 +23,14 @@ def test_figures_over_time(web: WebHouse) -> None:
     sampling.sample()
     later = web.browser("viewer").get("/api/history?metric=uplinks&range=week").json()
     assert len(later["points"]) == 1
+
+
+def test_the_journal_is_counted_in_the_megabytes_of_its_maximum(web: WebHouse, monkeypatch: Any) -> None:
+    monkeypatch.setattr(web.journal, "size", lambda: 16 * 1024 * 1024)
+    sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures).sample()
+    web.settle()
+    points = web.browser("viewer").get("/api/history?metric=journal_size&range=hour").json()["points"]
+    assert [value for _, value in points] == [16.0]
 
 
 def test_a_hole_in_the_figures_is_a_hole_in_the_line(web: WebHouse) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 from zope.interface import implementer
 
 from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
-from bssci.decoders.quantities import normalise
+from bssci.decoders.quantities import MAX_NAME, normalise
 from bssci.model import Reading
 
 FIELD = "values"
@@ -30,7 +30,7 @@ class NamedValuesDecoder:
         found = payload.envelope.get(FIELD)
         if not _are_named(found):
             raise DecodeError("no_values", "the message holds no values with names")
-        return normalise(Reading(name, value, unit) for name, value, unit in found)
+        return normalise(Reading(name[:MAX_NAME], value, unit) for name, value, unit in found)
 
 
 def _are_named(found: Any) -> TypeGuard[list[Any]]:

@@ -101,11 +101,46 @@ async def let_go(clock: Clock, objects: list[Any], size: int) -> None:
     objects.clear()
 
 
+class Countdown:
+    """A timer for work in progress, which calls when nothing has progressed for some seconds.
+
+    It counts :data:`STEPS` short timers, not seconds: when the process was stopped, the machine suspended or
+    one turn of the reactor long, that is one step, as the work could not progress either.
+
+    :param seconds: s of a running reactor until it calls.
+    """
+
+    def __init__(self, clock: Clock, seconds: float, call: Callable[[], object]) -> None:
+        self._clock = clock
+        self._step = seconds / STEPS
+        self._call = call
+        self._left = STEPS
+        self._timer = clock.callLater(self._step, self._stepped)
+
+    def restart(self) -> None:
+        """Begin again, as the work has progressed."""
+        self._left = STEPS
+
+    def cancel(self) -> None:
+        """Never call."""
+        if self._timer.active():
+            self._timer.cancel()
+
+    def _stepped(self) -> None:
+        self._left -= 1
+        if self._left > 0:
+            self._timer = self._clock.callLater(self._step, self._stepped)
+        else:
+            self._call()
+
+
 def boot_seconds() -> float:
     """Return seconds since the machine booted; the clock is never set and runs on during a suspend."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+STEPS = 5
+"""steps of a :class:`Countdown`"""
 JUMP = 1.0
 """s by which the time of day is set at once, and not merely corrected"""
 

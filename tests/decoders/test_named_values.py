@@ -6,6 +6,7 @@ import pytest
 
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.named_values import NamedValuesFactory
+from bssci.decoders.quantities import MAX_NAME
 from bssci.model import Reading
 
 
@@ -18,6 +19,12 @@ def test_each_is_a_reading() -> None:
     heard = payload({"values": [["Temp", 68, "°F"], ["state", "open", None]]})
     assert decoder.matches(heard)
     assert decoder.decode(heard, {}) == [Reading("temperature", 20.0, "°C"), Reading("state", "open")]
+
+
+def test_a_name_of_any_length_is_not_kept_whole() -> None:
+    decoder = NamedValuesFactory().build({})
+    [reading] = decoder.decode(payload({"values": [["x" * 60_000, 1, None]]}), {})
+    assert reading == Reading("x" * MAX_NAME, 1)
 
 
 def test_other_messages_are_not_its_own() -> None:

@@ -7,7 +7,17 @@ import time
 from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.task import Clock
 
-from bssci.system.clock import SteadyTime, Ticker, boot_seconds, in_slices, let_go, pause, use_boot_time
+from bssci.system.clock import (
+    STEPS,
+    Countdown,
+    SteadyTime,
+    Ticker,
+    boot_seconds,
+    in_slices,
+    let_go,
+    pause,
+    use_boot_time,
+)
 
 
 def test_a_ticker_calls_every_interval_until_it_is_stopped() -> None:
@@ -111,3 +121,19 @@ def test_steady_time_goes_on_while_the_clock_is_set() -> None:
         assert time_of_day() == before + 1
         time_of_day.follow(seconds)
         assert (time_of_day(), time_of_day.jump()) == (before + 1 + seconds, 0.0)
+
+
+def test_a_countdown_counts_only_while_the_reactor_runs() -> None:
+    clock, calls = Clock(), list[float]()
+    countdown = Countdown(clock, 1.0, lambda: calls.append(clock.seconds()))
+    clock.advance(3600)
+    assert calls == []
+    clock.pump([1.0 / STEPS] * (STEPS - 2))
+    countdown.restart()
+    clock.pump([1.0 / STEPS] * (STEPS - 1))
+    assert calls == []
+    clock.advance(1.0 / STEPS)
+    assert len(calls) == 1 and clock.getDelayedCalls() == []
+    countdown.cancel()
+    Countdown(clock, 1.0, lambda: calls.append(0.0)).cancel()
+    assert clock.getDelayedCalls() == []

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -27,10 +28,10 @@ from bssci.decoders.library import KINDS
 from bssci.decoders.running import label
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Sensor
 from bssci.model.device_id import eui_of_device
-from bssci.system.clock import RunInThread
+from bssci.system.clock import Countdown, RunInThread
 
 DECODE_TIME = 2.0
-"""s after which a batch is delivered without readings if it is not decoded yet"""
+"""s without progress after which a batch is delivered without the readings that are missing"""
 LOG_EVERY = 100
 """the first batch that was not decoded is logged, and then one in this many"""
 
@@ -106,12 +107,19 @@ class Decoders:
     def decode(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
         """Return the same events in order; those with a payload get their readings or a failure.
 
-        The Deferred never fails, and fires within :data:`DECODE_TIME`.
+        The Deferred never fails, and fires when nothing was decoded for :data:`DECODE_TIME`.
         """
-        decoding = maybeDeferred(self.decoding.decode, events)
+        countdown: Countdown | None = None
+
+        def progressed() -> None:
+            if countdown is not None:
+                countdown.restart()
+
+        decoding = maybeDeferred(self.decoding.decode, events, progressed)
         if decoding.called:  # most batches are, and a clock that is set and unset costs each of them
             return decoding.addErrback(self._not_decoded, events)
-        return decoding.addTimeout(DECODE_TIME, self._clock).addErrback(self._not_decoded, events)
+        countdown = Countdown(self._clock, DECODE_TIME, decoding.cancel)
+        return decoding.addBoth(_ended, countdown).addErrback(self._not_decoded, events)
 
     def report(self) -> dict[str, Any]:
         """Return the part of the status that is about decoders, as JSON values."""
@@ -158,3 +166,10 @@ class Decoders:
         return [
             msgspec.structs.replace(event, decoded=decoded) if decodable(event) else event for event in events
         ]
+
+
+def _ended(result: Any, countdown: Countdown) -> Any:
+    countdown.cancel()
+    if isinstance(result, Failure) and isinstance(result.value, CancelledError):
+        raise DeferredTimeout(DECODE_TIME, "decoding")
+    return result

@@ -38,7 +38,7 @@ from bssci.decoders.library import Library
 from bssci.decoders.running import failed, label, run
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Uplink
 from bssci.model.device_id import sensor_device
-from bssci.system.clock import turn
+from bssci.system.clock import Countdown, turn
 
 REMEMBERED = 4096
 """messages whose readings are cached for the other sinks"""
@@ -49,7 +49,11 @@ LOOKS = 16
 MAX_CHOICES = 20_000
 """sensors whose blueprint is cached"""
 PATIENCE = 0.25
-"""s that a batch waits for slow decoders in total; they normally answer sooner"""
+"""s that a batch waits for slow decoders, from one answer to the next; they normally answer sooner"""
+LONGEST_PATIENCE = 10.0
+"""s that it waits for them in total"""
+TOGETHER = 16
+"""requests to one slow decoder that are answered together"""
 LOG_EVERY = 100
 """the first exception of a decoder is logged, and then one in this many"""
 
@@ -193,16 +197,22 @@ class Decoding:
         self._choices.clear()
         self._under_way.clear()
 
-    def decode(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
+    def decode(
+        self, events: Sequence[AnyEvent], progressed: Callable[[], None] = lambda: None
+    ) -> Deferred[list[AnyEvent]]:
         """Fire with the same events in order, those with a payload with readings or a failure. Never fail.
 
         Decoding of a large batch yields to the reactor in between. Slow decoders get at most
-        :data:`PATIENCE`; payloads that are not decoded by then get the failure ``late``.
+        :data:`PATIENCE` after each answer; payloads that are not decoded by then get the failure ``late``.
+
+        :param progressed: called whenever a part of the batch is decoded.
         """
         found = list(events)
         began = self._seconds()
         rest = self._decode_quickly(found, began)
-        return ensureDeferred(self._decode_rest(found, rest, began)) if rest else succeed(found)
+        if not rest:
+            return succeed(found)
+        return ensureDeferred(self._decode_rest(found, rest, began, progressed))
 
     def choose(self, payload: Payload, wanted: ChosenDecoder) -> Any:
         """Return the decoder of a payload; None if there is none.
@@ -291,7 +301,9 @@ class Decoding:
             decoder = self._by_type.get(wanted.type_eui)
         return decoder if isinstance(decoder, Blueprint) else None
 
-    async def _decode_rest(self, found: list[AnyEvent], rest: Sequence[int], began: float) -> list[AnyEvent]:
+    async def _decode_rest(
+        self, found: list[AnyEvent], rest: Sequence[int], began: float, progressed: Callable[[], None]
+    ) -> list[AnyEvent]:
         """Decode the events at some positions of a batch, in slices."""
         slow: list[_Place] = []
         for index in rest:
@@ -316,9 +328,10 @@ class Decoding:
                 found[index] = msgspec.structs.replace(event, decoded=decoded)
             if self._seconds() - began > SLICE:
                 await turn(self._clock)
+                progressed()
                 began = self._seconds()
         if slow:
-            for place, decoded in zip(slow, await self._decode_slow(slow), strict=True):
+            for place, decoded in zip(slow, await self._decode_slow(slow, progressed), strict=True):
                 found[place.number] = msgspec.structs.replace(found[place.number], decoded=decoded)
         return found
 
@@ -347,7 +360,7 @@ class Decoding:
         self._remember(key, wanted, decoded, payload, decoder)
         return decoded
 
-    async def _decode_slow(self, places: Sequence[_Place]) -> list[Decoded]:
+    async def _decode_slow(self, places: Sequence[_Place], progressed: Callable[[], None]) -> list[Decoded]:
         """Return the answers; after PATIENCE, failures in place of missing ones."""
         shares: list[_Share | None] = []
         fresh: dict[int, list[int]] = {}
@@ -358,11 +371,12 @@ class Decoding:
             if not same:
                 fresh.setdefault(id(place.decoder), []).append(at)
         for chosen in fresh.values():
-            mine = [places[at] for at in chosen]
-            for at, share in zip(chosen, self._send(mine), strict=True):
-                shares[at] = share
+            for first in range(0, len(chosen), TOGETHER):
+                few = chosen[first : first + TOGETHER]
+                for at, share in zip(few, self._send([places[at] for at in few]), strict=True):
+                    shares[at] = share
         answers = [share for share in shares if share is not None]
-        await self._patience([share.work for share in answers])
+        await self._patience([share.work for share in answers], progressed)
         return [
             share.answer
             or failed(share.decoder, DecodeError("late", f"not done within {PATIENCE * 1000:.0f} ms"))
@@ -388,23 +402,34 @@ class Decoding:
             del self._under_way[place.key]
             self._remember(place.key, place.wanted, share.answer, place.request.payload, place.decoder)
 
-    async def _patience(self, works: Sequence[_Work]) -> None:
-        """Wait until all are answered, but at most PATIENCE."""
+    async def _patience(self, works: Sequence[_Work], progressed: Callable[[], None]) -> None:
+        """Wait until all are answered, but at most PATIENCE after each answer."""
         open_works = {id(work): work for work in works if work.answers is None}
         if not open_works:
             return
         over: Deferred[None] = Deferred()
-        timer = self._clock.callLater(PATIENCE, over.callback, None)
+
+        def end() -> None:
+            if not over.called:
+                over.callback(None)
+
+        countdown = Countdown(self._clock, PATIENCE, end)
+        last = Countdown(self._clock, LONGEST_PATIENCE, end)
 
         def answered(number: int) -> None:
             del open_works[number]
-            if not open_works and timer.active():
-                timer.cancel()
-                over.callback(None)
+            progressed()
+            countdown.restart()
+            if not open_works:
+                end()
 
         for number, work in list(open_works.items()):
             work.when_answered(lambda number=number: answered(number))  # type: ignore[misc]
-        await over
+        try:
+            await over
+        finally:
+            countdown.cancel()
+            last.cancel()
 
     def _remember(
         self, key: object, wanted: ChosenDecoder, decoded: Decoded, payload: Payload, decoder: Any

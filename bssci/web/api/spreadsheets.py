@@ -111,8 +111,7 @@ def is_guarded(text: str) -> bool:
     """Return whether a spreadsheet would change a text, or carry it out: a formula, spaces at either end, a
     number that loses its zeros or becomes a date, a word for true or false. So for a text that looks guarded.
     """
-    if text.startswith("'"):
-        return is_guarded(text[1:])
+    text = text.lstrip("'")
     return text.strip() != text or text.startswith(_FORMULA) or _is_changed(text)
 
 

@@ -18,6 +18,7 @@ from bssci.center.decoding.decoders import DECODE_TIME, Decoders
 from bssci.center.decoding.folder import INTERVAL
 from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.model import EUI, AnyEvent, Decoded, Reading, Sensor, StationStatus
+from bssci.system.clock import STEPS
 from tests.support.journal import SENSOR, STATION, uplink
 
 TYPE_EUI = EUI("70B3D59CD0000095")
@@ -135,7 +136,7 @@ def test_what_a_decoder_cannot_read_is_told(tmp_path: Path) -> None:
     assert figures["failing"] and figures["last_error"]["code"] == decoded.failure.code
 
 
-def _raise(_: object) -> Deferred[list[AnyEvent]]:
+def _raise(*_: object) -> Deferred[list[AnyEvent]]:
     raise ZeroDivisionError
 
 
@@ -145,10 +146,10 @@ def test_decoding_that_fails_or_never_ends_leaves_raw_uplinks(
 ) -> None:
     house = House(tmp_path)
     house.decoders.load()
-    monkeypatch.setattr(house.decoders.decoding, "decode", (lambda _: Deferred()) if hangs else _raise)
+    monkeypatch.setattr(house.decoders.decoding, "decode", (lambda *_: Deferred()) if hangs else _raise)
     found: list[list[AnyEvent]] = []
     house.decoders.decode([STATUS, uplink()]).addCallback(found.append)
-    house.clock.advance(DECODE_TIME)
+    house.clock.pump([DECODE_TIME / STEPS] * STEPS)
     assert expected_errors.pop().type is (DeferredTimeout if hangs else ZeroDivisionError)
     ((status, event),) = found
     assert status is STATUS

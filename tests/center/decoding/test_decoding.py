@@ -10,7 +10,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bssci.center.decoding.decoding import LOG_EVERY, PATIENCE, Decoding, DecodingJob
+from bssci.center.decoding.decoding import (
+    LOG_EVERY,
+    LONGEST_PATIENCE,
+    PATIENCE,
+    TOGETHER,
+    Decoding,
+    DecodingJob,
+)
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.library import Library, build_library
@@ -24,6 +31,7 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
+from bssci.system.clock import STEPS
 from tests.support.journal import SENSOR, STATION, online, uplink
 from tests.support.log_lines import log_lines
 
@@ -306,10 +314,43 @@ def test_a_slow_decoder_is_run_beside() -> None:
 def test_nobody_waits_long_for_a_slow_decoder() -> None:
     slow = Slow()
     results = slow.house.start(uplink(1), TELEGRAM)
-    slow.house.clock.advance(PATIENCE)
+    slow.house.clock.pump([PATIENCE / STEPS] * STEPS)
     assert [told(event) for event in results[0]] == ["late", "fast@3"]
     slow.threads.finish()  # for those who ask later
     assert [told(event) for event in slow.house.start(uplink(1))[0]] == ["slow@3"]
+
+
+def test_a_stall_of_the_whole_service_is_not_held_against_a_slow_decoder() -> None:
+    slow = Slow()
+    results = slow.house.start(uplink(1))
+    slow.house.clock.advance(60 * PATIENCE)
+    assert results == []
+    slow.threads.finish()
+    assert [told(event) for event in results[0]] == ["slow@3"]
+    assert slow.house.clock.getDelayedCalls() == []
+
+
+def test_a_slow_decoder_is_waited_for_as_long_as_it_answers() -> None:
+    slow = Slow()
+    count = 4 * TOGETHER
+    results = slow.house.start(*map(uplink, range(count)))
+    assert [len(requests) for _, requests, _ in slow.threads.asked] == [TOGETHER] * 4
+    for number in range(4):
+        slow.house.clock.pump([PATIENCE / STEPS] * (STEPS - 1))
+        assert results == []
+        slow.threads.finish(number)
+    assert [told(event) for event in results[0]] == ["slow@3"] * count
+
+
+def test_it_is_not_waited_for_without_end() -> None:
+    slow = Slow()
+    results = slow.house.start(*map(uplink, range(100 * TOGETHER)))
+    rounds = 0
+    while not results:
+        slow.threads.finish(rounds)
+        slow.house.clock.pump([PATIENCE / STEPS] * (STEPS - 1))
+        rounds += 1
+    assert rounds * PATIENCE < 2 * LONGEST_PATIENCE
 
 
 def test_two_sinks_that_ask_at_the_same_time_have_it_decoded_once() -> None:

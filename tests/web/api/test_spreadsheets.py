@@ -94,6 +94,11 @@ def test_what_a_spreadsheet_would_change_or_carry_out_is_guarded(text: str) -> N
     assert unguarded(guarded(text)) == text
 
 
+def test_thousands_of_apostrophes_are_a_text_like_any() -> None:
+    for text in ("'" * 5000, "'" * 5000 + "=1"):
+        assert unguarded(guarded(text)) == text
+
+
 @pytest.mark.parametrize("text", ["", "0", "1234", "Meter 2", "2 OG", "it's", "'quoted'", "A1B2", "Mayer 5a"])
 def test_what_it_leaves_as_it_is_goes_out_plain(text: str) -> None:
     assert guarded(text) == text == unguarded(text)

@@ -15,6 +15,9 @@ from bssci.system.clock import Clock, Ticker
 INTERVAL = 30.0
 """s between two writes"""
 
+AT_ONCE = 1000
+"""rows with texts of others that are written in one commit: more would take too long a turn to encode"""
+
 Key = TypeVar("Key", bound=str | int)
 
 

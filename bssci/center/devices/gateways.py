@@ -10,6 +10,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from bssci.center import write_behind
 from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import GatewayRecord, Journal, Loaded
@@ -113,7 +114,7 @@ class Gateways:
         self._told = 0
         started = clock.seconds()
         self._heard_at = dict.fromkeys(self._of, started)
-        self._behind = WriteBehind[str](clock, "gateways", self._write)
+        self._behind = WriteBehind[str](clock, "gateways", self._write, slice_size=write_behind.AT_ONCE)
         self._ticker = Ticker(clock, LOOK_INTERVAL, self._look)
 
     def start(self) -> None:

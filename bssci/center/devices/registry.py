@@ -14,6 +14,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from bssci.center import write_behind
 from bssci.center.devices.device import (
     ENTERED,
     Device,
@@ -74,7 +75,7 @@ class DeviceRegistry:
         kept = read_bodies("device", loaded.devices, _decoder).values()
         for device in sorted(kept, key=lambda device: device.last_seen):
             (self._known if device.known else self._unknown)[device.id] = device
-        self._behind = WriteBehind[str](clock, "devices", self._write)
+        self._behind = WriteBehind[str](clock, "devices", self._write, slice_size=write_behind.AT_ONCE)
 
     def configure(self, changing_kept: int) -> None:
         """Change the number of changing addresses whose telegrams are kept, per hour."""

@@ -27,6 +27,9 @@ MAX_DELAY = 5.0
 MAX_REMEMBERED = 10_000
 """entries; when there are more, the one unchanged for longest is forgotten"""
 
+MAX_NAME = 100
+"""characters of a name that are kept: accounts have shorter ones, but anything may be typed"""
+
 AttemptKey = tuple[str, str]
 """account and address; with an empty account, the address alone"""
 
@@ -83,7 +86,7 @@ class Attempts:
 
 def _keys(account: str, address: str) -> tuple[tuple[AttemptKey, int], tuple[AttemptKey, int]]:
     network = _network(address)
-    return ((account, network), PER_ACCOUNT), (("", network), PER_ADDRESS)
+    return ((account[:MAX_NAME], network), PER_ACCOUNT), (("", network), PER_ADDRESS)
 
 
 def _network(address: str) -> str:

@@ -107,6 +107,8 @@ class Door:
             Ticker(clock, SAVE, self._save),
             Ticker(clock, HEALTH_INTERVAL, self._tell_health),
         )
+        self._last_wanted: dict[LiveClient, dict[str, int]] = {}
+        """filters whose last values are still to be sent, of each client to which some are being sent"""
         self._sessions_changed = False
         """true if sessions began, ended or have other filters, and must be stored soon"""
         self.ended: Counter[str] = Counter()
@@ -238,7 +240,8 @@ class Door:
     def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
         session, permission = client.session, client.permission
         assert session is not None and permission is not None  # other packets are read after CONNECT only
-        codes, granted = bytearray(), {}
+        codes = bytearray()
+        granted: dict[str, int] = {}
         for text, wished in filters:
             is_full = len(session.filters) >= MAX_FILTERS and text not in session.filters
             if is_full or len(text) > LONGEST_FILTER or not permission.grants(text):
@@ -254,8 +257,22 @@ class Door:
         self._sessions_changed = True
         if granted:
             # After the answer, which is sent before this turn of the reactor ends.
-            self._clock.callLater(0, lambda: self._begin(self._past.show_last(client, granted)))
+            wanted = self._last_wanted.get(client)
+            if wanted is None:
+                self._last_wanted[client] = granted
+                self._clock.callLater(0, lambda: self._begin(self._show_last(client)))
+            else:
+                wanted.update(granted)
         return bytes(codes)
+
+    async def _show_last(self, client: LiveClient) -> None:
+        """Send a client the last values that it subscribed to; subscriptions that come meanwhile are next."""
+        try:
+            while (wanted := self._last_wanted[client]) and not client.gone:
+                self._last_wanted[client] = {}
+                await self._past.show_last(client, wanted)
+        finally:
+            del self._last_wanted[client]
 
     def unsubscribe(self, client: LiveClient, filters: Iterable[str]) -> None:
         session = client.session

@@ -8,7 +8,7 @@ Both are no faster than the client reads, and only a few steps run at a time for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from twisted.internet.defer import DeferredSemaphore
@@ -20,7 +20,7 @@ from bssci.mqtt import payloads
 from bssci.mqtt.server.packets import EncodedMessage, encode_message
 from bssci.mqtt.server.topics import matches, overlap
 from bssci.mqtt.values import Publication
-from bssci.system.clock import Clock, pause
+from bssci.system.clock import Clock, pause, turn
 from bssci.web.door.client import LiveClient, Outgoing
 from bssci.web.door.follower import Decode
 from bssci.web.door.last_values import LastValues, station_key
@@ -35,6 +35,8 @@ MAX_LOOKED_AT = 100_000
 STEP = 500
 """events that are read at a time"""
 DEVICES_AT_ONCE = 50
+LOOKED_AT_ONCE = 1000
+"""devices of which it is decided in one turn of the reactor whether a client gets their messages"""
 STEPS_AT_A_TIME = 4
 SHARED = 10.0
 """s for which clients that subscribe share the messages of last values"""
@@ -113,8 +115,7 @@ class PastTeller:
             self._send(client, [_shared(each.topic, each.payload, ()) for each in alarms if each], filters)
         places = (f"{base}/ep/+/ul", f"{base}/{DEVICES}/#", f"{DEVICES}/+/telemetry/+")
         if _any_overlaps(filters, places):
-            keys = self._named(filters) or self._all_devices()
-            await self._show_newest(client, keys, filters)
+            await self._show_newest(client, self._named(filters) or self._all_devices(), filters)
 
     async def _show_stations(self, client: LiveClient, filters: LastFilters) -> None:
         stations = [state.base_station_eui for state in self._center.station_states() if state.at]
@@ -158,30 +159,45 @@ class PastTeller:
             found.append(device_of_level(levels[at], is_id))
         return list(dict.fromkeys(found))
 
-    def _all_devices(self) -> list[str]:
-        known = [f"{_MIOTY}{sensor.eui}" for sensor in self._center.sensors]
-        return list(dict.fromkeys([*known, *self._last_values.devices()]))
+    def _all_devices(self) -> Iterator[str]:
+        sensors = self._center.sensors
+        for sensor in list(sensors):
+            yield f"{_MIOTY}{sensor.eui}"
+        for key in self._last_values.devices():
+            if not key.startswith(_MIOTY) or sensors.get(EUI(key.removeprefix(_MIOTY))) is None:
+                yield key
 
-    async def _show_newest(self, client: LiveClient, keys: Sequence[str], filters: LastFilters) -> None:
+    async def _show_newest(self, client: LiveClient, keys: Iterable[str], filters: LastFilters) -> None:
         permission = client.permission
         assert permission is not None  # a client that subscribed has one
-        keys = [key for key in keys if permission.sees([key])]
-        for first in range(0, len(keys), DEVICES_AT_ONCE):
+        few: list[str] = []
+        for number, key in enumerate(keys, 1):
+            if permission.sees([key]):
+                few.append(key)
+            if len(few) == DEVICES_AT_ONCE:
+                await self._show_few(client, few, filters)
+                await self._pause()
+                few = []
+            elif number % LOOKED_AT_ONCE == 0:
+                await turn(self._clock)
             if client.gone:
                 return
-            await self._steps.acquire()
-            try:
-                found = await self._told(keys[first : first + DEVICES_AT_ONCE])
-            finally:
-                self._steps.release()
-            for key, (seq, messages) in found.items():
-                now = self._last_values.get(key)
-                if now is None or now[0] <= seq:  # otherwise the client got a newer one already
-                    self._send(client, messages, filters)
-                    await client.room()
-            client.flush()
-            await client.room()
-            await self._pause()
+        if few:
+            await self._show_few(client, few, filters)
+
+    async def _show_few(self, client: LiveClient, keys: Sequence[str], filters: LastFilters) -> None:
+        await self._steps.acquire()
+        try:
+            found = await self._told(keys)
+        finally:
+            self._steps.release()
+        for key, (seq, messages) in found.items():
+            now = self._last_values.get(key)
+            if now is None or now[0] <= seq:  # otherwise the client got a newer one already
+                self._send(client, messages, filters)
+                await client.room()
+        client.flush()
+        await client.room()
 
     async def _told(self, keys: Iterable[str]) -> dict[str, _LastMessages]:
         """Return the messages of the last event of each key, which clients share for some seconds.

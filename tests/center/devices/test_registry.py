@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from bssci.center import write_behind
 from bssci.center.devices import registry
 from bssci.center.devices.registry import DeviceRegistry
+from bssci.journal import DeviceRecord, GatewayRecord
 from bssci.model.commands import Actor
 from tests.center.devices.gateways import Air, bring
 from tests.support.center import TESTER, House, result_of
@@ -55,6 +57,25 @@ def test_a_pin_without_a_device_is_said_once_and_listed(house: House, log_lines:
         bring(house, telegram(number, device=pin))
     assert len([line for line in log_lines if f"no device is entered at {pin}" in line]) == 1
     assert (devices(house).get(pin).known, devices(house).get(pin).count) == (False, 3)
+
+
+def test_many_rows_are_written_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_behind, "AT_ONCE", 10)
+    house = House(tmp_path)
+    written: list[int] = []
+    apply = house.journal.tables.apply
+
+    def counted(kind: Any, rows: Any, **more: Any) -> Any:
+        if kind in (DeviceRecord, GatewayRecord):
+            written.append(len(rows))
+        return apply(kind, rows, **more)
+
+    monkeypatch.setattr(house.journal.tables, "apply", counted)
+    bring(house, *(telegram(number, device=f"any:{number}", gateway=f"g{number}") for number in range(25)))
+    house.advance(write_behind.INTERVAL, step=1.0)
+    house.settle()
+    assert sorted(written) == [5, 5, 10, 10, 10, 10]
+    house.close()
 
 
 def test_a_scanner_that_reports_itself_is_no_device(house: House) -> None:

@@ -91,3 +91,12 @@ def test_a_slowed_log_in_succeeds(web: WebHouse) -> None:
     assert connection.received == b""
     web.advance(attempts.MAX_DELAY)
     assert parse(connection.received).status == 200
+
+
+def test_a_name_of_any_length_takes_little_memory() -> None:
+    remembered = attempts.Attempts(Clock())
+    remembered.failed("x" * 60_000, "192.0.2.1")
+    assert max(len(account) for account, _ in remembered._failures) == attempts.MAX_NAME
+    for _ in range(attempts.PER_ACCOUNT):
+        remembered.failed("x" * 60_000, "192.0.2.1")
+    assert remembered.wait("x" * 60_000, "192.0.2.1") > 0

@@ -21,8 +21,10 @@ from tests.web.door.live_door import (
     gap_of,
     happen,
     heard,
+    inside,
     inside_again,
     live_token,
+    subscribe_packet,
     subscribed,
     topics,
 )
@@ -98,6 +100,38 @@ def test_thousands_of_states_and_values_are_not_too_many_for_one_who_reads(
         web.advance(past.PAUSE)
     assert probe.closed is None
     assert len(set(found)) == 60
+
+
+def test_last_values_are_sent_to_a_client_once_at_a_time(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(web, heard(web, 1))
+    under_way, most, asked = [0], [0], list[set[str]]()
+    show = past.PastTeller.show_last
+
+    async def shown(teller: Any, client: Any, filters: Any) -> None:
+        asked.append(set(filters))
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        await past.pause(web.clock, 1.0)
+        await show(teller, client, filters)
+        under_way[0] -= 1
+
+    monkeypatch.setattr(past.PastTeller, "show_last", shown)
+    probe = inside(web)
+    for number in range(20):
+        probe.send(subscribe_packet(f"mioty/ep/+/{number}"))
+    probe.send(subscribe_packet(UPLINK))
+    web.advance(0.1)
+    probe.send(subscribe_packet(VOLUME))
+    web.advance(3.0, step=0.1)
+    others = {f"mioty/ep/+/{number}" for number in range(20)}
+    assert most == [1] and len(asked) == 2
+    assert set.union(*asked) == others | {UPLINK, VOLUME}
+    assert set(topics(probe)) == {UPLINK, VOLUME}
+    probe.send(subscribe_packet(UPLINK))
+    web.advance(3.0, step=0.1)
+    assert topics(probe) == [UPLINK]
 
 
 def test_what_was_missed_comes_when_the_client_is_back(web: WebHouse) -> None:

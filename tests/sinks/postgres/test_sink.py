@@ -16,6 +16,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import deferLater
 
+from bssci.center.devices.device import Device
+from bssci.model import Telegram
 from bssci.sinks.postgres import worker
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.sink import PostgresSink
@@ -292,3 +294,16 @@ async def test_few_events_wait_for_others(database: Database) -> None:
         with pytest.raises(Exception, match="the sink stops"):
             await waiting
     assert len(stored(database)) == 2
+
+
+async def test_what_people_entered_about_a_device_is_in_its_row_and_in_the_view(database: Database) -> None:
+    device = Device("ble:AA:BB", 1.0, 1.0, name="cellar", model="RuuviTag", tags=["north"])
+    sink = PostgresSink(reactor, database.settings(), lambda eui: None, time.time, {"ble:AA:BB": device}.get)
+    sink.start()
+    heard = Telegram(at=time.time(), id="t1", device="ble:AA:BB", gateway="roof", source="mqtt", payload=b"")
+    try:
+        await sink.deliver([heard])
+    finally:
+        await sink.stop()
+    assert database.query("SELECT name, model, tags FROM device") == [("cellar", "RuuviTag", ["north"])]
+    assert database.query("SELECT name, device_type FROM devices") == [("cellar", "RuuviTag")]

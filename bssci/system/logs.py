@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -29,6 +30,7 @@ LOG_FILE_BYTES = 10_000_000
 LOG_FILES = 10
 """rotated files that are kept"""
 
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _LogFile: Any = LogFile
 _log = Logger()
 _open_files: list[_OwnFile] = []
@@ -132,7 +134,8 @@ class _Text:
 
     def __call__(self, event: LogEvent) -> None:
         logger = event.get("log_namespace", "-")
-        self._out.write(f"{_time(event, self._zone)} {_level(event).upper():5} [{logger}] {_text(event)}\n")
+        line = f"{_time(event, self._zone)} {_level(event).upper():5} [{logger}] {_text(event)}"
+        self._out.write(f"{_visible(line)}\n")
         self._out.flush()
 
 
@@ -175,6 +178,13 @@ def _time(event: LogEvent, zone: tzinfo) -> str:
 def _level(event: LogEvent) -> str:
     level = event.get("log_level")
     return level.name if level is not None else "info"
+
+
+def _visible(text: str) -> str:
+    """Return a text with escapes for characters that move a terminal's cursor, colour or reorder it, and
+    for those that UTF-8 cannot hold.
+    """
+    return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _text(event: LogEvent) -> str:

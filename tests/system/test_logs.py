@@ -51,6 +51,15 @@ def test_what_others_say_cannot_look_like_a_line_of_ours(tmp_path: Path) -> None
     assert [line[:4] for line in log.lines()][1:] == ["    "]
 
 
+def test_what_others_say_does_not_command_a_terminal(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    log.logger.info("renamed {name}", name="a\x1b[31mb\rc\x9b2J\u202ed\x00\ud800 Grüße\t€")
+    log.logger.info("next")
+    first, second = log.file.read_text("utf-8").split("\n")[:2]
+    assert first.endswith(r"renamed a\x1b[31mb\rc\x9b2J\u202ed\x00\ud800 Grüße" + "\t€")
+    assert second.endswith("next")
+
+
 def test_json_lines_can_be_parsed(tmp_path: Path) -> None:
     log = Log(tmp_path / "log", form="json")
     log.logger.info("uplink {ep_eui} {snr}", ep_eui="CAFE", snr=1.5, path=tmp_path, line="a\nb")

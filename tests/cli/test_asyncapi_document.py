@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.npm import node_modules
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.json"
-PARSER = "@asyncapi/parser@3.6.6"
+PACKAGE = '{"private": true, "dependencies": {"@asyncapi/parser": "3.6.6"}}'
 PARSE = """
 const { Parser } = require("@asyncapi/parser");
-const text = require("fs").readFileSync(process.argv[1], "utf8");
-new Parser().parse(text).then(({ document, diagnostics }) => {
-  console.log(JSON.stringify({ channels: document ? document.channels().all().length : 0,
-    wrong: diagnostics.filter((each) => each.severity < 2).map((each) => each.message) }));
+const parser = new Parser();
+const tried = process.argv.slice(1).map(async (path) => {
+  const { document, diagnostics } = await parser.parse(require("fs").readFileSync(path, "utf8"));
+  return { channels: document ? document.channels().all().length : 0,
+    wrong: diagnostics.filter((each) => each.severity < 2).map((each) => each.message) };
 });
+Promise.all(tried).then((found) => console.log(JSON.stringify(found)));
 """
 
 
@@ -28,28 +32,20 @@ def test_the_committed_document_is_that_of_the_code(capsys: pytest.CaptureFixtur
 @pytest.mark.parts
 @pytest.mark.timeout(300)
 def test_the_document_is_valid_for_the_official_parser(tmp_path: Path) -> None:
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("npm is not installed")
-    install = [
-        npm,
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--ignore-scripts",
-        "--prefix",
-        str(tmp_path),
-        PARSER,
-    ]
-    if subprocess.run(install, cwd=tmp_path, check=False, capture_output=True, timeout=200).returncode:
-        pytest.skip("npm install failed: the registry cannot be reached")
-    for text in (DOCUMENT.read_text(), DOCUMENT.read_text().replace('"action": "send"', '"action": "shout"')):
-        (tmp_path / "asyncapi.json").write_text(text)
-        run = subprocess.run(
-            [node, "-e", PARSE, "asyncapi.json"], cwd=tmp_path, check=True, capture_output=True, timeout=60
-        )
-        said = json.loads(run.stdout)
-        if "shout" in text:
-            assert said["wrong"], "a parser that finds nothing proves nothing"
-        else:
-            assert (said["wrong"], said["channels"]) == ([], len(json.loads(text)["channels"]))
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    (tmp_path / "node_modules").symlink_to(node_modules(PACKAGE, "--ignore-scripts"))
+    text = DOCUMENT.read_text()
+    (tmp_path / "right.json").write_text(text)
+    (tmp_path / "wrong.json").write_text(text.replace('"action": "send"', '"action": "shout"'))
+    run = subprocess.run(
+        [node, "-e", PARSE, "right.json", "wrong.json"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    right, wrong = json.loads(run.stdout)
+    assert (right["wrong"], right["channels"]) == ([], len(json.loads(text)["channels"]))
+    assert wrong["wrong"], "a parser that finds nothing proves nothing"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,12 +55,14 @@ class Outcome(NamedTuple):
 
 
 class Instance:
-    """One that decodes and stores."""
+    """One that decodes and stores.
 
-    def __init__(self, directory: Path, servers: str) -> None:
+    :param prepared: a directory with certificates and configuration, of which it gets a copy.
+    """
+
+    def __init__(self, directory: Path, prepared: Path, servers: str) -> None:
         self.directory = directory
-        directory.mkdir()
-        processes.prepare(directory)
+        shutil.copytree(prepared, directory)
         _configure(directory)
         self._settings = {
             "SOURCES": "kafka", "SINKS": "file", "KAFKA_BOOTSTRAP_SERVERS": servers, "FILE_PATH": "out.jsonl",
@@ -101,7 +104,7 @@ def run(directory: Path, rate: int = 300, seconds: float = 9.0, *, join: bool = 
         broker.make_topic("raw_iot_data", PARTITIONS)
         broker.make_topic("decoded_iot_data", PARTITIONS)
         first, second, third = (
-            Instance(directory / name, broker.servers) for name in ("first", "second", "third")
+            Instance(directory / name, edge, broker.servers) for name in ("first", "second", "third")
         )
         others = (second, third)
         with ExitStack() as doomed:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.running_service import free_ports
-from tests.support.service import ServiceProcess, send, until
+from tests.support.service import PATIENCE, ServiceProcess, send, until
 
 
 def bad_env(service: ServiceProcess, taken: int) -> None:
@@ -95,7 +95,7 @@ def test_one_line_and_a_status(make_service, spoil, said: str) -> None:
 async def test_a_daemon_serves_and_logs_to_a_file(make_service, stations) -> None:
     service = make_service()
     parent = service.spawn("--pidfile=twistd.pid", "bssci")
-    assert parent.wait(15) == 0
+    assert parent.wait(PATIENCE) == 0
     pid = int((service.directory / "twistd.pid").read_text())
     try:
         station = service.station(0xCAFE00000000C001)

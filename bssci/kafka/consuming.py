@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.kafka.reporting import ClientLog, in_words
+from bssci.model.weight import text_weight
 from bssci.system.clock import Reactor
 
 BATCH = 500
@@ -279,7 +280,7 @@ def _batches(records: Iterable[ConsumerRecord]) -> Iterator[list[ConsumerRecord]
     batch: list[ConsumerRecord] = []
     size = 0
     for record in records:
-        length = len(record.key) + len(record.value)
+        length = len(record.key) + text_weight(record.value)
         if batch and size + length > BATCH_BYTES:
             yield batch
             batch, size = [], 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bssci.model.weight import OTHER_EVENT, event_weight, json_weight
+from bssci.model.weight import OTHER_EVENT, event_weight, json_weight, text_weight
 from tests.support.journal import uplink
 from tests.support.telegrams import telegram
 
@@ -31,3 +31,10 @@ def test_an_event_is_as_heavy_as_what_its_sender_said() -> None:
     light = event_weight(telegram(1), 1 << 20)
     assert event_weight(telegram(1, payload=bytes(5000)), 1 << 20) > light + 4900
     assert event_weight(telegram(1, envelope={"a": [[] for _ in range(1000)]}), 1 << 20) > light + 50_000
+
+
+def test_the_weight_of_a_text_is_known_before_it_is_read() -> None:
+    for text in (b"[" + b"[]," * 999 + b"[]]", b"[" + b"{}," * 999 + b"{}]"):
+        read = json_weight(msgspec.json.decode(text), 1 << 20)
+        assert 0.8 * read < text_weight(text) < 1.5 * read
+    assert text_weight(b'"' + b"x" * 1000 + b'"') == 1002

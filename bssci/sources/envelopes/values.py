@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 
 from bssci.model import Telegram
 from bssci.model.strict_json import JsonError, read_json_fast
+from bssci.model.weight import parts_of
 
 ID_SIZE = 16
 """bytes of an id that is derived from a message"""
+MAX_PARTS = 4000
+"""lists and objects of a message, at most: each takes 64 bytes or more, however few it takes on the wire"""
 AHEAD = 300.0
 """s that another clock may be ahead of ours without a remark"""
 Remark = Callable[[str], None]
@@ -50,8 +53,10 @@ class Form(NamedTuple):
 def message_json(payload: bytes) -> Any:
     """Return the value of a JSON text.
 
-    :raises BadMessage: the text is not JSON.
+    :raises BadMessage: the text is not JSON, or holds too many lists and objects.
     """
+    if parts_of(payload) > MAX_PARTS:
+        raise BadMessage(f"more than {MAX_PARTS} lists and objects")
     try:
         return read_json_fast(payload)
     except JsonError as error:

@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from bssci.center.interfaces import IIngest
 from bssci.model import Telegram
+from bssci.model.weight import text_weight
 from bssci.mqtt.client import MqttClient
 from bssci.mqtt.filters import fits
 from bssci.mqtt.values import Publication, Received
@@ -48,7 +49,7 @@ COLLECT_TIME = 0.02
 HELD = 5_000
 """messages that wait here, at most"""
 HELD_BYTES = 16 * 1024 * 1024
-"""bytes of their topics and payloads"""
+"""bytes of their topics and payloads, and of the lists and objects in them"""
 BATCH_BYTES = 256 * 1024
 """bytes that are read in one turn of the reactor, unless one message is larger"""
 STOP_TIME = 1.0
@@ -62,6 +63,8 @@ class _Waiting(NamedTuple):
     at: float
     """Unix seconds of our clock"""
     done: Deferred[None]
+    size: int
+    """bytes that it takes when it is read, approximately"""
 
 
 @implementer(ISource)
@@ -152,9 +155,10 @@ class MqttSource:
                 "lost, because too many messages wait and the broker does not repeat it (QoS 0)", message
             )
             return None
-        waiting = _Waiting(message, self._center.now(), Deferred())
+        size = len(message.topic) + text_weight(message.payload)
+        waiting = _Waiting(message, self._center.now(), Deferred(), size)
         self._held.append(waiting)
-        self._held_bytes += _size(message)
+        self._held_bytes += size
         if self._turn is None and not self._offering:
             self._offer_soon()
         elif self._turn is not None and len(self._held) == COLLECTED and not self._delay:
@@ -188,7 +192,7 @@ class MqttSource:
         batch: list[_Waiting] = []
         size = 0
         for waiting in self._held[:BATCH]:
-            size += _size(waiting.message)
+            size += waiting.size
             if batch and size > BATCH_BYTES:
                 break
             batch.append(waiting)
@@ -199,7 +203,7 @@ class MqttSource:
         self._delay = 0.0
         self._refusal = ""
         del self._held[: len(batch)]
-        self._held_bytes -= sum(_size(each.message) for each in batch)
+        self._held_bytes -= sum(each.size for each in batch)
         for each in batch:
             each.done.callback(None)
         if self._stopping:
@@ -295,10 +299,6 @@ class MqttSource:
         self._client.reconfigure(self._client_settings(values)).addErrback(
             lambda failure: self.log.failure("change of settings failed", failure)
         )
-
-
-def _size(message: Received) -> int:
-    return len(message.topic) + len(message.payload)
 
 
 @implementer(IPlugin, ISourceFactory)

@@ -6,7 +6,14 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from bssci.sources.envelopes.values import Incoming, message_id, read_time
+from bssci.sources.envelopes.values import (
+    MAX_PARTS,
+    BadMessage,
+    Incoming,
+    message_id,
+    message_json,
+    read_time,
+)
 from tests.support.telegrams import AT
 
 
@@ -43,3 +50,11 @@ def test_equal_messages_are_told_apart_by_their_delivery_only_where_that_is_need
     assert message_id(one, told_apart=False) != message_id(other, told_apart=False)
     assert message_id(one, told_apart=True) == message_id(other, told_apart=True)
     assert message_id(one, True) != message_id(one._replace(topic="u"), True)
+
+
+@pytest.mark.parametrize("part", [b"[]", b"{}"])
+def test_a_message_of_thousands_of_empty_lists_is_not_read(part: bytes) -> None:
+    fitting = b"[" + b",".join([part] * (MAX_PARTS - 1)) + b"]"
+    assert len(message_json(fitting)) == MAX_PARTS - 1
+    with pytest.raises(BadMessage, match="lists and objects"):
+        message_json(fitting[:-1] + b"," + part + b"]")

@@ -241,6 +241,17 @@ def test_what_waits_is_bounded_in_bytes_and_read_some_at_a_time(monkeypatch: pyt
     assert site.receive(advertisement(1)) is not None
 
 
+def test_lists_and_objects_count_for_the_time_that_they_take() -> None:
+    site = Site()
+    nested = [[] for _ in range(2_000)]
+    for number in range(6):
+        site.receive(advertisement(number) | {"x": nested})
+    site.turn()
+    assert len(site.ingest.take()) == 1
+    site.turn()
+    assert len(site.ingest.take()) == 1
+
+
 def test_a_batch_at_which_the_center_stumbles_is_offered_again() -> None:
     site = Site()
     done = site.receive(advertisement(1))

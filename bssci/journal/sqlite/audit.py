@@ -10,7 +10,12 @@ from bssci.journal.records import AuditEntry
 from bssci.journal.sqlite.core import Core
 
 MAX_AUDIT = 100_000
-"""entries that are kept; beyond that the oldest are deleted"""
+"""entries that are kept, about; beyond that the oldest are deleted"""
+MAX_REFUSED = 10_000
+"""log-ins refused among them, about: anybody can cause these, and must not displace what people did"""
+REFUSED = "login.refused"
+SWEEP = 100
+"""entries after which the oldest are looked for"""
 
 
 class Audit:
@@ -35,7 +40,16 @@ def _insert(cursor: sqlite3.Cursor, entry: AuditEntry) -> None:
         "INSERT INTO audit (at, who, address, action, target, detail) VALUES (?, ?, ?, ?, ?, ?)",
         (entry.at, entry.who, entry.address, entry.action, entry.target, entry.detail),
     )
-    cursor.execute("DELETE FROM audit WHERE seq <= (SELECT MAX(seq) FROM audit) - ?", (MAX_AUDIT,))
+    if cursor.lastrowid is not None and cursor.lastrowid % SWEEP == 0:
+        cursor.execute(
+            "DELETE FROM audit WHERE action = ? AND seq <= "
+            "(SELECT seq FROM audit WHERE action = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+            (REFUSED, REFUSED, MAX_REFUSED),
+        )
+        cursor.execute(
+            "DELETE FROM audit WHERE seq <= (SELECT seq FROM audit ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+            (MAX_AUDIT,),
+        )
 
 
 def _select(

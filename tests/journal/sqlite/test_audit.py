@@ -26,5 +26,21 @@ async def test_entries_are_found_by_who_did_them_and_by_what_their_action_begins
 
 async def test_the_oldest_make_room(journal, monkeypatch):
     monkeypatch.setattr(audit, "MAX_AUDIT", 3)
+    monkeypatch.setattr(audit, "SWEEP", 1)
     await fill(journal, "a", "b", "c", "d", "e")
     assert [entry.action for entry in await journal.audit.read(before=None, limit=9)] == ["e", "d", "c"]
+
+
+async def test_who_fails_to_log_in_does_not_displace_what_people_did(journal, monkeypatch):
+    monkeypatch.setattr(audit, "MAX_AUDIT", 6)
+    monkeypatch.setattr(audit, "MAX_REFUSED", 2)
+    monkeypatch.setattr(audit, "SWEEP", 5)
+    await fill(journal, "a", "b", *["login.refused"] * 98)
+    assert [entry.action for entry in await journal.audit.read(before=None, limit=9)] == [
+        *["login.refused"] * 2,
+        "b",
+        "a",
+    ]
+    await fill(journal, *"cdefghijkl")
+    kept = [entry.action for entry in await journal.audit.read(before=None, limit=99)]
+    assert kept == [*"lkjihg"]

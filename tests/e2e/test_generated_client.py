@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 import pytest_twisted
 
+from bssci.web.access.accounts import AccountFile
 from tests.support.running_service import free_ports
 from tests.support.service import ServiceProcess, endpoint, until
 
@@ -48,7 +50,7 @@ async def test_a_generated_client_reads_and_writes(tmp_path: Path, package: Path
     service = ServiceProcess(tmp_path / "service", WEB_PORT=port)
     service.configure([endpoint(int(SENSOR, 16), bidi=True)])
     url = f"http://127.0.0.1:{port}"
-    token = _token(service.directory)
+    token = AccountFile(service.directory / "data", time.time).create_token("client", "operator")
     try:
         await service.start()
         await until(lambda: _answers(url))
@@ -127,12 +129,6 @@ def _description(url: str, token: str) -> dict[str, Any]:
     with urlopen(asked) as answer:
         found: dict[str, Any] = json.load(answer)
     return found
-
-
-def _token(directory: Path) -> str:
-    command = [sys.executable, "-m", "bssci.cli", "token", "create", "client", "--role", "operator"]
-    made = subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True)
-    return made.stdout.strip()
 
 
 def _answers(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,8 +14,13 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import TracebackType
+
+import pytest
+
+from bssci import cli
 
 ROOT = Path(__file__).parent.parent.parent
 START_TIME = 60.0
@@ -99,15 +105,13 @@ class RunningService:
 
     def command(self, *arguments: str) -> str:
         """What a sub-command of ``bssci`` prints; it must succeed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bssci.cli", *arguments],
-            cwd=self.directory,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        return done.stdout
+        said = io.StringIO()
+        # Within this process: loading the modules would take longer than what they do.
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+            patch.chdir(self.directory)
+            patch.setattr(os, "environ", self._environment)
+            assert cli.main(arguments) == 0
+        return said.getvalue()
 
     def simulate(self, name: str, bundle: Path, station: str) -> None:
         """Begin a base station that hears :data:`SENSOR`."""
@@ -141,7 +145,7 @@ class RunningService:
                 log = (self.directory / "service.log").read_text()
                 assert self._processes[0].poll() is None, log
                 assert time.monotonic() < deadline, log
-                time.sleep(0.1)
+                time.sleep(0.03)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

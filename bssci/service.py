@@ -58,7 +58,7 @@ from bssci.system.clock import use_boot_time
 from bssci.system.descriptors import raise_limit, shortage
 from bssci.system.files import finish_replacement, sweep
 from bssci.system.notify import Watchdog, service_manager
-from bssci.system.signals import kept_signals
+from bssci.system.signals import end_at_interrupt, kept_signals
 from bssci.system.stopping import Deadline
 from bssci.system.watching import FileWatch
 from bssci.web.outside import Outside
@@ -139,6 +139,7 @@ class BssciService(Service):
         :raises StartError: one of them cannot be opened; none is left open.
         """
         use_boot_time(self._reactor)
+        end_at_interrupt(self._reactor)
         try:
             wait_for(self._reactor, ensureDeferred(self._open()))
         except START_ERRORS as error:

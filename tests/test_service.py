@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,25 @@ def test_a_port_that_cannot_be_had(
     assert refused.value.code == 1
     assert isinstance(refused.value, SystemExit)
     assert doomed.stopped == [2]
+
+
+def test_an_interrupt_ends_the_start_wherever_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers = []
+
+    async def open_nothing(service: BssciService) -> None:
+        handlers.append(signal.getsignal(signal.SIGINT))
+
+    monkeypatch.setattr(BssciService, "_open", open_nothing)
+    starting = Reactor(0)
+    starting.callWhenRunning = lambda *call: None
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        BssciService(starting, configuration_in(tmp_path), INSTALLED).privilegedStartService()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert handlers == [signal.SIG_DFL]
 
 
 def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(

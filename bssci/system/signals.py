@@ -70,6 +70,17 @@ def held_back(number: int) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def end_at_interrupt(reactor: Any) -> None:
+    """Have SIGINT end the process at once, as SIGTERM does, and once the reactor runs, stop the reactor.
+
+    Python's own handler raises ``KeyboardInterrupt`` wherever the process is at that moment. In a callback
+    it is logged as any other failure, and the process goes on; elsewhere the process waits for its threads.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        reactor.callWhenRunning(signal.signal, signal.SIGINT, reactor.sigInt)
+
+
 def _caller(reactor: Any, action: Callable[[], object]) -> Callable[[int, FrameType | None], None]:
     return lambda number, frame: reactor.callFromThread(action)
 

@@ -6,10 +6,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from bssci.system.signals import KeptSignals, held_back
+from bssci.system.signals import KeptSignals, end_at_interrupt, held_back
 
 
 class Reactor:
@@ -99,3 +100,41 @@ def test_what_was_held_back_comes_when_it_is_kept() -> None:
         assert signal.SIGHUP not in signal.sigpending()
     kept.act(reactor, {signal.SIGHUP: lambda: reactor.called.append("reload")})
     assert reactor.called == ["reload"]
+
+
+@pytest.fixture
+def _interrupt() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class StartingReactor:
+    """Starts when it is told to."""
+
+    def __init__(self) -> None:
+        self.start: Callable[[], object] = lambda: None
+
+    def callWhenRunning(self, action: Callable[..., object], *arguments: object) -> None:
+        self.start = partial(action, *arguments)
+
+    def sigInt(self, number: int, frame: object = None) -> None:
+        """Never called here."""
+
+
+@pytest.mark.usefixtures("_interrupt")
+def test_an_interrupt_ends_the_start_and_later_stops_the_reactor() -> None:
+    reactor = StartingReactor()
+    end_at_interrupt(reactor)
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    reactor.start()
+    assert signal.getsignal(signal.SIGINT) == reactor.sigInt
+
+
+@pytest.mark.usefixtures("_interrupt")
+def test_another_handler_of_the_interrupt_stays() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reactor = StartingReactor()
+    end_at_interrupt(reactor)
+    reactor.start()
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN

@@ -37,6 +37,8 @@ MAX_FILTERS = 100
 """filters of a client; further ones are refused"""
 LONGEST_FILTER = 1024
 """characters of a filter; longer ones are refused, as no topic is that long"""
+MAX_FILTERS_LENGTH = 16 * 1024
+"""characters of all filters of a client; further filters are refused"""
 SEND_BUFFER = 128 * 1024
 """bytes that the system buffers for a client; without a limit it would be megabytes"""
 TICK = 0.25
@@ -243,8 +245,7 @@ class Door:
         codes = bytearray()
         granted: dict[str, int] = {}
         for text, wished in filters:
-            is_full = len(session.filters) >= MAX_FILTERS and text not in session.filters
-            if is_full or len(text) > LONGEST_FILTER or not permission.grants(text):
+            if not _has_room(session, text) or not permission.grants(text):
                 self.ended["refused_filter"] += 1
                 codes.append(REFUSED_FILTER)
                 continue
@@ -433,6 +434,15 @@ class Door:
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("live stream failed", failure)
+
+
+def _has_room(session: ClientSession, text: str) -> bool:
+    """Return whether a client may have one more filter."""
+    if text in session.filters:
+        return True
+    length = len(text) + sum(map(len, session.filters))
+    is_full = len(session.filters) >= MAX_FILTERS or length > MAX_FILTERS_LENGTH
+    return len(text) <= LONGEST_FILTER and not is_full
 
 
 def _undecoded(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:

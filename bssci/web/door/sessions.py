@@ -17,6 +17,8 @@ from bssci.journal.kept import LiveSession
 
 MAX_SESSIONS = 10_000
 """sessions in total; the one whose client has been away longest is dropped for a new one"""
+MAX_OF_TOKEN = 1_000
+"""sessions of one token, likewise, so that one program does not displace the sessions of others"""
 LIFE = 86400.0
 """s without a client after which a session ends"""
 
@@ -118,7 +120,7 @@ class ClientSessions:
         self.end(token_id, client_id)
         session = ClientSession(token_id, client_id, stays, position)
         if stays:
-            self._make_room()
+            self._make_room(token_id)
             self._by_key[session.key] = session
             self._gone.discard(session.key)
             session.note_change()
@@ -158,10 +160,13 @@ class ClientSessions:
             session.note_change()
         self._gone |= gone - set(self._by_key)
 
-    def _make_room(self) -> None:
-        if len(self._by_key) < MAX_SESSIONS:
-            return
-        away = [session for session in self._by_key.values() if session.left_at is not None]
+    def _make_room(self, token_id: str) -> None:
+        among = [session for session in self._by_key.values() if session.token_id == token_id]
+        if len(among) < MAX_OF_TOKEN:
+            if len(self._by_key) < MAX_SESSIONS:
+                return
+            among = list(self._by_key.values())
+        away = [session for session in among if session.left_at is not None]
         if away:
             oldest = min(away, key=lambda session: session.left_at or 0.0)
             self.end(oldest.token_id, oldest.client_id)

@@ -112,6 +112,20 @@ def test_the_longest_filter_there_can_be_is_answered(web: WebHouse) -> None:
     assert the_door(web).ended["refused_filter"] == 1
 
 
+def test_filters_are_bounded_in_all(web: WebHouse) -> None:
+    probe = inside(web)
+    probe.send(subscribe_packet("c"))
+    assert probe.take()[0][-1:] == b"\x01"
+    length = door.LONGEST_FILTER
+    count = door.MAX_FILTERS_LENGTH // length
+    filters = [f"{number:04}".ljust(length, "a") for number in range(count)]
+    probe.send(subscribe_packet(*filters, "b"))
+    answer = probe.take()[0]
+    assert answer[-2:] == b"\x80\x01" and answer[-1 - count : -2] == b"\x01" * (count - 1)
+    probe.send(subscribe_packet(filters[0]))
+    assert probe.take()[0][-1:] == b"\x01"
+
+
 def test_a_token_that_is_revoked_parts_from_its_clients_at_once(web: WebHouse) -> None:
     probe = inside(web)
     admin = web.browser("admin")

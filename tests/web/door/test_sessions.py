@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bssci.web.door import door
+import pytest
+
+from bssci.web.door import door, sessions
 from tests.support.web import WebHouse
 from tests.web.door.live_door import (
     UPLINK,
@@ -39,3 +41,19 @@ def test_a_session_ends_in_time_and_with_its_token(web: WebHouse) -> None:
     web.advance(86400.0)
     web.advance(door.SAVE)
     assert the_door(web).sessions == 0
+
+
+def test_one_token_s_sessions_do_not_displace_those_of_others(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 4)
+    monkeypatch.setattr(sessions, "MAX_OF_TOKEN", 3)
+    mine, others = live_token(web, "mine"), live_token(web, "others")
+    subscribed(web, "mioty/ep/#", token=mine, clean=False).connection.lose()
+    for number in range(6):
+        inside(web, others, f"client-{number}", clean=False).connection.lose()
+    assert the_door(web).sessions == 4
+    happen(web, heard(web, 1))
+    assert topics(inside_again(web, mine)) == [UPLINK]
+    inside(web, others, "client-5", clean=False).connection.lose()
+    assert the_door(web).sessions == 4

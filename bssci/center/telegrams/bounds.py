@@ -10,6 +10,8 @@ from bssci.system.clock import Clock
 
 RESERVED = 0.25
 """fraction of the journal that sources may not fill, reserved for base stations"""
+BATCHES = 10_000
+"""batches that are counted separately while they wait for the sinks; later ones are counted with the last"""
 USAGE_AGE = 1.0
 """s after which the fill level of the journal is measured again"""
 
@@ -84,8 +86,10 @@ class JournalShare:
 
         :param seq: number of its last event.
         """
-        self._waiting.append((seq, size))
         self._bytes += size
+        if len(self._waiting) >= BATCHES:
+            size += self._waiting.pop()[1]
+        self._waiting.append((seq, size))
 
     def excess(self) -> str:
         """Return the reason why nothing more may be stored now; empty if it may."""

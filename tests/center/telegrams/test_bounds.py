@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet.task import Clock
 
+from bssci.center.telegrams import bounds
 from bssci.center.telegrams.bounds import JournalShare, RateLimit, TelegramRate
 
 
@@ -47,6 +48,20 @@ def test_no_more_than_its_share_waits_for_the_sinks() -> None:
     assert "260 bytes wait for the sinks, of 250" in site.share.excess()
     site.delivered = 5
     assert site.share.excess() == "" and site.share.bytes == 60
+
+
+def test_a_sink_that_is_away_for_long_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "BATCHES", 3)
+    site = Site()
+    for seq in range(1, 11):
+        site.share.add(seq, 10)
+    assert len(site.share._waiting) == 3 and site.share.bytes == 100
+    site.delivered = 2
+    assert site.share.bytes == 80
+    site.delivered = 9
+    assert site.share.bytes == 80
+    site.delivered = 10
+    assert site.share.bytes == 0
 
 
 def test_the_last_part_of_the_journal_is_the_base_stations() -> None:

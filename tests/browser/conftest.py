@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ MAC = "0a1b2c3d4e5f"
 STRIKE = f"f2:{MAC}/J2/strike-1"
 
 FOLDER = "tests/browser/"
-_chromium = pytest.StashKey[tuple[Any, ExitStack]]()
-"""the browser that runs, and what ends it"""
+_running = pytest.StashKey[dict[str, Any]]()
+"""browser and service that run, by name"""
+_ending = pytest.StashKey[ExitStack]()
+"""what ends them"""
 _reports = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
@@ -56,34 +58,36 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     return report
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with RunningService(tmp_path_factory.mktemp("service")) as running:
-        yield running
+def _outliving(session: pytest.Session, name: str, make: Callable[[], AbstractContextManager[Any]]) -> Any:
+    """Return what runs up to the next test of another folder, where it would take time from other tests."""
+    running = session.stash.setdefault(_running, {})
+    if name not in running:
+        running[name] = session.stash.setdefault(_ending, ExitStack()).enter_context(make())
+    return running[name]
+
+
+@pytest.fixture(scope="module")
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunningService:
+    return _outliving(request.session, "service", lambda: RunningService(tmp_path_factory.mktemp("service")))
 
 
 @pytest.fixture(scope="module")
 def chromium(request: pytest.FixtureRequest) -> Any:
-    """The browser. It outlives its module, up to the next test of another folder."""
-    stash = request.session.stash
-    if _chromium not in stash:
-        ending = ExitStack()
-        browser = ending.enter_context(tests.browser.chromium.chromium())
-        stash[_chromium] = browser, ending
-        from playwright.sync_api import expect
+    browser = _outliving(request.session, "chromium", tests.browser.chromium.chromium)
+    from playwright.sync_api import expect
 
-        expect.set_options(timeout=WAIT)
-    return stash[_chromium][0]
+    expect.set_options(timeout=WAIT)
+    return browser
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
     result = yield
     goes_on = nextitem is not None and nextitem.nodeid.startswith(FOLDER)
-    if not goes_on and _chromium in item.session.stash:
-        _, ending = item.session.stash[_chromium]
-        del item.session.stash[_chromium]
-        ending.close()
+    if not goes_on and _ending in item.session.stash:
+        del item.session.stash[_running]
+        item.session.stash[_ending].close()
+        del item.session.stash[_ending]
     return result
 
 

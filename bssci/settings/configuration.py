@@ -13,7 +13,6 @@ from twisted.logger import Logger
 from bssci.model.commands import CommandError
 from bssci.settings import env_file as env_files
 from bssci.settings.catalogue import Catalogue, LoadedValues, shown
-from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.system.files import hold_room, write_atomically
 
@@ -129,11 +128,8 @@ class Configuration:
                 found[name] = "is not a setting"
             elif self.is_fixed(name):
                 found[name] = f"is fixed by the {self.origins[name]}"
-            else:
-                try:
-                    row.parse(text, "")
-                except SettingsError:
-                    found[name] = f"must be {row.parser.allowed}"
+            elif fault := row.fault(text):
+                found[name] = fault
         return found
 
     async def draft(self, values: Mapping[str, str]) -> Settings:

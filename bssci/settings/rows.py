@@ -66,11 +66,22 @@ class Setting:
         :raises SettingsError: the text is not allowed.
         """
         try:
-            return self.parser.parse(text if text.strip() else self.default)
+            return self._value(text)
         except ValueError as error:
             shown = MASK if self.secret else repr(text)
             allowed = f"{self.parser.allowed} is allowed" if self.parser.allowed else str(error)
             raise SettingsError(f"{self.name}={shown} ({origin}): {allowed}") from None
+
+    def fault(self, text: str) -> str | None:
+        """Return what is allowed instead of a text; None if it is allowed."""
+        try:
+            self._value(text)
+        except ValueError as error:
+            return f"must be {self.parser.allowed}" if self.parser.allowed else str(error)
+        return None
+
+    def _value(self, text: str) -> Any:
+        return self.parser.parse(text if text.strip() else self.default)
 
 
 def option_of(name: str) -> str:

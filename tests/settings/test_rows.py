@@ -32,6 +32,15 @@ def test_an_error_names_setting_value_origin_and_what_is_allowed() -> None:
     assert str(caught.value) == "WEB_PORT='-1' (environment): a whole number from 0 to 65535 is allowed"
 
 
+def test_what_is_allowed_is_said_by_the_parser_or_by_its_error() -> None:
+    def parse(text: str) -> str:
+        raise ValueError("allowed is a URL: https://host/path")
+
+    assert row().fault("-1") == "must be a whole number from 0 to 65535"
+    assert row(parser=parsers.Parser(parse, "")).fault("x") == "allowed is a URL: https://host/path"
+    assert (row().fault("80"), row().fault("")) == (None, None)
+
+
 def test_an_error_does_not_show_a_secret() -> None:
     with pytest.raises(SettingsError) as caught:
         row(secret=True).parse("hunter2", ".env")

@@ -117,7 +117,7 @@ def test_what_the_image_takes_is_there_and_nothing_else_is_sent_to_the_engine(
 
 
 @pytest.mark.parts
-def test_the_build_makes_a_whole_package_and_finds_its_plugins_beforehand(
+def test_the_build_makes_a_whole_package_and_prepares_what_a_start_cannot_write(
     dockerfile: list[Instruction], tmp_path: Path
 ) -> None:
     source, site = tmp_path / "src", tmp_path / "site"
@@ -133,14 +133,17 @@ def test_the_build_makes_a_whole_package_and_finds_its_plugins_beforehand(
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(site)
-    assert (site / "bssci" / "web" / "templates" / "_base.html").exists()
-    [preparation] = [each for each in dockerfile if each.name == "RUN" and each.words[0].startswith("[")]
-    interpreter, *arguments = preparation.command
-    assert interpreter == "/opt/bssci/bin/python"
     libraries = [str(site), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    # -S: not the editable install of this environment.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(libraries), "PYTHONDONTWRITEBYTECODE": "1"}
-    run(sys.executable, "-S", *arguments, env=environment, cwd=tmp_path)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(libraries), "PYTHONDONTWRITEBYTECODE": ""}
+    for each in dockerfile:
+        if each.name == "RUN" and each.words[0].startswith("["):
+            interpreter, *arguments = each.command
+            assert interpreter == "/opt/bssci/bin/python"
+            # -S: not the editable install of this environment.
+            run(sys.executable, "-S", *arguments, env=environment, cwd=tmp_path)
+    templates = site / "bssci" / "web" / "templates"
+    compiled = list((templates / "__pycache__").glob("*.jinja"))
+    assert len(compiled) == len(list(templates.glob("*.html"))) > 0
     caches = [site / folder / "plugins" / "dropin.cache" for folder in ("bssci", "twisted")]
     written = [cache.stat().st_mtime_ns for cache in caches]
     listing = "import sys; from twisted.scripts.twistd import run; sys.argv = ['twistd', '--help']; run()"

@@ -40,7 +40,7 @@ unit:
 	@$(MAKE) --no-print-directory $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync unit-web unit-rooms
 
-HALF := tests/web tests/sinks tests/sources
+HALF := tests/web tests/sinks tests/sources tests/cli
 unit-web:
 	$(BIN)/python -m pytest -q -m "not parts" $(HALF)
 

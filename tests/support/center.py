@@ -87,9 +87,13 @@ class House:
 
     def places(self) -> dict[str, str]:
         """Return the settings that say where its files are."""
+        certs = self.directory / "certs"
         return {
             "sensor-config-file": str(self.sensors_file),
             "state-dir": str(self.directory / "data"),
+            "cert-file": str(certs / "server.pem"),
+            "key-file": str(certs / "server_key.pem"),
+            "ca-file": str(certs / "ca.pem"),
         }
 
     def now(self) -> float:

@@ -292,12 +292,8 @@ class WebHouse(House):
         self.settle()
 
     def places(self) -> dict[str, str]:
-        certs = self.directory / "certs"
         return super().places() | {
-            "cert-file": str(certs / "server.pem"),
-            "key-file": str(certs / "server_key.pem"),
-            "ca-file": str(certs / "ca.pem"),
-            "device-ca-file": str(certs / "devices" / "ca_cert.pem"),
+            "device-ca-file": str(self.directory / "certs" / "devices" / "ca_cert.pem"),
             "device-broker": "broker.example:8883",
         }
 

@@ -14,6 +14,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from logging import NullHandler, getLogger
 from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
@@ -155,6 +156,8 @@ def send_downlink(chosen: Settings, attempts: int) -> None:
     broker, port = chosen.value("MQTT_BROKER"), chosen.value("MQTT_PORT")
     user, topic = chosen.value("MQTT_USERNAME"), chosen.value("BASE_TOPIC")
     request = {"data": "0101", "ref": "demo", "expires_in": 600}
+    # paho logs its own orderly end as an error, and Python prints what no handler takes.
+    getLogger("paho").addHandler(NullHandler())
     try:
         single(
             f"{topic}/ep/{SENSORS[LISTENS]}/dl",

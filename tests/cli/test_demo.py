@@ -19,6 +19,7 @@ from bssci.center.devices import endpoints
 from bssci.cli import demo, main
 from bssci.simulator import cli as simulator_cli
 from bssci.web.access.accounts import FILE_NAME, LOCK_NAME, AccountFile, token_digest
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.support.settings import settings_of
 
 ROOT = Path(__file__).parent.parent.parent
@@ -262,3 +263,17 @@ def test_tables_are_filled_where_a_server_is_named(
     assert main(["init"]) == 0
     assert main(["demo"]) == 0
     assert [each for each in asked if each.startswith("--sinks")] == ([sinks] if sinks else [])
+
+
+@pytest.mark.parts
+@pytest.mark.mosquitto
+def test_a_downlink_is_requested_in_silence(
+    mosquitto: Callable[..., Mosquitto], capfd: pytest.CaptureFixture[str]
+) -> None:
+    broker = mosquitto()
+    chosen = settings_of({"mqtt-broker": broker.host, "mqtt-port": str(broker.port)})
+    demo.send_downlink(chosen, attempts=1)
+    assert capfd.readouterr() == ("", "")
+
+
+__all__ = ["mosquitto"]

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return ExitStatus.WRONG
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: watch.stop())
+        signal.signal(number, lambda *_: threading.Thread(target=watch.stop, daemon=True).start())
     if arguments.seconds:
         timer = threading.Timer(arguments.seconds, watch.stop)
         timer.daemon = True

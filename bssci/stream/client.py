@@ -123,6 +123,8 @@ class Watch:
         client.username_pw_set(token)
         client.on_connect, client.on_subscribe = self._connected, self._subscribed
         client.on_message, client.on_disconnect = self._received, self._disconnected
+        # With this callback, what other threads send waits for the loop: only one may use a TLS socket.
+        client.on_socket_register_write = lambda *_: None
         self._client = client
 
     def run(self, writer: OutputWriter) -> ExitStatus:
@@ -147,7 +149,7 @@ class Watch:
         return self._outcome
 
     def stop(self) -> None:
-        """End; for another thread or a signal handler."""
+        """End; for another thread. A signal handler starts one, as it could wait for a lock of its own."""
         self._end(ExitStatus.DONE, "")
 
     def not_written(self) -> None:
@@ -166,6 +168,9 @@ class Watch:
         self._connection += 1
         try:
             self._client.connect(self._address.host, self._address.port, KEEP_ALIVE)
+            if self._ended.is_set():
+                # While there was no connection yet, the end could not close it.
+                self._client.disconnect()
             self._client.loop_forever()
         except ssl.SSLCertVerificationError as error:
             self._end(ExitStatus.NOT_TRUSTED, f"the certificate is not trusted: {error.verify_message}")

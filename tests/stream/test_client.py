@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import psycopg
 import pytest
 
-from bssci.stream.address import StreamError
-from bssci.stream.client import ExitStatus, verifying
+from bssci.stream.address import StreamError, read_address
+from bssci.stream.client import ExitStatus, Watch, verifying
 from tests.sinks.postgres.cluster import Database, database, postgres_cluster
 from tests.support.running_service import QUICK, ROOT, RunningService
 
@@ -35,6 +37,37 @@ def command(service: RunningService, token: str, *more: str, ca: bool = True) ->
     file.write_text(token)
     trusted = ["--ca-file", str(service.ca_file)] if ca else []
     return [sys.executable, "-m", "bssci.cli", "watch", url, "--token-file", str(file), *trusted, *more]
+
+
+@pytest.fixture
+def unconnected() -> Watch:
+    return Watch(read_address("ws://localhost:1/mqtt"), "", ["#"])
+
+
+def test_a_stop_while_it_connects_is_not_forgotten(
+    unconnected: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def connect(*_: object) -> None:
+        unconnected.stop()
+        calls.append("connect")
+
+    monkeypatch.setattr(unconnected._client, "connect", connect)
+    for name in ("disconnect", "loop_forever"):
+        monkeypatch.setattr(unconnected._client, name, partial(calls.append, name))
+    assert unconnected.run(Mock()) is ExitStatus.DONE
+    assert calls == ["disconnect", "connect", "disconnect", "loop_forever"]
+
+
+def test_what_the_writer_acknowledges_is_sent_by_the_thread_that_reads(unconnected: Watch) -> None:
+    client = unconnected._client
+    client._sock = socket = Mock(send=Mock(side_effect=len))
+    client.ack(1, 1)
+    assert client.want_write()
+    socket.send.assert_not_called()
+    client.loop_write()
+    socket.send.assert_called_once()
 
 
 def watch(

@@ -73,12 +73,13 @@ def write_csv(past: Past) -> bytes:
     """Write one line for each value or step, oldest first."""
     rows: list[tuple[float, list[object]]] = []
     for series in past.series:
-        unit = series.unit or ""
+        # Names and units may be the sender's own: a gateway's message names its values.
+        name, unit = guarded(series.name), guarded(series.unit or "")
         for point in series.points:
-            rows.append((point.at, [series.name, _cell(point.value), unit]))
+            rows.append((point.at, [name, _cell(point.value), unit]))
         for step in series.steps:
             told = [step.mean, unit, step.least, step.most, step.count]
-            rows.append((step.at, [series.name, *told]))
+            rows.append((step.at, [name, *told]))
     rows.sort(key=lambda row: row[0])
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from bssci.model.commands import CommandError
 from bssci.web.http.replies import FieldReason
 
+MAX_FIELDS = 100
+"""wrong fields of a request that are listed: it may hold thousands, and anybody may send it"""
 STATUS_OF_COMMAND = {
     "invalid": 422,
     "unknown_sensor": 404,
@@ -59,10 +62,17 @@ def invalid(field: str, message: str) -> ApiError:
 
 
 def invalid_fields(wrong: Mapping[str, str]) -> ApiError:
-    """Return one error for all wrong fields of a request; the message says what is allowed in each."""
-    problems = [FieldReason(field=field, message=f"{field} {text}") for field, text in wrong.items()]
+    """Return one error for the wrong fields of a request; the message says what is allowed in each, up to
+    :data:`MAX_FIELDS`.
+    """
+    problems = [
+        FieldReason(field=field, message=f"{field} {text}")
+        for field, text in islice(wrong.items(), MAX_FIELDS)
+    ]
     errors = tuple(problems) if len(problems) > 1 else ()
     message = "; ".join(each.message for each in problems)
+    if len(wrong) > MAX_FIELDS:
+        message += f"; and {len(wrong) - MAX_FIELDS} more fields"
     return ApiError(422, "invalid", message, problems[0].field, errors=errors)
 
 

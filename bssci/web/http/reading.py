@@ -80,8 +80,8 @@ def read_struct(form: type[S], values: Mapping[str, Any], from_text: bool = Fals
             read[field.attribute] = value if value is None or field.read is None else field.read(value)
         except ValueError:
             wrong[name] = f"must be {allowed(field.type)}"
+    known = f"known are {', '.join(fields)}" if fields else "there are no fields"
     for name in values.keys() - fields.keys():
-        known = f"known are {', '.join(fields)}" if fields else "there are no fields"
         wrong[name[:MAX_SHOWN]] = f"is not known here: {known}"
     if wrong:
         raise invalid_fields(wrong)

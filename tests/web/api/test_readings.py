@@ -9,7 +9,9 @@ from urllib.parse import quote
 import pytest
 from msgspec.structs import replace
 
+from bssci.center.decoding.collecting import ChartValue, Past, Series
 from bssci.model import EUI, Telegram, Uplink
+from bssci.web.api.readings import write_csv
 from bssci.web.api.schemas.readings import parse_duration, parse_moment
 from tests.support.decoders import METER, follow, outside_with_decoders
 from tests.support.journal import reception
@@ -122,3 +124,18 @@ def test_any_device_by_its_id(web: WebHouse, device: str) -> None:
 @pytest.mark.parametrize("device", ["nothing", "mioty:12", ":x", "ble:", "x" * 201 + ":1"])
 def test_what_is_no_id(web: WebHouse, device: str) -> None:
     assert web.browser("viewer").get(f"/api/devices/{device}/readings").status == 404
+
+
+def test_a_name_and_a_unit_in_csv_are_no_formulas() -> None:
+    series = Series(name="=1+1", unit="@SUM(A1)", points=[ChartValue(0.0, "+2")], steps=[])
+    past = Past(
+        decoder=None,
+        uplinks=1,
+        failed=0,
+        without_decoder=0,
+        failure=None,
+        failed_at=None,
+        complete=True,
+        series=[series],
+    )
+    assert write_csv(past).decode().splitlines()[1:] == ["1970-01-01T00:00:00.000Z,'=1+1,'+2,'@SUM(A1)"]

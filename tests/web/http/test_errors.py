@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bssci.model.commands import CommandError
-from bssci.web.http.errors import from_command, invalid, invalid_fields, not_found
+from bssci.web.http.errors import MAX_FIELDS, from_command, invalid, invalid_fields, not_found
 
 
 def test_a_wrong_value_is_named_with_its_field() -> None:
@@ -19,6 +19,12 @@ def test_several_wrong_fields_are_told_together() -> None:
     assert error.field == "a"
     assert [each.field for each in error.errors] == ["a", "b"]
     assert invalid_fields({"a": "is missing"}).errors == ()
+
+
+def test_thousands_of_wrong_fields_are_counted_and_not_all_listed() -> None:
+    error = invalid_fields({f"f{number}": "is not known" for number in range(5000)})
+    assert len(error.errors) == MAX_FIELDS
+    assert error.message.endswith(f"f{MAX_FIELDS - 1} is not known; and {5000 - MAX_FIELDS} more fields")
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,15 @@ def test_the_end_of_the_session_does_not_lead_away(own_page: Any) -> None:
     assert own_page.url.endswith("/live")
 
 
+def test_a_refused_stream_is_said_and_tried_again(own_page: Any) -> None:
+    own_page.route("**/api/live*", lambda route: route.fulfill(status=429))
+    own_page.goto("/live")
+    told = "Too many live pages and streams of this account are open, trying again"
+    expect(own_page.locator(".freshness")).to_have_text(told)
+    own_page.unroute("**/api/live*")
+    expect(own_page.locator(".freshness")).to_have_text("Live")
+
+
 class Past:
     """Answers of the service to a search, page by page.
 

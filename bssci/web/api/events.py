@@ -25,6 +25,8 @@ MAX_RESUMED = 500
 """missed events that a returning viewer is sent, at most"""
 MAX_EXPORTS = 4
 """exports that run at a time"""
+MAX_EXPORTS_OF_ACCOUNT = 2
+"""exports of one account or token"""
 SLICE = 500
 """events of an export that are read at a time"""
 PAUSE = 0.02
@@ -40,7 +42,8 @@ class EventRoutes:
         self._context = context
         self._views = views.events
         self._name_of = names_in(context.center)
-        self._exports = 0
+        self._exports: list[str] = []
+        """names of those whose exports are running"""
 
     @route(
         "GET",
@@ -59,11 +62,18 @@ class EventRoutes:
         content_type="application/x-ndjson",
     )
     async def export(self, call: Call, query: EventSelection) -> Streamed:
-        asked, request = query.filter(), call.request
-        if self._exports >= MAX_EXPORTS:
+        asked, request, who = query.filter(), call.request, call.identity.name
+        if self._exports.count(who) >= MAX_EXPORTS_OF_ACCOUNT:
+            raise ApiError(
+                429,
+                "too_many_exports",
+                f"{MAX_EXPORTS_OF_ACCOUNT} exports of {who} are under way already",
+                retry_after=30.0,
+            )
+        if len(self._exports) >= MAX_EXPORTS:
             raise ApiError(503, "busy", f"{MAX_EXPORTS} exports are under way already", retry_after=30.0)
         outflow = Outflow(request, self._context.clock)
-        self._exports += 1
+        self._exports.append(who)
         try:
             read = await self._views.read(asked, limit=SLICE)
             request.setHeader("Content-Type", "application/x-ndjson; charset=utf-8")
@@ -75,7 +85,7 @@ class EventRoutes:
                     await outflow.lost
         finally:
             outflow.end()
-            self._exports -= 1
+            self._exports.remove(who)
         return Streamed()
 
     async def _write(self, outflow: Outflow, request: Request, asked: Filter, read: dict[str, Any]) -> None:
@@ -111,7 +121,7 @@ class EventRoutes:
         request, hub, journal = call.request, self._context.hub, self._context.journal
         asked, last = query.filter(), journal.events.last_seq
         since = last if query.since is None else query.since
-        viewer = Viewer(request, asked, lambda: self._is_allowed(request))
+        viewer = Viewer(call.identity.name, request, asked, lambda: self._is_allowed(request))
         hub.enter(viewer)
         gone: Deferred[None] = Deferred()
         request.notifyFinish().addBoth(lambda _: gone.callback(None))

@@ -30,6 +30,8 @@ from bssci.web.live.names import NameOf, nameless
 from bssci.web.live.sentences import KINDS
 
 MAX_VIEWERS = 200
+MAX_OF_ACCOUNT = 50
+"""viewers of one account or token, so that nobody takes the places of all others"""
 MAX_BUFFER = 512 * 1024
 """bytes that may wait for a viewer"""
 MAX_HELD = 5000
@@ -90,9 +92,13 @@ class Filter:
 
 @implementer(IPushProducer)
 class Viewer:
-    """A browser that watches events."""
+    """A browser that watches events.
 
-    def __init__(self, request: Request, wanted: Filter, still_allowed: Callable[[], bool]) -> None:
+    :ivar who: name of its account or token.
+    """
+
+    def __init__(self, who: str, request: Request, wanted: Filter, still_allowed: Callable[[], bool]) -> None:
+        self.who = who
         self.request = request
         self.still_allowed = still_allowed
         self._wanted = wanted
@@ -219,8 +225,16 @@ class Hub:
     def enter(self, viewer: Viewer) -> None:
         """Add a viewer.
 
-        :raises ApiError: 503: there are too many.
+        :raises ApiError: 429: there are too many of its account; 503: there are too many in all.
         """
+        if sum(each.who == viewer.who for each in self._viewers) >= MAX_OF_ACCOUNT:
+            raise ApiError(
+                429,
+                "too_many_viewers",
+                f"{viewer.who} has {MAX_OF_ACCOUNT} live streams open already: close pages, or programs that"
+                " read them",
+                retry_after=30.0,
+            )
         if len(self._viewers) >= MAX_VIEWERS:
             raise ApiError(503, "busy", f"{MAX_VIEWERS} viewers are watching already", retry_after=30.0)
         self._viewers.add(viewer)

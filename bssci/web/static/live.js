@@ -9,6 +9,10 @@ const SHOWN = 300;
 const SAID_EVERY = 10000;
 const A_TURN = 50;
 const SILENT = 22000; // ms: a little more than two pings of the service
+const REFUSALS = {
+  429: "Too many live pages and streams of this account are open",
+  503: "Too many live pages and streams are open",
+};
 const $ = (selector) => document.querySelector(selector);
 const rows = $("[data-live-rows]");
 const sinks = $("[data-live]").dataset.sinks.split(" ").filter(Boolean);
@@ -22,6 +26,7 @@ let said = 0;
 let paused = false;
 let source = null;
 let ended = false;
+let refusal = "";
 let search = null;
 let lastAt = Date.now();
 let triedAt = 0;
@@ -132,6 +137,18 @@ function take(message) {
   if (waiting.length > 1000) passed += waiting.splice(0, waiting.length - 1000).length;
 }
 
+// An EventSource does not tell why it was refused; a request of the same stream without a body does.
+async function askWhy() {
+  try {
+    const { status } = await fetch(to("/api/live"), { method: "HEAD", credentials: "same-origin" });
+    refusal = REFUSALS[status] ?? "";
+    if (status === 401) end();
+    else state();
+  } catch {
+    // The line is lost, which is shown already.
+  }
+}
+
 function listen() {
   source?.close();
   ended = false;
@@ -139,11 +156,11 @@ function listen() {
   const since = new URLSearchParams(query);
   since.set("since", newest);
   source = new EventSource(to(`/api/live?${since}`));
-  source.addEventListener("open", () => { lastAt = Date.now(); state(); });
+  source.addEventListener("open", () => { lastAt = Date.now(); refusal = ""; state(); });
   source.addEventListener("error", () => {
     state();
     // An EventSource does not reconnect after a refusal, so it is opened again here, unless nobody is logged in.
-    if (source.readyState === EventSource.CLOSED) ask("/api/me").catch(() => {}).then(() => ended || setTimeout(listen, 3000));
+    if (source.readyState === EventSource.CLOSED) askWhy().then(() => ended || setTimeout(listen, 3000));
   });
   for (const kind of kinds) source.addEventListener(kind, take);
   source.addEventListener("skipped", (message) => { passed += JSON.parse(message.data).count; });
@@ -161,7 +178,8 @@ function state() {
   const silent = Date.now() - lastAt > SILENT;
   const lost = silent || source?.readyState !== EventSource.OPEN;
   if (silent && Date.now() - triedAt > SILENT && document.visibilityState === "visible") listen();
-  if (lost) tell("stale", `No connection since ${moment(new Date(lastAt)).slice(11)}, trying again`);
+  if (lost && refusal) tell("stale", `${refusal}, trying again`);
+  else if (lost) tell("stale", `No connection since ${moment(new Date(lastAt)).slice(11)}, trying again`);
   else if (paused) tell("paused", "Paused");
   else tell("fresh", "Live");
 }

@@ -140,6 +140,18 @@ def test_exports_are_bounded_and_end_with_their_clients(
     assert len(Export(browser).read()) == 4 * events.SLICE
 
 
+def test_an_account_has_a_share_of_the_exports(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MAX_EXPORTS_OF_ACCOUNT", 1)
+    web.happen(*[uplink(number) for number in range(4 * events.SLICE)])
+    browser = web.browser("viewer")
+    export = Export(browser)
+    refused = browser.get("/api/events/export")
+    assert (refused.status, refused.error["code"]) == (429, "too_many_exports")
+    assert len(Export(web.browser("operator")).read()) == 4 * events.SLICE
+    export.connection.lose()
+    assert len(Export(browser).read()) == 4 * events.SLICE
+
+
 def test_an_export_that_cannot_go_on_is_broken_off(web: WebHouse) -> None:
     web.happen(*[uplink(number) for number in range(4 * events.SLICE)])
     export = Export(web.browser("viewer"))

@@ -171,6 +171,24 @@ def test_viewers_are_bounded(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> 
     viewer.connection.lose()
 
 
+def test_an_account_has_a_share_of_the_places(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MAX_OF_ACCOUNT", 2)
+    browser, again, other = web.browser("viewer"), web.browser("viewer"), web.browser("admin")
+    viewers = [Viewer(browser), Viewer(again)]
+    refused = again.get("/api/live")
+    assert (refused.status, refused.error["code"], refused.headers["retry-after"]) == (
+        429, "too_many_viewers", "30",
+    )  # fmt: skip
+    assert "2 live streams open already" in refused.error["message"]
+    viewers.append(Viewer(other))
+    assert viewers[-1].kinds() == ["hello"]
+    viewers.pop(0).connection.lose()
+    viewers.append(Viewer(browser))
+    assert viewers[-1].kinds() == ["hello"]
+    for viewer in viewers:
+        viewer.connection.lose()
+
+
 def test_a_viewer_is_told_that_the_line_lives_and_parted_from_when_it_logs_out(web: WebHouse) -> None:
     browser = web.browser("viewer")
     viewer = Viewer(browser)

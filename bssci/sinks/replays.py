@@ -80,6 +80,8 @@ class Replays:
         self._running: dict[int, Deferred[None]] = {}
         self._troubles: dict[int, str] = {}
         self._readers: dict[int, SpanReader] = {}
+        self._ending: set[int] = set()
+        """replays whose end is being stored"""
         self._sizes = dict.fromkeys(pumps, BATCH)
         self._listeners: list[ReplayListener] = []
 
@@ -239,13 +241,19 @@ class Replays:
         if self._all[record.number].state != "open":
             return
         self._all[record.number] = record
+        if record.number in self._ending:
+            return  # it would undo the end, which is on its way to the disk
         self._journal.tables.put([record]).addErrback(
             lambda failure: self.log.warn("replay not stored {error}", error=failure.getErrorMessage())
         )
 
     async def _end(self, number: int, state: Any) -> None:
         ended = replace(self._all[number], state=state, ended_at=self._now())
-        await self._journal.tables.put([ended])
+        self._ending.add(number)
+        try:
+            await self._journal.tables.put([ended])
+        finally:
+            self._ending.discard(number)
         self._all[number] = ended
         self._readers.pop(number, None)
         self._troubles.pop(number, None)

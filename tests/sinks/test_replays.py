@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
 from bssci.center.replays import ReplayRequest
+from bssci.journal import StorageError
 from bssci.model import EUI, AnyEvent, StationStatus, Uplink
 from bssci.model.commands import CommandError
 from bssci.sinks.pump import LIVE_TURNS, Pump
@@ -214,6 +215,38 @@ def test_it_can_be_cancelled(make: Any) -> None:
         _raise(house.replays.cancel(number))
     with pytest.raises(CommandError, match="there is no replay 99"):
         _raise(house.replays.cancel(99))
+
+
+def test_one_that_is_cancelled_while_a_batch_ends_does_not_come_back_at_the_next_start(make: Any) -> None:
+    house = make(*(at(1, number) for number in range(3 * BATCH)))
+    stuck: Deferred[None] = Deferred()
+    house.sink.answers = [stuck]
+    number = house.ask()
+    ensureDeferred(house.replays.cancel(number))
+    stuck.callback(None)
+    house.settle()
+    assert house.stands(number)["state"] == "cancelled"
+    assert house.journal.kept().replays[number].state == "cancelled"
+    taken = len(house.sink.taken)
+    house.begin_replays()
+    assert len(house.sink.taken) == taken
+
+
+def test_one_whose_end_cannot_be_stored_goes_on(make: Any) -> None:
+    house = make(*(at(1, number) for number in range(3 * BATCH)))
+    stuck: Deferred[None] = Deferred()
+    house.sink.answers = [stuck]
+    number = house.ask()
+    house.journal.broken = True
+    errors: list[Any] = []
+    ensureDeferred(house.replays.cancel(number)).addErrback(errors.append)
+    house.settle()
+    assert [failure.check(StorageError) for failure in errors] == [StorageError]
+    house.journal.broken = False
+    stuck.callback(None)
+    house.settle()
+    assert house.stands(number)["state"] == "done"
+    assert house.journal.kept().replays[number].state == "done"
 
 
 class SlowSink(Sink):

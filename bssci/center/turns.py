@@ -41,8 +41,9 @@ class Turns:
         finally:
             for eui, lock in locks.items():
                 lock.release()
-                if not lock.locked:
-                    self._locks.pop(eui, None)
+                # The commands that waited may have run to their ends by now, and later ones have begun.
+                if not lock.locked and self._locks.get(eui) is lock:
+                    del self._locks[eui]
 
     async def _run_many(
         self, euis: Collection[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, T]]

@@ -82,3 +82,23 @@ def test_a_command_for_very_many_waits_for_those_before_it_and_goes_before_those
     for name in ("late", "last"):
         work.ends[name].callback("")
     assert not work.turns._locks and not work.turns._many.locked
+
+
+def test_a_command_that_comes_when_another_has_just_ended_is_waited_for() -> None:
+    work = Work()
+    later: list[Deferred[str]] = []
+
+    async def short() -> str:
+        return "at once"
+
+    work.ask("first", A)
+    short_one = ensureDeferred(work.turns.run([A], short))
+    # The one that follows begins while the first is still giving its turn away.
+    short_one.addCallback(lambda _: later.append(work.ask("second", A)))
+    work.ends["first"].callback("")
+    assert work.begun == ["first", "second"] and len(later) == 1
+    work.ask("third", A)
+    assert work.begun == ["first", "second"]
+    work.ends["second"].callback("")
+    work.ends["third"].callback("")
+    assert not work.turns._locks

@@ -10,10 +10,12 @@ from twisted.logger import Logger
 
 from bssci.journal import AuditEntry, Journal, StorageError
 from bssci.model.commands import Actor
-from bssci.system.shell import ShellChange
+from bssci.system.shell import MAX_CHANGES, ShellChange
 
 MAX_DETAIL = 500
 """characters of an entry's detail, at most"""
+MAX_REMEMBERED = 2 * MAX_CHANGES
+"""changes by the command line that are remembered: all that may be noted, in both places"""
 HoldRoom = Callable[[], Awaitable[AbstractContextManager[object]]]
 """reserves the disk space that a change of files needs, and fails if there is too little"""
 
@@ -34,6 +36,8 @@ class AuditLog:
     def __init__(self, journal: Journal, now: Callable[[], float]) -> None:
         self._journal = journal
         self._now = now
+        self._of_shell: dict[ShellChange, None] = {}
+        """changes by the command line that have an entry, oldest first; their notes may not be removed yet"""
 
     async def record(
         self, by: Actor, action: str, target: str = "", detail: str = "", at: float | None = None
@@ -58,9 +62,17 @@ class AuditLog:
         )
 
     async def record_shell_change(self, change: ShellChange) -> None:
-        """Write the entry for a change that the command line has made already; raises as :meth:`record`."""
+        """Write the entry for a change that the command line has made already, unless it has one.
+
+        Raises as :meth:`record`.
+        """
+        if change in self._of_shell:
+            return
         by = Actor(change.who, "command line")
         await self.record(by, change.action, change.target, change.detail, change.at)
+        self._of_shell[change] = None
+        if len(self._of_shell) > MAX_REMEMBERED:
+            del self._of_shell[next(iter(self._of_shell))]
 
     @asynccontextmanager
     async def around(

@@ -12,12 +12,14 @@ from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, mayb
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from bssci.center.certificate_commands import CertificateCommands
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import described_places, simple_place
 from bssci.certificates.server import ServerTLS, WebFiles
+from bssci.journal import StorageError
 from bssci.settings.configuration import Configuration
 from bssci.settings.rows import SettingsError
 from bssci.system import memory
@@ -46,6 +48,7 @@ from bssci.web.context import Context
 from bssci.web.door.door import Door
 from bssci.web.door.upgrade import DOOR_PATH, Upgrade
 from bssci.web.http.dispatch import Dispatcher
+from bssci.web.http.errors import ApiError
 from bssci.web.http.guard import Guard
 from bssci.web.http.proxies import TrustedProxies
 from bssci.web.http.routing import MAX_BODY, Route, routes_of
@@ -127,7 +130,8 @@ class WebAdmin:
         if outside.replays is not None:
             outside.replays.listen(self.context.door.replayed)
         # Viewers of the stream of events make no further requests, which would notice a change of accounts.
-        self._refresher = Ticker(reactor, REFRESH_INTERVAL, lambda: ensureDeferred(self._refresh()))
+        self._refresher = Ticker(reactor, REFRESH_INTERVAL, self._refresh_soon)
+        self._refreshing = False
         self._sampler = Sampler(reactor, now, center, figures)
         self._tls: ServerTLS | None = None
         if settings.web_tls:
@@ -208,6 +212,24 @@ class WebAdmin:
         await self.context.outside.take_certificates()
         if self._tls is not None:
             await self._tls.check()
+
+    def _refresh_soon(self) -> None:
+        """Refresh, unless an earlier refresh still waits for a slow disk."""
+        if not self._refreshing:
+            self._refreshing = True
+            ensureDeferred(self._refresh()).addErrback(self._not_refreshed).addCallback(self._refreshed)
+
+    def _refreshed(self, _: None) -> None:
+        self._refreshing = False
+
+    def _not_refreshed(self, failure: Failure) -> None:
+        if failure.check(StorageError, ApiError):
+            self.log.warn(
+                "changes by the command line not yet in the audit log {error}",
+                error=failure.getErrorMessage(),
+            )
+        else:
+            self.log.failure("accounts not refreshed", failure)
 
     async def _refresh(self) -> None:
         """Load the changes by the command line, and record them in the audit log."""

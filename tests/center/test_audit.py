@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from bssci.center.audit import MAX_DETAIL, AuditLog
 from bssci.journal import AuditEntry, StorageError
 from bssci.model.commands import Actor
+from bssci.system.shell import ShellChange
 
 ANN = Actor("ann", "web", "::1")
 
@@ -69,3 +71,17 @@ async def test_a_note_keeps_nothing_from_happening(audit: AuditLog, kept: Kept) 
     kept.full = True
     await audit.note(ANN, "login")
     assert kept.entries == []
+
+
+async def test_a_change_by_the_command_line_has_one_entry_however_often_it_is_brought(
+    audit: AuditLog, kept: Kept
+) -> None:
+    change = ShellChange(at=1.0, who="root", action="account.add", target="olga", detail="viewer")
+    kept.full = True
+    with pytest.raises(StorageError):
+        await audit.record_shell_change(change)
+    kept.full = False
+    for _ in range(3):
+        await audit.record_shell_change(change)
+    await audit.record_shell_change(msgspec.structs.replace(change, at=2.0))
+    assert [(entry.at, entry.target) for entry in kept.entries] == [(1.0, "olga"), (2.0, "olga")]

@@ -54,3 +54,29 @@ def test_templates_are_compiled_no_longer_than_it_runs(
     admin.stop()
     web.settle()
     assert stopping.is_set()
+
+
+def test_a_full_disk_delays_the_audit_of_the_command_line_and_doubles_nothing(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "root")
+    AccountFile.at_command_line(web.directory / "data").add("olga", "operator", "long enough")
+    web.journal.broken = True
+    for _ in range(3):
+        web.admin._refresh_soon()
+        web.settle()
+    web.journal.broken = False
+    forget = AccountFile.forget_changes
+
+    def read_only(self: AccountFile, count: int) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(AccountFile, "forget_changes", read_only)
+    for _ in range(3):
+        web.admin._refresh_soon()
+        web.settle()
+    monkeypatch.setattr(AccountFile, "forget_changes", forget)
+    web.admin._refresh_soon()
+    web.settle()
+    assert web.audit() == [("command line root", "account.add", "olga")]
+    assert web.file.read().changes == ()

@@ -49,14 +49,16 @@ class Reloads:
         self._begin(self._changed_sensors())
 
     async def _everything(self, done: Callable[[], object]) -> None:
-        logs.reopen()
-        await self._settings(BY_SIGNAL)
-        for reload in self._certificates():
-            await maybeDeferred(reload).addErrback(
-                lambda failure: self.log.failure("certificates not reloaded", failure)
-            )
-        await self._read_sensors(BY_SIGNAL)
-        done()
+        try:
+            logs.reopen()
+            await self._settings(BY_SIGNAL)
+            for reload in self._certificates():
+                await maybeDeferred(reload).addErrback(
+                    lambda failure: self.log.failure("certificates not reloaded", failure)
+                )
+            await self._read_sensors(BY_SIGNAL)
+        finally:
+            done()
 
     async def _settings(self, by: Actor) -> None:
         try:

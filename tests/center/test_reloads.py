@@ -78,3 +78,16 @@ def test_a_file_that_the_service_wrote_is_not_read_again() -> None:
     it.is_changed_by_hand = False
     it.reloads.sensors_changed()
     assert it.done == []
+
+
+def test_the_service_manager_is_told_whatever_happens(
+    monkeypatch: pytest.MonkeyPatch, expected_errors: list[object]
+) -> None:
+    def no_disk() -> None:
+        raise OSError("no disk")
+
+    monkeypatch.setattr("bssci.system.logs.reopen", no_disk)
+    it, ended = Parts(), []
+    it.reloads.on_signal(lambda: ended.append(True))
+    assert ended == [True] and len(expected_errors) == 1
+    expected_errors.clear()

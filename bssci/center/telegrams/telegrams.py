@@ -85,8 +85,7 @@ class Telegrams:
         if not earlier:
             return fresh, done
         waits = gatherResults([each.wait() for each in earlier.values()], consumeErrors=True)
-        waits.addErrback(_first_failure)
-        return fresh, waits.addCallback(lambda _: done)
+        return fresh, waits.addCallbacks(lambda _: done, _first_failure, errbackArgs=(done,))
 
     def _store(self, source: str, telegrams: list[Telegram], cursors: Mapping[str, int]) -> Deferred[int]:
         if not telegrams and not cursors:
@@ -128,7 +127,11 @@ class Telegrams:
         return failure
 
 
-def _first_failure(failure: Failure) -> Failure:
-    """Return the failure that one of several Deferreds ended with."""
+def _first_failure(failure: Failure, other: Deferred[int]) -> Failure:
+    """Return the failure that one of several Deferreds ended with.
+
+    :param other: a further Deferred, which may fail as well; nothing else waits for it.
+    """
+    other.addErrback(lambda _: 0)
     first: Failure = failure.value.subFailure  # type: ignore[union-attr]
     return first

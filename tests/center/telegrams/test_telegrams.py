@@ -85,6 +85,16 @@ def test_a_second_delivery_fails_with_the_first(desk: Desk) -> None:
     assert desk.kept() == ["telegram-1"]
 
 
+def test_a_second_delivery_with_more_fails_as_one(desk: Desk) -> None:
+    desk.journal.broken = True
+    first = desk.telegrams.take("mqtt", [telegram(1)], {})[1]
+    second = desk.telegrams.take("mqtt", [telegram(1), telegram(2)], {})[1]
+    desk.journal.commit()
+    for each in (first, second):
+        with pytest.raises(StorageError):
+            result_of(each)
+
+
 def test_it_is_known_after_a_crash(desk: Desk) -> None:
     desk.telegrams.take("mqtt", [telegram(1)], {})
     desk.journal.commit()

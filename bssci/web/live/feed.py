@@ -19,6 +19,8 @@ BATCH = 500
 """events that are read at a time"""
 MAX_BEHIND = 5000
 """events by which the feed may be behind; beyond that it skips to the newest"""
+RETRY = 5.0
+"""s until events that could not be read are read again"""
 FEW = 5
 """events that are handled before looking at the time"""
 SLICE = 0.01
@@ -85,6 +87,7 @@ class Feed:
         """number of the last event that was handed out"""
         self._timer: Timer | None = None
         self._reading = False
+        self._failing = False
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
@@ -100,13 +103,16 @@ class Feed:
             self._timer = None
 
     def _stored(self) -> None:
+        self._read_in(PACE)
+
+    def _read_in(self, seconds: float) -> None:
         if self._timer is None and not self._reading and self._unsubscribe is not None:
-            self._timer = self._clock.callLater(PACE, self._due)
+            self._timer = self._clock.callLater(seconds, self._due)
 
     def _due(self) -> None:
         self._timer = None
         self._reading = True
-        ensureDeferred(self._read()).addErrback(self._not_read).addCallback(self._finished)
+        ensureDeferred(self._read()).addCallbacks(self._was_read, self._not_read)
 
     async def _read(self) -> None:
         last = self._journal.events.last_seq
@@ -127,10 +133,14 @@ class Feed:
             self.position = entries[-1][0]
             self._reader.skipped(missed)
 
-    def _not_read(self, failure: Failure) -> None:
-        self.log.failure("events not read", failure)
-
-    def _finished(self, _: None) -> None:
-        self._reading = False
+    def _was_read(self, _: None) -> None:
+        self._reading = self._failing = False
         if self.position < self._journal.events.last_seq:
-            self._stored()
+            self._read_in(PACE)
+
+    def _not_read(self, failure: Failure) -> None:
+        self._reading = False
+        if not self._failing:
+            self._failing = True
+            self.log.failure("events not read, tried again every {seconds} s", failure, seconds=RETRY)
+        self._read_in(RETRY)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from bssci.journal import StorageError
 from bssci.model import AnyEvent
 from bssci.web.live import feed as feed_module
-from bssci.web.live.feed import PACE, Feed, Watchers
+from bssci.web.live.feed import PACE, RETRY, Feed, Watchers
 from tests.support.journal import online
 from tests.support.web import WebHouse
 
@@ -104,3 +109,43 @@ def test_handling_that_takes_long_lets_others_in_between(web: WebHouse) -> None:
     web.advance(0)
     assert others == [feed_module.FEW, 2 * feed_module.FEW, 3 * feed_module.FEW]
     feed.stop()
+
+
+class Unreadable:
+    """Events of a journal whose file is gone."""
+
+    last_seq = 1
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.stored: Callable[[], None] = lambda: None
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.stored = callback
+        return lambda: None
+
+    def read(self, after: int, limit: int) -> Deferred[list[tuple[int, AnyEvent]]]:
+        self.asked += 1
+        return fail(StorageError("gone")) if self.asked < 4 else succeed([(2, online())])
+
+
+def test_a_journal_that_cannot_be_read_is_asked_now_and_then_and_reported_once(
+    expected_errors: list[Failure],
+) -> None:
+    clock, seen, events = Clock(), Seen(), Unreadable()
+    journal: Any = SimpleNamespace(events=events)
+    feed = Feed(clock, journal, Watchers(clock, seen))
+    feed.start()
+    events.last_seq = 2
+    events.stored()
+    for _ in range(100):
+        clock.advance(PACE)
+        events.stored()
+    assert events.asked == 2
+    assert [failure.check(StorageError) for failure in expected_errors] == [StorageError]
+    expected_errors.clear()
+    clock.advance(2 * RETRY)
+    clock.advance(RETRY)
+    assert seen.numbers == [2]
+    feed.stop()
+    assert not clock.getDelayedCalls()

@@ -121,7 +121,11 @@ class Standings:
             await self._order(configured)
         if is_other or self._gathered_at is None or now - self._gathered_at >= FRESH:
             self._gathered_at = now
-            await self._gather()
+            try:
+                await self._gather()
+            except BaseException:
+                self._gathered_at = None
+                raise
         return self._standings
 
     async def _order(self, configured: Configured) -> None:

@@ -147,8 +147,8 @@ class StatusViews:
     async def _judged(self) -> dict[str, Any]:
         now = self._context.clock.seconds()
         if self._judged_at is None or now - self._judged_at >= FRESH:
-            self._judged_at = now
             self._judge(await self._look(CERTIFICATES_FRESH))
+            self._judged_at = now
         return self._verdict
 
     def _judge(self, look: _Look) -> None:

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
+from bssci.journal import StorageError
 from bssci.model import EUI, parse_sensor
 from bssci.web.reports.standings import FRESH, LOWEST, SORTED, ListedSensor, Standings, in_order, in_order_of
 from tests.support.center import result_of
@@ -78,3 +79,20 @@ def test_what_was_gathered_is_shown_again_for_a_while(make_web_house: Callable[.
     web.clock.advance(FRESH)
     assert all_of() is not first
     assert standings.counts()["never seen"] == 3
+
+
+def test_a_journal_that_cannot_be_read_fails_every_look_until_it_can(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    web = make_web_house(sensors=2)
+    standings = Standings(web.admin.context)
+    web.journal.broken = True
+    for _ in range(2):
+        looking = ensureDeferred(standings.all())
+        web.settle()
+        with pytest.raises(StorageError):
+            result_of(looking)
+    web.journal.broken = False
+    looking = ensureDeferred(standings.all())
+    web.settle()
+    assert len(result_of(looking)) == 2

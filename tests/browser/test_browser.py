@@ -112,14 +112,17 @@ def test_a_key_is_masked_until_it_is_revealed(page: Any, known_sensor: str) -> N
 def test_a_base_station_connects_with_a_bundle_from_the_page(
     page: Any, service: RunningService, tmp_path: Path
 ) -> None:
-    page.goto("/certificates")
+    page.goto(f"/certificates?station={NEW_STATION}#bundle")
+    expect(page.get_by_label("EUI of the base station")).to_have_value(NEW_STATION)
     page.get_by_label("EUI of the base station").fill(NEW_STATION.lower())
+    page.get_by_label("Host of this service").fill("sc.example.com")
     with page.expect_download() as download:
         page.get_by_role("button", name="Make and download").click()
     archive = tmp_path / "bundle.zip"
     download.value.save_as(archive)
     with zipfile.ZipFile(archive) as members:
         members.extractall(tmp_path / "bundle")
+        assert b"host=sc.example.com" in b"".join(map(members.read, members.namelist()))
     service.simulate("second", tmp_path / "bundle", NEW_STATION)
     page.goto("/stations")
     expect(page.locator(f"tr[data-key='{NEW_STATION}']")).to_contain_text("online")

@@ -113,6 +113,7 @@ class ServicePages(PageData):
             "warnings": status["warnings"],
             "can_issue": status["can_issue"],
             "revoked": status["revoked"],
+            "for_station": call.optional_eui("station"),
         }
 
     async def accounts(self, call: Call) -> dict[str, Any]:

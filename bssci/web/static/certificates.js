@@ -12,8 +12,8 @@ function nameOf(response, otherwise) {
 }
 
 async function bundle(form) {
-  const { eui } = valuesOf(form);
-  const response = await request("POST", `/api/certificates/station/${eui}`, {});
+  const { eui, ...options } = valuesOf(form);
+  const response = await request("POST", `/api/certificates/station/${eui}`, options);
   save(await response.blob(), nameOf(response, `${eui}.zip`));
   form.querySelector(".outcome").replaceChildren(
     note("ok", "The bundle is downloaded. It holds a private key: hand it over safely, then delete it."),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from bssci.center.alarms.conditions import Condition
+from bssci.stations.causes import BLOCKED, NEW_BUNDLE, Cause
 from tests.support.center import Line
 from tests.support.web import WebHouse
 from tests.web.html import Document
@@ -43,3 +44,21 @@ def test_the_open_alarms_of_a_station_stand_on_its_page_and_not_on_that_of_anoth
     assert "alarm since" not in main_of(web, "/stations/CAFE000000000002")
     alarms.acknowledge(f"station-offline:{STATION}", "anna")
     assert "acknowledged by anna" in main_of(web, f"/stations/{STATION}")
+
+
+def test_a_bundle_is_offered_with_the_eui_to_those_who_may_make_it(web: WebHouse) -> None:
+    admin = web.browser("admin")
+    assert admin.post("/api/base_stations", {"eui": STATION}).status == 200
+    web.center.refused_stations.add("198.51.100.7", Cause("it showed no certificate", NEW_BUNDLE), STATION)
+    web.center.refused_stations.add("198.51.100.8", BLOCKED, STATION)
+
+    def offered(role: str, path: str) -> list[str]:
+        links = Document(web.browser(role).get(path).text).all("a")
+        return [each["href"] for each in links if "station=" in each["href"] and "#bundle" in each["href"]]
+
+    place = f"/certificates?station={STATION}#bundle"
+    assert offered("admin", f"/stations/{STATION}") == [place, place]
+    assert offered("admin", "/stations") == [place]
+    assert offered("viewer", f"/stations/{STATION}") == offered("viewer", "/stations") == []
+    page = Document(admin.get(f"/certificates?station={STATION.lower()}").text)
+    assert [each["value"] for each in page.all("input") if each["name"] == "eui"][0] == STATION

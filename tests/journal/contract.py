@@ -7,6 +7,7 @@ Every implementation that ``test_interface.py`` names is tested by :class:`Contr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,18 @@ class Contract:
         assert await journal.sessions.registration_states([SENSOR]) == {SENSOR: {OTHER_STATION: "attached"}}
         assert await journal.sessions.count_registrations() == {OTHER_STATION: {"attached": 1}}
         assert await journal.sessions.sensors_with_refusals() == set()
+
+    async def test_registrations_are_counted_by_station_and_state(self, journal):
+        told = Registration(end_point_eui=SENSOR, fingerprint=b"f", state="attached", at=1.0)
+        second = replace(told, end_point_eui=EUI("FCA84A0300005678"))
+        await journal.sessions.store_registrations(STATION, [told, second])
+        await journal.sessions.store_registrations(OTHER_STATION, [replace(told, state="refused"), second])
+        third = replace(second, state="detached")
+        await journal.sessions.store_registrations(OTHER_STATION, [third])
+        assert await journal.sessions.count_registrations() == {
+            STATION: {"attached": 2},
+            OTHER_STATION: {"refused": 1, "detached": 1},
+        }
 
     async def test_a_session_that_ended_is_forgotten_with_all_that_belongs_to_it(self, journal, reopen):
         told = Registration(end_point_eui=SENSOR, fingerprint=b"f", state="refused", at=1.0)

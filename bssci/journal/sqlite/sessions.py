@@ -23,6 +23,8 @@ OperationKey = tuple[EUI, int]
 RegistrationKey = tuple[EUI, EUI]
 
 _REGISTRATION = ("base_station_eui", "end_point_eui", "fingerprint", "state", "code", "message", "at")
+_OTHER = "state <> 'attached'"
+"""condition of the index ``registration_other``, which SQLite uses only where a query repeats it"""
 _SESSION = (
     "base_station_eui",
     "sn_bs_uuid",
@@ -156,7 +158,7 @@ class Sessions:
         return self._core.look_back(_count_registrations)
 
     def sensors_with_refusals(self) -> Deferred[set[EUI]]:
-        query = "SELECT DISTINCT end_point_eui FROM registration WHERE state = 'refused'"
+        query = f"SELECT DISTINCT end_point_eui FROM registration WHERE {_OTHER} AND state = 'refused'"
         return self._core.look_back(
             lambda cursor: {EUI(eui) for (eui,) in fetch_texts(cursor, query, ("end_point_eui",))}
         )
@@ -246,9 +248,18 @@ def _states(cursor: sqlite3.Cursor, euis: str) -> dict[EUI, dict[EUI, str]]:
 
 
 def _count_registrations(cursor: sqlite3.Cursor) -> dict[EUI, dict[str, int]]:
+    # The attached ones are what the others leave of all: reading each state would take ten times as long.
+    # One statement, so that nothing is stored in between.
+    rows = cursor.execute(
+        "SELECT base_station_eui, '', COUNT(*) FROM registration GROUP BY base_station_eui UNION ALL "
+        f"SELECT base_station_eui, state, COUNT(*) FROM registration WHERE {_OTHER} "
+        "GROUP BY state, base_station_eui"
+    ).fetchall()
     counts: dict[EUI, dict[str, int]] = {}
-    for station, state, count in cursor.execute(
-        "SELECT base_station_eui, state, COUNT(*) FROM registration GROUP BY base_station_eui, state"
-    ):
+    for station, state, count in rows:
         counts.setdefault(station, {})[state] = count
+    for by_state in counts.values():
+        attached = by_state.pop("") - sum(by_state.values())
+        if attached:
+            by_state["attached"] = attached
     return counts

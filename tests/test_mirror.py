@@ -62,6 +62,7 @@ SPANNING = {
     "decoders/test_documentation.py": "docs/decoders.md against the decoders",
     "journal/sqlite/test_durability.py": "a process that is killed",
     "journal/sqlite/test_files.py": "a worker and its database, whose files somebody harms",
+    "journal/sqlite/test_plans.py": "how SQLite finds what each query of the journal asks for",
     "journal/sqlite/test_room.py": "events, cursors and the worker of a journal that is full",
     "sinks/mqtt/test_broker_rules.py": "the sink against a broker of a test's own",
     "sinks/mqtt/test_examples.py": "docs/mqtt.md against a real broker",

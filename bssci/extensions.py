@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
+import twisted.plugin
 from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from zope.interface.exceptions import (
@@ -50,6 +54,9 @@ class ExtensionKind:
 
 
 _TAKEN = "{} cannot be its setting: it exists already, or its default is invalid"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_DECODER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SETTING_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 PLACE = f"{plugins.__name__}."
 """prefix of the names of all modules with plugins"""
 SINK = ExtensionKind("sink", "SINKS", ISinkFactory, ISink)
@@ -150,15 +157,19 @@ def find(kind: ExtensionKind) -> InstalledExtensions:
     """Return the usable factories of a kind, and the reasons why others cannot be used."""
     factories: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for factory in getPlugins(kind.factory, plugins):
-        name = str(getattr(factory, "name", f"{type(factory).__module__}.{type(factory).__name__}"))
+    for factory in _plugins(kind.factory):
+        name = str(getattr(factory, "name", _module(factory)))
         try:
             verifyObject(kind.factory, factory)
         except Invalid as error:
             refused[name] = f"{kind.word} {name} is incomplete: {_lacking(error)}"
             continue
+        fault = _fault(kind, factory)
+        if fault:
+            refused[name] = f"{kind.word} {name} of {_module(factory)}: {fault}"
+            continue
         if name in factories or name in refused:
-            modules = sorted(type(each).__module__ for each in (factories.pop(name, factory), factory))
+            modules = sorted(_module(each) for each in (factories.pop(name, factory), factory))
             refused[name] = f"two {kind.word} plugins are named {name!r}: in {' and '.join(modules)}"
             continue
         factories[name] = factory
@@ -166,14 +177,83 @@ def find(kind: ExtensionKind) -> InstalledExtensions:
 
 
 def unloadable() -> list[str]:
-    """Return a line for each plugin module that cannot be loaded, which Twisted skips silently."""
+    """Return a line for each plugin module that cannot be loaded, which Twisted skips."""
     troubles = []
     for module in iter_modules(plugins.__path__, PLACE):
         try:
             import_module(module.name)
         except Exception as error:  # whatever a third party's module raises
-            troubles.append(f"{module.name} cannot be loaded: {_one_line(error)}")
+            file = f"{module.name.rpartition('.')[2]}.py"
+            lines = [
+                each.lineno
+                for each in traceback.extract_tb(error.__traceback__)
+                if each.filename.endswith(f"/{file}")
+            ]
+            place = f", line {lines[-1]}" if lines else ""
+            troubles.append(f"{module.name} cannot be loaded{place}: {_one_line(error)}")
     return troubles
+
+
+def _plugins(interface: Any) -> list[Any]:
+    """Return all plugins that provide an interface, ordered by their modules."""
+    with _without_tracebacks():
+        return sorted(getPlugins(interface, plugins), key=_module)
+
+
+class _Silence:
+    """A log of Twisted that logs nothing."""
+
+    @staticmethod
+    def err(*_: Any, **__: Any) -> None: ...
+
+    @staticmethod
+    def msg(*_: Any, **__: Any) -> None: ...
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Keep Twisted from logging tracebacks at each look for plugins; :func:`unloadable` has the lines."""
+    module: Any = twisted.plugin
+    log, module.log = module.log, _Silence
+    try:
+        yield
+    finally:
+        module.log = log
+
+
+def _fault(kind: ExtensionKind, factory: Any) -> str:
+    """Return in one line what is wrong with the attributes of a factory; empty: nothing."""
+    if not isinstance(factory.name, str) or not _NAME.fullmatch(factory.name):
+        return f"its name is {factory.name!r}: lower-case letters, digits, _ and - are allowed"
+    if not isinstance(factory.description, str):
+        return f"its description is {factory.description!r}, not a text"
+    if isinstance(factory.settings, Group):
+        return ""
+    if not isinstance(factory.settings, (tuple, list)):
+        return f"its settings are {factory.settings!r}, not a tuple"
+    for each in factory.settings:
+        if isinstance(each, PluginSetting):
+            fault = _fault_of_setting(each)
+            if fault:
+                return f"its setting {each.name}: {fault}"
+        elif not isinstance(each, (Setting, str)):
+            expected = f"a {kind.word.capitalize()}Setting, or the name of a setting of the service"
+            return f"its settings hold {each!r}, not {expected}"
+    return ""
+
+
+def _fault_of_setting(setting: PluginSetting) -> str:
+    if not isinstance(setting.name, str) or not _SETTING_NAME.fullmatch(setting.name):
+        return "as its name, upper-case letters, digits and _ are allowed"
+    for what, value in (("default", setting.default), ("description", setting.description)):
+        if not isinstance(value, str):
+            return f"its {what} is {value!r}, not a text"
+    return "" if callable(setting.parse) else f"its parse is {setting.parse!r}, which cannot be called"
+
+
+def _module(factory: Any) -> str:
+    """Return the module that a factory comes from."""
+    return str(type(factory).__module__)
 
 
 def group_of(kind: ExtensionKind, factory: Any) -> Group | None:
@@ -223,25 +303,40 @@ def check(kind: ExtensionKind, factory: Any, settings: Settings) -> Iterator[tup
 def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
     """Return all usable installed decoders, and one line for each that cannot be used."""
     decoders: dict[str, Any] = {}
+    modules: dict[str, str] = {}
     problems: list[str] = []
-    for factory in getPlugins(IDecoderFactory, plugins):
+    for factory in _plugins(IDecoderFactory):
         name = getattr(factory, "name", repr(factory))
         try:
             verifyObject(IDecoderFactory, factory)
             decoder = factory.build(_wanted(factory.settings, settings))
             verifyObject(IDecoder, decoder)
+            _refuse_labels(decoder)
             if decoder.name in decoders:
-                raise ValueError("another one has that name")
+                other = modules[decoder.name]
+                raise ValueError(f"two have this name; that of {_module(factory)} gives way to {other}")
         except Invalid as error:
             problems.append(f"decoder {name} is incomplete: {_lacking(error)}")
         except ValueError as error:
             problems.append(f"decoder {name}: {error}".replace("\n", " "))
         except Exception as error:  # third-party code; tell the operator which decoder failed
             _log.failure("decoder not built {decoder}", decoder=name)
-            problems.append(f"decoder {name} failed: {type(error).__name__}; see the log for details")
+            problems.append(f"decoder {name} failed: {_one_line(error)}; see the log for details")
         else:
             decoders[decoder.name] = decoder
+            modules[decoder.name] = _module(factory)
     return list(decoders.values()), problems
+
+
+def _refuse_labels(decoder: Any) -> None:
+    """Check name and version of a decoder, which every reading carries.
+
+    :raises ValueError: one cannot be used.
+    """
+    if not isinstance(decoder.name, str) or not _DECODER_NAME.fullmatch(decoder.name):
+        raise ValueError(f"its name is {decoder.name!r}: letters, digits, _, . and - are allowed")
+    if not isinstance(decoder.version, str) or not decoder.version:
+        raise ValueError(f"its version is {decoder.version!r}, not a text such as '1'")
 
 
 def _lacking(error: Invalid) -> str:
@@ -278,12 +373,26 @@ def _row(setting: PluginSetting | Setting | str) -> Setting | None:
         return Setting(
             setting.name,
             setting.default,
-            Parser(setting.parse, ""),
+            Parser(_careful(setting.parse), setting.allowed),
             setting.description,
             live=setting.live,
             secret=setting.secret,
         )
     return None
+
+
+def _careful(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a plugin's parser that raises nothing but ValueError."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError:
+            raise
+        except Exception as error:  # whatever a third party's parser raises
+            raise ValueError(f"its parse failed: {_one_line(error)}") from error
+
+    return parsed
 
 
 def _wanted(wanted: Group | Sequence[Any], settings: Settings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import twisted.plugin
 from twisted.internet.defer import succeed
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
@@ -15,7 +16,7 @@ from zope.interface import directlyProvides, implementer
 
 from bssci import extensions
 from bssci.decoders.cayenne import CayenneDecoder
-from bssci.decoders.interfaces import IDecoderFactory
+from bssci.decoders.interfaces import IDecoder, IDecoderFactory
 from bssci.extensions import SINK, SOURCE, ExtensionError, Installed
 from bssci.settings.catalogue import Catalogue
 from bssci.settings.rows import SettingsError
@@ -113,10 +114,77 @@ def test_a_setting_that_cannot_be_costs_its_sink_only(
         installed.choose(["sample"])
 
 
+def changed(factory: Factory, **attributes: Any) -> Factory:
+    for name, value in attributes.items():
+        setattr(factory, name, value)
+    return factory
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        (
+            changed(Factory(), name="Sam Ple"),
+            "its name is 'Sam Ple': lower-case letters, digits, _ and - are",
+        ),
+        (changed(Factory(), name=7), "its name is 7"),
+        (changed(Factory(), description=None), "its description is None, not a text"),
+        (changed(Factory(), settings=None), "its settings are None, not a tuple"),
+        (Factory(("SAMPLE_A", "1")), r"its settings hold \('SAMPLE_A', '1'\), not a SinkSetting"),
+        (
+            Factory(SinkSetting("SAMPLE_A", 5, "how many")),
+            "its setting SAMPLE_A: its default is 5, not a text",
+        ),  # type: ignore[arg-type]
+        (Factory(SinkSetting("sample url", "", "where")), "its setting sample url: as its name, upper-case"),
+        (Factory(SinkSetting("SAMPLE_A", "", "where", 7)), "its setting SAMPLE_A: its parse is 7, which"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_factory_with_wrong_attributes_costs_itself_only(
+    monkeypatch: pytest.MonkeyPatch, factory: Factory, said: str
+) -> None:
+    good = changed(Factory(), name="good")
+    installed = found(monkeypatch, factory, good)
+    assert installed.choose(["good"]) == [good]
+    with pytest.raises(ExtensionError, match=f"^SINKS: sink .* of {__name__}: {said}") as refused:
+        installed.choose([str(factory.name)])
+    assert "\n" not in str(refused.value)
+
+
+def test_twisted_logs_no_traceback_of_a_module_that_cannot_be_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, expected_errors: list[Failure]
+) -> None:
+    def get(interface: Any, package: object) -> list[Any]:
+        twisted.plugin.log.err(RuntimeError("torn"))  # type: ignore[attr-defined]
+        return []
+
+    monkeypatch.setattr(extensions, "getPlugins", get)
+    assert extensions.discover().sinks == {}
+    assert expected_errors == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (
+            SinkSetting("SAMPLE_A", "1", "n", int, allowed="a number"),
+            "SAMPLE_A='x' .environment.: a number is",
+        ),
+        (SinkSetting("SAMPLE_A", "1", "n", lambda text: {"1": 1}[text]), "its parse failed: KeyError: 'x'"),
+        (SinkSetting("SAMPLE_A", "1", "n", int, secret=True), r"SAMPLE_A=\*{8} .*: .*'\*{8}'$"),
+    ],
+)
+def test_a_value_that_its_sink_refuses_is_reported_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, setting: SinkSetting, said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        built(monkeypatch, Factory(setting), SAMPLE_A="x")
+
+
 def test_a_module_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "torn_sink.py").write_text("import no_such_module\n")
     monkeypatch.setattr(extensions.plugins, "__path__", [*extensions.plugins.__path__, str(tmp_path)])
-    text = "bssci.plugins.torn_sink cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"
+    said = "ModuleNotFoundError: No module named 'no_such_module'"
+    text = f"bssci.plugins.torn_sink cannot be loaded, line 1: {said}"
     assert extensions.unloadable() == [text]
     with pytest.raises(ExtensionError, match=f"no sink 'torn' is installed; available: .*; {text}$"):
         Installed({}, Catalogue()).choose(["torn"])
@@ -183,6 +251,12 @@ def test_a_secret_of_a_sink_is_masked_and_may_come_from_a_file(
     assert factory.values == {"SAMPLE_KEY": "s3cret"}
 
 
+class HalfDecoderFactory:
+    """A factory of decoders that lacks everything but its name."""
+
+    name = "half"
+
+
 class DecoderFactory:
     """A factory of decoders, whole unless told otherwise."""
 
@@ -199,6 +273,20 @@ class DecoderFactory:
         return CayenneDecoder() if self.decoder is None else self.decoder
 
 
+@implementer(IDecoder)
+class Labelled:
+    """A decoder with a name and version that may be wrong."""
+
+    def __init__(self, name: str, version: Any) -> None:
+        self.name, self.version = name, version
+
+    def matches(self, payload):
+        return False
+
+    def decode(self, payload, parameters):
+        return []
+
+
 def test_the_built_in_decoders_are_found() -> None:
     decoders, problems = extensions.build_decoders(settings_of())
     assert {"cayenne", "ruuvi", "bthome", "mbus"} <= {decoder.name for decoder in decoders}
@@ -209,10 +297,12 @@ def test_a_decoder_that_cannot_be_used_costs_itself_only(
     monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
 ) -> None:
     factories = (
-        SimpleNamespace(name="half"),
+        HalfDecoderFactory(),
         DecoderFactory("missing", ValueError("pip install 'bssci[mbus]'")),
         DecoderFactory("broken", RuntimeError("oh")),
         DecoderFactory("no decoder", 7),
+        DecoderFactory("number", Labelled("number", 2)),
+        DecoderFactory("spaces", Labelled("two words", "1")),
         DecoderFactory("good"),
         DecoderFactory("again"),
     )
@@ -226,8 +316,14 @@ def test_a_decoder_that_cannot_be_used_costs_itself_only(
         "decoder missing",
         "decoder broken failed",
         "decoder no decoder is incomplete",
+        "decoder number",
+        "decoder spaces",
         "decoder again",
     ]
+    assert problems[2] == "decoder broken failed: RuntimeError: oh; see the log for details"
+    assert problems[4] == "decoder number: its version is 2, not a text such as '1'"
+    assert "its name is 'two words'" in problems[5]
+    assert problems[6].endswith(f"two have this name; that of {__name__} gives way to {__name__}")
     assert "pip install 'bssci[mbus]'" in problems[1]
     assert all("\n" not in problem for problem in problems)
     assert len(expected_errors) == 1

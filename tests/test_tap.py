@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from twisted.python import usage
 
-from bssci import tap
+from bssci import extensions, tap
 from tests.support.settings import CATALOGUE
 
 
@@ -48,6 +49,16 @@ def test_a_start_with_the_files_of_a_backup_says_so(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(tap, "take_restored", lambda directory: True)
     [warning] = tap.start_warnings(parsed())
     assert "backup" in warning
+
+
+def test_a_start_names_plugins_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = {("sink", "half"): "sink half is incomplete: it lacks build()"}
+    monkeypatch.setattr(tap, "INSTALLED", replace(tap.INSTALLED, refused=refused))
+    monkeypatch.setattr(extensions, "unloadable", lambda: ["bssci.plugins.torn cannot be loaded"])
+    assert list(tap.start_warnings(parsed())) == [
+        "sink half is incomplete: it lacks build(); not used",
+        "bssci.plugins.torn cannot be loaded; not used",
+    ]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

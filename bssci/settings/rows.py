@@ -69,7 +69,9 @@ class Setting:
             return self._value(text)
         except ValueError as error:
             shown = MASK if self.secret else repr(text)
-            allowed = f"{self.parser.allowed} is allowed" if self.parser.allowed else str(error)
+            allowed = (
+                f"{self.parser.allowed} is allowed" if self.parser.allowed else self._reason(error, text)
+            )
             raise SettingsError(f"{self.name}={shown} ({origin}): {allowed}") from None
 
     def fault(self, text: str) -> str | None:
@@ -77,8 +79,13 @@ class Setting:
         try:
             self._value(text)
         except ValueError as error:
-            return f"must be {self.parser.allowed}" if self.parser.allowed else str(error)
+            return f"must be {self.parser.allowed}" if self.parser.allowed else self._reason(error, text)
         return None
+
+    def _reason(self, error: ValueError, text: str) -> str:
+        """Return what a parser says of a text in one line, without the text if that is secret."""
+        reason = " ".join(str(error).split())
+        return reason.replace(text.strip() or MASK, MASK) if self.secret else reason
 
     def _value(self, text: str) -> Any:
         return self.parser.parse(text if text.strip() else self.default)
@@ -103,3 +110,5 @@ class PluginSetting:
     """a change takes effect while the service runs, because the plugin watches for it"""
     secret: bool = False
     """never shown, logged or sent; may be given as NAME_FILE"""
+    allowed: str = ""
+    """description of the allowed values: ``a port from 1 to 65535``; empty: those of ``parse``"""

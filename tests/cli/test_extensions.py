@@ -38,7 +38,10 @@ def test_a_module_that_cannot_be_loaded_is_told(
     (tmp_path / "torn_list.py").write_text("1 / 0\n")
     monkeypatch.setattr(extensions.plugins, "__path__", [*extensions.plugins.__path__, str(tmp_path)])
     assert main(["sinks", "list"]) == 1
-    assert "problem: bssci.plugins.torn_list cannot be loaded: ZeroDivisionError" in capsys.readouterr().err
+    assert (
+        "problem: bssci.plugins.torn_list cannot be loaded, line 1: ZeroDivisionError"
+        in capsys.readouterr().err
+    )
 
 
 def test_those_in_use_are_tried(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,25 +33,28 @@ CERTIFICATE_INTERVAL = 60.0
 """s between two checks of the certificate files"""
 SLICE = 200
 """sensors that are checked in one turn of the reactor"""
-OF_SERVICE = frozenset(
-    {
-        "station-offline",
-        "station-unsteady",
-        "protocol-errors",
-        "station-refused",
-        "sink-failing",
-        "sink-backlog",
-        "journal-failing",
-        "journal-filling",
-        "not-listening",
-        "endpoints-wrong",
-        "decoder-rests",
-        "decoder-unusable",
-    }
-)
+STATIONS = 2000
+"""base stations that are checked in one turn of the reactor"""
+OF_STATIONS = frozenset({"station-offline", "station-unsteady", "protocol-errors"})
+OF_REFUSALS = frozenset({"station-refused"})
+OF_SINKS = frozenset({"sink-failing", "sink-backlog"})
+OF_JOURNAL = frozenset({"journal-failing", "journal-filling"})
+OF_LISTENING = frozenset({"not-listening"})
+OF_ENTRIES = frozenset({"endpoints-wrong"})
+OF_DECODERS = frozenset({"decoder-rests", "decoder-unusable"})
 OF_SENSORS = frozenset({"sensor-silent"})
 OF_CERTIFICATES = frozenset({"certificate-ends"})
-KINDS = OF_SERVICE | OF_SENSORS | OF_CERTIFICATES
+KINDS = frozenset[str]().union(
+    OF_STATIONS,
+    OF_REFUSALS,
+    OF_SINKS,
+    OF_JOURNAL,
+    OF_LISTENING,
+    OF_ENTRIES,
+    OF_DECODERS,
+    OF_SENSORS,
+    OF_CERTIFICATES,
+)
 """kinds of conditions that the guard itself checks"""
 
 Look = Callable[[], Iterable[Condition]]
@@ -102,7 +105,9 @@ class AlarmGuard:
         self._watched = watched
         self._now = now
         self._run_in_thread = run_in_thread
-        self._looking = False
+        self._looking = self._looking_far = False
+        self._failing: frozenset[str] = frozenset()
+        """kinds of conditions whose check failed the last time"""
         self._sensors_at = self._certificates_at = -CERTIFICATE_INTERVAL
         self._ticker = Ticker(clock, INTERVAL, self._look)
 
@@ -113,34 +118,65 @@ class AlarmGuard:
         self._ticker.stop()
 
     def _look(self) -> None:
-        others = self._watched.others or {}
-        self._alarms.evaluate(OF_SERVICE | others.keys(), self._of_service())
         if not self._looking:
             self._looking = True
+            ensureDeferred(self._look_near()).addErrback(
+                lambda failure: self.log.failure("check for alarms failed", failure)
+            )
+        if not self._looking_far:
+            self._looking_far = True
             ensureDeferred(self._look_far()).addErrback(
                 lambda failure: self.log.failure("check for alarms failed", failure)
             )
 
-    def _of_service(self) -> Iterator[Condition]:
+    async def _look_near(self) -> None:
+        """Run the checks that look at memory only."""
+        try:
+            self._alarms.evaluate(OF_STATIONS, await self._of_stations())
+            for kinds, look in self._looks():
+                self._evaluate(kinds, look)
+        finally:
+            self._looking = False
+
+    def _evaluate(self, kinds: frozenset[str], look: Look) -> None:
+        """Run a check; if it fails, its alarms stay as they are, and the others are checked all the same."""
+        try:
+            self._alarms.evaluate(kinds, list(look()))
+        except Exception:
+            if not kinds <= self._failing:
+                self._failing |= kinds
+                self.log.failure("check for alarms failed {kinds}", kinds=sorted(kinds))
+        else:
+            self._failing -= kinds
+
+    def _looks(self) -> Iterator[tuple[frozenset[str], Look]]:
+        watched, now = self._watched, self._now()
+        yield OF_REFUSALS, lambda: looks.of_refusals(watched.refusals.listed(), now, self._online_since)
+        yield (
+            OF_SINKS,
+            lambda: looks.of_sinks(watched.deliveries.statistics(), watched.settings().alarm_backlog_after),
+        )
+        yield (
+            OF_JOURNAL,
+            lambda: looks.of_journal(
+                watched.journal.usage(), watched.journal.statistics.failed_in_row, watched.forecast()
+            ),
+        )
+        yield OF_LISTENING, lambda: looks.of_listening(watched.listening())
+        yield OF_ENTRIES, lambda: looks.of_wrong_entries(watched.sensors.wrong)
+        yield OF_DECODERS, lambda: looks.of_decoders(watched.decoders())
+        for kind, look in (watched.others or {}).items():
+            yield frozenset({kind}), look
+
+    async def _of_stations(self) -> list[Condition]:
         watched, settings, now = self._watched, self._watched.settings(), self._now()
-        yield from looks.of_stations(
-            watched.stations,
-            watched.entries.is_blocked,
-            watched.started_at,
-            settings.alarm_station_offline_after,
-        )
-        yield from looks.of_unsteady_stations(watched.stations, watched.entries.is_blocked, now)
-        yield from looks.of_protocol_errors(watched.stations, now)
-        yield from looks.of_refusals(watched.refusals.listed(), now, self._online_since)
-        yield from looks.of_sinks(watched.deliveries.statistics(), settings.alarm_backlog_after)
-        yield from looks.of_journal(
-            watched.journal.usage(), watched.journal.statistics.failed_in_row, watched.forecast()
-        )
-        yield from looks.of_listening(watched.listening())
-        yield from looks.of_wrong_entries(watched.sensors.wrong)
-        yield from looks.of_decoders(watched.decoders())
-        for look in (watched.others or {}).values():
-            yield from look()
+        is_blocked, patience = watched.entries.is_blocked, settings.alarm_station_offline_after
+        found: list[Condition] = []
+        async for few in in_slices(self._clock, list(watched.stations), STATIONS):
+            found += looks.of_stations(few, is_blocked, watched.started_at, patience)
+            found += looks.of_unsteady_stations(few, is_blocked, now)
+            found += looks.of_protocol_errors(few, now)
+        return found
 
     def _online_since(self, eui: EUI) -> float | None:
         station = self._watched.stations.get(eui)
@@ -159,7 +195,7 @@ class AlarmGuard:
                 days = self._watched.settings().alarm_certificate_days
                 self._alarms.evaluate(OF_CERTIFICATES, looks.of_certificates(spans, self._now(), days))
         finally:
-            self._looking = False
+            self._looking_far = False
 
     async def _of_sensors(self) -> list[Condition]:
         found: list[Condition] = []

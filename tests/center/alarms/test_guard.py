@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import maybeDeferred
+from twisted.python.failure import Failure
 
+from bssci.center.alarms import conditions
 from bssci.center.alarms.conditions import Condition
 from bssci.center.alarms.guard import AlarmGuard, Watched
 from bssci.certificates import bundles
 from bssci.journal import StationEntry
 from bssci.model import EUI
 from bssci.stations.causes import Cause
+from bssci.stations.station import Station
 from tests.support.center import House, Line, sensor_entry
 
 
-@contextmanager
-def guard_of(house: House) -> Iterator[House]:
+def watched_of(house: House) -> Watched:
     center, current = house.center, house.configuration
-    watched = Watched(
+    return Watched(
         journal=house.journal,
         stations=center.stations,
         entries=center.entries,
@@ -38,7 +41,11 @@ def guard_of(house: House) -> Iterator[House]:
         certificates=lambda: current.catalogue.certificate_files(current.current),
         others={"gateway-offline": lambda: [Condition("gateway-offline:x", "warning", "x", "/")]},
     )
-    guard = AlarmGuard(house.clock, center.alarms, watched, house.now, maybeDeferred)
+
+
+@contextmanager
+def guard_of(house: House) -> Iterator[House]:
+    guard = AlarmGuard(house.clock, house.center.alarms, watched_of(house), house.now, maybeDeferred)
     guard.start()
     yield house
     guard.stop()
@@ -120,3 +127,45 @@ def test_the_certificate_of_a_station_that_is_away_is_an_alarm_by_its_eui(make_h
         house.center.entries.put([entry])
         house.advance(150, step=5)
         assert alarm not in alarms(house)
+
+
+def test_a_check_that_fails_is_reported_once_and_keeps_no_other_from_being_made(
+    house: House, expected_errors: list[Failure]
+) -> None:
+    calls = []
+
+    def broken() -> list[Condition]:
+        calls.append(1)
+        if len(calls) > 3:
+            return []
+        raise ZeroDivisionError
+
+    watched = watched_of(house)
+    watched = replace(watched, others={"a": broken, **(watched.others or {})}, listening=lambda: False)
+    guard = AlarmGuard(house.clock, house.center.alarms, watched, house.now, maybeDeferred)
+    guard.start()
+    house.advance(20, step=5)
+    assert {"gateway-offline:x", "not-listening"} <= alarms(house)
+    assert [failure.check(ZeroDivisionError) for failure in expected_errors] == [ZeroDivisionError]
+    expected_errors.clear()
+    guard.stop()
+
+
+def test_many_stations_are_checked_in_slices(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.center.alarms.guard.STATIONS", 3)
+    for number in range(7):
+        line = Line(house, eui=0xCAFE000000000001 + number)
+        line.connect()
+        line.lose()
+    seen: list[int] = []
+    of_stations = conditions.of_stations
+
+    def counted(stations: Sequence[Station], *more: Any) -> Iterator[Condition]:
+        seen.append(len(stations))
+        return of_stations(stations, *more)
+
+    monkeypatch.setattr(conditions, "of_stations", counted)
+    with guard_of(house):
+        house.advance(100, step=5)
+    assert seen[:3] == [3, 3, 1]
+    assert len([each for each in alarms(house) if each.startswith("station-offline:")]) == 7

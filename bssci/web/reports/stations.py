@@ -12,7 +12,9 @@ from bssci.certificates.reading import describe
 from bssci.journal import StationEntry
 from bssci.model import EUI, AnyEvent, StationState, StationStatus
 from bssci.stations.faults import code_text
+from bssci.stations.registry import MAX_STATIONS
 from bssci.stations.station import ConnectionState, Station
+from bssci.system.clock import in_slices
 from bssci.web.context import Context
 from bssci.web.http.errors import not_found
 from bssci.web.live.event_json import event_dict
@@ -20,6 +22,8 @@ from bssci.web.reports.ranges import Range, thinned
 
 MAX_STATUSES = 3000
 """newest status reports that charts are drawn from"""
+SLICE = 200
+"""base stations that are put into rows in one turn of the reactor: each certificate that is new is parsed"""
 CHARTED = ("cpu_load", "memory_load", "duty_cycle", "temperature", "uptime")
 
 Rows = list[dict[str, Any]]
@@ -61,8 +65,10 @@ class StationViews:
     async def list(self) -> dict[str, Any]:
         """Return every base station that ever connected or is expected, by EUI."""
         held = await self._journal.sessions.count_registrations()
-        stations = [self._row(station, held.get(station.eui, {})) for station in self._center.stations]
-        stations.sort(key=lambda row: row["eui"])
+        stations: Rows = []
+        ordered = sorted(self._center.stations, key=lambda station: station.eui)
+        async for few in in_slices(self._context.clock, ordered, SLICE):
+            stations += [self._row(station, held.get(station.eui, {})) for station in few]
         counts = dict.fromkeys(("online", "connecting", "offline", "expected", "blocked"), 0)
         for row in stations:
             counts["blocked" if row["blocked"] else row["state"]] += 1
@@ -172,7 +178,7 @@ class StationViews:
         """Return the description of a station's certificate; each certificate is parsed once."""
         known = self._certificates.get(der)
         if known is None:
-            if len(self._certificates) > 10_000:
+            if len(self._certificates) >= MAX_STATIONS:
                 self._certificates.clear()
             description = describe(x509.load_der_x509_certificate(der))
             known = self._certificates[der] = {

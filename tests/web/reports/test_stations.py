@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
+from twisted.internet.defer import ensureDeferred
 
 from bssci.model import StationState, StationStatus
+from tests.support.center import result_of
 from tests.support.web import WebHouse
 
 STATION = "70B3D59CD0000001"
@@ -42,3 +46,31 @@ def test_a_new_session_is_one_line_of_the_timeline_with_the_number_of_sensors(we
     web.happen(online, msgspec.structs.replace(online, attached=12))
     timeline = web.browser("viewer").get(f"/api/base_stations/{STATION}").json()["timeline"]
     assert [(each["state"], each["attached"]) for each in timeline] == [("online", 12)]
+
+
+def test_many_stations_are_listed_in_slices_and_in_the_order_of_their_euis(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bssci.journal import StationRecord
+
+    euis = [f"70B3D59CD00000{number:02X}" for number in range(7)]
+    web.journal.tables.put(
+        [StationRecord(base_station_eui=eui, first_seen_at=1.0, last_seen_at=2.0) for eui in reversed(euis)]
+    )
+    web.settle()
+    web.crash()
+    monkeypatch.setattr("bssci.web.reports.stations.SLICE", 3)
+    waits: list[float] = []
+    call_later = web.clock.callLater
+
+    def noted(delay: float, *call: Any) -> Any:
+        waits.append(delay)
+        return call_later(delay, *call)
+
+    monkeypatch.setattr(web.clock, "callLater", noted)
+    listing = ensureDeferred(web.admin.views.stations.list())
+    web.settle()
+    listed = result_of(listing)
+    assert [row["eui"] for row in listed["base_stations"]] == euis
+    assert listed["counts"]["offline"] == listed["total"] == 7
+    assert waits == [0, 0], "other work has a turn between three slices"

@@ -37,9 +37,10 @@ from bssci.center.station_entries import StationEntries
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
-from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
+from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, SensorError, changed_fields
 from bssci.model.commands import Actor, CommandError, Outcomes
 from bssci.model.iso_times import iso_seconds
+from bssci.model.sensor import check_entered
 from bssci.settings.configuration import Configuration
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
@@ -135,14 +136,19 @@ class Commands:
         """Add a sensor to endpoints.json or change it there, and attach it at all base stations.
 
         :param again: attach it even if it is attached and the stations need not know of the change.
-        :raises CommandError: ``conflict``: the file was changed by others; ``unavailable``: it cannot be
-            written. Nothing changed then. ``unavailable`` also if only a later step could not be stored; the
-            message says so, and the change is propagated all the same.
+        :raises CommandError: ``invalid``: a text of it has control characters; ``conflict``: the file was
+            changed by others; ``unavailable``: it cannot be written. Nothing changed then. ``unavailable``
+            also if only a later step could not be stored; the message says so, and the change is propagated
+            all the same.
         """
         return await self._in_turn([sensor.eui], lambda: self._configure_one(sensor, by, again))
 
     async def _configure_one(self, sensor: Sensor, by: Actor, again: bool) -> Outcomes:
         before = self._sensors.get(sensor.eui)
+        try:
+            check_entered(sensor, before)
+        except SensorError as error:
+            raise CommandError("invalid", f"{error.field} {error.message}", error.field) from error
         action, detail = "sensor.add", sensor.name
         if before is not None:
             action, detail = "sensor.update", ", ".join(changed_fields(before, sensor))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from bssci.center.devices.controller_commands import ControllerAnswer
 from bssci.center.devices.device import ID, PLACE, Device
 from bssci.center.devices.gateway_commands import GatewayCommands
@@ -15,6 +17,7 @@ from bssci.center.recorder import Recorder, not_stored, stored
 from bssci.journal import StorageError
 from bssci.model.commands import Actor, CommandError
 from bssci.model.device_id import eui_of_device
+from bssci.model.plain_text import CONTROLS, control_fault, entered_fault, texts_of
 
 
 class DeviceCommands:
@@ -37,14 +40,17 @@ class DeviceCommands:
         """Register a device, or change its entry.
 
         :param changes: new values by the names of the fields of :class:`Device`.
-        :raises CommandError: ``invalid``: not the id of such a device; ``conflict``: there are too many;
-            ``unavailable``.
+        :raises CommandError: ``invalid``: not the id of such a device, or a text with control characters;
+            ``conflict``: there are too many; ``unavailable``.
         """
         if not ID.fullmatch(id) or eui_of_device(id) is not None:
             raise CommandError(
                 "invalid", "an id begins with its kind, as in ble:AA:BB:CC:DD:EE:FF, and has no spaces", "id"
             )
+        if self._devices.get(id) is None and control_fault(id):
+            raise CommandError("invalid", f"id {CONTROLS}", "id")
         device = self._devices.new(id)
+        _check_entered(changes, device)
         for name, value in changes.items():
             setattr(device, name, value)
         action = "device.update" if self._devices.known(id) is not None else "device.add"
@@ -132,9 +138,11 @@ class DeviceCommands:
         """Change the entry of a scanner or controller.
 
         :param changes: new values by the names of the fields of :class:`Gateway`.
-        :raises CommandError: ``unknown_gateway``, ``unavailable``.
+        :raises CommandError: ``unknown_gateway``; ``invalid``: a text with control characters;
+            ``unavailable``.
         """
         gateway = self._gateway(id)
+        _check_entered(changes, gateway)
         async with self._recorder.before(by, "gateway.update", id, ", ".join(sorted(changes))):
             for name, value in changes.items():
                 setattr(gateway, name, value)
@@ -155,3 +163,14 @@ class DeviceCommands:
         if gateway is None:
             raise CommandError("unknown_gateway", f"there is no gateway {id}", "id")
         return gateway
+
+
+def _check_entered(changes: Mapping[str, Any], kept: Device | Gateway) -> None:
+    """Check the texts of an entry that somebody changes; those that are kept may stay.
+
+    :raises CommandError: ``invalid``: one has control characters.
+    """
+    fault = entered_fault(changes, texts_of(msgspec.structs.asdict(kept)))
+    if fault is not None:
+        field, message = fault
+        raise CommandError("invalid", f"{field} {message}", field)

@@ -138,9 +138,16 @@ def split_name(file: str) -> tuple[str, str]:
     return (name, f".{ending.lower()}") if dot else (file, "")
 
 
-def _name_trouble(name: str, decoders: Collection[str], taken: Collection[str]) -> str:
+def name_fault(name: str) -> str:
+    """Return what is wrong with the name of a decoder; empty if nothing is."""
     if _NAME.fullmatch(name) is None:
         return f"the name may have letters, digits, '_', '-' and '.', at most {MAX_NAME}"
+    return ""
+
+
+def _name_trouble(name: str, decoders: Collection[str], taken: Collection[str]) -> str:
+    if fault := name_fault(name):
+        return fault
     if name in decoders:
         return f"another file makes a decoder {name!r} already"
     if name in taken:

@@ -9,6 +9,7 @@ import msgspec
 
 from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
+from bssci.model.plain_text import entered_fault
 from bssci.model.sensor import (
     MAX_NAME,
     SensorError,
@@ -76,7 +77,14 @@ def parse_station_change(entry: object) -> StationChange:
         if not isinstance(entry["blocked"], bool):
             raise StationError("blocked", "must be true or false")
         values["blocked"] = entry["blocked"]
+    _check_controls(values)
     return StationChange(**values)
+
+
+def _check_controls(values: Mapping[str, Any]) -> None:
+    fault = entered_fault(values)
+    if fault is not None:
+        raise StationError(*fault)
 
 
 def _location(entry: Mapping[str, Any]) -> dict[str, Any] | None:

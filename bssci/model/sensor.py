@@ -13,6 +13,7 @@ import msgspec
 
 from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
+from bssci.model.plain_text import entered_fault, texts_of
 
 MAX_NAME = 200
 """characters of a name, at most"""
@@ -126,6 +127,18 @@ def parse_sensor(entry: object) -> Sensor:
         _check_size(extra, MAX_EXTRA, f"unknown fields may take at most {MAX_EXTRA} bytes together as JSON")
         values["extra"] = extra
     return Sensor(**values)
+
+
+def check_entered(sensor: Sensor, known: Sensor | None) -> None:
+    """Check the texts of a sensor that somebody enters; those of the present entry may stay as they are.
+
+    :param known: the present entry.
+    :raises SensorError: a text has control characters.
+    """
+    kept = texts_of(msgspec.structs.asdict(known)) if known is not None else ()
+    fault = entered_fault(msgspec.structs.asdict(sensor), kept)
+    if fault is not None:
+        raise SensorError(*fault)
 
 
 def sensor_faults(entry: Mapping[str, Any]) -> dict[str, str]:

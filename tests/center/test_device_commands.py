@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from bssci.center.devices import registry
+from bssci.center.recorder import stored
 from bssci.model.commands import CommandError
 from tests.support.center import TESTER, House
+from tests.support.telegrams import telegram
 
 A, B = "ble:AA:BB:CC:DD:EE:01", "ble:AA:BB:CC:DD:EE:02"
 
@@ -97,3 +99,23 @@ def test_a_gateway_that_nobody_knows_is_not_changed(house: House) -> None:
         with pytest.raises(CommandError, match="there is no gateway scanner:roof"):
             house.do(command)
     assert house.audited() == []
+
+
+def test_control_characters_are_refused_unless_they_are_kept_already(house: House) -> None:
+    house.center.gateways.heard([telegram(1, device=A, gateway="roof")])
+    for changes in ({"name": "a\nb"}, {"tags": ["\x1b"]}, {"location": {"text": "\0"}}):
+        field = next(iter(changes))
+        for command in (
+            house.commands.devices.change(A, changes, TESTER),
+            house.commands.devices.change_gateway("scanner:roof", changes, TESTER),
+        ):
+            with pytest.raises(CommandError, match=f"^{field} must have no control characters") as refused:
+                house.do(command)
+            assert (refused.value.code, refused.value.field) == ("invalid", field)
+    with pytest.raises(CommandError, match="id must have no control characters"):
+        change(house, "ble:\x9b", name="x")
+    assert house.audited() == []
+    kept = house.center.devices.new(A)
+    kept.name = "from before\n"
+    house.do(stored(house.center.devices.put(kept)))
+    assert change(house, A, name="from before\n", model="RuuviTag").model == "RuuviTag"

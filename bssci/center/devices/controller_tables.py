@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.controller_states import ENCODINGS, NAME, PARAMETER
 from bssci.decoders.datapoints import parse_datapoints
+from bssci.model.plain_text import control_fault
 from bssci.model.strict_json import JsonError, read_json
 
 KIND = "f2"
@@ -138,21 +139,26 @@ class _Reader:
         for id in points.keys() - self._by_id["devicetemplate"].keys():
             self._say(f"datapoint {points[id][0].get('id')}: there is no template {id}")
         for id, template in self._by_id["devicetemplate"].items():
-            model = self._model(template, points.get(id, ()))
+            try:
+                title = _text(template, "model") or _text(template, "name")
+                name = _slug(_text(template, "name") or title or f"template {id}")
+            except _WrongRowError as error:
+                self._say(f"devicetemplate {id}: {error}")
+                continue
+            model = self._model(title, points.get(id, ()))
             if model is None:
                 continue
-            name = _slug(_text(template, "name") or _text(template, "model") or f"template {id}")
             if name in self._models:
                 name = f"{name[:40]}-{len(self._models) + 1}"
             self._models[name] = model
             self._decoders[id] = name
 
-    def _model(self, template: ImportedRow, rows: Sequence[ImportedRow]) -> str | None:
+    def _model(self, title: str, rows: Sequence[ImportedRow]) -> str | None:
         """Return the text of a model's file; None if none of its data points can be used."""
         points: list[dict[str, Any]] = []
         for row in rows:
-            point = _point(row)
             try:
+                point = _point(row)
                 parse_datapoints("model", json.dumps({"dataPoints": [point]}))
                 if any(other["name"] == point["name"] for other in points):
                     raise _WrongRowError(f"the label {point['name']} appears twice in its template")
@@ -164,7 +170,6 @@ class _Reader:
                 points.append(point)
         if not points:
             return None
-        title = _text(template, "model") or _text(template, "name")
         model = {"model": title, "check": "modbus", "dataPoints": points}
         return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
 
@@ -182,11 +187,13 @@ class _Reader:
                 id = f"{KIND}:{mac}/{port}"
                 if id in found:
                     raise _WrongRowError(f"another pin is at {id} already")
+                described = {**self._described(device), "parent": f"{KIND}:{mac}", "port": port}
+                at_controller = self._described(controller)
             except _WrongRowError as error:
                 self._say(f"pin {row.get('id')}: {error}")
                 continue
-            found.setdefault(f"{KIND}:{mac}", self._described(controller))
-            found[id] = {**self._described(device), "parent": f"{KIND}:{mac}", "port": port}
+            found.setdefault(f"{KIND}:{mac}", at_controller)
+            found[id] = described
         return found
 
     def _read_parameters(self) -> dict[str, list[dict[str, Any]]]:
@@ -227,7 +234,10 @@ class _Reader:
         raise _WrongRowError(f"there is no {tables[-1]} {id}")
 
     def _described(self, device: ImportedRow) -> dict[str, Any]:
-        """Return name, model and decoder of a device."""
+        """Return name, model and decoder of a device.
+
+        :raises _WrongRowError: one has control characters.
+        """
         id = str(device.get("devicetemplateid"))
         template = self._by_id["devicetemplate"].get(id, {})
         name = _text(device, "devicename") or _text(device, "name") or _text(device, "serialnumber")
@@ -298,5 +308,12 @@ def _slug(text: str) -> str:
 
 
 def _text(row: ImportedRow, column: str) -> str:
+    """Return a text of a row without spaces at its ends; empty if there is none.
+
+    :raises _WrongRowError: it has control characters.
+    """
     value = row.get(column)
-    return str(value).strip()[:MAX_TEXT] if isinstance(value, str | int) else ""
+    text = str(value).strip()[:MAX_TEXT] if isinstance(value, str | int) else ""
+    if fault := control_fault(text):
+        raise _WrongRowError(f"{column} {fault}")
+    return text

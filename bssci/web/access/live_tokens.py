@@ -9,6 +9,7 @@ import msgspec
 
 from bssci.model.device_id import parse_device_id
 from bssci.model.live_token import ALPHABET, RANDOM, compose
+from bssci.model.plain_text import CONTROLS, control_fault
 from bssci.mqtt.server.topics import TopicError, check_filter
 
 EVERYTHING = ("#",)
@@ -86,6 +87,9 @@ def checked(wish: Wish) -> Wish:
     _check_range("connections", wish.connections, MAX_CONNECTIONS)
     if len(wish.description) > MAX_DESCRIPTION:
         raise WishError("description", f"must have {MAX_DESCRIPTION} characters at most")
+    fault = control_fault(wish.description)
+    if fault:
+        raise WishError("description", fault)
     _check_texts("topics", wish.topics, MAX_TOPICS, MAX_TOPIC)
     _check_texts("devices", wish.devices, MAX_DEVICES, MAX_DEVICE)
     _check_texts("tags", wish.tags, MAX_TAGS, MAX_TAG)
@@ -140,3 +144,5 @@ def _check_texts(field: str, texts: Iterable[str], most: int, longest: int) -> N
     texts = tuple(texts)
     if len(texts) > most or any(not 1 <= len(text) <= longest for text in texts):
         raise WishError(field, f"must be {most} texts at most, of 1 to {longest} characters")
+    if any(map(control_fault, texts)):
+        raise WishError(field, CONTROLS)

@@ -10,8 +10,9 @@ from typing import Any
 from bssci.decoders.commented_json import MAX_CHARACTERS
 from bssci.decoders.examples import parse_hex
 from bssci.decoders.interfaces import Payload
-from bssci.decoders.library import split_name
+from bssci.decoders.library import name_fault, split_name
 from bssci.model.device_id import sensor_device
+from bssci.model.plain_text import CONTROLS, control_fault
 from bssci.web.access.accounts import may
 from bssci.web.api.schemas.common import told
 from bssci.web.api.schemas.decoders import (
@@ -62,10 +63,14 @@ class DecoderRoutes:
     )
     async def put(self, call: Call, body: DecoderText) -> DecoderStored:
         name = call.path["name"]
+        if fault := name_fault(name):
+            raise ApiError(422, "invalid", fault, "name")
         file = self._views.file_of(name)
         if file is None or (body.kind is not None and not file.endswith(f".{body.kind}")):
             file = name + (f".{body.kind}" if body.kind is not None else ending_for(body.source))
         decoder, results = await self._views.compile(file, body.source)
+        if control_fault(getattr(decoder, "title", "") or ""):
+            raise ApiError(422, "invalid", f"the title {CONTROLS}", "source")
         detail = f"version {decoder.version}"
         try:
             await self._views.files.put(name, file, body.source, detail, call.actor)

@@ -18,7 +18,7 @@ from typing import Any
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
 from bssci.model.entry_error import EntryError
-from bssci.model.sensor import SECRETS, sensor_faults
+from bssci.model.sensor import SECRETS, check_entered, sensor_faults
 from bssci.model.strict_json import JsonError, read_json
 from bssci.settings.rows import MASK
 from bssci.web.api.entry_files import EntryFile, gather, read_array, read_table
@@ -73,11 +73,17 @@ def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor |
         refuse_dry_run(about)
     return gather(
         entries,
-        lambda entry: parse_sensor(_with_key(entry, known)),
+        lambda entry: _entered(entry, known),
         lambda entry, error: _faults(entry, error, known),
         most=MAX_SENSORS,
         noun="sensors",
     )
+
+
+def _entered(entry: Any, known: Callable[[EUI], Sensor | None]) -> Sensor:
+    sensor = parse_sensor(_with_key(entry, known))
+    check_entered(sensor, known(sensor.eui))
+    return sensor
 
 
 def _faults(entry: Any, error: EntryError, known: Callable[[EUI], Sensor | None]) -> Iterator[dict[str, str]]:

@@ -64,6 +64,8 @@ def test_two_templates_with_one_name_are_two_models() -> None:
         ("Device", 0, {"MacAddress": "0A1B"}, "pin 1: its controller has no MacAddress"),
         ("Connector", 0, {"ConnectorNumber": 0}, "pin 1: its connector has no ConnectorNumber"),
         ("Connector", 0, {"ControllerId": 55}, "pin 1: there is no device 55"),
+        ("Device", 1, {"DeviceName": "a\nb"}, "pin 1: devicename must have no control characters"),
+        ("DataPoint", 0, {"Label": "a\x1b"}, "datapoint 1: label must have no control characters"),
         ("Pin", 0, {"DeviceId": 55}, "pin 1: there is no device 55"),
         ("Pin", 0, {"ConnectorId": 55}, "pin 1: there is no connector 55"),
         ("Pin", 0, {"Position": "a/b"}, "pin 1: its Position is neither a number"),
@@ -75,6 +77,12 @@ def test_a_wrong_row_costs_itself(table: str, number: int, changes: dict[str, An
     found = read(tables(**{table: rows}))
     assert found.wrong[0].startswith(wrong), found.wrong
     assert found.models["soil-probe"]
+
+
+def test_a_template_whose_name_has_control_characters_is_left_out() -> None:
+    found = read(tables(DeviceTemplate=[row("DeviceTemplate", 1, Model="SP\x1b")]))
+    assert found.wrong[0] == "devicetemplate 7: model must have no control characters"
+    assert found.models == {}
 
 
 PARAMETER = {

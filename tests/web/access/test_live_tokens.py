@@ -47,6 +47,8 @@ def test_a_token_is_revoked_by_id_or_name(tmp_path: Path, key: str) -> None:
         ({"topics": ("a",) * 51}, "topics"),
         ({"devices": ("x" * 201,)}, "devices"),
         ({"tags": ("",)}, "tags"),
+        ({"tags": ("\x1b",)}, "tags"),
+        ({"description": "a\nb"}, "description"),
     ],
 )
 def test_what_is_not_allowed(tmp_path: Path, wrong: dict[str, Any], field: str) -> None:

@@ -107,6 +107,11 @@ def test_a_wrong_text_is_refused_with_its_line_and_changes_nothing(web: WebHouse
     assert [entry for entry in web.audit()[before:] if entry[1].startswith("decoder")] == []
     for name in ("..%2fetc", ".hidden", "a%20b"):
         assert admin.ask("PUT", f"/api/decoders/{name}", {"source": "{}"}).status in (404, 422)
+    named = admin.ask("PUT", "/api/decoders/a%0ab", {"source": "{}"})
+    assert (named.status, named.error["field"]) == (422, "name")
+    script = '/* decoder {"title": "a\\u001b"} */ ' + SCRIPT
+    titled = admin.ask("PUT", "/api/decoders/titled", {"source": script, "kind": "js"})
+    assert (titled.status, titled.error["message"]) == (422, "the title must have no control characters")
     assert admin.ask("PUT", "/api/decoders/sum", {"source": SCRIPT}).status == 422
 
 

@@ -157,6 +157,25 @@ def test_export_and_import_again(web: WebHouse) -> None:
     assert ("admin", "sensor.export_keys", "") in web.audit()
 
 
+def test_control_characters_are_refused_at_entry_and_loaded_if_they_are_kept(web: WebHouse) -> None:
+    operator = web.browser("operator")
+    for changes in ({"name": "a\nb"}, {"decoder": "\0"}, {"tags": ["\x1b"]}, {"location": {"text": "\x7f"}}):
+        answer = operator.post("/api/sensors", sensor_entry(2, **changes))
+        field = next(iter(changes))
+        assert (answer.status, answer.error["field"]) == (422, field)
+        assert answer.error["message"] == f"{field} must have no control characters"
+        imported = operator.post("/api/sensors/import?dry_run=1", [sensor_entry(2, **changes)]).json()
+        assert imported["errors"] == [
+            {"row": 1, "field": field, "message": "must have no control characters"}
+        ]
+    web.configure([sensor_entry(2, name="from\nbefore")])
+    assert operator.post("/api/sensors/reload", b"").status == 200
+    eui = sensor_entry(2)["eui"]
+    assert operator.get(f"/api/sensors/{eui}").json()["name"] == "from\nbefore"
+    assert operator.patch(f"/api/sensors/{eui}", {"interval": 60}).status == 200
+    assert operator.patch(f"/api/sensors/{eui}", {"name": "from\nnow"}).status == 422
+
+
 def test_import_names_every_wrong_row_and_takes_all_or_nothing(web: WebHouse) -> None:
     browser = web.browser("operator")
     lines = [

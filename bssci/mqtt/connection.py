@@ -265,10 +265,10 @@ class MqttConnection(Protocol):
         io = self._engine.io
         io.feed(self._inbound[:SLICE])
         self._inbound = self._inbound[SLICE:]
-        in_flight = self._window.in_flight
+        oldest = self._window.oldest
         while io.unread and not io.closed:
             self._engine.loop_read()
-        if self._window.in_flight < in_flight:
+        if self._window.oldest != oldest:
             self._window.note_progress(self._heard_at)
         if io.closed:
             self._hang_up()
@@ -308,7 +308,9 @@ class MqttConnection(Protocol):
         if now - self._heard_at >= self._silence:
             self.abort(f"nothing heard from the broker for {self._silence:.0f} s")
         elif self._window.in_flight and now - self._window.progress_at >= self._silence:
-            self.abort(f"the broker acknowledged nothing for {self._silence:.0f} s")
+            # Answers to later messages do not count: the batch of this one would never be done.
+            topic = self._engine.topic_in_flight(self._window.oldest)
+            self.abort(f"the broker did not acknowledge {topic[:200]} for {self._silence:.0f} s")
         elif not self._hung_up:
             self._engine.loop_misc()
             if self._engine.io.closed:
@@ -433,6 +435,8 @@ class MqttConnection(Protocol):
         self._hung_up = True
         if self._finishing:
             self._reason = "stopped"
+        elif not self._reason and not self._greeting:
+            self._reason = "the broker sent what MQTT does not allow"
         elif not self._reason:
             version = "5" if self._engine.is_5 else "3.1.1"
             self._reason = f"the broker does not speak MQTT {version} or refused our client id"

@@ -21,7 +21,9 @@ KEEPALIVE = 30
 
 _MAXIMUM_HEADER = 5
 _PUBLISH = 3
-_PUBACK = b"\x40\x02"
+_PUBACK, _PUBREC, _PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
+_QUALITY, _ONCE, _TWICE = 0b110, 0b010, 0b100
+"""bits of the QoS in the first byte of a PUBLISH, and those of QoS 1 and QoS 2"""
 
 
 class EngineSocket:
@@ -115,9 +117,12 @@ class Engine(Client):
         # walks all messages in flight at every acknowledgement.
         self.max_inflight_messages_set(0)
         self.on_socket_register_write = lambda client, userdata, sock: on_writable_wanted()
+        self._on_writable_wanted = on_writable_wanted
         self._settings = settings
         self.is_5 = is_5
         self._on_settled = on_settled
+        self._exactly_once: set[int] = set()
+        """packet ids of received messages with QoS 2 that are not acknowledged yet"""
 
     def open(self) -> None:
         """Queue the CONNECT packet."""
@@ -133,11 +138,42 @@ class Engine(Client):
         )
 
     def acknowledge(self, packet_id: int) -> None:
-        """Queue the PUBACK of a message; the engine sends none by itself."""
-        self.io.send(_PUBACK + packet_id.to_bytes(2, "big"))
+        """Queue the PUBACK of a message, or the PUBREC of one with QoS 2; the engine sends none by itself."""
+        answer = _PUBACK
+        if packet_id in self._exactly_once:
+            self._exactly_once.remove(packet_id)
+            answer = _PUBREC
+        self.io.send(answer + packet_id.to_bytes(2, "big"))
+
+    def topic_in_flight(self, packet_id: int) -> str:
+        """Return the topic of a message that the broker has not acknowledged; empty: it has."""
+        message = self._out_messages.get(packet_id)
+        return "" if message is None else str(message.topic)
 
     def _create_socket(self) -> EngineSocket:
         return self.io
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        """Take a PUBLISH of QoS 2, which our subscriptions do not allow, like one of QoS 1: delivered at once.
+
+        paho would keep it until the broker releases it, and a broker that never does would fill the memory.
+        """
+        command = self._in_packet["command"]
+        if command & _QUALITY == _TWICE:
+            self._in_packet["command"] = command & ~_QUALITY | _ONCE
+            body = self._in_packet["packet"]
+            at = 2 + int.from_bytes(body[:2], "big")
+            self._exactly_once.add(int.from_bytes(body[at : at + 2], "big"))
+        return super()._handle_publish()
+
+    def _handle_pubrel(self) -> MQTTErrorCode:
+        """Answer the release of a message of QoS 2, which was delivered when it came."""
+        body = self._in_packet["packet"]
+        if len(body) < 2:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        self.io.send(_PUBCOMP + body[:2])
+        self._on_writable_wanted()
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _handle_pubackcomp(self, cmd: str) -> MQTTErrorCode:
         """Take a PUBACK or PUBCOMP. paho's own method builds objects for reason and properties each time,

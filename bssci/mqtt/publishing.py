@@ -30,7 +30,8 @@ class PublishWindow:
     :ivar settled: to be called with the packet id of a publication, and the body of the broker's answer.
     :ivar qos: the broker's, where that is lower than ours.
     :ivar sent_last: the publication that left last.
-    :ivar progress_at: s on the connection's clock, when the broker last had nothing to answer, or answered.
+    :ivar progress_at: s on the connection's clock, when the broker last had nothing to answer, or answered
+        the publication that waited longest.
     """
 
     def __init__(self, version_5: bool, qos: int, statistics: MqttStatistics) -> None:
@@ -54,6 +55,11 @@ class PublishWindow:
         return len(self._in_flight)
 
     @property
+    def oldest(self) -> int:
+        """Packet id of the publication that waits longest for the broker's answer; 0: none waits."""
+        return next(iter(self._in_flight), 0)
+
+    @property
     def has_queue(self) -> bool:
         """Return whether something waits for room."""
         return bool(self._queue)
@@ -70,7 +76,7 @@ class PublishWindow:
         self.qos = min(self.qos, limits.qos)
 
     def note_progress(self, at: float) -> None:
-        """Note that the broker answered, at this time of the connection's clock."""
+        """Note that the broker answered the oldest publication, at this time of the connection's clock."""
         self.progress_at = at
 
     def enqueue(self, messages: Sequence[Publication]) -> Deferred[None]:
@@ -96,7 +102,9 @@ class PublishWindow:
                 self._reject(batch, error)
                 continue
             batch.next += len(messages)
-            room -= len(messages)
+            # Not all of them: those that are too large for the broker are refused here, and no answer makes
+            # room later.
+            room = self._size - len(self._in_flight)
             if batch.next == len(batch.messages):
                 self._queue.popleft()
         if not self.qos:

@@ -91,7 +91,27 @@ def test_a_broker_that_acknowledges_nothing_is_left(it):
         it.clock.advance(1.0)
         if not it.broker.wire.closed:
             it.broker.publish("still", b"there")
-    assert offline(outcome) == "the broker acknowledged nothing for 45 s; sent last: t, 1 bytes"
+    assert offline(outcome) == "the broker did not acknowledge t for 45 s; sent last: t, 1 bytes"
+
+
+def test_a_broker_that_never_acknowledges_one_message_is_left_however_many_others_it_does(it):
+    outcome = it.publish(b"1")
+    it.broker.packets()
+    for _ in range(int(SILENCE) + 1):
+        it.clock.advance(1.0)
+        if not it.broker.wire.closed:
+            it.publish(b"other")
+            it.broker.acknowledge(*[one.publish[2] for one in it.broker.packets()])
+    assert offline(outcome).startswith("the broker did not acknowledge t for 45 s")
+
+
+def test_a_broker_that_acknowledges_slowly_is_not_left(it):
+    outcome = it.publish(*[b"%d" % number for number in range(10)])
+    sent = [one.publish[2] for one in it.broker.packets()]
+    for packet_id in sent:
+        it.clock.pump([1.0] * int(SILENCE - 5))
+        it.broker.acknowledge(packet_id)
+    assert outcome == [None] and it.client.online
 
 
 def test_an_impossible_topic_fails_its_own_batch_only(it):
@@ -138,6 +158,20 @@ def test_qos_2_is_done_with_pubcomp():
     assert outcome == []
     it.broker.send(Kind.PUBCOMP, number)
     assert outcome == [None]
+
+
+def test_a_message_of_qos_2_is_not_kept_until_the_broker_releases_it(it):
+    for number in range(1, 4):
+        it.broker.receive(packet(Kind.PUBLISH, b"\0\1a\0%cx" % number, flags=4))
+    assert it.events[1:] == [("a", b"x", False)] * 3
+    it.turn()
+    assert [(one.kind, one.packet_id) for one in it.broker.packets()] == [
+        (Kind.PUBREC, number) for number in range(1, 4)
+    ]
+    it.broker.send(Kind.PUBREL, b"\0\2", flags=2)
+    it.turn()
+    assert [(one.kind, one.packet_id) for one in it.broker.packets()] == [(Kind.PUBCOMP, 2)]
+    assert len(it.events) == 4 and it.client.online
 
 
 def test_messages_arrive(it):
@@ -190,7 +224,7 @@ def test_nonsense_closes_the_connection(it):
     it.broker.receive(b"\xf0\0")
     assert it.broker.wire.disconnecting
     it.broker.close()
-    assert it.events[1].startswith("the broker does not speak MQTT")
+    assert it.events[1] == "the broker sent what MQTT does not allow"
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,16 @@ def test_a_broker_of_mqtt_5_says_what_it_does_not_take() -> None:
     assert error.refused[1].code == version5.PACKET_TOO_LARGE
 
 
+def test_messages_that_are_too_large_for_the_broker_take_no_room() -> None:
+    held = window(version_5=True)
+    held.accept(version5.BrokerLimits(packet=20))
+    done = held.enqueue(publications(*[b"%d" % number for number in range(2 * WINDOW + 1)]))
+    held.fill(Engine(), 0.0)
+    held.fire_complete()
+    error = failure(done)
+    assert isinstance(error, MessagesRefused) and len(error.refused) == 2 * WINDOW + 1
+
+
 def test_a_lost_connection_fails_everything_that_is_not_answered() -> None:
     engine = Engine()
     held = window()

@@ -154,7 +154,7 @@ class Engine(Client):
         return self.io
 
     def _handle_publish(self) -> MQTTErrorCode:
-        """Take a PUBLISH of QoS 2, which our subscriptions do not allow, like one of QoS 1: delivered at once.
+        """Deliver a PUBLISH of QoS 2, which our subscriptions do not allow, at once, like one of QoS 1.
 
         paho would keep it until the broker releases it, and a broker that never does would fill the memory.
         """

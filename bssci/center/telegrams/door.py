@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -210,10 +211,17 @@ class SourceDoor:
 
     def _length(self, telegram: Telegram) -> int:
         """Return the encoded bytes of a telegram; 0 if it cannot be stored, which is counted."""
+        if not isinstance(telegram, Telegram):
+            self.reject("it is not a Telegram", type(telegram).__name__)
+            return 0
         for id in (telegram.id, telegram.device, telegram.gateway):
             if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id):
                 self.reject("an id is empty, too long or holds spaces, control characters, + or #", repr(id))
                 return 0
+        misfit = _misfit(telegram)
+        if misfit:
+            self.reject(f"a telegram's {misfit}", telegram.device)
+            return 0
         try:
             length = len(encode_event(telegram))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -279,3 +287,22 @@ class SourceDoor:
     def _end(self, offer: _Offer) -> None:
         self._waiting -= len(offer.telegrams)
         self._waiting_bytes -= offer.size
+
+
+def _misfit(telegram: Telegram) -> str:
+    """Return which field of a telegram has a wrong type, and what it must be; empty: none has."""
+    if not _is_number(telegram.at):
+        return "at is not a number"
+    if not isinstance(telegram.payload, bytes):
+        return "payload is not bytes"
+    for name in ("device_time", "gateway_time", "rssi"):
+        value = getattr(telegram, name)
+        if value is not None and not _is_number(value):
+            return f"{name} is not a number"
+    if not isinstance(telegram.source, str):
+        return "source is not a text"
+    return "" if isinstance(telegram.envelope, Mapping) else "envelope is not an object"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (float, int)) and not isinstance(value, bool) and isfinite(value)

@@ -55,6 +55,14 @@ def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor, lo
         ({"device": "ble:#"}, "an id is empty"),
         ({"gateway": "x" * 201}, "an id is empty"),
         ({"id": 7}, "an id is empty"),
+        ({"at": "now"}, "a telegram's at is not a number"),
+        ({"at": float("nan")}, "a telegram's at is not a number"),
+        ({"payload": "01FF"}, "a telegram's payload is not bytes"),
+        ({"device_time": "12:00"}, "a telegram's device_time is not a number"),
+        ({"rssi": True}, "a telegram's rssi is not a number"),
+        ({"rssi": float("inf")}, "a telegram's rssi is not a number"),
+        ({"source": None}, "a telegram's source is not a text"),
+        ({"envelope": []}, "a telegram's envelope is not an object"),
         ({"payload": bytes(70_000)}, "larger than 65536 bytes"),
         ({"envelope": {"a": [[] for _ in range(6000)]}}, "too many values"),
         ({"envelope": {"a": object()}}, "it cannot be stored"),
@@ -69,6 +77,14 @@ def test_one_that_cannot_be_kept_costs_itself(
     assert done.called and kept(house) == ["telegram-1", "telegram-2"]
     [said] = door.figures()["reasons"]
     assert said["reason"].startswith(reason) and said["count"] == 1 and not said["taken"]
+
+
+def test_what_is_no_telegram_costs_itself(house: House, door: SourceDoor) -> None:
+    done = door([telegram(1), {"device": "ble:A"}, telegram(2)])  # type: ignore[list-item]
+    house.settle()
+    assert done.called and kept(house) == ["telegram-1", "telegram-2"]
+    [said] = door.figures()["reasons"]
+    assert (said["reason"], said["example"]) == ("it is not a Telegram", "dict")
 
 
 def test_more_than_so_many_a_second_wait_in_their_order(house: House, door: SourceDoor) -> None:

@@ -44,6 +44,12 @@ LIVE_SHARE = 8
 """number of deliveries over which their time is averaged, roughly"""
 LOG_EVERY = 100
 """failures in a row are logged the first time and every so many times"""
+LONG_CALL = 1.0
+"""s in which a sink's method should have returned: the whole service stands still meanwhile"""
+LONG_DELIVERY = 60.0
+"""s after which a delivery under way counts as trouble"""
+FAULTS = (LookupError, TypeError, AttributeError, NameError, ArithmeticError, AssertionError)
+"""exceptions that are faults of a sink rather than of its other side: the log shows where"""
 
 
 def next_backoff(backoff: float) -> float:
@@ -135,6 +141,10 @@ class Pump:
         self._failures = 0
         """failures in a row"""
         self._last_error = ""
+        self._last_fault = ""
+        """name of the exception with which the last delivery failed"""
+        self._long_calls = 0
+        self._delivering_since: float | None = None
         self._taken_at: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
         self._history: deque[tuple[float, int]] = deque([(clock.seconds(), 0)])
 
@@ -206,7 +216,7 @@ class Pump:
         self._forget_old_rates()
         since, before = self._history[0]
         seconds = self._clock.seconds() - since
-        trouble = self._trouble()
+        trouble = self._trouble() or self._without_words()
         set_aside = getattr(self.sink, "set_aside", None)
         return SinkStatistics(
             queued=queued,
@@ -226,6 +236,16 @@ class Pump:
             return str(getattr(self.sink, "trouble", None) or "")
         except Exception as error:
             return f"the sink's trouble cannot be read: {error}"
+
+    def _without_words(self) -> str:
+        """Return the trouble of a sink that has no words for it; empty: none is known."""
+        if self._failures:
+            what = "deliver" if self._begun else "start"
+            return f"{what} failed with {self._last_fault}; see the log"
+        since = self._delivering_since
+        if since is None or self._clock.seconds() - since < LONG_DELIVERY:
+            return ""
+        return f"a delivery has not ended for {self._clock.seconds() - since:.0f} s"
 
     def figures(self) -> dict[str, Any]:
         """Return the statistics for JSON, without the last error: other software's text stays in the log."""
@@ -274,21 +294,43 @@ class Pump:
         entries = await self._journal.events.read(self.cursor, BATCH)
         self._oldest_at = entries[0][1].at if entries else None
         if not self._begun:
+            began = self._clock.seconds()
             self.sink.start()
+            self._note_long_call("start", began)
             self._begun = True
         if not entries:
             # Everything up to there is unreadable.
             self.cursor = max(self.cursor, last_seq)
             return 0
         events = await self._decode([event for _, event in entries])
-        began = self._clock.seconds()
-        await maybeDeferred(self.sink.deliver, events)
+        began = self._delivering_since = self._clock.seconds()
+        try:
+            done = maybeDeferred(self.sink.deliver, events)
+            self._note_long_call("deliver", began)
+            await done
+        finally:
+            self._delivering_since = None
         took = self._clock.seconds() - began
         before = took if self.live_seconds is None else self._live_seconds
         self._live_seconds = before + (took - before) / LIVE_SHARE
         self._live_at = began + took
         self.cursor = entries[-1][0]
         return len(entries)
+
+    def _note_long_call(self, method: str, began: float) -> None:
+        """Log a method that held up the whole service: the first time, and every so many times."""
+        took = self._clock.seconds() - began
+        if took <= LONG_CALL:
+            return
+        if self._long_calls % LOG_EVERY == 0:
+            self.log.warn(
+                "sink held up the whole service {name}: {method} returned after {seconds:.1f} s {count}",
+                name=self.name,
+                method=method,
+                seconds=took,
+                count=self._long_calls + 1,
+            )
+        self._long_calls += 1
 
     def _taken(self, count: int) -> None:
         self._busy = False
@@ -310,18 +352,26 @@ class Pump:
         self._busy = False
         self._failed += 1
         self._last_error = failure.getErrorMessage()
+        self._last_fault = type(failure.value).__name__
         self._backoff = next_backoff(self._backoff)
         if self._failures % LOG_EVERY == 0:
-            self.log.warn(
-                "delivery failed {name} {failed} {error}",
-                name=self.name,
-                failed=self._failures + 1,
-                error=self._last_error,
-            )
+            self._log_failure(failure)
         self._failures += 1
         if self._running:
             self._timer = self._clock.callLater(self._backoff, self._again)
         self._fire_idle()
+
+    def _log_failure(self, failure: Failure) -> None:
+        text = (
+            "delivery failed {name} {failed} {error}"
+            if self._begun
+            else "sink not started {name} {failed} {error}"
+        )
+        fields: dict[str, Any] = {"name": self.name, "failed": self._failures + 1}
+        if failure.check(*FAULTS):
+            self.log.failure(text, failure, error=f"{self._last_fault}: {self._last_error}", **fields)
+        else:
+            self.log.warn(text, error=self._last_error, **fields)
 
     def _again(self) -> None:
         self._timer = None

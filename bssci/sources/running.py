@@ -15,6 +15,8 @@ from bssci.system.clock import Timer
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
 """s between two attempts to start a source, doubled from the first to the longest"""
+LOG_EVERY = 100
+"""the first attempt that fails is logged, and then one in this many"""
 STOP_TIME = 2.0
 """s that a source may take to stop"""
 
@@ -36,6 +38,8 @@ class RunningSource:
         self._timer: Timer | None = None
         self._started = False
         self._start_error = ""
+        self._failures = 0
+        """attempts to start the source that failed"""
 
     def start(self) -> None:
         """Start the source; try again while it raises."""
@@ -44,14 +48,21 @@ class RunningSource:
             self.source.start(self._door)
         except Exception as error:  # a third party's source may raise anything; the others go on
             self._start_error = f"not started: {type(error).__name__}: {error}".replace("\n", " ")
-            self.log.failure(
-                "source not started {name}, tried again in {delay} s", name=self.name, delay=self._delay
-            )
+            if self._failures % LOG_EVERY == 0:
+                self.log.failure(
+                    "source not started {name} {failed}, tried again in {delay} s",
+                    name=self.name,
+                    delay=self._delay,
+                    failed=self._failures + 1,
+                )
+            self._failures += 1
             self._timer = self._clock.callLater(self._delay, self.start)
             self._delay = min(2 * self._delay, LONGEST_DELAY)
         else:
             self._started = True
             self._start_error = ""
+            if self._failures:
+                self.log.info("source started {name} {failed}", name=self.name, failed=self._failures)
 
     def stop(self) -> Deferred[None]:
         """Stop the source; telegrams that it offers from now on are refused. Never fails."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from bssci.model import AnyEvent, Uplink
 from bssci.sinks import SetAside
@@ -15,6 +16,9 @@ from bssci.sinks import pump as pump_module
 from bssci.sinks.pump import Pump
 from tests.support.inline_journal import InlineJournal
 from tests.support.journal import uplink
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 
 class Sink:
@@ -213,6 +217,52 @@ def test_a_sink_need_not_speak_of_trouble_and_may_fail_to(bench: Bench) -> None:
     assert (silent.failing, silent.trouble) == (False, "")
     confused = bench.pump(Confused(), "confused").statistics()
     assert confused.failing and confused.trouble.endswith("no idea")
+
+
+def test_what_failed_is_said_for_a_sink_without_words(bench: Bench, expected_errors: list[Failure]) -> None:
+    sink = Sink()
+    sink.start_fails = 1
+    pump = bench.pump(sink)
+    assert pump.statistics().trouble == "start failed with RuntimeError; see the log"
+    bench.advance(1.0)
+    assert pump.statistics().trouble == ""
+    sink.answers = [KeyError("a secret")]
+    bench.happen()
+    assert pump.statistics().trouble == "deliver failed with KeyError; see the log"
+    assert len(expected_errors) == 1  # a fault of the sink itself is logged with its place
+    expected_errors.clear()
+    bench.advance(1.0)
+    assert pump.statistics().trouble == ""
+
+
+def test_a_delivery_that_does_not_end_is_trouble_after_a_minute(bench: Bench) -> None:
+    sink, delivery = Sink(), Deferred[None]()
+    sink.answers = [delivery]
+    pump = bench.pump(sink)
+    bench.happen()
+    bench.advance(pump_module.LONG_DELIVERY - 1)
+    assert pump.statistics().trouble == ""
+    bench.advance(12)
+    statistics = pump.statistics()
+    assert (statistics.failing, statistics.trouble) == (True, "a delivery has not ended for 71 s")
+    delivery.callback(None)
+    bench.settle()
+    assert pump.statistics().trouble == ""
+
+
+def test_a_sink_that_holds_up_the_service_is_named(bench: Bench, log_lines: list[str]) -> None:
+    class Blocking(Sink):
+        def deliver(self, batch: list[Uplink]) -> Deferred[None]:
+            bench.clock.rightNow += 3.0
+            return super().deliver(batch)
+
+    bench.pump(Blocking(), "blocking")
+    for _ in range(pump_module.LOG_EVERY):
+        bench.happen()
+    said = [line for line in log_lines if "held up" in line]
+    assert said == ["sink held up the whole service blocking: deliver returned after 3.0 s 1"]
+    bench.happen()
+    assert len([line for line in log_lines if "held up" in line]) == 2
 
 
 def test_what_a_sink_sets_aside_is_known(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from bssci.model.commands import CommandError
-from bssci.sources.running import STOP_TIME, RunningSource
+from bssci.sources.running import LOG_EVERY, LONGEST_DELAY, STOP_TIME, RunningSource
 from tests.support.center import result_of
 
 
@@ -49,6 +49,18 @@ def test_it_is_started_again_until_that_works(expected_errors: list[object]) -> 
     assert not source.started
     clock.advance(0.2)
     assert source.started == [door] and running.trouble == ""
+    assert len(expected_errors) == 1
+    expected_errors.clear()
+
+
+def test_attempts_to_start_are_logged_the_first_time_and_every_so_many_times(
+    expected_errors: list[object],
+) -> None:
+    clock, source = Clock(), Source()
+    source.broken = True
+    running = RunningSource(clock, "sample", source, Door())
+    running.start()
+    clock.pump([LONGEST_DELAY] * (LOG_EVERY + 1))
     assert len(expected_errors) == 2
     expected_errors.clear()
 

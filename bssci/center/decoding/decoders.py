@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.folder import DecoderFolder
 from bssci.center.decoding.payloads import DeviceId, decodable
+from bssci.center.decoding.rests import Rest
 from bssci.center.decoding.script_threads import ScriptThreads
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_of
 from bssci.decoders.library import KINDS
@@ -127,8 +128,13 @@ class Decoders:
             "directory": str(self.folder.path),
             "decoders": {decoder.name: self._figures(decoder) for decoder in self.decoding.decoders.values()},
             "problems": [*self.refused, *map(str, self.folder.library.problems)],
-            "resting": [{"decoder": rest.decoder, "reason": rest.reason} for rest in self.threads.resting],
+            "resting": [{"decoder": rest.decoder, "reason": rest.reason} for rest in self.resting],
         }
+
+    @property
+    def resting(self) -> tuple[Rest, ...]:
+        """Decoders that are paused now."""
+        return (*self.threads.resting, *self.decoding.rests.resting)
 
     def _figures(self, decoder: Any) -> dict[str, Any]:
         tally = self.decoding.by_decoder.get(decoder.name)

@@ -30,6 +30,7 @@ from bssci.center.decoding.payloads import (
     payload_kind,
     payload_of,
 )
+from bssci.center.decoding.rests import PAYLOAD_TIME, PluginRests
 from bssci.center.decoding.tallies import Tallies
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.blueprints import Blueprint
@@ -163,6 +164,7 @@ class Decoding:
         self._choices: dict[EUI, _Choice] = {}
         self._slow = slow
         self._seconds = seconds or clock.seconds
+        self.rests = PluginRests(clock.seconds)
         self._faults: dict[str, int] = {}
         self._known: OrderedDict[object, tuple[ChosenDecoder, Decoded | None]] = OrderedDict()
         self._under_way: dict[object, _Share] = {}
@@ -356,8 +358,19 @@ class Decoding:
             return None
         if self._slow is not None and hasattr(decoder, "engine"):
             return _Place(index, key, wanted, decoder, DecodingJob(payload, wanted.parameters))
-        decoded = run(decoder, payload, wanted.parameters, self._faulty)
+        decoded = self._run(decoder, payload, wanted)
         self._remember(key, wanted, decoded, payload, decoder)
+        return decoded
+
+    def _run(self, decoder: Any, payload: Payload, wanted: ChosenDecoder) -> Decoded:
+        """Return the result of decoding in this thread; a failure if the decoder is paused."""
+        try:
+            self.rests.refuse_resting(decoder)
+        except DecodeError as error:
+            return failed(decoder, error)
+        began = self._clock.seconds()
+        decoded = run(decoder, payload, wanted.parameters, self._faulty)
+        self.rests.count(decoder, self._clock.seconds() - began)
         return decoded
 
     async def _decode_slow(self, places: Sequence[_Place], progressed: Callable[[], None]) -> list[Decoded]:
@@ -461,7 +474,15 @@ class Decoding:
 
     def _matches(self, decoder: Any, payload: Payload) -> bool:
         try:
-            return bool(decoder.matches(payload))
+            self.rests.refuse_resting(decoder)
+            began = self._clock.seconds()
+            matches = bool(decoder.matches(payload))
+            took = self._clock.seconds() - began
+            if took > PAYLOAD_TIME:
+                self.rests.count(decoder, took)
+            return matches
+        except DecodeError:  # it is paused
+            return False
         except Exception:  # third-party code
             self._faulty(decoder)
             return False

@@ -12,25 +12,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from bssci.center.decoding.decoding import DecodingJob
+from bssci.center.decoding.rests import FIRST_REST, LONGEST_REST, PAYLOAD_TIME, TIMEOUTS_IN_A_ROW, Rest
 from bssci.center.decoding.script_worker import DecodesByScript, Job, ScriptWorker
 from bssci.model import Decoded, DecodeFailure
 from bssci.system.clock import Clock, Ticker, Timer
 
-PAYLOAD_TIME = 0.1
-"""s that a script may take for a payload"""
 WAIT = 0.15
 """s after which payloads that were submitted together no longer wait for a script that hangs"""
 STUCK_TIME = 2.0
 """s without progress after which a thread is abandoned"""
-TIMEOUTS_IN_A_ROW = 5
-FIRST_REST = 60.0
-LONGEST_REST = 3600.0
-"""s for which a script is paused, at most"""
 MAX_QUEUED = 10_000
 """payloads that may wait for a script"""
 MAX_LEFT_BEHIND = 3
@@ -46,16 +40,6 @@ _LOOKS_OF_A_PAYLOAD = round(PAYLOAD_TIME / _LOOK)
 _LOOKS_UNTIL_STUCK = round(STUCK_TIME / _LOOK)
 
 _log = Logger()
-
-
-class Rest(msgspec.Struct, frozen=True):
-    """The pause of a script."""
-
-    decoder: str
-    """name and version: ``name@version``"""
-    seconds: float
-    """length of the pause; infinite: until the script's threads end, or the service restarts"""
-    reason: str
 
 
 class _Line:

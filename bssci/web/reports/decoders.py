@@ -68,9 +68,7 @@ class DecoderViews:
                 *({"file": None, "line": None, "reason": text, "refused": True} for text in decoders.refused),
                 *map(_problem, decoders.folder.library.problems),
             ],
-            "resting": [
-                {"decoder": rest.decoder, "reason": rest.reason} for rest in decoders.threads.resting
-            ],
+            "resting": [{"decoder": rest.decoder, "reason": rest.reason} for rest in decoders.resting],
         }
 
     async def detail(self, name: str) -> dict[str, Any]:

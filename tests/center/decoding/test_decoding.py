@@ -275,6 +275,28 @@ def test_a_decoder_that_cannot_say_whether_it_matches_does_not_match(expected_er
     expected_errors.clear()
 
 
+@pytest.mark.parametrize("asked", ["matches", "decode"])
+def test_a_decoder_that_holds_up_the_service_is_paused(asked: str) -> None:
+    class Waiting(FakeDecoder):
+        def matches(self, payload: Payload) -> bool:
+            house.clock.advance(0.5 if asked == "matches" else 0)
+            return asked == "decode"
+
+        def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Any:
+            house.clock.advance(0.5 if asked == "decode" else 0)
+            return super().decode(payload, parameters)
+
+    house = House(Waiting("waiting", ["uplink"]), FakeDecoder("good", ["uplink"]))
+    house.decode(*map(uplink, range(5)))
+    assert [rest.decoder for rest in house.decoding.rests.resting] == ["waiting@3"]
+    before = house.clock.seconds()
+    assert house.decode(uplink(7)) == [Decoded(decoder="good@3", readings=(Reading("first", 1),))]
+    house.wanted[DEVICE] = ChosenDecoder("waiting", None)
+    [decoded] = house.decode(uplink(8))
+    assert decoded is not None and decoded.failure is not None and decoded.failure.code == "resting"
+    assert house.clock.seconds() == before
+
+
 def test_a_long_batch_gives_others_their_turn() -> None:
     house = House(FakeDecoder(kinds=["uplink"]))
     house.seconds = iter([0.0, 0.005, 0.02, 1.0, 1.001])

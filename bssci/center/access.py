@@ -48,6 +48,10 @@ class Access:
     async def configure(self, sensor: Sensor) -> Outcomes:
         return await self._commands.configure(sensor, self._by)
 
+    async def change_sensor(self, eui: EUI, make: Callable[[Sensor | None], Sensor]) -> Outcomes:
+        """See :meth:`bssci.center.commands.Commands.change_sensor`."""
+        return await self._commands.change_sensor(eui, make, self._by)
+
     # devices other than mioty sensors
 
     def device(self, id: str) -> Device | None:

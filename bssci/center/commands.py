@@ -141,10 +141,24 @@ class Commands:
             also if only a later step could not be stored; the message says so, and the change is propagated
             all the same.
         """
-        return await self._in_turn([sensor.eui], lambda: self._configure_one(sensor, by, again))
+        return await self.change_sensor(sensor.eui, lambda _: sensor, by, again=again)
 
-    async def _configure_one(self, sensor: Sensor, by: Actor, again: bool) -> Outcomes:
-        before = self._sensors.get(sensor.eui)
+    async def change_sensor(
+        self, eui: EUI, make: Callable[[Sensor | None], Sensor], by: Actor, *, again: bool = True
+    ) -> Outcomes:
+        """Add or change a sensor by what it is when its turn comes, after earlier commands for it.
+
+        :param make: returns the sensor to store, given the present one, or None if there is none; what it
+            raises is raised here, and nothing changed then.
+        :raises CommandError: as :meth:`configure`.
+        """
+        return await self._in_turn([eui], lambda: self._configure_one(eui, make, by, again))
+
+    async def _configure_one(
+        self, eui: EUI, make: Callable[[Sensor | None], Sensor], by: Actor, again: bool
+    ) -> Outcomes:
+        before = self._sensors.get(eui)
+        sensor = make(before)
         try:
             check_entered(sensor, before)
         except SensorError as error:

@@ -49,18 +49,10 @@ class DeviceCommands:
             )
         if self._devices.get(id) is None and control_fault(id):
             raise CommandError("invalid", f"id {CONTROLS}", "id")
-        device = self._devices.new(id)
-        _check_entered(changes, device)
-        for name, value in changes.items():
-            setattr(device, name, value)
+        _check_entered(changes, self._devices.new(id))
         action = "device.update" if self._devices.known(id) is not None else "device.add"
         async with self._recorder.before(by, action, id, ", ".join(sorted(changes))):
-            try:
-                await self._devices.put(device)
-            except ValueError as error:
-                raise CommandError("conflict", str(error)) from error
-            except StorageError as error:
-                raise not_stored(error) from error
+            (device,) = await self._put({id: changes})
         return device
 
     async def import_(self, devices: Mapping[str, Mapping[str, Any]], by: Actor) -> None:
@@ -69,17 +61,22 @@ class DeviceCommands:
         :param devices: new values by the names of the fields of :class:`Device`, by the device's id.
         :raises CommandError: ``conflict``: there are too many; ``unavailable``.
         """
+        async with self._recorder.before(by, "device.import", "", f"{len(devices)} devices"):
+            await self._put(devices)
+
+    async def _put(self, devices: Mapping[str, Mapping[str, Any]]) -> list[Device]:
+        """Change entries of devices, as they are now; return the devices."""
         changed = [self._devices.new(id) for id in devices]
         for device in changed:
             for name, value in devices[device.id].items():
                 setattr(device, name, value)
-        async with self._recorder.before(by, "device.import", "", f"{len(changed)} devices"):
-            try:
-                await self._devices.put(*changed)
-            except ValueError as error:
-                raise CommandError("conflict", str(error)) from error
-            except StorageError as error:
-                raise not_stored(error) from error
+        try:
+            await self._devices.put(*changed)
+        except ValueError as error:
+            raise CommandError("conflict", str(error)) from error
+        except StorageError as error:
+            raise not_stored(error) from error
+        return changed
 
     async def move(self, id: str, to: str, by: Actor) -> None:
         """Move the entry of a device at a controller to another pin or component.
@@ -88,6 +85,13 @@ class DeviceCommands:
         :raises CommandError: ``unknown_device``; ``invalid``: one of the ids is not a place at a controller;
             ``conflict``: there is an entry for the other place; ``unavailable``.
         """
+        self._check_move(id, to)
+        async with self._recorder.before(by, "device.move", id, f"to {to}"):
+            self._check_move(id, to)  # other commands may have been faster
+            await stored(self._devices.move(id, to))
+
+    def _check_move(self, id: str, to: str) -> None:
+        """Check that an entry can be moved; raises as :meth:`move`."""
         if self._devices.known(id) is None:
             raise CommandError("unknown_device", f"no device {id} is entered", "id")
         if not PLACE.fullmatch(id):
@@ -98,8 +102,6 @@ class DeviceCommands:
             )
         if self._devices.known(to) is not None:
             raise CommandError("conflict", f"there is a device at {to} already: remove it first", "to")
-        async with self._recorder.before(by, "device.move", id, f"to {to}"):
-            await stored(self._devices.move(id, to))
 
     async def forget(self, id: str, by: Actor) -> None:
         """Remove a device; if it is heard again, it counts as unknown.

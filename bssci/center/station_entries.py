@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import DeferredLock, ensureDeferred
 
 from bssci.journal import StationEntry
 from bssci.model import EUI
@@ -37,6 +38,7 @@ class StationEntries:
         self._registry = registry
         self._refusals = refusals
         self._now = now
+        self._lock = DeferredLock()
 
     def is_known(self, eui: EUI) -> bool:
         """Return whether a station has an entry or has ever connected."""
@@ -54,10 +56,15 @@ class StationEntries:
     async def change(self, changes: Sequence[StationChange], who: str) -> None:
         """Store changes, all or none, then apply them: blocked stations are disconnected.
 
+        Changes are made one after the other, each of what the one before it has left.
+
         :param who: name of the actor.
         :raises CommandError: ``conflict``: there would be too many entries.
         :raises bssci.journal.StorageError: they cannot be stored; nothing changed.
         """
+        await self._lock.run(lambda: ensureDeferred(self._change(changes, who)))
+
+    async def _change(self, changes: Sequence[StationChange], who: str) -> None:
         new = {change.eui for change in changes if change.eui not in self._entries}
         if len(self._entries) + len(new) > MAX_STATIONS:
             raise CommandError("conflict", f"at most {MAX_STATIONS} base stations can be registered")
@@ -71,6 +78,9 @@ class StationEntries:
 
     async def remove(self, eui: EUI) -> None:
         """Delete the entry of a station, and the record of its refusals."""
+        await self._lock.run(lambda: ensureDeferred(self._remove(eui)))
+
+    async def _remove(self, eui: EUI) -> None:
         if eui in self._entries:
             await self._entries.remove(eui)
         self._refusals.forget(eui)

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, fail, maybeDeferred
 from twisted.logger import capturedLogs
 
 from bssci.journal import StorageError
-from bssci.model import EUI, DownlinkRequest, parse_sensor
+from bssci.model import EUI, DownlinkRequest, Sensor, parse_sensor, sensor_to_json
 from bssci.model.commands import AWAY, DONE, Actor, CommandError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp
 from tests.support.center import KEY, TESTER, House, Line, result_of, sensor_entry, sensor_eui
@@ -116,6 +116,26 @@ def test_a_detached_sensor_is_attached_even_if_only_its_name_changes(house: Hous
     )
     assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
     assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
+
+
+def test_changes_of_one_sensor_at_the_same_time_are_all_made(house: House, lines: list[Line]) -> None:
+    def with_(**changes: Any) -> Callable[[Sensor | None], Sensor]:
+        def make(known: Sensor | None) -> Sensor:
+            assert known is not None
+            return parse_sensor(sensor_to_json(known) | changes)
+
+        return make
+
+    changing = [
+        begin(house.commands.change_sensor(ONE, with_(**changes), TESTER, again=False))
+        for changes in ({"name": "Cellar"}, {"tags": ["a"]}, {"autoDetach": False})
+    ]
+    obey(house, *lines)
+    for each in changing:
+        result_of(each)
+    sensor = house.center.sensors.get(ONE)
+    assert sensor is not None
+    assert (sensor.name, list(sensor.tags), sensor.auto_detach) == ("Cellar", ["a"], False)
 
 
 def test_commands_for_one_sensor_are_done_in_order(house: House, lines: list[Line]) -> None:

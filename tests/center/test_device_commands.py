@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import ensureDeferred
 
 from bssci.center.devices import registry
 from bssci.center.recorder import stored
 from bssci.model.commands import CommandError
-from tests.support.center import TESTER, House
+from tests.support.center import TESTER, House, result_of
 from tests.support.telegrams import telegram
 
 A, B = "ble:AA:BB:CC:DD:EE:01", "ble:AA:BB:CC:DD:EE:02"
@@ -119,3 +120,31 @@ def test_control_characters_are_refused_unless_they_are_kept_already(house: Hous
     kept.name = "from before\n"
     house.do(stored(house.center.devices.put(kept)))
     assert change(house, A, name="from before\n", model="RuuviTag").model == "RuuviTag"
+
+
+def test_changes_at_the_same_time_are_all_made(house: House) -> None:
+    devices = house.commands.devices
+    change(house, A, name="Fridge")
+    changing = [
+        ensureDeferred(devices.change(A, {"model": "RuuviTag"}, TESTER)),
+        ensureDeferred(devices.import_({A: {"tags": ["cold"]}}, TESTER)),
+        ensureDeferred(devices.change(A, {"decoder": "door"}, TESTER)),
+    ]
+    house.settle()
+    for each in changing:
+        result_of(each)
+    device = house.center.devices.get(A)
+    assert (device.name, device.model, device.tags, device.decoder) == (
+        "Fridge", "RuuviTag", ["cold"], "door"
+    )  # fmt: skip
+
+
+def test_a_device_is_moved_by_one_of_two_commands(house: House) -> None:
+    devices = house.commands.devices
+    change(house, PIN, name="Bed")
+    moving = [ensureDeferred(devices.move(PIN, f"f2:0a1b2c3d4e5f/J1/{pin}", TESTER)) for pin in (4, 5)]
+    house.settle()
+    result_of(moving[0])
+    with pytest.raises(CommandError, match="no device"):
+        result_of(moving[1])
+    assert house.center.devices.known(NEXT).name == "Bed"

@@ -54,3 +54,17 @@ def test_too_many_are_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(CommandError) as failed:
         enter(house, {"eui": NAME}, {"eui": f"{STATION + 1:016X}"})
     assert failed.value.code == "conflict" and len(house.center.entries) == 1
+
+
+def test_changes_at_the_same_time_are_all_made(house: House) -> None:
+    changing = [
+        ensureDeferred(
+            house.commands.stations.import_([parse_station_change({"eui": NAME, **entry})], TESTER)
+        )
+        for entry in ({"name": "Roof"}, {"note": "north"}, {"tags": ["high"]})
+    ]
+    house.settle()
+    for each in changing:
+        result_of(each)
+    entry = house.center.entries.get(NAME)
+    assert (entry.name, entry.note, list(entry.tags)) == ("Roof", "north", ["high"])

@@ -239,8 +239,8 @@ class MqttRequests:
         return await self._queue(eui, asked, request)
 
     async def _configure(self, eui: EUI, asked: Asked) -> dict[str, Any]:
-        sensor = read_sensor(eui, asked.body, self._center.sensor(eui))
-        return _result(eui, await self._center.configure(sensor))
+        changing = self._center.change_sensor(eui, lambda known: read_sensor(eui, asked.body, known))
+        return _result(eui, await changing)
 
     async def _command(self, eui: EUI, command: str) -> dict[str, Any]:
         center = self._center

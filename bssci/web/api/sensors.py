@@ -190,10 +190,13 @@ class SensorRoutes:
         takes={JSON: SensorEntry},
     )
     async def put(self, call: Call) -> SensorStored:
-        sensor = self._sensor(call.json())
-        before = self._center.sensors.get(sensor.eui)
-        outcomes = await self._commands.configure(sensor, call.actor, again=False)
-        report = outcome_of(sensor.eui, outcomes) | {"created": before is None}
+        body = call.json()
+        eui = self._sensor(body).eui
+        is_new = eui not in self._center.sensors
+        outcomes = await self._commands.change_sensor(
+            eui, lambda _: self._sensor(body), call.actor, again=False
+        )
+        report = outcome_of(eui, outcomes) | {"created": is_new}
         return answer_one(SensorStored, report, outcomes, STORED)
 
     @route(
@@ -204,10 +207,11 @@ class SensorRoutes:
         takes={JSON: SensorChanges},
     )
     async def change(self, call: Call) -> SensorStored:
-        known = self._views.sensor(call.eui())
-        sensor = _changed(known, call.json())
-        outcomes = await self._commands.configure(sensor, call.actor, again=False)
-        report = outcome_of(sensor.eui, outcomes) | {"created": False}
+        eui, body = call.eui(), call.json()
+        outcomes = await self._commands.change_sensor(
+            eui, lambda _: _changed(self._views.sensor(eui), body), call.actor, again=False
+        )
+        report = outcome_of(eui, outcomes) | {"created": False}
         return answer_one(SensorStored, report, outcomes, STORED)
 
     @route("DELETE", "/api/sensors/{eui}", "operator", "Remove a sensor")

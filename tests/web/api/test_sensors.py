@@ -298,7 +298,7 @@ def test_unknown_sensors_are_listed(web: WebHouse) -> None:
 REFUSED = Outcome("failed", 22, "no")
 BULK = "/api/sensors/bulk"
 COMMANDS = [
-    ("configure", "POST", "/api/sensors", sensor_entry(1, name="Cellar"), "it is stored, but "),
+    ("change_sensor", "POST", "/api/sensors", sensor_entry(1, name="Cellar"), "it is stored, but "),
     ("import_", "POST", "/api/sensors/import", [sensor_entry(1, name="Cellar")], "they are stored, but "),
     ("remove", "DELETE", f"/api/sensors/{SENSOR}", None, "it is removed, but "),
     ("clear", "POST", "/api/sensors/clear", {"confirm": "CLEAR ALL"}, "they are removed, but "),

@@ -83,8 +83,14 @@ class Access:
     def gateway_states(self) -> list[GatewayState]:
         return self._center.gateway_states()
 
+    def gateway_state(self, kind: str, id: str) -> GatewayState | None:
+        return self._center.gateways.state(f"{kind}:{id}")
+
     def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
         return self._center.watch_stations(watcher)
+
+    def watch_forgotten(self, watcher: Callable[[StationState | GatewayState], None]) -> Callable[[], None]:
+        return self._center.watch_forgotten(watcher)
 
     async def variable_mac(self, eui: EUI, command: object, mac_type: object) -> dict[str, Any]:
         return await self._commands.stations.variable_mac(eui, command, mac_type, self._by)

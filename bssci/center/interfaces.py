@@ -73,8 +73,17 @@ class ICenter(Protocol):
     def gateway_states(self) -> list[GatewayState]:
         """Return the state of every known scanner and controller."""
 
+    def gateway_state(self, kind: str, id: str) -> GatewayState | None:
+        """Return the state of a scanner or controller; None if it has none, or is not known."""
+
     def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
         """Call ``watcher`` when a station connects, disconnects or serves all sensors.
+
+        :return: a function that ends the watch.
+        """
+
+    def watch_forgotten(self, watcher: Callable[[StationState | GatewayState], None]) -> Callable[[], None]:
+        """Call ``watcher`` with the last state of a base station, scanner or controller that is forgotten.
 
         :return: a function that ends the watch.
         """

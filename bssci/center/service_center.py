@@ -336,6 +336,19 @@ class ServiceCenter:
         """
         return self.stations.watch(watcher, also_told=True)
 
+    def watch_forgotten(self, watcher: Callable[[StationState | GatewayState], None]) -> Callable[[], None]:
+        """Call ``watcher`` with the last state of a station or gateway that is forgotten.
+
+        :return: a function that ends the watch.
+        """
+        ends = [self.stations.watch_forgotten(watcher), self.gateways.watch_forgotten(watcher)]
+
+        def end() -> None:
+            for each in ends:
+                each()
+
+        return end
+
     async def sensor_report(self, eui: EUI) -> dict[str, Any]:
         """Return registration, activity, signal and preferred path of a sensor as JSON values.
 

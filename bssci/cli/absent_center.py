@@ -66,7 +66,13 @@ class AbsentCenter:
     def station_states(self) -> list[StationState]:
         return []
 
+    def gateway_state(self, kind: str, id: str) -> GatewayState | None:
+        return None
+
     def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
+        return lambda: None
+
+    def watch_forgotten(self, watcher: Callable[[StationState | GatewayState], None]) -> Callable[[], None]:
         return lambda: None
 
     async def variable_mac(self, eui: EUI, command: object, mac_type: object) -> dict[str, Any]:

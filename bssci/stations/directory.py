@@ -20,6 +20,7 @@ class Stations:
     def __init__(self) -> None:
         self._by_eui: dict[EUI, Station] = {}
         self._watchers: list[tuple[StationWatcher, bool]] = []
+        self._of_forgotten: list[StationWatcher] = []
 
     def __iter__(self) -> Iterator[Station]:
         return iter(self._by_eui.values())
@@ -49,13 +50,23 @@ class Stations:
         self._watchers.append(entry)
         return lambda: self._watchers.remove(entry)
 
+    def watch_forgotten(self, watcher: StationWatcher) -> Callable[[], None]:
+        """Call ``watcher`` with the last state of a station that has connected and is removed.
+
+        :return: a function that ends the watch.
+        """
+        self._of_forgotten.append(watcher)
+        return lambda: self._of_forgotten.remove(watcher)
+
     def add(self, station: Station) -> None:
         """Add a station."""
         self._by_eui[station.eui] = station
 
     def remove(self, eui: EUI) -> None:
         """Remove a station."""
-        self._by_eui.pop(eui, None)
+        station = self._by_eui.pop(eui, None)
+        if station is not None and station.has_connected:
+            self._tell(self._of_forgotten, station.state)
 
     def told(self, state: StationState) -> None:
         """Notify the watchers that want it that all sensors have been propagated to a station."""

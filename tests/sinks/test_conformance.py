@@ -93,6 +93,7 @@ class MqttBench(SinkBench):
             station_states=list,
             gateway_states=list,
             watch_stations=lambda watcher: lambda: None,
+            watch_forgotten=lambda watcher: lambda: None,
             health=dict,
             configuration=SimpleNamespace(watch=lambda names, watcher: lambda: None),
             journal=SimpleNamespace(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.center import EPOCH, STATION, House, Line, resume
+from bssci.model import EUI
+from tests.support.center import EPOCH, STATION, TESTER, House, Line, resume
 from tests.support.wire import connect
 
 
@@ -28,3 +29,15 @@ def test_known_stations_are_remembered_over_a_restart(house: House) -> None:
     house.crash()
     [state] = house.center.station_states()
     assert (state.base_station_eui, state.state, state.vendor) == ("CAFE000000000001", "offline", "V")
+
+
+def test_a_station_that_is_forgotten_is_told_of_with_its_last_state(house: House) -> None:
+    forgotten: list[str] = []
+    stop = house.center.watch_forgotten(lambda state: forgotten.append(state.state))
+    Line(house).connect()
+    house.do(house.commands.stations.forget(EUI("CAFE000000000001"), TESTER))
+    assert forgotten == ["offline"]
+    stop()
+    Line(house).connect()
+    house.do(house.commands.stations.forget(EUI("CAFE000000000001"), TESTER))
+    assert forgotten == ["offline"]

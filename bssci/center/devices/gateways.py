@@ -112,6 +112,7 @@ class Gateways:
         in_order = sorted(kept, key=lambda gateway: gateway.last_seen)
         self._of: OrderedDict[str, Gateway] = OrderedDict((each.id, each) for each in in_order)
         self._told = 0
+        self._of_forgotten: list[Reporter] = []
         started = clock.seconds()
         self._heard_at = dict.fromkeys(self._of, started)
         self._behind = WriteBehind[str](clock, "gateways", self._write, slice_size=write_behind.AT_ONCE)
@@ -237,6 +238,14 @@ class Gateways:
                 counts[gateway.kind][gateway.state] += 1
         return counts
 
+    def watch_forgotten(self, watcher: Reporter) -> Callable[[], None]:
+        """Call ``watcher`` with the last state of a gateway that had one and is forgotten or dropped.
+
+        :return: a function that ends the watch.
+        """
+        self._of_forgotten.append(watcher)
+        return lambda: self._of_forgotten.remove(watcher)
+
     # changes
 
     def put(self, gateway: Gateway) -> Deferred[None]:
@@ -250,9 +259,13 @@ class Gateways:
         return self._write([id], None)
 
     def _drop(self, id: str) -> None:
-        self._of.pop(id, None)
+        gateway = self._of.pop(id, None)
         self._heard_at.pop(id, None)
         self._behind.changed[id] = None
+        state = None if gateway is None else _event(gateway)
+        if state is not None:
+            for watcher in self._of_forgotten:
+                watcher(state)
 
     # storing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bssci.model import EUI, AnyEvent, Uplink
+from bssci.model import EUI, AnyEvent, GatewayState, Uplink
 from bssci.mqtt import acmqtti, payloads
 from bssci.mqtt.values import Publication
 
@@ -31,10 +31,18 @@ class MessageLayout:
         message = payloads.message(self._base_topic, event, replayed)
         if message is None:
             return []
+        if isinstance(event, GatewayState) and not self._is_known(event):
+            message = message._replace(retain=False)
         if payloads.ends_retained(event) and not replayed:
             return [message, Publication(message.topic, b"", True, message.about)]
         elsewhere = payloads.reply(event, message)
         return [message] if elsewhere is None else [message, elsewhere]
+
+    def _is_known(self, event: GatewayState) -> bool:
+        """Return whether a gateway has not been forgotten since an event of it: nothing would clear its
+        retained state.
+        """
+        return self._center.gateway_state(event.gateway_kind, event.gateway) is not None
 
     def uplink_topic(self, eui: EUI) -> str:
         """Return the topic of a sensor's uplinks."""

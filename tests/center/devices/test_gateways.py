@@ -142,3 +142,19 @@ def test_a_report_that_is_too_large_is_not_kept_whole(house: House) -> None:
     assert house.center.gateways.get("scanner:roof").status == {"status": "online"}
     Air(house).report("online", envelope={"topic": "t" * 9_000, "x": [[] for _ in range(3_000)]})
     assert house.center.gateways.get("scanner:roof").status == {"status": "online"}
+
+
+def test_a_gateway_that_is_forgotten_or_displaced_is_told_of_with_its_last_state(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[tuple[str, str]] = []
+    stop = house.center.watch_forgotten(lambda state: forgotten.append((state.gateway, state.state)))
+    monkeypatch.setattr(gateways, "MAX_GATEWAYS", 2)
+    for number in range(3):
+        Air(house).advertise(gateway=f"g{number}", id=f"t{number}")
+    assert forgotten == [("g0", "online")]
+    house.do(house.commands.devices.forget_gateway("scanner:g1", TESTER))
+    assert forgotten == [("g0", "online"), ("g1", "online")]
+    stop()
+    house.do(house.commands.devices.forget_gateway("scanner:g2", TESTER))
+    assert len(forgotten) == 2

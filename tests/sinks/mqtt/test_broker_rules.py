@@ -53,6 +53,12 @@ class Center:
     def watch_stations(self, watcher: Any) -> Callable[[], None]:
         return lambda: None
 
+    def gateway_state(self, kind: str, id: str) -> None:
+        return None
+
+    def watch_forgotten(self, watcher: Any) -> Callable[[], None]:
+        return lambda: None
+
     def announce(self, topic: str, payload: bytes) -> None:
         """Nobody is told."""
 

@@ -8,7 +8,9 @@ from bssci.model import EUI, CommandResponse
 from bssci.sinks.mqtt.layout import MessageLayout
 from tests.support.journal import SENSOR, uplink
 
-CENTER = SimpleNamespace(eui=EUI("0200000000000001"), sensor=lambda eui: None)
+CENTER = SimpleNamespace(
+    eui=EUI("0200000000000001"), sensor=lambda eui: None, gateway_state=lambda kind, id: None
+)
 
 
 def layout(profile: str) -> MessageLayout:

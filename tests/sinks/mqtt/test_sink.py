@@ -44,6 +44,7 @@ class Center:
         self.states = [state("offline")]
         self.gateways: list[GatewayState] = []
         self.watchers: list[Any] = []
+        self.of_forgotten: list[Any] = []
         self.announced: list[str] = []
         self.configuration = SimpleNamespace(watch=lambda names, watcher: lambda: None)
         self.journal = SimpleNamespace()
@@ -63,6 +64,13 @@ class Center:
     def watch_stations(self, watcher):
         self.watchers.append(watcher)
         return lambda: self.watchers.remove(watcher)
+
+    def gateway_state(self, kind: str, id: str) -> GatewayState | None:
+        return next((each for each in self.gateways if (each.gateway_kind, each.gateway) == (kind, id)), None)
+
+    def watch_forgotten(self, watcher):
+        self.of_forgotten.append(watcher)
+        return lambda: self.of_forgotten.remove(watcher)
 
     def announce(self, topic: str, payload: bytes) -> None:
         self.announced.append(topic)
@@ -127,7 +135,11 @@ class Fixture:
             if packet.publish[0].endswith("/ul"):
                 self.broker.publish(packet.publish[0], packet.publish[1])
         return [
-            (packet.publish[0].removeprefix("mioty/"), json.loads(packet.publish[1]), bool(packet.flags & 1))
+            (
+                packet.publish[0].removeprefix("mioty/"),
+                json.loads(packet.publish[1]) if packet.publish[1] else None,
+                bool(packet.flags & 1),
+            )
             for packet in sent
         ]
 
@@ -187,6 +199,26 @@ def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: Fixture
     assert it.published()[-1] == ("gateway/scanner/roof/state", said, True)
     assert payloads.message("mioty", offline).retain
     assert payloads.message("mioty", offline, replayed=True) is None
+
+
+def test_the_state_of_a_forgotten_gateway_is_cleared_and_does_not_come_back(it: Fixture) -> None:
+    roof = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="online")
+    it.center.gateways = [roof]
+    it.accept()
+    it.published()
+    it.center.gateways = []
+    [forget] = it.center.of_forgotten
+    forget(roof)
+    assert it.published() == [("gateway/scanner/roof/state", None, True)]
+    it.sink.deliver([roof])
+    [(topic, said, is_retained)] = it.published()
+    assert (topic, said["state"], is_retained) == ("gateway/scanner/roof/state", "online", False)
+    it.broker.drop()
+    it.center.states = []
+    forget(state("offline"))
+    it.clock.advance(5)
+    it.accept()
+    assert (f"bs/{STATION}/state", None, True) in it.published()
 
 
 def test_stations_that_come_and_go_are_told_at_once_and_retained(it: Fixture) -> None:

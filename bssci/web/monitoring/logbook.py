@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from threading import RLock
 from typing import Any
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
@@ -21,9 +22,13 @@ LEVELS = ("debug", "info", "warn", "error", "critical")
 
 @implementer(ILogObserver)
 class Logbook:
-    """The newest log lines that LOG_LEVEL allows. Log lines contain no secrets."""
+    """The newest log lines that LOG_LEVEL allows. Log lines contain no secrets.
+
+    Lines come from every thread; they are read in the reactor's.
+    """
 
     def __init__(self) -> None:
+        self._lock = RLock()  # garbage collection, which may run meanwhile, may log as well
         self._lines: deque[dict[str, Any]] = deque()
         self._count = 0
         self._bytes = 0
@@ -41,18 +46,19 @@ class Logbook:
         failure = event.get("log_failure")
         if failure is not None:
             text = f"{text}\n{failure.getTraceback()}"
-        self._count += 1
-        line = {
-            "number": self._count,
+        line: dict[str, Any] = {
+            "number": 0,
             "timestamp": event["log_time"],
             "level": level.name,
             "logger": event.get("log_namespace", "-"),
             "text": text.strip()[:MAX_TEXT],
         }
-        self._lines.append(line)
-        self._bytes += _size(line)
-        while len(self._lines) > MAX_LINES or self._bytes > MAX_BYTES:
-            self._bytes -= _size(self._lines.popleft())
+        with self._lock:
+            self._count = line["number"] = self._count + 1
+            self._lines.append(line)
+            self._bytes += _size(line)
+            while len(self._lines) > MAX_LINES or self._bytes > MAX_BYTES:
+                self._bytes -= _size(self._lines.popleft())
 
     async def read(self, level: str = "", logger: str = "", q: str = "", limit: int = 200) -> dict[str, Any]:
         """Return the newest lines, newest first.
@@ -66,7 +72,9 @@ class Logbook:
         shown = LEVELS[LEVELS.index(level) if level else 0 :]
         wanted = q.lower()
         found: list[dict[str, Any]] = []
-        for line in reversed(self._lines):
+        with self._lock:
+            lines = list(self._lines)
+        for line in reversed(lines):
             if (
                 line["level"] in shown
                 and line["logger"].startswith(logger)
@@ -75,8 +83,8 @@ class Logbook:
                 found.append(line)
                 if len(found) == limit:
                     break
-        loggers = sorted({line["logger"] for line in self._lines})
-        return {"lines": found, "kept": len(self._lines), "loggers": loggers}
+        loggers = sorted({line["logger"] for line in lines})
+        return {"lines": found, "kept": len(lines), "loggers": loggers}
 
 
 def _size(line: dict[str, Any]) -> int:

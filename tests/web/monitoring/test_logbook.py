@@ -66,3 +66,16 @@ def test_long_lines_leave_room_for_fewer(monkeypatch: pytest.MonkeyPatch) -> Non
     assert 3 <= result_of(ensureDeferred(book.read()))["kept"] <= 6
     book({"log_time": 99.0, "log_format": "short"})
     assert read(book, limit=1) == ["short"]
+
+
+def test_a_line_that_comes_from_another_thread_while_lines_are_read_harms_nothing(logbook: Logbook) -> None:
+    class Namespace(str):
+        """A logger's name; whoever looks at it lets another thread log."""
+
+        def startswith(self, *_: Any) -> bool:
+            Logger("bssci.other").info("meanwhile")
+            return True
+
+    for _ in range(3):
+        logbook({"log_time": 1.0, "log_format": "line", "log_namespace": Namespace("bssci.x")})
+    assert read(logbook) == ["line"] * 3

@@ -187,6 +187,23 @@ def test_a_password_goes_with_its_user(page: Any) -> None:
     expect(password).to_have_attribute("placeholder", "not set")
 
 
+def test_a_secret_without_a_user_is_removed_by_its_tick(page: Any) -> None:
+    page.goto("/config")
+    secret = page.get_by_label("WEBHOOK_SECRET", exact=True)
+    for text, said in (("topsecret", "(not set) → ••••••••"), ("", "•••••••• → (not set)")):
+        if text:
+            secret.fill(text)
+        else:
+            page.get_by_label("Remove WEBHOOK_SECRET").check()
+        expect(page.get_by_text("1 setting changed")).to_be_visible()
+        page.get_by_role("button", name="Review and save").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text(said)
+        with page.expect_navigation():
+            dialog.get_by_role("button", name="Save").click()
+    expect(secret).to_have_attribute("placeholder", "not set")
+
+
 def test_a_generated_certificate_is_in_use_when_that_is_said(page: Any, service: RunningService) -> None:
     page.goto("/certificates")
     page.get_by_role("button", name="Generate…").click()

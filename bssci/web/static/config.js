@@ -12,9 +12,10 @@ let timer = 0;
 let round = 0;
 const form = document.querySelector("[data-config-form]");
 const fields = () => [...form.elements].filter((it) => it.name && !it.disabled);
-// An empty field leaves the password as it is, unless its user name is removed: both belong together.
-const userOf = (field) => form.elements.namedItem(field.name.replace(/PASSWORD$/, "USERNAME"));
-const goes = (field) => field.name.endsWith("PASSWORD") && "set" in field.dataset && userOf(field) && !userOf(field).value;
+// An empty field leaves a secret as it is, unless it is to be removed, or a password's user name is: both belong together.
+const userOf = (field) => field.name.endsWith("PASSWORD") && form.elements.namedItem(field.name.replace(/PASSWORD$/, "USERNAME"));
+const isRemoved = (field) => field.closest(".setting").querySelector("[data-remove]")?.checked;
+const goes = (field) => "set" in field.dataset && !field.value && (isRemoved(field) || (userOf(field) && !userOf(field).value));
 const differs = (field) => goes(field) || (field.value !== (field.dataset.initial ?? "") && !(field.type !== "password" && sameBool(field)));
 const sameBool = (field) => field.tagName === "SELECT" && field.value.toLowerCase() === field.dataset.initial.toLowerCase();
 const changed = () => fields().filter(differs);

@@ -85,7 +85,7 @@ class Options(usage.Options):
         try:
             return Configuration(INSTALLED.catalogue, self, os.environ, ENV_FILE, deferToThread, trials)
         except SettingsError as error:
-            raise SystemExit(f"bssci: {error}") from None
+            raise SystemExit("\n".join(f"bssci: {line}" for line in error.lines)) from None
 
 
 def take_restored(directory: Path) -> bool:

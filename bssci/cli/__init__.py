@@ -65,7 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-    except (SettingsError, CertificateError, EndpointsError) as error:
+    except SettingsError as error:
+        for line in error.lines:
+            print(f"error: {line}", file=sys.stderr)
+        return 1
+    except (CertificateError, EndpointsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:

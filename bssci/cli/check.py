@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
-    """Yield all findings about the installation; only one if the settings are invalid."""
+    """Yield all findings about the installation; only those about invalid settings if there are any."""
     try:
         installed = extensions.discover()
         catalogue = installed.catalogue
@@ -58,7 +58,8 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
             for factory in installed.choose(chosen.value(kind.setting), kind)
         ]
     except SettingsError as error:
-        yield Finding("error", str(error))
+        for line in error.lines:
+            yield Finding("error", line)
         return
     old = old_config_warning(env_file.with_name(OLD_CONFIG.name))
     for warning in [*warnings, *([old] if old else [])]:

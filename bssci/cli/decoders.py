@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=load_own().decoder_dir,
         help="directory of the files; default: DECODER_DIR, %(default)s",
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="list all decoders, and problems of their files")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    actions.add_parser("list", help="list all decoders, and problems of their files (the default)")
     test = actions.add_parser("test", help="run the examples that files carry")
     test.add_argument("name", nargs="*", help="names of decoders; default: all")
     attempt = actions.add_parser("try", help="decode one payload")
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _import(arguments.directory, arguments.file, arguments.name)
         installed, troubles = _installed()
         _, library = read_folder(arguments.directory, KINDS, installed)
-        if arguments.action == "list":
+        if arguments.action in (None, "list"):
             return _list(installed, library, troubles)
         if arguments.action == "test":
             return _test(library, arguments.name)
@@ -108,7 +109,7 @@ def _try(decoders: dict[str, Any], arguments: argparse.Namespace) -> int:
         received_at=0.0,
         format=arguments.format,
     )
-    return _show(try_out(decoder, payload, parameters))
+    return _show(try_out(decoder, payload, parameters, lambda _: traceback.print_exc()))
 
 
 def _show(attempt: Attempt) -> int:

@@ -17,8 +17,9 @@ KINDS = {"sinks": SINK, "sources": SOURCE}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="what is installed, its settings, and reasons why one cannot be used")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    listing = "what is installed, its settings, and reasons why one cannot be used (the default)"
+    actions.add_parser("list", help=listing)
     test = actions.add_parser("test", help="report whether it would work: its settings, and its remote side")
     test.add_argument("name", nargs="*", help="default: those that are in use")
 
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out one action for the extensions that the command is named after."""
     kind = KINDS[arguments.command]
     installed, loaded = load()
-    if arguments.action == "list":
+    if arguments.action != "test":
         return _list(kind, installed, loaded)
     return _test(kind, installed, loaded, arguments.name)
 

@@ -30,16 +30,19 @@ class Finding(NamedTuple):
 def about(kind: ExtensionKind, factory: Any, chosen: Settings, running: bool = False) -> Iterator[Finding]:
     """Yield findings about whether a sink or source would work. Takes seconds.
 
-    :param running: true if the running service uses it, so that its ports are expected to be taken.
+    :param running: true if the service runs and may use it, so that its ports may be taken.
     """
     said = list(_of_its_other_side(kind, factory, chosen))
     yield from said
-    if running or any(finding.level == "error" for finding in said):
+    if any(finding.level == "error" for finding in said):
         return
     try:
         extensions.build(kind, factory, chosen, AbsentCenter())
     except ExtensionError as error:
-        yield Finding("error", str(error))
+        if running:
+            yield Finding("warning", f"{error} (or the running service holds what it needs)")
+        else:
+            yield Finding("error", str(error))
     else:
         if not said:
             yield Finding("ok", f"{kind.word} {factory.name}: can be built")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bssci.decoders.interfaces import DecodeError
 from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, normalise
@@ -22,8 +22,11 @@ def clean(given: Iterable[object]) -> tuple[list[Reading], list[str]]:
     """Return readings under the names of the table of quantities, and what was left out or cut, one line
     each.
 
-    :raises DecodeError: one of them is not a reading, or there are too many.
+    :raises DecodeError: it is not a list, one of them is not a reading, or there are too many.
     """
+    if not isinstance(given, Iterable) or isinstance(given, (str, bytes, Mapping)):
+        text = f"the decoder gave a {type(given).__name__}, not a list of readings"
+        raise DecodeError("bad_reading", text)
     readings: list[Reading] = []
     warnings: list[str] = []
     for item in given:

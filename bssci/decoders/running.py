@@ -65,9 +65,14 @@ def failed(decoder: Any, error: DecodeError) -> Decoded:
     )
 
 
-def try_out(decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> Attempt:
-    """Decode for a trial: with the bits that each field took, if the decoder can tell."""
-    decoded = run(decoder, payload, parameters)
+def try_out(
+    decoder: Any, payload: Payload, parameters: Mapping[str, Any], faulty: Callable[[Any], None] | None = None
+) -> Attempt:
+    """Decode for a trial: with the bits that each field took, if the decoder can tell.
+
+    :param faulty: as of :func:`run`.
+    """
+    decoded = run(decoder, payload, parameters, faulty)
     if not isinstance(decoder, Blueprint | DataPoints):
         return Attempt(decoded=decoded)
     return Attempt(decoded=decoded, fields=tuple(decoder.trace(payload, parameters)[0]))

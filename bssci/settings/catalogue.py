@@ -74,7 +74,7 @@ class Catalogue:
 
         :param options: ``listen-port`` and so on; names that are not settings, and None, are ignored.
         :param path: path of ``.env``; need not exist.
-        :raises SettingsError: a value is wrong, or a file cannot be read.
+        :raises SettingsError: values are wrong (its ``lines`` name them all), or a file cannot be read.
         """
         from_file, warnings = env_file.read(path, self._known_names())
         levels: tuple[tuple[Origin, Mapping[str, Any]], ...] = (
@@ -85,13 +85,19 @@ class Catalogue:
         values: dict[str, Any] = {}
         origins: dict[str, Origin] = {}
         given = {name for _, texts in levels for name in self._options.keys() & texts.keys()}
+        wrong: list[str] = []
         for row in self.rows.values():
             file_name = self._files.get(row.name, "")
             if row.name not in given and file_name not in given:
                 values[row.name], origins[row.name] = self._default(row), "default"
                 continue
-            text, origins[row.name], said = _text(row, file_name, levels)
-            values[row.name] = row.parse(text, str(path) if said == ".env" else said)
+            try:
+                text, origins[row.name], said = _text(row, file_name, levels)
+                values[row.name] = row.parse(text, str(path) if said == ".env" else said)
+            except SettingsError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise SettingsError(*wrong)
         values |= _derived(values, origins)
         settings = self._settings(values)
         for group in self.groups:
@@ -185,8 +191,9 @@ class Catalogue:
         for group in self.groups:
             lines += ["", f"# == {group.title} =="]
             for row in group:
-                change = "" if row.live else "; needs a restart"
-                lines += ["", f"# {row.explained}{change}", f"#{row.name}={row.default}"]
+                change = "" if row.live else "; takes effect at the next start"
+                allowed = f"# Allowed: {row.parser.allowed or 'text'}{change}"
+                lines += ["", f"# {row.explained}", allowed, f"#{row.name}={row.default}"]
         return "\n".join(lines) + "\n"
 
     def _given(self, options: Mapping[str, Any]) -> dict[str, Any]:

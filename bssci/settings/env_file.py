@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from dotenv.parser import Binding, parse_stream
@@ -14,6 +15,8 @@ from bssci.system.files import write_atomically
 
 ENV_FILE = Path(".env")
 """file in the directory that the service is started in"""
+ALIKE = 0.85
+"""similarity of a setting that an unknown name may have been meant for; 1: equal"""
 _PLAIN_VALUE = re.compile(r"[\w./:,@+-]*")
 
 
@@ -30,7 +33,9 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]
         if binding.key is None:
             continue
         if binding.key not in known:
-            warnings.append(f"{path} line {_line(binding)}: {binding.key} is not a setting")
+            alike = get_close_matches(binding.key, known, 1, ALIKE)
+            hint = f"; {alike[0]} is" if alike else ""
+            warnings.append(f"{path} line {_line(binding)}: {binding.key} is not a setting{hint}")
             continue
         if binding.key in values:
             warnings.append(f"{path} line {_line(binding)}: {binding.key} is repeated, the last one counts")

@@ -17,7 +17,14 @@ FILE_SUFFIX = "_FILE"
 
 
 class SettingsError(ValueError):
-    """A setting is invalid; one line with name, value (masked if secret), origin and what is allowed."""
+    """A setting is invalid; one line with name, value (masked if secret), origin and what is allowed.
+
+    :param others: the same about further settings.
+    """
+
+    def __init__(self, text: str, *others: str) -> None:
+        super().__init__(text)
+        self.lines = (text, *others)
 
 
 @dataclass(frozen=True)

@@ -78,16 +78,17 @@ def test_a_taken_port_of_the_web_admin(
 
 
 def test_wrong_settings_end_it(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
-    (directory / ".env").write_text("TIMEZONE=Nowhere\n")
+    (directory / ".env").write_text("TIMEZONE=Nowhere\nMQTT_PORT=x\n")
     status, good, bad = report(capsys)
     assert (status, good) == (1, [])
     assert bad[0].startswith("error: TIMEZONE='Nowhere' (.env): ")
+    assert bad[1].startswith("error: MQTT_PORT='x' (.env): ")
 
 
 def test_an_unknown_setting_is_a_warning(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
     (directory / ".env").write_text("LISTEN_PROT=1\n")
     status, _, bad = report(capsys)
-    assert (status, bad) == (0, ["warning: .env line 1: LISTEN_PROT is not a setting"])
+    assert (status, bad) == (0, ["warning: .env line 1: LISTEN_PROT is not a setting; LISTEN_PORT is"])
 
 
 def test_every_fault_is_reported(

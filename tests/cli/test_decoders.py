@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bssci.cli import decoders as module
 from bssci.cli import main
 
 GOOD = json.dumps(
@@ -56,6 +58,20 @@ def test_a_payload_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "temperature_1 = 25.5 °C\n"
     assert main(["decoders", "try", str(folder / "thermo.json"), "1501"]) == 1
     assert capsys.readouterr().err.startswith("error: too_long: byte 1")
+
+
+def test_a_fault_of_a_decoder_is_shown_with_its_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(payload: object, parameters: object) -> None:
+        raise KeyError("channel")
+
+    faulty = SimpleNamespace(name="faulty", version="1", decode=decode)
+    monkeypatch.setattr(module, "_installed", lambda: ({"faulty": faulty}, []))
+    assert main(["decoders", "try", "faulty", "15"]) == 1
+    said = capsys.readouterr().err
+    assert 'raise KeyError("channel")' in said
+    assert said.endswith("error: fault: the decoder failed: KeyError\n")
 
 
 @pytest.mark.parametrize(

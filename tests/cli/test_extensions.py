@@ -32,6 +32,14 @@ def test_every_sink_is_listed_with_its_settings(capsys: pytest.CaptureFixture[st
     assert "1234567890abcdef" not in out and "  WEBHOOK_SECRET=********  (.env)" in out
 
 
+@pytest.mark.parametrize("command", ["sinks", "sources", "decoders"])
+def test_without_an_action_all_are_listed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command]) == 0
+    listed = capsys.readouterr().out
+    assert main([command, "list"]) == 0
+    assert listed == capsys.readouterr().out != ""
+
+
 def test_a_module_that_cannot_be_loaded_is_told(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

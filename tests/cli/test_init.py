@@ -128,7 +128,7 @@ def test_a_setting_of_an_installed_sink_is_one(
     (directory / ".env").write_text("INFLUX_URL=here\nINFLUX_ULR=there\n")
     assert main(["init"]) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
-    assert warnings == ["warning: .env line 2: INFLUX_ULR is not a setting"]
+    assert warnings == ["warning: .env line 2: INFLUX_ULR is not a setting; INFLUX_URL is"]
 
 
 def test_sinks_that_do_not_go_together_are_one_line(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bssci.decoders.cleaning import clean
@@ -40,6 +42,8 @@ def test_what_others_read_is_made_fit() -> None:
 @pytest.mark.parametrize(
     ("given", "code"),
     [
+        (None, "bad_reading"),
+        ({"temperature": 21}, "bad_reading"),
         ([None], "bad_reading"),
         ([Reading("", 1)], "bad_reading"),
         ([Reading("a", None)], "bad_reading"),  # type: ignore[arg-type]
@@ -48,7 +52,7 @@ def test_what_others_read_is_made_fit() -> None:
         ([Reading(str(number), number) for number in range(501)], "too_many_readings"),
     ],
 )
-def test_what_is_no_reading_is_a_failure(given: list[object], code: str) -> None:
+def test_what_is_no_reading_is_a_failure(given: Any, code: str) -> None:
     with pytest.raises(DecodeError) as caught:
         clean(given)
     assert caught.value.code == code

@@ -17,7 +17,7 @@ def test_settings_are_read_and_what_is_none_is_a_warning(tmp_path: Path) -> None
     values, warnings = env_file.read(path, KNOWN)
     assert values == {"SINKS": "mqtt,log"}
     assert warnings == [
-        f"{path} line 3: SINK is not a setting",
+        f"{path} line 3: SINK is not a setting; SINKS is",
         f"{path} line 5: SINKS is repeated, the last one counts",
     ]
 

@@ -171,9 +171,23 @@ def test_unknown_and_repeated_names_in_the_env_file_are_warned_about(env_file: P
     chosen, _, warnings = CATALOGUE.load({}, {"LISTEN_PROT": "1"}, env_file)
     assert chosen.value("MQTT_PORT") == 2
     assert warnings == [
-        f"{env_file} line 3: LISTEN_PROT is not a setting",
+        f"{env_file} line 3: LISTEN_PROT is not a setting; LISTEN_PORT is",
         f"{env_file} line 5: MQTT_PORT is repeated, the last one counts",
     ]
+
+
+def test_all_wrong_values_are_named(env_file: Path) -> None:
+    env_file.write_text("LOG_LEVEL=loud\nMQTT_PORT=0\n")
+    with pytest.raises(SettingsError) as refused:
+        CATALOGUE.load({}, {"TIMEZONE": "Nowhere"}, env_file)
+    assert [line.split("=")[0] for line in refused.value.lines] == ["LOG_LEVEL", "TIMEZONE", "MQTT_PORT"]
+    assert str(refused.value) == refused.value.lines[0]
+
+
+def test_the_template_says_what_is_allowed() -> None:
+    template = CATALOGUE.env_template()
+    assert "# Allowed: debug or info or warn or error\n#LOG_LEVEL=info\n" in template
+    assert "# Allowed: text or json; takes effect at the next start\n#LOG_FORMAT=text\n" in template
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path, env_file: Path) -> None:

@@ -14,6 +14,8 @@ from bssci.system.shell import MAX_CHANGES, ShellChange
 
 MAX_DETAIL = 500
 """characters of an entry's detail, at most"""
+MAX_OWED = 100
+"""entries about failed actions that wait until the journal can store again; further ones are lost"""
 MAX_REMEMBERED = 2 * MAX_CHANGES
 """changes by the command line that are remembered: all that may be noted, in both places"""
 HoldRoom = Callable[[], Awaitable[AbstractContextManager[object]]]
@@ -36,6 +38,8 @@ class AuditLog:
     def __init__(self, journal: Journal, now: Callable[[], float]) -> None:
         self._journal = journal
         self._now = now
+        self._owed: list[AuditEntry] = []
+        """entries about failed actions that could not be stored yet"""
         self._of_shell: dict[ShellChange, None] = {}
         """changes by the command line that have an entry, oldest first; their notes may not be removed yet"""
 
@@ -50,15 +54,23 @@ class AuditLog:
         :param at: Unix seconds of the action; None: now.
         :raises bssci.journal.StorageError: the entry cannot be stored; the action must not happen then.
         """
-        await self._journal.audit.append(
-            AuditEntry(
-                at=self._now() if at is None else at,
-                who=by.name[:MAX_DETAIL],
-                address=by.address,
-                action=action,
-                target=target[:MAX_DETAIL],
-                detail=detail[:MAX_DETAIL],
-            )
+        await self._journal.audit.append(self._entry(by, action, target, detail, at))
+        owed, self._owed = self._owed, []
+        for position, entry in enumerate(owed):
+            try:
+                await self._journal.audit.append(entry)
+            except StorageError:
+                self._owed = [*owed[position:], *self._owed]
+                return
+
+    def _entry(self, by: Actor, action: str, target: str, detail: str, at: float | None = None) -> AuditEntry:
+        return AuditEntry(
+            at=self._now() if at is None else at,
+            who=by.name[:MAX_DETAIL],
+            address=by.address,
+            action=action,
+            target=target[:MAX_DETAIL],
+            detail=detail[:MAX_DETAIL],
         )
 
     async def record_shell_change(self, change: ShellChange) -> None:
@@ -95,8 +107,23 @@ class AuditLog:
         try:
             yield
         except Exception as error:
-            await self.note(by, f"{action}.failed", target, str(error))
+            await self.failed(by, f"{action}.failed", target, str(error))
             raise
+
+    async def failed(self, by: Actor, action: str, target: str, detail: str) -> None:
+        """Write the entry that says that an action failed, whose own entry is there already.
+
+        If it cannot be stored, as what made the action fail may be a full disk, it is written after the next
+        entry that can, with its own time.
+        """
+        try:
+            await self.record(by, action, target, detail)
+        except StorageError as error:
+            if len(self._owed) < MAX_OWED:
+                self._owed.append(self._entry(by, action, target, detail))
+            self.log.error(
+                "audit entry waits {action} {target} {error}", action=action, target=target, error=error
+            )
 
     async def note(self, by: Actor, action: str, target: str = "", detail: str = "") -> None:
         """Write an entry as :meth:`record` does; if it cannot be stored, only log that.

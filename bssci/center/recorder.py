@@ -54,10 +54,7 @@ class Recorder:
             self.log.warn(
                 "command failed {action} {target} {error}", action=action, target=target, error=error
             )
-            try:
-                await self._log.record(by, action, target, f"failed: {error}")
-            except StorageError as unkept:
-                self.log.warn("not in the audit log {action} {error}", action=action, error=unkept)
+            await self._log.failed(by, action, target, f"failed: {error}")
             raise
 
     def _tell(self, by: Actor, action: str, target: str, detail: str) -> None:

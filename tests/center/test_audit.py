@@ -22,9 +22,10 @@ class Kept:
     def __init__(self) -> None:
         self.entries: list[AuditEntry] = []
         self.full = False
+        self.room = 99
 
     async def append(self, entry: AuditEntry) -> None:
-        if self.full:
+        if self.full or len(self.entries) >= self.room:
             raise StorageError("disk full")
         self.entries.append(entry)
 
@@ -56,6 +57,39 @@ async def test_a_deed_that_fails_says_so_after_its_entry(audit: AuditLog, kept: 
             raise ValueError("no such sensor")
     assert [entry.action for entry in kept.entries] == ["sensor.update", "sensor.update.failed"]
     assert kept.entries[1].detail == "no such sensor"
+
+
+async def test_that_a_deed_failed_is_kept_as_soon_as_there_is_room(
+    audit: AuditLog, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.audit.MAX_OWED", 2)
+
+    async def fail(target: str) -> None:
+        with pytest.raises(StorageError):
+            async with audit.around(ANN, "station.update", target):
+                kept.full = True
+                raise StorageError("disk full")
+        kept.full = False
+
+    await fail("1")
+    assert [entry.action for entry in kept.entries] == ["station.update"]
+    await audit.record(ANN, "login", at=9.0)
+    assert [(entry.at, entry.action) for entry in kept.entries[1:]] == [
+        (9.0, "login"),
+        (5.0, "station.update.failed"),
+    ]
+    kept.entries.clear()
+    kept.room = 1
+    await audit.failed(ANN, "2.failed", "", "")
+    await audit.failed(ANN, "3.failed", "", "")
+    await audit.failed(ANN, "4.failed", "", "")
+    await audit.failed(ANN, "5.failed", "", "")
+    assert [entry.action for entry in kept.entries] == ["2.failed"]
+    kept.room = 3
+    await audit.record(ANN, "login")
+    kept.room = 99
+    await audit.record(ANN, "logout")
+    assert [entry.action for entry in kept.entries] == ["2.failed", "login", "3.failed", "logout", "4.failed"]
 
 
 async def test_what_cannot_be_kept_is_not_done(audit: AuditLog, kept: Kept) -> None:

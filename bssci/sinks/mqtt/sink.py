@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
@@ -15,7 +14,6 @@ from zope.interface import implementer
 from bssci.model import EUI, AnyEvent, GatewayState, StationState
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
-from bssci.mqtt.embedded import EmbeddedBroker
 from bssci.mqtt.from_settings import EMBEDDED
 from bssci.mqtt.homeassistant import Source
 from bssci.mqtt.live import LiveFile
@@ -30,6 +28,7 @@ from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.forgotten import ForgottenStates, state_message
 from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.layout import MessageLayout
+from bssci.sinks.mqtt.own_broker import OwnBroker
 from bssci.sinks.mqtt.refusals import PublishRefusals
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
@@ -44,8 +43,6 @@ TROUBLE_INTERVAL = 2.0
 """s between updates of the file that tells other processes about the connection"""
 STOP_TIME = 1.0
 """s for the last acknowledgements and the farewell message"""
-BROKER_RETRY = 10.0
-"""s until an embedded broker that did not start is started again"""
 
 
 @implementer(ISink)
@@ -105,13 +102,8 @@ class MqttSink:
             self._requests.topics() + self._station_requests.topics() + self._layout.downlink_topics()
         )
         self._client.subscribe(self._requests.older_topics(), alone=True)
-        self._port: int = values["MQTT_PORT"]
-        self._broker: EmbeddedBroker | None = None
-        self._broker_trouble = ""
-        if values["MQTT_BROKER"] == EMBEDDED:
-            self._broker = EmbeddedBroker(reactor, values["MQTT_PORT"], lambda reason: None)
+        self._broker = OwnBroker(reactor, _own_port(values), self._client.start)
         self._reactor = reactor
-        self._broker_retry: IDelayedCall | None = None
         self._changing = DeferredLock()
         self._waiting: list[Deferred[None]] = []
         self._stopping = False
@@ -131,36 +123,16 @@ class MqttSink:
         self._tell_live("")
         self._trouble_ticker.start()
         self._intake.resume(self._center.unanswered_requests(), self._who_carries_out)
-        if self._broker is None:
-            self._client.start()
+        if self._broker.exists:
+            self._broker.start()
         else:
-            self._start_broker(self._broker)
-
-    def _start_broker(self, broker: EmbeddedBroker) -> None:
-        self._broker_retry = None
-        broker.start().addCallbacks(
-            self._broker_started, self._no_broker, callbackArgs=(broker,), errbackArgs=(broker,)
-        )
-
-    def _broker_started(self, _: None, broker: EmbeddedBroker) -> None:
-        if self._is_used(broker):
-            self._broker_trouble = ""
             self._client.start()
-
-    def _is_used(self, broker: EmbeddedBroker) -> bool:
-        """Return whether a broker is the one of the present settings, and the sink is not stopping."""
-        return broker is self._broker and not self._stopping
-
-    def _do_not_retry(self) -> None:
-        retry, self._broker_retry = self._broker_retry, None
-        if retry is not None:
-            retry.cancel()
 
     @property
     def trouble(self) -> str:
         """Reason why nothing can be delivered now; empty: it can, or the first attempt is under way."""
         return (
-            self._broker_trouble
+            self._broker.trouble
             or self._client.trouble
             or self._echo.trouble
             or self._canary.trouble
@@ -219,7 +191,7 @@ class MqttSink:
     @property
     def _needs_proof(self) -> bool:
         """Return whether an acknowledged message may have been dropped: in MQTT 5 the broker would say so."""
-        return self._confirm and not self._client.says_what_it_refuses and self._broker is None
+        return self._confirm and not self._client.says_what_it_refuses and not self._broker.exists
 
     def stop(self) -> Deferred[None]:
         return ensureDeferred(self._stop())
@@ -234,13 +206,12 @@ class MqttSink:
         for unwatch in (self._unwatch, self._unwatch_forgotten, self._unwatch_settings):
             if unwatch is not None:
                 unwatch()
-        self._do_not_retry()
+        self._broker.give_up()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.errback(MqttOffline("the sink stops"))
         await self._client.stop(STOP_TIME, last=self._as_allowed(self._service_status("offline")))
-        if self._broker is not None:
-            await self._broker.stop()
+        await self._broker.stop()
         if self._live is not None:
             self._live.close()
 
@@ -285,15 +256,10 @@ class MqttSink:
 
     async def _change_broker(self, values: Mapping[str, Any]) -> None:
         """Use other settings; one change at a time, as each waits for brokers."""
-        older, wanted = self._broker, (values["MQTT_BROKER"] == EMBEDDED, values["MQTT_PORT"])
-        if older is not None and not self._stopping and wanted != (True, self._port):
-            self._broker = None
-            self._broker_trouble = ""
-            self._do_not_retry()
-            await older.stop()
+        port = _own_port(values)
+        await self._broker.leave(port)
         if self._stopping:
             return
-        self._port = values["MQTT_PORT"]
         farewell = self._as_allowed(self._service_status("offline"))
         self._confirm, self._retain = values["MQTT_CONFIRM"], values["MQTT_RETAIN"]
         self._change_layout(values)
@@ -305,9 +271,10 @@ class MqttSink:
                 self._echo.not_to_be_had()
         self._settings = self._client_settings(values)
         await self._client.reconfigure(self._settings, last=farewell)
-        if values["MQTT_BROKER"] == EMBEDDED and self._broker is None and not self._stopping:
-            self._broker = EmbeddedBroker(self._reactor, values["MQTT_PORT"], lambda reason: None)
-            self._start_broker(self._broker)
+        self._broker.use(port)
+        if port is None and not self._stopping:
+            # It was never started if the embedded broker before never was.
+            self._client.start()
 
     def _not_changed(self, failure: Failure) -> None:
         self.log.failure("change of MQTT settings failed", failure)
@@ -481,14 +448,6 @@ class MqttSink:
             "MQTT messages are published again after reconnecting {error}", error=failure.getErrorMessage()
         )
 
-    def _no_broker(self, failure: Failure, broker: EmbeddedBroker) -> None:
-        if not self._is_used(broker):
-            return
-        reason = failure.getErrorMessage()
-        self._broker_trouble = f"the embedded broker did not start: {reason}"
-        self.log.error("MQTT broker not started {error}", error=reason)
-        self._broker_retry = self._reactor.callLater(BROKER_RETRY, self._start_broker, broker)
-
     def _service_status(self, state: str) -> Publication:
         return payloads.service_status(self._base_topic, state, self._center.version, self._center.started_at)
 
@@ -510,6 +469,12 @@ class MqttSinkFactory:
         configuration = center.configuration
         live = None if configuration is None else LiveFile(live_path(configuration.current.values(), PREFIX))
         return MqttSink(reactor, settings, center, live)
+
+
+def _own_port(values: Mapping[str, Any]) -> int | None:
+    """Return the port of the embedded broker; None if the settings name another broker."""
+    port: int = values["MQTT_PORT"]
+    return port if values["MQTT_BROKER"] == EMBEDDED else None
 
 
 def _check_free(port: int) -> None:

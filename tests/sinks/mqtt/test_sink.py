@@ -18,6 +18,7 @@ from bssci.mqtt.client import MqttClient, MqttOffline
 from bssci.mqtt.embedded import BrokerFailed
 from bssci.mqtt.values import MqttSettings
 from bssci.sinks import ISink
+from bssci.sinks.mqtt import own_broker
 from bssci.sinks.mqtt import sink as sink_module
 from bssci.sinks.mqtt.echo import ECHO_TIME, USUAL_TIME
 from bssci.sinks.mqtt.settings import GROUP, NAMES
@@ -107,7 +108,7 @@ class Fixture:
         monkeypatch.setattr(
             sink_module, "MqttClient", lambda *a, **k: MqttClient(*a, **k, connect=self.broker.connect)
         )
-        monkeypatch.setattr(sink_module, "EmbeddedBroker", lambda *arguments: self.embedded)
+        monkeypatch.setattr(own_broker, "EmbeddedBroker", lambda *arguments: self.embedded)
         settings = settings_of(options)
         values = {name: settings.value(name) for name in NAMES}
         self.sink = MqttSink(self.clock, values, self.center)
@@ -470,19 +471,11 @@ def test_the_embedded_broker_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> 
     it.sink.start()
     assert it.broker.attempts == 0
     assert it.sink.trouble == "the embedded broker did not start: port taken"
-    it.clock.advance(sink_module.BROKER_RETRY)
+    it.clock.advance(own_broker.BROKER_RETRY)
     assert it.broker.attempts == 1
     assert it.sink.trouble == ""
     it.sink.stop()
     assert it.embedded.stopped
-
-
-def test_an_embedded_broker_that_never_started_is_stopped_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
-    it.embedded.starts = [fail(BrokerFailed("port taken"))]
-    it.sink.start()
-    it.sink.stop()
-    assert it.clock.getDelayedCalls() == []
 
 
 class Brokers:
@@ -527,8 +520,8 @@ def brokers() -> Brokers:
 def beside(brokers: Brokers, monkeypatch: pytest.MonkeyPatch) -> Fixture:
     """A sink with an embedded broker on port 1883, which is starting."""
     it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
-    monkeypatch.setattr(sink_module, "EmbeddedBroker", brokers)
-    it.sink._broker = brokers(None, 1883, None)
+    monkeypatch.setattr(own_broker, "EmbeddedBroker", brokers)
+    it.sink._broker = own_broker.OwnBroker(it.clock, 1883, it.sink._client.start)
     it.sink.start()
     return it
 
@@ -547,27 +540,6 @@ def test_two_quick_changes_are_made_one_after_the_other(beside: Fixture, brokers
     assert not brokers.made[2].stops
 
 
-def test_a_broker_of_older_settings_is_not_started_again(beside: Fixture, brokers: Brokers) -> None:
-    first = brokers.made[0]
-    first.starts[0].errback(BrokerFailed("port taken"))
-    brokers.change(beside, 2000)
-    first.stops[0].callback(None)
-    beside.clock.advance(sink_module.BROKER_RETRY)
-    assert (brokers.ports(), len(first.starts)) == ([1883, 2000], 1)
-    assert beside.sink.trouble == ""
-
-
-def test_a_broker_that_fails_as_it_is_replaced_is_not_started_again(
-    beside: Fixture, brokers: Brokers
-) -> None:
-    first = brokers.made[0]
-    brokers.change(beside, 2000)
-    first.starts[0].errback(BrokerFailed("ended by signal 15"))
-    first.stops[0].callback(None)
-    beside.clock.advance(sink_module.BROKER_RETRY)
-    assert (brokers.ports(), len(first.starts)) == ([1883, 2000], 1)
-
-
 def test_after_a_stop_no_change_is_made(beside: Fixture, brokers: Brokers) -> None:
     first = brokers.made[0]
     brokers.change(beside, 2000)
@@ -575,7 +547,7 @@ def test_after_a_stop_no_change_is_made(beside: Fixture, brokers: Brokers) -> No
     beside.sink.stop()
     first.starts[0].errback(BrokerFailed("ended by signal 15"))
     first.stops[0].callback(None)
-    beside.clock.advance(sink_module.BROKER_RETRY)
+    beside.clock.advance(own_broker.BROKER_RETRY)
     assert (brokers.ports(), len(first.starts)) == ([1883], 1)
     assert beside.clock.getDelayedCalls() == []
 
@@ -600,3 +572,14 @@ def test_it_can_be_built_without_a_service_center_to_see_whether_it_can() -> Non
     values = {name: settings.value(name) for name in NAMES}
     sink = INSTALLED.sinks["mqtt"].build(values, AbsentCenter())
     assert verifyObject(ISink, sink)
+
+
+def test_another_broker_is_used_after_an_embedded_one_that_never_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
+    it.embedded.starts = [fail(BrokerFailed("port taken"))]
+    it.sink.start()
+    it.sink._reconfigure(settings_of({"mqtt-broker": "broker.example"}))
+    it.clock.advance(0)
+    assert (it.broker.attempts, it.sink.trouble) == (1, "")

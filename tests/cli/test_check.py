@@ -78,11 +78,11 @@ def test_a_taken_port_of_the_web_admin(
 
 
 def test_wrong_settings_end_it(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
-    (directory / ".env").write_text("TIMEZONE=Nowhere\nMQTT_PORT=x\n")
+    (directory / ".env").write_text("TIMEZONE=Nowhere\nMQTT_QOS=x\n")
     status, good, bad = report(capsys)
     assert (status, good) == (1, [])
     assert bad[0].startswith("error: TIMEZONE='Nowhere' (.env): ")
-    assert bad[1].startswith("error: MQTT_PORT='x' (.env): ")
+    assert bad[1].startswith("error: MQTT_QOS='x' (.env): ")
 
 
 def test_an_unknown_setting_is_a_warning(capsys: pytest.CaptureFixture[str], directory: Path) -> None:

@@ -9,6 +9,7 @@ from bssci.model.device_id import eui_of_device
 from bssci.web.http.call import Call
 from bssci.web.http.errors import not_found
 from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
+from bssci.web.pages.columns import in_short
 from bssci.web.reports.devices import STATES
 
 MODELS = 100
@@ -24,9 +25,11 @@ class DevicePages(PageData):
         found = self._views.devices.list(
             kind=call.text("kind"), q=call.text("q"), state=state, page=page, per_page=PER_PAGE
         )
-        counts = found["counts"]
+        counts, rows = found["counts"], found["devices"]
+        latest = await self._views.readings.latest_of_many(row["id"] for row in rows)
         return {
-            "rows": found["devices"],
+            "rows": [row | {"short": in_short(latest[row["id"]].values)} for row in rows],
+            "names": self._gateway_names(),
             "counts": {"all": sum(counts.values()), **counts},
             "paging": paging(page, PER_PAGE, found["total"]),
             "args": arguments(call, "q", "kind", "state"),
@@ -44,7 +47,19 @@ class DevicePages(PageData):
         detail = self._views.devices.detail(id)
         decoders = self._context.outside.decoders
         names = sorted(decoders.decoding.decoders) if decoders is not None else []
-        return {"device": detail, "decoders": names, "takes_commands": takes_commands(id)}
+        latest = await self._views.readings.latest(id)
+        return {
+            "device": detail,
+            "latest": latest._asdict(),
+            "choices": self._views.readings.choices() if latest.undecoded or latest.failure else [],
+            "decoders": names,
+            "takes_commands": takes_commands(id),
+        }
+
+    def _gateway_names(self) -> dict[str, str]:
+        """Return the names of base stations and other gateways, by what devices call them."""
+        gateways = {gateway.own_id: gateway.name for gateway in self._context.center.gateways if gateway.name}
+        return gateways | self._names()
 
     async def gateways(self, call: Call) -> dict[str, Any]:
         """Return every scanner and controller."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bssci.model import parse_eui
+from bssci.model.device_id import sensor_device
 from bssci.web.formats import duration
 from bssci.web.http.call import Call
 from bssci.web.pages.base import (
@@ -44,12 +45,14 @@ class SensorPages(PageData):
             station=call.optional_eui("station"),
         )
         names, connected = self._names(), len(self._context.center.stations.connected())
-        latest = await self._views.readings.latest_of_many(row["eui"] for row in listed["sensors"])
+        latest = await self._views.readings.latest_of_many(
+            sensor_device(row["eui"]) for row in listed["sensors"]
+        )
         return {
             "rows": [
                 _row(row, names, connected)
-                | {"values": latest[row["eui"]].values, "short": in_short(latest[row["eui"]].values)}
-                for row in listed["sensors"]
+                | {"values": each.values, "short": in_short(each.values)}
+                for row, each in zip(listed["sensors"], latest.values(), strict=True)
             ],
             **columns_of(latest.values(), remembered(call)),
             "counts": {"all": listed["total"], **listed["counts"]},
@@ -84,7 +87,7 @@ class SensorPages(PageData):
         detail = await views.detail(eui)
         uplinks = (await views.uplinks(eui, UPLINKS))["uplinks"]
         signal = await views.signal(eui, RANGES[span])
-        latest = await self._views.readings.latest(eui)
+        latest = await self._views.readings.latest(sensor_device(eui))
         names, connected = self._names(), len(self._context.center.stations.connected())
         return {
             "latest": latest._asdict(),

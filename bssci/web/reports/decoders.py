@@ -24,7 +24,7 @@ from bssci.web.http.errors import ApiError, not_found
 
 _NO_ID = "must be the id of a device: mioty:EUI, ble:MAC, and so on"
 SLICE = 5000
-"""sensors that are counted in one turn of the reactor"""
+"""sensors or devices that are counted in one turn of the reactor"""
 BLUEPRINT, SCRIPT = ".json", ".js"
 """extensions of files"""
 
@@ -126,7 +126,7 @@ class DecoderViews:
         return _attempt(await self.trials.decode(decoder, payload, parameters))
 
     async def _sensors(self) -> Counter[str]:
-        """Return the number of sensors that are configured for each decoder."""
+        """Return the number of sensors and other devices that are configured for each decoder."""
         by_type = {
             decoder.type_eui: name
             for name, decoder in sorted(self.decoders.decoding.decoders.items(), reverse=True)
@@ -138,6 +138,8 @@ class DecoderViews:
                 name = sensor.decoder or by_type.get(sensor.type_eui) if sensor.type_eui else sensor.decoder
                 if name:
                     found[name] += 1
+        async for devices in in_slices(self._context.clock, list(self._context.center.devices), SLICE):
+            found.update(device.decoder for device in devices if device.decoder)
         return found
 
     def _row(self, decoder: Any, file: str | None, sensors: Mapping[str, int]) -> dict[str, Any]:

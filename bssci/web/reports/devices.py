@@ -104,6 +104,7 @@ class DeviceViews:
 
     def _sensor_row(self, sensor: Sensor) -> dict[str, Any]:
         activity = self._center.activities.get(sensor.eui)
+        [best, *_] = self._center.paths.report(sensor.eui) or [None]
         return {
             "id": sensor_device(sensor.eui),
             "kind": MIOTY,
@@ -118,8 +119,8 @@ class DeviceViews:
             "first_seen": None,
             "last_seen": activity.last_seen_at if activity is not None else None,
             "count": activity.uplink_count if activity is not None else 0,
-            "gateway": "",
-            "rssi": None,
+            "gateway": best["base_station_eui"] if best else "",
+            "rssi": best["rssi"] if best else None,
             "said": None,
         }
 

@@ -1,4 +1,4 @@
-"""Measurements of sensors: last values, and access to series over time."""
+"""Measurements of devices of every kind: last values, and access to series over time."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 
 from bssci.center.decoding.collecting import Past, ReadingValue
 from bssci.center.decoding.past import PastReadings
+from bssci.center.decoding.payloads import DeviceId
 from bssci.decoders.running import label
-from bssci.model import EUI, DecodeFailure
-from bssci.model.device_id import sensor_device
+from bssci.model import DecodeFailure
+from bssci.model.device_id import eui_of_device
 from bssci.web.context import Context
 from bssci.web.http.errors import ApiError
 
 NEWEST = 10
-"""newest uplinks that the last values are taken from: uplinks of different formats hold different readings"""
+"""newest messages that the last values are taken from: messages of different formats hold different readings"""
 REMEMBERED = 5000
-"""sensors whose last values are remembered"""
+"""devices whose last values are remembered"""
 
 
 class LastValue(NamedTuple):
@@ -33,15 +34,15 @@ class LastValue(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """Readings of a sensor's newest uplinks."""
+    """Readings of a device's newest messages."""
 
     values: tuple[LastValue, ...] = ()
     decoder: str | None = None
     """name and version: ``name@version``"""
     undecoded: bool = False
-    """true if there is no decoder for the newest uplink"""
+    """true if there is no decoder for the newest message"""
     failure: DecodeFailure | None = None
-    """failure of the newest unreadable uplink, if none was read since"""
+    """failure of the newest unreadable message, if none was read since"""
     failed_at: float | None = None
 
 
@@ -60,11 +61,11 @@ class ReadingViews:
             self._past = PastReadings(
                 context.journal, decoders.decoding, decoders.wanted, context.run_in_thread, decoders.threads
             )
-        self._known: OrderedDict[EUI, tuple[tuple[Any, ...], Latest]] = OrderedDict()
+        self._known: OrderedDict[DeviceId, tuple[tuple[Any, ...], Latest]] = OrderedDict()
 
     @property
     def past(self) -> PastReadings:
-        """The readings of stored uplinks.
+        """The readings of stored messages.
 
         :raises ApiError: 503: the service has no decoders.
         """
@@ -72,34 +73,36 @@ class ReadingViews:
             raise ApiError(503, "unavailable", "this service runs without decoders")
         return self._past
 
-    async def latest(self, eui: EUI) -> Latest:
-        """Return the last values of a sensor."""
-        if self._past is None or self._decoders is None:
+    async def latest(self, device: DeviceId) -> Latest:
+        """Return the last values of a device."""
+        heard = self._heard(device)
+        if self._past is None or self._decoders is None or heard is None:
             return NOTHING
-        activity = self._context.center.activities.get(eui)
-        if activity is None:
-            return NOTHING
-        state = (
-            activity.last_seen_at,
-            activity.uplink_count,
-            self._decoders.decoding.decoders,
-            self._decoders.wanted(sensor_device(eui)),
-        )
-        known = self._known.get(eui)
-        if known is not None and known[0] == state and known[0][2] is state[2]:
+        state = (self._decoders.decoding.decoders, self._decoders.wanted(device), *heard)
+        known = self._known.get(device)
+        if known is not None and known[0] == state and known[0][0] is state[0]:
             return known[1]
-        latest = latest_of(await self._past.newest(sensor_device(eui), NEWEST))
-        self._known[eui] = state, latest
-        self._known.move_to_end(eui)
+        latest = latest_of(await self._past.newest(device, NEWEST))
+        self._known[device] = state, latest
+        self._known.move_to_end(device)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return latest
 
-    async def latest_of_many(self, euis: Iterable[EUI]) -> Mapping[EUI, Latest]:
-        """Return the last values of some sensors."""
-        asked = list(euis)
-        found = await gatherResults([ensureDeferred(self.latest(eui)) for eui in asked], consumeErrors=True)
+    async def latest_of_many(self, devices: Iterable[DeviceId]) -> Mapping[DeviceId, Latest]:
+        """Return the last values of some devices."""
+        asked = list(devices)
+        found = await gatherResults([ensureDeferred(self.latest(each)) for each in asked], consumeErrors=True)
         return dict(zip(asked, found, strict=True))
+
+    def _heard(self, device: DeviceId) -> tuple[float, int] | None:
+        """Return when a device was heard last, in Unix seconds, and how often; None: never."""
+        eui = eui_of_device(device)
+        if eui is None:
+            found = self._context.center.devices.get(device)
+            return (found.last_seen, found.count) if found is not None and found.last_seen else None
+        activity = self._context.center.activities.get(eui)
+        return None if activity is None else (activity.last_seen_at, activity.uplink_count)
 
     def choices(self) -> list[tuple[str, str]]:
         """Return name and title of each decoder that a sensor can be given."""

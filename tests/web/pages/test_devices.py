@@ -2,11 +2,61 @@
 
 from __future__ import annotations
 
-from tests.support.telegrams import telegram
+from collections.abc import Callable
+from pathlib import Path
+
+from bssci.decoders.bluetooth.atc import FACTORY
+from bssci.model import Telegram
+from tests.support.center import STATION, Line
+from tests.support.decoders import outside_with_decoders
+from tests.support.telegrams import advertisement, telegram
 from tests.support.web import SENSOR, WebHouse
+from tests.support.wire import connect, uplink
 from tests.web.html import Document
 
 TAG = "ble:AA:BB:CC:DD:EE:01"
+OTHER = "ble:AA:BB:CC:DD:EE:02"
+
+
+def brought(web: WebHouse, *telegrams: Telegram) -> None:
+    """Have devices say something, as a source brings it."""
+    web.happen(*telegrams)
+    web.center.devices.heard(telegrams)
+
+
+def text_of(page: Document, id: str) -> str:
+    """Return what the list shows of a device."""
+    [row] = [each for each in page.all("tr") if each["data-key"] == id]
+    return " ".join(row.text.split())
+
+
+def test_devices_show_their_last_values(make_web_house: Callable[..., WebHouse], tmp_path: Path) -> None:
+    web = make_web_house(outside=outside_with_decoders(tmp_path / "decoders", [FACTORY.build({})]))
+    brought(web, telegram(1, device=TAG, rssi=-71.0, envelope=advertisement()), telegram(2, device=OTHER))
+    browser = web.browser("operator")
+    page = Document(browser.get("/devices").text)
+    assert "Temperature 20 °C, Humidity 50 %" in text_of(page, TAG)
+    assert "\N{MINUS SIGN}71 dBm" in text_of(page, TAG) and "Temperature" not in text_of(page, OTHER)
+    shown = browser.get(f"/devices/{TAG}").text
+    assert "Last values" in shown and 'data-key="temperature"' in shown and "not decoded" not in shown
+    shown = browser.get(f"/devices/{OTHER}").text
+    assert "This device's bytes are not decoded" in shown.replace("&#39;", "'")
+    [form] = [each for each in Document(shown).all("form") if each["data-done"] == "Chosen"]
+    assert form["data-api"] == f"PATCH /api/devices/{OTHER.replace(':', '%3A')}"
+
+
+def test_a_mioty_sensor_shows_which_base_station_hears_it_best(web: WebHouse) -> None:
+    id, browser = f"mioty:{SENSOR}", web.browser("viewer")
+    assert "dBm" not in text_of(Document(browser.get("/devices").text), id)
+    line = Line(web)
+    line.begin(connect(bsEui=STATION, name="Town hall"))
+    line.complete()
+    line.say(uplink(1, epEui=int(SENSOR, 16), rxTime=int(web.now() * 1e9), rssi=-90.0))
+    web.advance(5)
+    shown = text_of(Document(browser.get("/devices").text), id)
+    assert "Town hall" in shown and "\N{MINUS SIGN}90 dBm" in shown
+    [row] = [each for each in browser.get("/api/devices").json()["devices"] if each["id"] == id]
+    assert (row["gateway"], row["rssi"]) == (f"{STATION:016X}", -90.0)
 
 
 def test_an_unknown_device_is_one_click_away_from_being_known(web: WebHouse) -> None:

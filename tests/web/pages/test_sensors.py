@@ -171,3 +171,11 @@ def test_sensors_are_searched_sorted_and_paged(make_web_house: Callable[..., Web
     assert keys("/sensors?sort=-eui&per_page=1") == ["70B3D56770110078"]
     assert keys("/sensors?q=0077") == ["70B3D56770110077"]
     assert keys("/sensors?status=detached") == []
+
+
+def test_a_search_that_finds_no_sensor_leads_to_all_devices(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    page = Document(browser.get("/sensors?q=kitchen+1").text)
+    [found] = [each["href"] for each in page.all("a") if each.text == "look among all devices"]
+    assert found == "/devices?q=kitchen+1" and browser.get(found).status == 200
+    assert "look among" not in browser.get("/sensors?status=silent").text

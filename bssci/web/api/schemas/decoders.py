@@ -70,7 +70,7 @@ class DecoderRow(Answer):
     file: str | None
     """None: it is built in or comes with a plugin"""
     sensors: int
-    """number of sensors that are configured for the decoder"""
+    """number of sensors and other devices that are configured for the decoder"""
     examples: int
     decoded: int
     failures: int

@@ -63,7 +63,7 @@ class DeviceRow(Answer):
     last_seen: float | None
     count: int
     gateway: str
-    """the one that heard it last"""
+    """the one that heard it last; of a mioty sensor the base station that has heard it best lately"""
     rssi: float | None
     said: DeviceSaid | None
 

@@ -12,6 +12,10 @@ from bssci.center.alarms.trial import AlarmTrial
 from bssci.center.decoding.decoders import Decoders
 from bssci.center.replays import Replaying
 from bssci.journal import LiveSession
+from bssci.model import AnyEvent
+
+Decode = Callable[[Sequence[AnyEvent]], Deferred[list[AnyEvent]]]
+"""adds readings to events; the Deferred never fails"""
 
 
 @dataclass(frozen=True)
@@ -38,3 +42,12 @@ class Outside:
     decoders: Decoders | None = None
     replays: Replaying | None = None
     live_sessions: Mapping[str, LiveSession] = field(default_factory=dict)
+
+    @property
+    def decode(self) -> Decode:
+        """Function that adds readings to events; without decoders they stay as they are."""
+        return _undecoded if self.decoders is None else self.decoders.decode
+
+
+def _undecoded(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
+    return succeed(list(events))

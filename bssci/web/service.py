@@ -54,7 +54,7 @@ from bssci.web.http.proxies import TrustedProxies
 from bssci.web.http.routing import MAX_BODY, Route, routes_of
 from bssci.web.http.site import AdminSite, LimitedFactory
 from bssci.web.http.static import StaticFiles
-from bssci.web.live.feed import Feed, Watchers
+from bssci.web.live.feed import Feed, Watching
 from bssci.web.live.live import Hub
 from bssci.web.live.names import names_in
 from bssci.web.monitoring.figures import Figures
@@ -101,7 +101,7 @@ class WebAdmin:
             self.guard = Guard(file, self.sessions, Attempts(reactor), run_in_thread)
         except (AccountError, OSError) as error:
             raise SettingsError(f"STATE_DIR={settings.state_dir}: {error}") from error
-        figures, hub = Figures(reactor, center), Hub(reactor, names_in(center))
+        figures = Figures(reactor, center)
         self.context = Context(
             clock=reactor,
             now=now,
@@ -111,17 +111,17 @@ class WebAdmin:
             guard=self.guard,
             audit=center.audit,
             figures=figures,
-            hub=hub,
+            hub=Hub(reactor, center.journal, outside.decode, names_in(center)),
             logbook=Logbook(),
             outside=outside,
             probe=Probe(reactor, center, outside),
-            feed=Feed(reactor, center.journal, Watchers(reactor, figures, hub)),
+            feed=Feed(reactor, center.journal, Watching(reactor, figures)),
             door=Door(
                 reactor,
                 center,
                 self.guard,
                 outside.live_sessions,
-                None if outside.decoders is None else outside.decoders.decode,
+                outside.decode,
                 run_in_thread,
                 now,
             ),

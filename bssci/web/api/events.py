@@ -49,7 +49,7 @@ class EventRoutes:
         "GET",
         "/api/events",
         "viewer",
-        "Stored events, newest first; `next` is where to go on, also if few or none were found",
+        "Stored events with readings, newest first; `next` is where to go on, also if few or none were found",
     )
     async def stored(self, call: Call, query: WantedBefore) -> EventPage:
         return told(EventPage, await self._views.read(query.filter(), query.before, query.limit))
@@ -58,7 +58,7 @@ class EventRoutes:
         "GET",
         "/api/events/export",
         "viewer",
-        "All stored events, newest first, one a line",
+        "All stored events, newest first, one a line, without readings",
         content_type="application/x-ndjson",
     )
     async def export(self, call: Call, query: EventSelection) -> Streamed:
@@ -75,7 +75,7 @@ class EventRoutes:
         outflow = Outflow(request, self._context.clock)
         self._exports.append(who)
         try:
-            read = await self._views.read(asked, limit=SLICE)
+            read = await self._views.read(asked, limit=SLICE, decodes=False)
             request.setHeader("Content-Type", "application/x-ndjson; charset=utf-8")
             request.setHeader("Content-Disposition", 'attachment; filename="events.ndjson"')
             if request.method != b"HEAD":
@@ -96,7 +96,7 @@ class EventRoutes:
             if not self._is_allowed(request):
                 outflow.abort()
                 return
-            read = await self._views.read(asked, read["next"], SLICE)
+            read = await self._views.read(asked, read["next"], SLICE, decodes=False)
             await outflow.write(_lines(read["events"]))
 
     def _is_allowed(self, request: Request) -> bool:
@@ -114,7 +114,7 @@ class EventRoutes:
         "GET",
         "/api/live",
         "viewer",
-        "Every event as it happens; goes on after Last-Event-ID",
+        "Every event as it happens, with readings; goes on after Last-Event-ID",
         content_type="text/event-stream",
     )
     async def live(self, call: Call, query: WantedSince) -> Streamed:
@@ -146,7 +146,9 @@ class EventRoutes:
                 viewer.skip(last - after)
             return
         entries = await self._context.journal.events.read(after, MAX_RESUMED)
-        shown = [encoded(seq, event, self._name_of) for seq, event in entries]
+        decoded = await self._context.outside.decode([event for _, event in entries])
+        numbers = [seq for seq, _ in entries]
+        shown = [encoded(seq, event, self._name_of) for seq, event in zip(numbers, decoded, strict=True)]
         seen = entries[-1][0] if entries else last
         viewer.past(shown, seen)
         if seen < last:

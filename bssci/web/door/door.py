@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,7 +23,7 @@ from bssci.web.access.attempts import Attempts
 from bssci.web.access.live_tokens import LiveToken
 from bssci.web.door.admission import Admission, Denial, TokenUses
 from bssci.web.door.client import UNAVAILABLE, LiveClient, Outgoing
-from bssci.web.door.follower import Decode, Follower
+from bssci.web.door.follower import Follower
 from bssci.web.door.last_values import LastValues
 from bssci.web.door.messages import Narrator, Telling, gap
 from bssci.web.door.past import PastTeller, Present
@@ -32,6 +32,7 @@ from bssci.web.door.sessions import ClientSession, ClientSessions
 from bssci.web.http.guard import Guard
 from bssci.web.http.site import release
 from bssci.web.live.feed import Feed
+from bssci.web.outside import Decode
 
 MAX_FILTERS = 100
 """filters of a client; further ones are refused"""
@@ -56,7 +57,7 @@ class Door:
     """The live stream and all its clients.
 
     :param kept: sessions of earlier runs, as the journal held them at the start.
-    :param decode: adds readings to events; None: there are no decoders.
+    :param decode: adds readings to events.
     :param run_in_thread: ``deferToThread``.
     :ivar ended: clients that were refused or closed since the start, by reason.
     :ivar sent: messages that were queued for clients since the start.
@@ -70,7 +71,7 @@ class Door:
         center: ServiceCenter,
         guard: Guard,
         kept: Mapping[str, LiveSession],
-        decode: Decode | None,
+        decode: Decode,
         run_in_thread: Callable[..., Deferred[Any]],
         now: Callable[[], float],
     ) -> None:
@@ -81,7 +82,7 @@ class Door:
         settings = center.configuration.current
         self._max_clients: int = settings.live_clients
         self._base_topic: str = settings.value("BASE_TOPIC")
-        self._decode = decode or _undecoded
+        self._decode = decode
         self._clients: set[LiveClient] = set()
         """all connections, until they are lost"""
         self._inside: dict[str, LiveClient] = {}
@@ -443,7 +444,3 @@ def _has_room(session: ClientSession, text: str) -> bool:
     length = len(text) + sum(map(len, session.filters))
     is_full = len(session.filters) >= MAX_FILTERS or length > MAX_FILTERS_LENGTH
     return len(text) <= LONGEST_FILTER and not is_full
-
-
-def _undecoded(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
-    return succeed(list(events))

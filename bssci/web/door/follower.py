@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from twisted.internet.defer import Deferred
-
 from bssci.model import AnyEvent
 from bssci.system.clock import Clock, in_slices
 from bssci.web.live.feed import Numbered
+from bssci.web.outside import Decode
 
 SLICE = 100
 """events that are handed out in one turn of the reactor"""
-
-Decode = Callable[[Sequence[AnyEvent]], Deferred[list[AnyEvent]]]
 
 
 class Follower:

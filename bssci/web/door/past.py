@@ -22,9 +22,9 @@ from bssci.mqtt.server.topics import matches, overlap
 from bssci.mqtt.values import Publication
 from bssci.system.clock import Clock, pause, turn
 from bssci.web.door.client import LiveClient, Outgoing
-from bssci.web.door.follower import Decode
 from bssci.web.door.last_values import LastValues, station_key
 from bssci.web.door.messages import DEVICES, Narrator, device_of_level, gap
+from bssci.web.outside import Decode
 
 MAX_AGE = 3600.0
 """age in s up to which missed messages are sent"""

@@ -7,22 +7,28 @@ from typing import Any
 
 import msgspec
 
-from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink, VariableMacUplink
+from bssci.model import EUI, AnyEvent, Decoded, Downlink, Reception, Uplink, VariableMacUplink
 from bssci.model.event_json import FIELD_NAMES, event_json, kind_of, reception_json, uplink_json
 from bssci.web.live.names import NameOf, nameless
 from bssci.web.live.sentences import sentence
+from bssci.web.live.values import values_text
 
 
 def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[str, Any]:
     """Return an event in the form that pages and API use.
 
     It has ``seq``, ``kind``, ``timestamp``, the fields of the event, ``title`` (the event as a
-    sentence), and ``names`` (those of its sensor and base stations that have one, by EUI).
+    sentence), ``names`` (those of its sensor, base stations and device that have one, by EUI or id), and
+    where it was decoded ``values`` (as text).
     """
     described = {"seq": seq} | _said(event) | {"kind": kind_of(event), "timestamp": event.at}
     described["title"] = sentence(described)
     sensor, stations = parties(event)
-    described["names"] = {eui: name for eui in (sensor, *stations) if eui and (name := name_of(eui))}
+    involved = (sensor, *stations, described.get("device"))
+    described["names"] = {id: name for id in involved if id and (name := name_of(id))}
+    decoded: Decoded | None = getattr(event, "decoded", None)
+    if decoded is not None:
+        described["values"] = values_text(decoded)
     return described
 
 

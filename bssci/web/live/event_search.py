@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+DECODED = ("decoder", "components", "decodeError", "decodeWarnings", "values")
+"""fields of decoded events"""
 _TYPED = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
 """characters of a keyboard for those that pages show"""
 _OCTETS = re.compile(r'"((?:[0-9a-f]{2})+)"')
@@ -17,11 +19,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def text_of(event: Mapping[str, Any]) -> str:
-    """Return the text of an event that is searched.
+    """Return the text of an event that is searched: without readings, as stored events have none.
 
     :param event: as :func:`bssci.web.live.event_json.event_dict` describes it.
     """
-    json = _plain(_encode(event).decode())
+    json = _plain(_encode({name: value for name, value in event.items() if name not in DECODED}).decode())
     shown = [event["kind"].replace("-", " "), event["title"], *event["names"].values()]
     octets_shown = [bytes.fromhex(digits).hex(" ") for digits in _OCTETS.findall(json)]
     return "\n".join([json, *map(_plain, shown), *octets_shown])

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from bssci.journal import Journal
 from bssci.model import AnyEvent
 from bssci.system.clock import Clock, Timer, turn
+from bssci.web.outside import Decode
 
 PACE = 0.1
 """s between times at which the journal is read"""
@@ -40,7 +41,7 @@ class FeedReader(Protocol):
 
 
 class Watcher(Protocol):
-    """A receiver that shares a feed with others, and handles events without waiting."""
+    """A receiver that handles events without waiting."""
 
     def events(self, numbered: Numbered) -> None: ...
 
@@ -48,30 +49,37 @@ class Watcher(Protocol):
         """Handle that events were skipped."""
 
 
-class Watchers:
-    """A :class:`FeedReader` that passes the events on to several watchers.
+class Watching:
+    """A :class:`FeedReader` that passes the events on to a watcher.
 
     It does so in slices of time, as each of many viewers may search large events for a text.
+
+    :param decode: returns the function that adds readings to events; None if nobody needs them now.
     """
 
-    def __init__(self, clock: Clock, *watchers: Watcher) -> None:
+    def __init__(
+        self, clock: Clock, watcher: Watcher, decode: Callable[[], Decode | None] = lambda: None
+    ) -> None:
         self._clock = clock
-        self._watchers = watchers
+        self._watcher = watcher
+        self._decode = decode
 
     async def take(self, numbered: Numbered) -> AsyncIterator[int]:
+        decode = self._decode()
+        if decode is not None:
+            decoded = await decode([event for _, event in numbered])
+            numbered = [(seq, event) for (seq, _), event in zip(numbered, decoded, strict=True)]
         began = self._clock.seconds()
         for first in range(0, len(numbered), FEW):
             if self._clock.seconds() - began > SLICE:
                 await turn(self._clock)
                 began = self._clock.seconds()
             few = numbered[first : first + FEW]
-            for watcher in self._watchers:
-                watcher.events(few)
+            self._watcher.events(few)
             yield few[-1][0]
 
     def skipped(self, count: int) -> None:
-        for watcher in self._watchers:
-            watcher.skipped(count)
+        self._watcher.skipped(count)
 
 
 class Feed:

@@ -1,6 +1,6 @@
 """The stream of events for pages: Server-Sent Events, encoded once for all viewers, with a limit for each.
 
-    journal --Feed--> Hub --one encoding--> Viewer, Viewer ... --> browser
+    journal --Feed--> readings --> Hub --one encoding--> Viewer, Viewer ... --> browser
 
 A viewer that does not read is dropped when its buffer is full. Browsers reconnect by themselves with the
 number of the last event that they got, and get the events that they missed.
@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 from zope.interface import implementer
 
+from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent
 from bssci.model.event_json import kind_of
 from bssci.system.clock import Clock, Ticker
@@ -26,8 +27,10 @@ from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.site import abort
 from bssci.web.live.event_json import event_dict, parties
 from bssci.web.live.event_search import contains, text_of, wanted
+from bssci.web.live.feed import Feed, Watching
 from bssci.web.live.names import NameOf, nameless
 from bssci.web.live.sentences import KINDS
+from bssci.web.outside import Decode
 
 MAX_VIEWERS = 200
 MAX_OF_ACCOUNT = 50
@@ -200,12 +203,17 @@ class Viewer:
 
 
 class Hub:
-    """All viewers of the live stream: a :class:`bssci.web.live.feed.Watcher`."""
+    """All viewers of the live stream: a :class:`bssci.web.live.feed.Watcher`.
+
+    :param decode: adds readings to events.
+    """
 
     log = Logger()
 
-    def __init__(self, clock: Clock, name_of: NameOf = nameless) -> None:
+    def __init__(self, clock: Clock, journal: Journal, decode: Decode, name_of: NameOf = nameless) -> None:
         self._name_of = name_of
+        watching = Watching(clock, self, lambda: decode if self._viewers else None)
+        self._feed = Feed(clock, journal, watching)
         self._viewers: set[Viewer] = set()
         self._ticker = Ticker(clock, KEEP_ALIVE, self._keep_alive)
         self.dropped = 0
@@ -215,9 +223,11 @@ class Hub:
         return len(self._viewers)
 
     def start(self) -> None:
+        self._feed.start()
         self._ticker.start()
 
     def stop(self) -> None:
+        self._feed.stop()
         self._ticker.stop()
         for viewer in list(self._viewers):
             viewer.drop()

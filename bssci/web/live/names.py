@@ -1,4 +1,4 @@
-"""Names of base stations and sensors."""
+"""Names of base stations, sensors and other devices."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from bssci.center.service_center import ServiceCenter
 from bssci.model import EUI
 
-NameOf = Callable[[EUI], str]
-"""returns the name of a base station or a sensor; empty if it has none"""
+NameOf = Callable[[str], str]
+"""returns the name of a base station or sensor, by its EUI, or of a device, by its id; empty if none"""
 
 
-def nameless(eui: EUI) -> str:
+def nameless(id: str) -> str:
     """Return no name, for use as a :data:`NameOf`."""
     return ""
 
@@ -19,7 +19,11 @@ def nameless(eui: EUI) -> str:
 def names_in(center: ServiceCenter) -> NameOf:
     """Return the function that looks up current names in a service center."""
 
-    def name_of(eui: EUI) -> str:
+    def name_of(id: str) -> str:
+        if ":" in id:
+            device = center.devices.get(id)
+            return device.name if device else ""
+        eui = EUI(id)
         station, sensor = center.stations.get(eui), center.sensors.get(eui)
         return (station.state.name if station else "") or (sensor.name if sensor else "")
 

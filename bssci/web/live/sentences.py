@@ -12,8 +12,8 @@ Described = Mapping[str, Any]
 
 
 def sentence(event: Described) -> str:
-    """Return an event as a sentence such as ``Came online, session resumed``, without the EUIs, which are
-    shown beside it.
+    """Return an event as a sentence such as ``Came online, session resumed``, without the EUIs and ids of
+    devices, which are shown beside it.
     """
     say = _SENTENCES.get(event["kind"])
     return say(event) if say is not None else str(event["kind"]).replace("-", " ")
@@ -76,7 +76,8 @@ def _gateway_state(event: Described) -> str:
 
 
 def _telegram(event: Described) -> str:
-    return f"Telegram of {event['device']}, heard by {event['gateway']}"
+    signal = f" with {number(event['rssi'], 0, 'dBm')}" if event.get("rssi") is not None else ""
+    return f"Telegram, heard by {event['gateway']}{signal}"
 
 
 def _hours(hours: float) -> str:

@@ -104,7 +104,8 @@ class DeviceViews:
 
     def _sensor_row(self, sensor: Sensor) -> dict[str, Any]:
         activity = self._center.activities.get(sensor.eui)
-        [best, *_] = self._center.paths.report(sensor.eui) or [None]
+        paths = self._center.paths.report(sensor.eui)
+        best = paths[0] if paths else None
         return {
             "id": sensor_device(sensor.eui),
             "kind": MIOTY,

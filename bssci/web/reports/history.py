@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from bssci.model import Uplink
+from bssci.model import AnyEvent, Uplink
 from bssci.system.clock import turn
 from bssci.web.context import Context
 from bssci.web.http.errors import invalid, not_found
 from bssci.web.live.event_json import event_dict
 from bssci.web.live.event_search import contains, text_of
+from bssci.web.live.feed import Numbered
 from bssci.web.live.live import Filter
 from bssci.web.live.names import names_in
 from bssci.web.monitoring.sampler import METRICS
@@ -100,15 +101,27 @@ class EventViews:
         self._journal = context.journal
         self._name_of = names_in(context.center)
 
-    async def read(self, asked: Filter, before: int | None = None, limit: int = 100) -> dict[str, Any]:
+    async def read(
+        self, asked: Filter, before: int | None = None, limit: int = 100, *, decodes: bool = True
+    ) -> dict[str, Any]:
         """Return events, newest first. ``next`` is the ``before`` of the following page, None after the
         last; there may be more events even if few were found.
+
+        :param decodes: add readings, which may take longer than all else.
         """
+        found, following = await self._find(asked, before, limit)
+        if decodes:
+            decoded = await self._context.outside.decode([event for _, event in found])
+            found = [(seq, event) for (seq, _), event in zip(found, decoded, strict=True)]
+        described = [event_dict(seq, event, self._name_of) async for seq, event in self._in_turns(found)]
+        return {"events": described, "next": following}
+
+    async def _find(
+        self, asked: Filter, before: int | None, limit: int
+    ) -> tuple[list[tuple[int, AnyEvent]], int | None]:
         needles = asked.text
-        found: list[dict[str, Any]] = []
+        found: list[tuple[int, AnyEvent]] = []
         following = before or 0
-        clock, described_count = self._context.clock, 0
-        began = clock.seconds()
         for _ in range(SLICES if needles else 1):
             events, following = await self._journal.history.look_back(
                 before=following or None,
@@ -117,19 +130,26 @@ class EventViews:
                 sensor=asked.sensor,
                 station=asked.station,
             )
-            for seq, event in events:
-                described_count += 1
-                if described_count % FEW == 0 and clock.seconds() - began > SLICE_TIME:
-                    await turn(clock)
-                    began = clock.seconds()
-                described = event_dict(seq, event, self._name_of)
-                if not needles or contains(text_of(described), needles):
-                    found.append(described)
-                    if needles and len(found) == limit:
-                        return {"events": found, "next": seq}
+            if not needles:
+                return events, following or None
+            async for seq, event in self._in_turns(events):
+                if contains(text_of(event_dict(seq, event, self._name_of)), needles):
+                    found.append((seq, event))
+                    if len(found) == limit:
+                        return found, seq
             if not following:
                 break
-        return {"events": found, "next": following or None}
+        return found, following or None
+
+    async def _in_turns(self, events: Numbered) -> AsyncIterator[tuple[int, AnyEvent]]:
+        """Yield events, and to the reactor whenever describing them has taken a while."""
+        clock = self._context.clock
+        began = clock.seconds()
+        for count, each in enumerate(events, 1):
+            if count % FEW == 0 and clock.seconds() - began > SLICE_TIME:
+                await turn(clock)
+                began = clock.seconds()
+            yield each
 
     async def one(self, seq: int) -> dict[str, Any]:
         """Return one event and whether each sink has taken it; for an uplink also the number of late
@@ -138,7 +158,8 @@ class EventViews:
         event = await self._journal.history.event(seq)
         if event is None:
             raise not_found(f"there is no event {seq}")
-        described = event_dict(seq, event, self._name_of)
+        [decoded] = await self._context.outside.decode([event])
+        described = event_dict(seq, decoded, self._name_of)
         described["sinks"] = self._sinks(seq)
         described["delivered_at"] = delivered_at(self._context.center.deliveries.taken(), seq)
         if isinstance(event, Uplink):

@@ -18,7 +18,7 @@ from bssci.web.context import Context
 from bssci.web.http.errors import ApiError
 
 NEWEST = 10
-"""newest messages that the last values are taken from: messages of different formats hold different readings"""
+"""newest messages that the last values come from: those of different formats hold different readings"""
 REMEMBERED = 5000
 """devices whose last values are remembered"""
 

@@ -49,7 +49,15 @@ function way(event) {
     make("li", {}, "on disk"),
     ...sinks.map((sink) => make("li", { "data-sink": sink, "data-since": event.timestamp }, make("b", {}, sink), " waiting")),
   ];
-  return [make("ol", { class: "way" }, ...steps), event.dataHex ? make("span", { class: "bytes" }, octets(event.dataHex)) : null];
+  return make("ol", { class: "way" }, ...steps);
+}
+
+// What was sent: its values where they are known, and its bytes.
+function content(event) {
+  return [
+    event.values ? make("div", { class: "decoded" }, event.values) : null,
+    event.dataHex ? make("span", { class: "bytes" }, octets(event.dataHex)) : null,
+  ];
 }
 
 // A request that no user started: the end of the session is shown, and does not lead to another page.
@@ -88,6 +96,7 @@ async function watchSinks() {
 
 function about(event) {
   return make("small", {},
+    event.kind === "telegram" ? link("devices", event.device, event.names) : null,
     event.sensor_eui ? ["sensor ", link("sensors", event.sensor_eui, event.names), " "] : null,
     event.base_station_eui ? ["base station ", link("stations", event.base_station_eui, event.names)] : null);
 }
@@ -96,7 +105,7 @@ function row(event) {
   return make("tr", { "data-key": event.seq },
     make("td", { "data-label": "Time" }, timeElement(event.timestamp)),
     make("td", { "data-label": "Kind" }, make("span", { class: "tag" }, (event.kind ?? "").replaceAll("-", " "))),
-    make("td", { class: "title" }, make("strong", {}, event.title ?? ""), ...(event.kind === "uplink" ? way(event) : [about(event)])));
+    make("td", { class: "title" }, make("strong", {}, event.title ?? ""), event.kind === "uplink" ? way(event) : about(event), ...content(event)));
 }
 
 function count() {

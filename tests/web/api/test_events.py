@@ -168,7 +168,7 @@ def test_an_export_that_goes_wrong_is_broken_off_and_logged(
 ) -> None:
     web.happen(*[uplink(number) for number in range(4 * events.SLICE)])
     export = Export(web.browser("viewer"))
-    monkeypatch.setattr(EventViews, "read", lambda *_: fail(ValueError("no event")))
+    monkeypatch.setattr(EventViews, "read", lambda *_, **__: fail(ValueError("no event")))
     web.advance(events.PAUSE)
     export.connection.lose()
     assert export.transport.aborted

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from bssci.journal import StorageError
 from bssci.model import AnyEvent
 from bssci.web.live import feed as feed_module
-from bssci.web.live.feed import PACE, RETRY, Feed, Watchers
+from bssci.web.live.feed import PACE, RETRY, Feed, Watching
 from tests.support.journal import online
 from tests.support.web import WebHouse
 
@@ -33,7 +33,7 @@ class Seen:
 
 def watching(web: WebHouse) -> tuple[Feed, Seen]:
     seen = Seen()
-    feed = Feed(web.clock, web.journal, Watchers(web.clock, seen))
+    feed = Feed(web.clock, web.journal, Watching(web.clock, seen))
     feed.start()
     return feed, seen
 
@@ -81,7 +81,7 @@ def test_what_cannot_be_taken_is_passed_over_and_told(web: WebHouse, expected_er
             super().events(numbered)
 
     seen = Failing()
-    feed = Feed(web.clock, web.journal, Watchers(web.clock, seen))
+    feed = Feed(web.clock, web.journal, Watching(web.clock, seen))
     feed.start()
     first = web.happen(online())
     web.advance(PACE)
@@ -102,7 +102,7 @@ def test_handling_that_takes_long_lets_others_in_between(web: WebHouse) -> None:
 
     seen = Slow()
     others: list[int] = []
-    feed = Feed(web.clock, web.journal, Watchers(web.clock, seen))
+    feed = Feed(web.clock, web.journal, Watching(web.clock, seen))
     feed.start()
     web.happen(*[online() for _ in range(3 * feed_module.FEW)])
     web.advance(PACE)
@@ -134,7 +134,7 @@ def test_a_journal_that_cannot_be_read_is_asked_now_and_then_and_reported_once(
 ) -> None:
     clock, seen, events = Clock(), Seen(), Unreadable()
     journal: Any = SimpleNamespace(events=events)
-    feed = Feed(clock, journal, Watchers(clock, seen))
+    feed = Feed(clock, journal, Watching(clock, seen))
     feed.start()
     events.last_seq = 2
     events.stored()

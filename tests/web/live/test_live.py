@@ -15,8 +15,9 @@ from bssci.model import SensorWarning, StationState
 from bssci.web import service
 from bssci.web.live import feed, live
 from bssci.web.pages.table import STATIC
+from tests.support.decoders import ORDINARY
 from tests.support.journal import uplink
-from tests.support.web import EPOCH, SENSOR, Browser, Connection, WebHouse
+from tests.support.web import EPOCH, SENSOR, Browser, Connection, WebHouse, sensor_entry
 
 STATION = "70B3D59CD0000001"
 
@@ -61,6 +62,38 @@ def test_events_come_as_they_happen(web: WebHouse) -> None:
     assert event["seq"] == seq and event["cnt"] == 7 and event["title"]
     viewer.connection.lose()
     assert len(web.admin.context.hub) == 0
+
+
+def test_events_come_with_their_readings(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    browser.post("/api/sensors", sensor_entry(decoder="water-meter"))
+    viewer, readings = Viewer(browser), {"value": 77.167, "unit": "m³"}
+    seq = web.happen(uplink(7, SENSOR, payload=bytes.fromhex(ORDINARY)))
+    web.advance(feed.PACE)
+    late = Viewer(browser, f"?since={seq - 1}")
+    stored = browser.get("/api/events?limit=1").json()["events"][0]
+    one = browser.get(f"/api/events/{seq}").json()
+    for event in (viewer.events()[1][1], late.events()[1][1], stored, one):
+        assert (event["components"]["volume"], event["decoder"]) == (readings, "water-meter@1.0")
+        assert ", Volume 77.167\u202fm³, " in event["values"]
+    assert "Volume 77.167\u202fm³" in browser.get("/live").text
+    assert "components" not in browser.get("/api/events/export").json()
+    for query in ("volume", "77.167"):
+        assert browser.get(f"/api/events?q={query}").json()["events"] == [], "stored events have no readings"
+
+
+def test_without_viewers_nothing_is_decoded_for_them(web: WebHouse) -> None:
+    web.browser("operator").post("/api/sensors", sensor_entry(decoder="water-meter"))
+    decoders = web.outside.decoders
+    assert decoders is not None
+    web.happen(uplink(7, SENSOR, payload=bytes.fromhex(ORDINARY)))
+    web.advance(feed.PACE)
+    assert decoders.decoding.by_decoder.get("water-meter") is None
+    Viewer(web.browser("viewer"))
+    web.happen(uplink(8, SENSOR, payload=bytes.fromhex(ORDINARY)))
+    web.advance(feed.PACE)
+    tally = decoders.decoding.by_decoder.get("water-meter")
+    assert tally is not None and tally.decoded == 1
 
 
 def test_a_viewer_sees_only_what_it_asked_for(web: WebHouse) -> None:

@@ -69,10 +69,11 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
         "info",
     ),
     (
-        {"kind": "telegram", "device": "ble:AA:BB:CC:DD:EE:FF", "gateway": "roof"},
-        "Telegram of ble:AA:BB:CC:DD:EE:FF, heard by roof",
+        {"kind": "telegram", "device": "ble:AA:BB:CC:DD:EE:FF", "gateway": "roof", "rssi": -71.4},
+        "Telegram, heard by roof with -71 dBm",
         "info",
     ),
+    ({"kind": "telegram", "device": "f2:0a1b/J1", "gateway": "f2"}, "Telegram, heard by f2", "info"),
     (
         {
             "kind": "gateway-state",

@@ -1,0 +1,23 @@
+"""Decoded values as text, beside the sentence that tells an event."""
+
+from __future__ import annotations
+
+from bssci.model import Decoded, Reading
+from bssci.web.formats import measured, words
+
+MOST = 8
+"""values that are named; the others are counted"""
+
+
+def values_text(decoded: Decoded) -> str:
+    """Return values such as ``Temperature 21.5 °C, Humidity 40 %``, or the reason why there are none."""
+    if decoded.failure is not None:
+        return f"Not decoded: {decoded.failure.message}"
+    shown = [_value(reading) for reading in decoded.readings[:MOST]]
+    left = len(decoded.readings) - len(shown)
+    return ", ".join(shown) + (f" and {left} more" if left else "")
+
+
+def _value(reading: Reading) -> str:
+    name = f"{reading.device} {words(reading.name)}" if reading.device else words(reading.name)
+    return f"{name} {measured(reading.value, reading.unit)}"

@@ -8,6 +8,7 @@ from typing import Any
 from bssci.decoders.controller_states import NAME as STATES
 from bssci.web.http.call import Call
 from bssci.web.pages.base import PageData
+from bssci.web.pages.columns import in_short
 from bssci.web.reports.controllers import CONNECTORS
 
 ENCODINGS = (
@@ -34,11 +35,13 @@ class ControllerPages(PageData):
     async def controller(self, call: Call) -> dict[str, Any]:
         """Return one controller with the devices at each of its connectors."""
         found = self._views.controllers.one(call.path["address"])
-        sitting = [row for rows in found["connectors"].values() for row in rows if row["state"] != "unknown"]
+        places = [row for rows in found["connectors"].values() for row in rows]
+        latest = await self._views.readings.latest_of_many(row["id"] for row in places)
         decoders = [row["name"] for row in self._views.controllers.templates()]
         return {
             "controller": found,
-            "sitting": sitting,
+            "short": {id: in_short(each.values) for id, each in latest.items()},
+            "sitting": [row for row in places if row["state"] != "unknown"],
             "controllers": self._views.controllers.all(),
             "templates": decoders,
             "decoders": [*decoders, STATES],

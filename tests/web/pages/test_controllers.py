@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+from bssci.decoders.controller_states import ControllerDecoder
 from tests.support.controllers import MAC, TABLES
+from tests.support.decoders import outside_with_decoders
 from tests.support.telegrams import telegram
 from tests.support.web import WebHouse
 from tests.web.html import Document
@@ -27,6 +32,21 @@ def test_a_controller_shows_what_sits_where_and_takes_commands(web: WebHouse) ->
     seen = Document(web.browser("viewer").get(f"/controllers/{MAC}").text)
     assert not [form for form in seen.all("form") if form["data-command"] or form["data-api"]]
     assert web.browser("viewer").get("/controllers/0a1b2c3d4e60").status == 404
+
+
+def test_what_sits_at_a_controller_shows_its_last_values(
+    make_web_house: Callable[..., WebHouse], tmp_path: Path
+) -> None:
+    outside = outside_with_decoders(tmp_path / "decoders", [ControllerDecoder()])
+    web = imported(make_web_house(outside=outside))
+    body = {"timestamp": "x", "strike": 1}
+    envelope = {"direction": "stat", "mode": "access-control-mode", "component": "strike-1", "payload": body}
+    state = telegram(device=STRIKE, at=web.now(), payload=b"{}", envelope=envelope)
+    web.happen(state)
+    web.center.devices.heard([state])
+    page = Document(web.browser("viewer").get(f"/controllers/{MAC}").text)
+    [row] = [each for each in page.all("tr") if each["data-key"] == STRIKE]
+    assert "Strike 1" in row.text and "just now" in row.text
 
 
 def test_the_list_leads_to_controllers_and_templates(web: WebHouse) -> None:

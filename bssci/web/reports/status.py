@@ -222,6 +222,8 @@ class StatusViews:
                 "failed": sensors["refused"],
                 "never_seen": sensors["unheard"],
             },
+            "gateways": self._context.center.gateways.counts(),
+            "devices": self._context.center.devices.counts(),
             "uplinks": {"rate": status["uplink_rate"], "last_hour": last_hour},
             "duplicates": {
                 "rate": copies["duplication_rate"],

@@ -16,6 +16,7 @@ from bssci.certificates.store import CertificateStore
 from bssci.model import EUI
 from tests.support.center import STATION, Line
 from tests.support.journal import uplink
+from tests.support.telegrams import telegram
 from tests.support.web import SENSOR, WebHouse
 from tests.web.html import Document
 
@@ -180,3 +181,17 @@ def test_one_of_ours_that_has_ended_is_an_error_and_that_of_a_station_a_warning(
     health = dashboard(web)["health"]
     assert health["sentence"] == "Service center: the certificate has expired; 1 more problem."
     assert "It has expired" in web.browser("viewer").get("/").text
+
+
+def test_scanners_and_devices_are_counted_where_there_are_any(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    assert "Scanners" not in browser.get("/").text and "Other devices" not in browser.get("/").text
+    web.center.gateways.heard([telegram(device="scanner:roof", envelope={"status": "online"})])
+    web.center.devices.heard([telegram(2, device="ble:AA:BB:CC:DD:EE:01")])
+    told = dashboard(web)
+    assert told["gateways"]["scanner"] == {"online": 1, "degraded": 0, "offline": 0}
+    assert (told["devices"]["known"], told["devices"]["unknown"]) == (0, 1)
+    page = Document(browser.get("/").text)
+    tiles = {each["data-key"]: " ".join(each.text.split()) for each in page.all("a") if each["data-key"]}
+    assert tiles["scanner"] == "Scanners 1 of 1 online all online" and "controller" not in tiles
+    assert tiles["devices"] == "Other devices 0 known 1 unknown"

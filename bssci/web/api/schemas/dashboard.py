@@ -128,6 +128,10 @@ class Dashboard(Answer):
     guide: list[FirstStep]
     stations: StationCounts
     sensors: SensorCounts
+    gateways: dict[str, dict[str, int]]
+    """scanners and controllers, by kind and state"""
+    devices: dict[str, int]
+    """devices other than mioty sensors, by state"""
     uplinks: UplinkFigures
     duplicates: DuplicateFigures
     delivery: DeliveryState

@@ -30,11 +30,12 @@ class Finding(NamedTuple):
 def about(kind: ExtensionKind, factory: Any, chosen: Settings, running: bool = False) -> Iterator[Finding]:
     """Yield findings about whether a sink or source would work. Takes seconds.
 
-    :param running: true if the service runs and may use it, so that its ports may be taken.
+    :param running: true if the service runs and may use it, so that its ports may be taken: then it is not
+        built if its other side was tried.
     """
     said = list(_of_its_other_side(kind, factory, chosen))
     yield from said
-    if any(finding.level == "error" for finding in said):
+    if (running and said) or any(finding.level == "error" for finding in said):
         return
     try:
         extensions.build(kind, factory, chosen, AbsentCenter())

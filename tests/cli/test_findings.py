@@ -64,9 +64,14 @@ def test_everything_can_be_built_while_the_service_is_away(kind: ExtensionKind, 
     extensions.build(kind, INSTALLED.of(kind)[name], chosen, AbsentCenter())
 
 
+def test_what_was_tried_is_not_built_beside_the_running_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch, None, running=True) == [("warning", "nobody answers at 'x'")]
+
+
 def test_what_cannot_be_built_beside_the_running_service_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert said(monkeypatch, LogSink(), running=True) == [("warning", "nobody answers at 'x'")]
-    _, (level, message) = said(monkeypatch, None, running=True)
+    monkeypatch.delattr(Factory, "check")
+    assert said(monkeypatch, LogSink(), running=True) == [("ok", "sink sample: can be built")]
+    [(level, message)] = said(monkeypatch, None, running=True)
     assert level == "warning" and message.endswith(" (or the running service holds what it needs)")

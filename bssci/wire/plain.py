@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
 import msgpack  # type: ignore[import-untyped]
@@ -27,6 +28,8 @@ _MAX_ARRAY = 1 << 16
 """elements of an array; payloads that need repair are small, and a hostile one must not take long"""
 _TOO_LONG = "max_array_len"
 """part of msgpack's error text for an array of more than ``_MAX_ARRAY`` elements"""
+_EXTENSIONS = {msgpack.ExtType, msgpack.Timestamp}
+_CONTAINERS = {list, dict}
 _MAX_DIGITS = 400
 """digits of an integer that are read; Python itself refuses some thousands, and no valid field needs 21"""
 _WHITESPACE = re.compile(r"[ \t\r\n]*")
@@ -76,16 +79,19 @@ def _named_members(members: Iterable[tuple[object, Any]]) -> dict[str, Any]:
 
 
 def holds_extension(value: object) -> bool:
-    """Return whether a MessagePack extension, such as a timestamp, is in a value that was read."""
-    waiting = [value]
-    while waiting:
-        match waiting.pop():
-            case msgpack.ExtType() | msgpack.Timestamp():
-                return True
-            case list() as elements:
-                waiting += elements
-            case dict() as members:
-                waiting += members.values()
+    """Return whether a MessagePack extension, such as a timestamp, is in a value that was read.
+
+    Only the first ``_MAX_ARRAY`` lists and maps are searched.
+    """
+    waiting: list[Any] = [[value]]
+    for container in waiting:
+        elements = container.values() if type(container) is dict else container
+        kinds = set(map(type, elements))
+        if not kinds.isdisjoint(_EXTENSIONS):
+            return True
+        if not kinds.isdisjoint(_CONTAINERS):
+            inner = (each for each in elements if type(each) in _CONTAINERS)
+            waiting += islice(inner, _MAX_ARRAY - len(waiting))
     return False
 
 

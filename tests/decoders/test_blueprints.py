@@ -337,7 +337,7 @@ FIELD = '{"name": "a", "size": 8, "type": "uint"'
             "$t is not defined",
         ),
         (
-            '{"uplink": [{"payload":\n[' + ", ".join(["@}"] * 10_000) + "]}]}",
+            '{"uplink": [{"payload":\n[' + ", ".join(["@}"] * 1_001) + "]}]}",
             2,
             "more than 1000 fields",
         ),

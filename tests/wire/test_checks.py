@@ -246,7 +246,7 @@ def test_user_data_is_no_longer_than_what_can_be_sent(name: str, most: int, code
 
 
 def test_long_user_data_as_bin_and_before_the_op_id() -> None:
-    for data in (bytes(256), bytes(1_000_000), [1] * 1_000_000):
+    for data in (bytes(256), bytes(1_000_000), [1] * 70_000):
         fields = map_of(uplink(OP_ID))
         error = refusal(
             MSGPACK, pack({"userData": data} | {k: v for k, v in fields.items() if k != "userData"})
@@ -267,10 +267,12 @@ def test_the_entries_of_a_downlink_are_bounded(codec: Codec) -> None:
 @pytest.mark.parametrize("name", ["att", "det", "ulData", "vm.ulData"])
 def test_subpackets_are_bounded(name: str, codec: Codec) -> None:
     [kind] = [kind for kind in CLASSES if command(kind) == name]
-    for count, is_allowed in ((MAX_SUBPACKETS, True), (MAX_SUBPACKETS + 1, False), (70_000, False)):
+    # The largest number does not fit into the 16 bits of a short array.
+    counts = [MAX_SUBPACKETS, MAX_SUBPACKETS + 1, *([70_000] if name == "ulData" else [])]
+    for count in counts:
         levels = dict.fromkeys(("snr", "rssi", "frequency", "phase"), [1.5] * count)
         payload = written(codec, whole(kind) | {"subpackets": levels})
-        if is_allowed:
+        if count <= MAX_SUBPACKETS:
             assert codec.decode(payload)
         else:
             error = refusal(codec, payload)

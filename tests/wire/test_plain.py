@@ -104,3 +104,18 @@ def test_an_extension_is_found_wherever_it_is(value: object, found: bool) -> Non
 
 def test_the_last_of_duplicate_keys_counts() -> None:
     assert MSGPACK.decode(b"\x83\xa4opId\x08\xa7command\xa4ping\xa4opId\x09") == Ping(opId=9)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (msgpack.Timestamp(1), True),
+        ([1, {"a": [msgpack.ExtType(5, b"x")]}], True),
+        ([[[]]] * 70_000 + [[msgpack.Timestamp(1)]], False),
+        ([1] * 70_000 + [msgpack.ExtType(5, b"x")], True),
+        ({"a": [1, "b", None, 1.5]}, False),
+        ("text", False),
+    ],
+)
+def test_an_extension_is_found_among_a_bounded_number_of_lists_and_maps(value: object, found: bool) -> None:
+    assert holds_extension(value) is found

@@ -44,10 +44,11 @@ def test_without_a_session_only_the_open_routes_answer(web: WebHouse) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_opens_what_it_includes_and_nothing_else(web: WebHouse, role: str) -> None:
+    browser = web.browser(role)
     for route in api(web):
         if route.role is None or "logout" in route.path:
             continue
-        answer = web.browser(role).ask(route.method, path_of(route), {} if route.changes else None)
+        answer = browser.ask(route.method, path_of(route), {} if route.changes else None)
         if may(role, route.role):
             assert answer.status not in (401, 500), (route, answer.body)
             assert answer.status != 403 or answer.error["code"] != "forbidden", (route, answer.body)

@@ -1,4 +1,4 @@
-"""The count of the events that a sink cannot store and skips, with the last reason."""
+"""The count of the events that a sink cannot store and skips, with the last reason; and when not to skip."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ LOG_EVERY = 100
 """the first event set aside is logged, and every so many after it"""
 REASON_LENGTH = 300
 """characters of a reason that are kept"""
+LONGEST_STREAK = 10
+"""events refused in a row, at most, for which the events and not the receiver are at fault"""
 
 
 class SetAside:
@@ -46,3 +48,28 @@ class SetAside:
                 reason=self.last_reason,
             )
         self.count += 1
+
+
+class RefusalStreak:
+    """Events that a receiver refused in a row, without taking one in between.
+
+    A receiver that refuses everything (a wrong path, a constraint that a person added) is at fault itself:
+    its events must wait, and not be set aside one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._length = 0
+
+    def excuses(self, refused: int, taken: int) -> bool:
+        """Return whether events may be set aside; if not, let the delivery fail, so that they come again.
+
+        :param refused: events of a batch that the receiver refused.
+        :param taken: events of the batch that it took.
+        """
+        if taken:
+            self._length = 0
+            return True
+        if self._length + refused > LONGEST_STREAK:
+            return False
+        self._length += refused
+        return True

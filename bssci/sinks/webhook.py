@@ -1,7 +1,8 @@
 """The sink ``webhook``: batches of events as JSON to a URL, signed as in Standard Webhooks.
 
     batch -> requests -> 2xx       taken
-                         400, 413, ...  halved, until the one event that is refused is found: set aside
+                         400, 413, ...  halved, until the one event that is refused is found: set aside,
+                                        unless the receiver refuses all: then the batch comes again, later
                          401, 403, 404, 408, 429, 5xx, a redirect, no answer  the batch comes again, later
                          410       nothing is sent until the service is restarted
 
@@ -33,7 +34,7 @@ from bssci.settings import parsers
 from bssci.sinks.http_post import NoAnswer, Poster, ReceiverAnswer, Target, make_poster, parse_target
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 from bssci.sinks.json_events import EncodedEvent, encode_batch, parse_kinds, reader
-from bssci.sinks.set_aside import SetAside
+from bssci.sinks.set_aside import RefusalStreak, SetAside
 from bssci.system.clock import pause
 
 MAX_BODY = 1_000_000
@@ -97,7 +98,10 @@ class WebhookSink:
         self._failures = 0
         """failures in a row"""
         self._sent: list[bytes] = []
-        """events at the beginning of the failed batch that are settled"""
+        """events at the beginning of the batch that are settled"""
+        self._refused: list[tuple[Any, str]] = []
+        """events that the receiver refused, and why; they are settled, too"""
+        self._streak = RefusalStreak()
         self._pending: list[bytes] = []
         """events of the request that failed, which follow those"""
         self._waiting = False
@@ -119,6 +123,7 @@ class WebhookSink:
         try:
             for request in self._requests(encoded.events):
                 await self._send(request)
+            self._judge()
         except (NoAnswer, WebhookTrouble) as error:
             self._failures += 1
             self.trouble = str(error)
@@ -126,7 +131,23 @@ class WebhookSink:
         except CancelledError:
             raise WebhookTrouble("the service stops") from None
         encoded.set_aside(self.set_aside)
-        self._sent, self._pending, self._failures, self.trouble = [], [], 0, ""
+        for event, reason in self._refused:
+            self.set_aside.add(event, reason)
+        self._begin_anew()
+        self._failures, self.trouble = 0, ""
+
+    def _begin_anew(self) -> None:
+        self._sent, self._pending, self._refused = [], [], []
+
+    def _judge(self) -> None:
+        """Decide whether the refused events of a batch are at fault, or the receiver.
+
+        :raises WebhookTrouble: the receiver refuses everything: all of the batch must come again.
+        """
+        refused = self._refused
+        if self._sent and not self._streak.excuses(len(refused), len(self._sent) - len(refused)):
+            self._begin_anew()
+            raise WebhookTrouble(f"{self._poster.target.origin} refuses every event: {refused[0][1]}")
 
     def stop(self) -> Deferred[None]:
         """Wait up to ``STOP_TIME`` s for the request under way; cancel a delivery that only waits."""
@@ -172,7 +193,8 @@ class WebhookSink:
         """
         done = len(self._sent)
         if [each.json for each in events[:done]] != self._sent:
-            self._sent, self._pending, done = [], [], 0
+            self._begin_anew()
+            done = 0
         rest = list(events[done:])
         again = rest[: len(self._pending)]
         if [each.json for each in again] != self._pending:
@@ -189,7 +211,7 @@ class WebhookSink:
         return [*requests, current] if current else requests
 
     async def _send(self, events: list[EncodedEvent]) -> None:
-        """Send events until each is taken or set aside.
+        """Send events until each is taken or refused.
 
         :raises NoAnswer: nobody answered.
         :raises WebhookTrouble: the receiver takes nothing now.
@@ -205,7 +227,8 @@ class WebhookSink:
                 await self._send(events[:middle])
                 await self._send(events[middle:])
                 return
-            self.set_aside.add(events[0].event, f"HTTP {answer.status} {self._without_secrets(answer.text)}")
+            reason = f"HTTP {answer.status} {self._without_secrets(answer.text)}"
+            self._refused.append((events[0].event, reason))
         self._sent += self._pending
         self._pending = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.logger import globalLogPublisher
 
 from bssci.sinks import SetAside
+from bssci.sinks.set_aside import LONGEST_STREAK, RefusalStreak
 from tests.support.journal import uplink
 
 
@@ -31,3 +32,15 @@ def test_the_first_and_every_hundredth_are_logged() -> None:
     finally:
         globalLogPublisher.removeObserver(observe)
     assert lines == [1, 101, 201]
+
+
+def test_who_refuses_everything_is_at_fault() -> None:
+    streak = RefusalStreak()
+    assert not streak.excuses(refused=LONGEST_STREAK + 1, taken=0)
+    assert streak.excuses(refused=LONGEST_STREAK + 1, taken=1)
+    for _ in range(LONGEST_STREAK):
+        assert streak.excuses(refused=1, taken=0)
+    assert not streak.excuses(refused=1, taken=0)
+    assert not streak.excuses(refused=1, taken=0)
+    assert streak.excuses(refused=0, taken=1)
+    assert streak.excuses(refused=1, taken=0)

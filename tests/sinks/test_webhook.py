@@ -242,6 +242,29 @@ def test_what_is_set_aside_stays_so_when_the_rest_fails() -> None:
     assert it.sink.set_aside.count == 1
 
 
+def test_a_receiver_that_refuses_everything_is_at_fault_itself() -> None:
+    it = Fixture(Receiver(lambda request: Response(400, body=b"no")))
+    for _ in range(2):
+        outcome = it.deliver(uplinks(11))
+        it.clock.advance(60)
+        assert outcome[0].getErrorMessage() == it.sink.trouble
+        assert it.sink.trouble == "https://hooks.example:8443 refuses every event: HTTP 400 no"
+    assert it.sink.set_aside.count == 0
+    it.receiver.answer = refusing("uplink-3")
+    outcome = it.deliver(uplinks(12))
+    it.clock.advance(60)
+    assert outcome == [None] and len(it.receiver.taken) == 11
+    assert (it.sink.set_aside.count, it.sink.set_aside.last_reason) == (1, "HTTP 422 what is that?")
+
+
+def test_who_refuses_one_event_after_the_other_is_at_fault_at_last() -> None:
+    it = Fixture(Receiver(lambda request: Response(400, body=b"no")))
+    for number in range(10):
+        assert it.deliver([uplink(number)]) == [None]
+    assert "refuses every event" in it.fails([uplink(10)])
+    assert it.sink.set_aside.count == 10
+
+
 def test_what_a_receiver_repeats_of_secrets_is_not_told() -> None:
     echo = b"no: Basic dXNlcjpQYTU1d29yZA== user:Pa55word\n/in/T0KENT0KEN?key=K3YK3YK3Y " + b"x" * 5000
     it = Fixture(Receiver(lambda request: Response(400, body=echo)))

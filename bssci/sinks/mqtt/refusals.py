@@ -2,17 +2,19 @@
 
 A refusal may be about one message (too large), about one topic (an access rule for one sensor) or about all
 messages of a kind (an access rule for ``ep/#``). Uplinks wait while the broker takes none at all, so that
-nothing is lost when the access rules are corrected. Any other refused message would hold up the rest
-forever, so it is set aside, counted and logged.
+nothing is lost when the access rules, or a limit of the broker, are corrected. Any other refused message
+would hold up the rest forever, so it is set aside, counted and logged.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bssci.mqtt.values import Publication, PublishRefusal
 from bssci.mqtt.version5 import NOT_AUTHORIZED, PACKET_TOO_LARGE
+from bssci.sinks.set_aside import RefusalStreak
 
 UPLINKS = frozenset({"uplink", "acmqtti-uplink"})
 HELD = UPLINKS | {"telegram"}
@@ -41,8 +43,10 @@ class PublishRefusals:
     """
 
     def __init__(self) -> None:
-        self._kinds: dict[str, tuple[str, str]] = {}
-        """kinds of messages that the broker takes none of: topic and reason, by schema"""
+        self._kinds: dict[str, tuple[str, PublishRefusal]] = {}
+        """kinds of messages that the broker takes none of: topic and refusal, by schema"""
+        self._streaks = {schema: RefusalStreak() for schema in HELD}
+        """messages refused in a row, by schema; also over several connections"""
         self._last: Sequence[Publication] = ()
         """messages of the last batch that was taken"""
         self._trials = 0
@@ -51,15 +55,15 @@ class PublishRefusals:
     def trouble(self) -> str:
         """Kinds of messages that the broker accepts none of, in words; empty: it accepts all kinds."""
         told = [
-            f"{topic_kind(topic)} ({reason}; {'they wait' if schema in HELD else 'they are set aside'})"
-            for schema, (topic, reason) in self._kinds.items()
+            f"{topic_kind(topic)} ({why.words}; {'they wait' if schema in HELD else 'they are set aside'})"
+            for schema, (topic, why) in self._kinds.items()
         ]
         if not told:
             return ""
-        return (
-            f"the broker refuses what is published on {', '.join(told)}:"
-            " its access rules must let this user write there"
-        )
+        text = f"the broker refuses what is published on {', '.join(told)}"
+        if any(refusal.code == NOT_AUTHORIZED for _, refusal in self._kinds.values()):
+            text += ": its access rules must let this user write there"
+        return text
 
     def connected(self) -> None:
         """Forget what was refused before."""
@@ -71,6 +75,7 @@ class PublishRefusals:
         """Note messages that the broker took."""
         self._last = messages
         self._trials = 0
+        self._end_streaks(_schemas(messages))
         if self._kinds:
             for schema in _schemas(messages):
                 self._kinds.pop(schema, None)
@@ -87,18 +92,31 @@ class PublishRefusals:
         kinds = _schemas(taken)
         for schema in kinds:
             self._kinds.pop(schema, None)
+        self._end_streaks(kinds)
+        numbers = Counter(_schema(message) for message, _ in refused.values())
+        # Too many in a row: not they are at fault, but a limit of the broker, or a rule that was changed.
+        all_refused = {
+            schema
+            for schema, streak in self._streaks.items()
+            if numbers[schema] and schema not in kinds and not streak.excuses(numbers[schema], 0)
+        }
         kinds |= _schemas(self._last)
         self._trials += 1
         held: set[int] = set()
         for position, (message, refusal) in refused.items():
             schema = _schema(message)
-            if refusal.code in OF_THE_MESSAGE or schema in kinds:
+            excused = refusal.code in OF_THE_MESSAGE or schema in kinds
+            if excused and schema not in all_refused:
                 continue
             passes = refusal.code != NOT_AUTHORIZED and self._trials < TRIALS
             if schema in HELD or passes:
                 held.add(position)
-            self._kinds[schema] = (message.topic, refusal.words)
+            self._kinds[schema] = (message.topic, refusal)
         return held
+
+    def _end_streaks(self, taken: Iterable[str]) -> None:
+        for schema in HELD.intersection(taken):
+            self._streaks[schema].excuses(refused=0, taken=1)
 
 
 def _schema(message: Publication) -> str:

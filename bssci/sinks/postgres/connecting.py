@@ -7,7 +7,7 @@ from os import dup
 from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Cursor
 
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.explain import explain_error
@@ -27,11 +27,28 @@ _PARAMETERS: dict[str, Any] = {
 
 
 class Line:
-    """The socket of a connection, to be cut from another thread when the server does not answer."""
+    """The socket of a connection, to be cut from another thread when the server does not answer.
+
+    :ivar answers: statements that the server has answered.
+    """
 
     def __init__(self, connection: Connection[Any]) -> None:
         # A copy: the connection's own descriptor may be closed and reused by the time that it is cut.
         self._socket = socket.socket(fileno=dup(connection.fileno()))
+        self.answers = 0
+        connection.cursor_factory = self._cursors()
+
+    def _cursors(self) -> type[Cursor[Any]]:
+        """Return a class of cursors that count the answers."""
+        line = self
+
+        class CountingCursor(Cursor[Any]):
+            def execute(self, *args: Any, **kwargs: Any) -> Any:
+                result = super().execute(*args, **kwargs)
+                line.answers += 1
+                return result
+
+        return CountingCursor
 
     def cut(self) -> None:
         try:

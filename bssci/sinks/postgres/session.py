@@ -15,6 +15,7 @@ from bssci.sinks.postgres.staging import create_all
 from bssci.sinks.postgres.timescale import AGGREGATES
 from bssci.sinks.postgres.upkeep import Upkeep
 from bssci.sinks.postgres.writer import RowWriter
+from bssci.sinks.set_aside import RefusalStreak
 
 _SETTINGS: tuple[LiteralString, ...] = (
     "SET statement_timeout = '30s'",
@@ -35,13 +36,20 @@ class DatabaseSession:
     :ivar timescale: features of TimescaleDB that are in use.
     """
 
-    def __init__(self, settings: PostgresSettings, connected: Callable[[Line], None]) -> None:
+    def __init__(
+        self,
+        settings: PostgresSettings,
+        connected: Callable[[Line], None],
+        streak: RefusalStreak | None = None,
+    ) -> None:
         """Connect to the server, and bring the tables up to date.
 
         :param connected: called with the means to cut the connection, as soon as there is one.
+        :param streak: see :class:`RowWriter`; None: a new one.
         :raises PostgresError: it cannot be done now.
         """
         self._settings = settings
+        self._streak = RefusalStreak() if streak is None else streak
         self._connection = connect(settings)
         try:
             self._line = Line(self._connection)
@@ -63,7 +71,7 @@ class DatabaseSession:
         for statement in create_all():
             connection.execute(statement.encode())
         own_roll_up = not self.timescale.has(AGGREGATES)
-        self._writer = RowWriter(connection, settings.write, roll_up=own_roll_up)
+        self._writer = RowWriter(connection, settings.write, roll_up=own_roll_up, streak=self._streak)
         days = {"raw": settings.raw_days, "reading": settings.reading_days}
         self._upkeep = Upkeep(connection, self.timescale, days)
 

@@ -25,7 +25,7 @@ from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.times import instant
 from bssci.sinks.postgres.timescale import FEATURES
 from bssci.sinks.postgres.worker import DatabaseWorker
-from bssci.sinks.set_aside import SetAside
+from bssci.sinks.set_aside import RefusalStreak, SetAside
 from bssci.system.clock import Ticker
 
 STOP_TIME = 1.5
@@ -63,8 +63,9 @@ class PostgresSink:
         self._sensor = sensor
         self._device = device
         self._now = now
+        opened = partial(DatabaseSession, settings, streak=RefusalStreak())
         self._worker: DatabaseWorker[DatabaseSession] = DatabaseWorker(
-            reactor, partial(DatabaseSession, settings), self._explain, self._session_ready
+            reactor, opened, self._explain, self._session_ready
         )
         self._ticker = Ticker(reactor, CHECK_INTERVAL, self._worker.check)
         self._written_at: float | None = None

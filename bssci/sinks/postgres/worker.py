@@ -39,7 +39,12 @@ T = TypeVar("T")
 
 
 class Line(Protocol):
-    """The means by which another thread cuts a connection."""
+    """The means by which another thread cuts a connection.
+
+    :ivar answers: statements that the server has answered.
+    """
+
+    answers: int
 
     def cut(self) -> None: ...
 
@@ -80,7 +85,13 @@ class DatabaseWorker(Generic[S]):
         self._session: S | None = None
         self._line: Line | None = None
         self._trouble = ""
+        self._job_trouble = ""
+        """why the last job failed at a connection that had been made; empty: it did not"""
         self._busy_since: float | None = None
+        self._answers = 0
+        """answers of the connection when they were last looked at"""
+        self._answered_at = monotonic()
+        """time at which there were more than before"""
         self._backoff = 0.0
         self._next_attempt = 0.0
         self._next_slice = monotonic() + UPKEEP_INTERVAL
@@ -98,10 +109,21 @@ class DatabaseWorker(Generic[S]):
     @property
     def trouble(self) -> str:
         """Reason why nothing can be stored now; empty: it can, or the first attempt is under way."""
-        since = self._busy_since
-        if not self._trouble and since is not None and self._now() - since > SILENCE:
-            return f"the server has not answered for {self._now() - since:.0f} s"
-        return self._trouble
+        silence = self._silence
+        if not self._trouble and silence > SILENCE:
+            return f"the server has not answered for {silence:.0f} s"
+        return self._trouble or self._job_trouble
+
+    @property
+    def _silence(self) -> float:
+        """Time in s for which the server has not answered; 0: nothing was asked."""
+        since, line = self._busy_since, self._line
+        if since is None:
+            return 0.0
+        # A job is many statements: while they are answered, it may take its time.
+        if line is not None and line.answers != self._answers:
+            self._answers, self._answered_at = line.answers, self._now()
+        return self._now() - max(since, self._answered_at)
 
     def submit(self, job: Callable[[S], T]) -> Deferred[T]:
         """Run ``job`` in the thread; a connection is made first if there is none.
@@ -117,8 +139,7 @@ class DatabaseWorker(Generic[S]):
 
     def check(self) -> None:
         """Cut the connection if the server has not answered for too long. Call it periodically."""
-        since = self._busy_since
-        if since is not None and self._now() - since > ANSWER_TIME:
+        if self._silence > ANSWER_TIME:
             self.log.warn("connection cut, the server does not answer {seconds}", seconds=ANSWER_TIME)
             self._cut()
 
@@ -161,7 +182,10 @@ class DatabaseWorker(Generic[S]):
             if item is None:
                 break
             deferred, job = item
-            self._reactor.callFromThread(_fire, deferred, self._attempt(job))
+            result = self._attempt(job)
+            if not isinstance(result, Failure):
+                self._job_trouble = ""
+            self._reactor.callFromThread(_fire, deferred, result)
             if self._session is not None and self._now() >= self._next_slice:
                 self._slice()
         self._close()
@@ -172,12 +196,18 @@ class DatabaseWorker(Generic[S]):
         if self._stopping:
             return _Failure(PostgresError("the sink stops"))
         self._busy_since = self._now()
+        connected = False
         try:
             if self._session is None:
                 self._session = self._connect()
+            connected = True
             result = job(self._session)
         except Exception as error:
-            return _Failure(self._failed(error))
+            known = self._failed(error)
+            if connected:
+                # Kept while new connections succeed, which says nothing about the job.
+                self._job_trouble = str(known)
+            return _Failure(known)
         else:
             self._trouble = ""
             self._backoff = 0.0

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import Connection, Cursor
 
+from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.explain import is_poison, reason
 from bssci.sinks.postgres.facts import devices_of, gateways_of
 from bssci.sinks.postgres.rows import Aside, DecodedMark, EventRow, EventRows, RawRow, ReadingRow
 from bssci.sinks.postgres.settings import COPY
 from bssci.sinks.postgres.staging import STAGES, Stage
 from bssci.sinks.postgres.texts import storable, to_safe_json
+from bssci.sinks.set_aside import RefusalStreak
 
 ROWS_AN_INSERT, CHARACTERS_AN_INSERT = 50, 16_000
 """limits of one INSERT: a server that cannot do COPY may not take long statements either"""
@@ -29,7 +31,8 @@ _KNOWN = """
     WHERE EXISTS (SELECT FROM raw WHERE raw.received_at = stage_raw.received_at AND raw.id = stage_raw.id
                   AND raw.received_at BETWEEN %s AND %s)"""
 _RAW = """
-    INSERT INTO raw SELECT received_at, id, device, gateway, source, payload::jsonb, bytes FROM stage_raw
+    INSERT INTO raw (received_at, id, device, gateway, source, payload, bytes)
+    SELECT received_at, id, device, gateway, source, payload::jsonb, bytes FROM stage_raw
     ON CONFLICT (received_at, id) DO UPDATE SET payload = excluded.payload
     WHERE raw.payload IS DISTINCT FROM excluded.payload"""
 _NO_LONGER_READ = """
@@ -50,10 +53,11 @@ _READINGS = """
           (excluded.value, excluded.text, excluded.unit, excluded.gateway, excluded.decoder,
            excluded.topic)"""
 _DUE = """
-    INSERT INTO rollup_due
+    INSERT INTO rollup_due (hour, device)
     SELECT DISTINCT date_trunc('hour', time, 'UTC'), device FROM stage_reading ON CONFLICT DO NOTHING"""
 _DUE_AGAIN = """
-    INSERT INTO rollup_due VALUES (date_trunc('hour', %s::timestamptz, 'UTC'), %s) ON CONFLICT DO NOTHING"""
+    INSERT INTO rollup_due (hour, device) VALUES (date_trunc('hour', %s::timestamptz, 'UTC'), %s)
+    ON CONFLICT DO NOTHING"""
 _DEVICES = """
     INSERT INTO device AS old
         (id, kind, name, model, decoder, parent, port, tags, location, first_seen, last_seen, count)
@@ -84,6 +88,8 @@ _GATEWAYS = """
 _EVENTS = """
     INSERT INTO event (time, kind, device, gateway, body, id)
     SELECT time, kind, device, gateway, body::jsonb, id FROM stage_event ON CONFLICT DO NOTHING"""
+_CLEAR: LiteralString = ";".join(stage.clear for stage in STAGES)
+"""one exchange with the server, however far it is: rows at fault are found by many attempts"""
 _ASIDE = """
     INSERT INTO set_aside (time, id, reason, body) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"""
 
@@ -93,10 +99,14 @@ class RowWriter:
 
     :param write: ``copy`` or ``insert``.
     :param roll_up: whether the hours whose values must be rolled up are noted.
+    :param streak: outlives the connection.
     """
 
-    def __init__(self, connection: Connection[Any], write: str, *, roll_up: bool) -> None:
+    def __init__(
+        self, connection: Connection[Any], write: str, *, roll_up: bool, streak: RefusalStreak
+    ) -> None:
         self._connection = connection
+        self._streak = streak
         self._fill = _copy if write == COPY else _insert
         self._roll_up = roll_up
 
@@ -105,19 +115,34 @@ class RowWriter:
 
         :param asides: rows that are already known not to be storable.
         :raises psycopg.Error: nothing is stored, for a reason that no row caused.
+        :raises PostgresError: nothing is stored, because the server refuses all that devices sent.
         """
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 self._write(cursor, units)
                 _set_aside(cursor, asides)
+            self._judge(units, [])
             return []
         except Exception as error:
             if not is_poison(error):
                 raise
         with self._connection.transaction(), self._connection.cursor() as cursor:
             found = list(self._isolate(cursor, units))
+            self._judge(units, found)
             _set_aside(cursor, [*asides, *(aside for _, aside in found)])
         return found
+
+    def _judge(self, units: Sequence[EventRows], found: Sequence[tuple[Any, Aside]]) -> None:
+        """Decide whether the refused rows are at fault, or the tables.
+
+        :raises PostgresError: the server refused what devices sent, and took nothing of it.
+        """
+        refused = {id(event) for event, _ in found}
+        sent = [id(unit.event) for unit in units if unit.raw]
+        if sent and not self._streak.excuses(
+            sum(each in refused for each in sent), sum(each not in refused for each in sent)
+        ):
+            raise PostgresError(f"the server refuses all that devices sent: {found[0][1].reason}")
 
     def _isolate(self, cursor: Cursor[Any], units: Sequence[EventRows]) -> Iterator[tuple[Any, Aside]]:
         """Write everything but the bad rows, which are found by halving; yield those."""
@@ -151,8 +176,7 @@ class RowWriter:
         """Write, or only find out whether that works; return the error if a row causes one."""
         try:
             with self._connection.transaction() as savepoint:
-                for stage in STAGES:
-                    cursor.execute(stage.clear)
+                cursor.execute(_CLEAR)
                 self._write(cursor, units)
                 if not keep:
                     raise psycopg.Rollback(savepoint)

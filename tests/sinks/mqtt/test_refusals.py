@@ -60,6 +60,29 @@ def test_what_is_wrong_with_a_message_is_no_rule() -> None:
     assert refusals.trouble == ""
 
 
+def test_all_uplinks_wait_when_none_of_many_is_taken() -> None:
+    refusals = PublishRefusals()
+    refusals.all_taken([uplink()])
+    for _ in range(2):
+        assert refusals.note([], {at: (uplink(), TOO_LARGE) for at in range(11)}) == set(range(11))
+    assert refusals.trouble == (
+        "the broker refuses what is published on mioty/ep/+/ul (packet too large; they wait)"
+    )
+    assert refusals.note([uplink()], {at: (uplink(), TOO_LARGE) for at in range(11)}) == set()
+
+
+def test_uplinks_that_are_refused_one_after_the_other_wait_at_last() -> None:
+    """The rules were changed while we were connected."""
+    refusals = PublishRefusals()
+    refusals.all_taken([uplink()])
+    for _ in range(10):
+        assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == set()
+    assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == {0}
+    assert "(not authorized; they wait): its access rules must let" in refusals.trouble
+    refusals.all_taken([uplink()])
+    assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == set()
+
+
 def test_what_may_pass_is_tried_again_for_some_time() -> None:
     refusals = PublishRefusals()
     waits = [refusals.note([], {0: (status(), QUOTA)}) for _ in range(TRIALS + 1)]

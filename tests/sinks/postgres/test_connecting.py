@@ -40,6 +40,19 @@ def test_everything_that_may_take_long_has_its_limit(monkeypatch: pytest.MonkeyP
     assert given["autocommit"] is True
 
 
+def test_a_line_counts_the_answers_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psycopg.Cursor, "__init__", lambda self: None)
+    monkeypatch.setattr(psycopg.Cursor, "execute", lambda self, query: query)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection: Any = SimpleNamespace(fileno=ours.fileno)
+        line = Line(connection)
+        cursor = connection.cursor_factory()
+        assert line.answers == 0
+        assert cursor.execute("SELECT") == "SELECT" and line.answers == 1
+        line.close()
+
+
 def test_a_line_is_cut_from_outside_and_only_its_own_copy_is_closed() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:

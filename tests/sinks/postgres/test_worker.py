@@ -70,6 +70,7 @@ def _fail(session: Session) -> None:
 class Line:
     def __init__(self) -> None:
         self.is_cut = Event()
+        self.answers = 0
 
     def cut(self) -> None:
         self.is_cut.set()
@@ -177,6 +178,40 @@ def test_a_server_that_does_not_answer_is_said_and_cut_off(bench: Bench) -> None
     assert bench.line.is_cut.is_set()
     with pytest.raises(PostgresError, match="explained: closed"):
         bench.reactor.result(hanging)
+
+
+def test_a_long_job_whose_statements_are_answered_is_not_cut_off(bench: Bench) -> None:
+    bench.done(lambda session: None)
+    begun, over = Event(), Event()
+
+    def work(session: Session) -> str:
+        begun.set()
+        over.wait(PATIENCE)
+        return "done"
+
+    working = bench.worker.submit(work)
+    assert begun.wait(PATIENCE)
+    for _ in range(10):
+        bench.seconds += ANSWER_TIME / 2
+        bench.line.answers += 1
+        bench.worker.check()
+        assert bench.worker.trouble == ""
+    over.set()
+    assert bench.reactor.result(working) == "done" and not bench.line.is_cut.is_set()
+
+
+def test_why_a_job_failed_stays_said_when_a_new_connection_is_made(bench: Bench) -> None:
+    with pytest.raises(PostgresError):
+        bench.done(_fail)
+    bench.seconds += worker.LAST_BACKOFF
+    for _ in range(2):
+        # Of the connection that was made without a job.
+        bench.seconds += worker.UPKEEP_INTERVAL
+        bench.upkeeps.get(timeout=PATIENCE)
+    assert bench.opened == 2
+    assert bench.worker.trouble == "explained: 'column'"
+    bench.done(lambda session: None)
+    assert bench.worker.trouble == ""
 
 
 def test_upkeep_is_done_now_and_then(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bssci.model import EUI, Decoded, Reading, StationState, Telegram
+from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.events import rows_of
 from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.testing_events import AT, STATION, every_event, odd_events, reception, uplink, uplinks
@@ -156,6 +157,32 @@ def test_many_refused_rows_leave_the_others(session: DatabaseSession, database: 
     batch = [uplink(counter, payload=b"\xba\xd0" if counter % 3 else b"ok") for counter in range(1, 61)]
     assert len(store(session, *batch)) == 40
     assert len(database.query("SELECT id FROM raw")) == 20
+
+
+def test_rows_wait_for_a_table_that_refuses_all_that_devices_sent(
+    session: DatabaseSession, database: Database
+) -> None:
+    store(session, *uplinks(1))
+    database.query("ALTER TABLE raw ADD CONSTRAINT nothing CHECK (id = 'uplink-1') NOT VALID")
+    with pytest.raises(PostgresError, match="the server refuses all that devices sent: .*nothing"):
+        store(session, *uplinks(30)[1:])
+    assert database.query("SELECT count(*) from set_aside") == [0]
+    # Only some: they are at fault, and not the table.
+    assert len(store(session, *uplinks(30))) == 29
+    for number in range(31, 41):
+        assert len(store(session, uplink(number))) == 1
+    with pytest.raises(PostgresError):
+        store(session, uplink(41))
+    database.query("ALTER TABLE raw DROP CONSTRAINT nothing")
+    assert store(session, uplink(41)) == []
+
+
+def test_columns_may_stand_in_any_order(session: DatabaseSession, database: Database) -> None:
+    database.query("ALTER TABLE raw DROP COLUMN device CASCADE")
+    database.query("ALTER TABLE raw ADD COLUMN device text")
+    store(session, uplink(1))
+    assert database.query("SELECT device FROM raw") == [f"mioty:{uplink(1).end_point_eui}"]
+    assert database.query("SELECT gateway FROM raw") == [str(STATION)]
 
 
 def test_an_error_that_no_row_is_to_blame_for_stores_nothing(

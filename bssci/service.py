@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -162,71 +162,73 @@ class BssciService(Service):
         ]
         files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file, settings.crl_file)
         self.tls = ServerTLS(reactor, files, deferToThread)
-        factories = self._installed.choose(settings.sinks)
+        sinks = self._installed.choose(settings.sinks)
         sources = self._installed.choose(settings.sources, SOURCE)
-        self.journal = open_journal(
+        journal = self.journal = open_journal(
             settings.state_dir, reactor, max_bytes=settings.journal_max_size * MEGABYTE
         )
-        loaded = await self.journal.load()
-        self.center = ServiceCenter(reactor, self.configuration, self.journal, loaded, time.time)
-        center = self.center
+        loaded = await journal.load()
+        center = self.center = ServiceCenter(reactor, self.configuration, journal, loaded, time.time)
         await center.recover()
         self.reloads = Reloads(center.commands, center.sensors, self._certificate_reloads)
+        self._open_decoders()
+        self._open_sinks(sinks, journal, loaded)
+        self._open_sources(sources)
+        self._watch_over(journal)
+        await self._listen()
+        if self._make_web is not None:
+            self.web = self._make_web(reactor, center, self.configuration, self._outside(loaded))
+            await self.web.listen()
+
+    def _open_decoders(self) -> None:
+        reactor, center = self._reactor, self.center
         self.decoders = Decoders(
             reactor,
             reactor.callFromThread,
             deferToThread,
-            settings.decoder_dir,
-            *extensions.build_decoders(settings),
-            sensor=self.center.sensors.get,
-            device=lambda id: entered(self.center.devices, id),
+            self.settings.decoder_dir,
+            *extensions.build_decoders(self.settings),
+            sensor=center.sensors.get,
+            device=lambda id: entered(center.devices, id),
         )
         self.decoders.load()
-        self.stations = StationFactory(
-            reactor,
-            self.center.registry,
-            ConnectionLimits(
-                connections=settings.max_connections,
-                connections_per_host=settings.max_connections_per_host,
-                frame_size=settings.max_frame_size,
-            ),
-            settings.station_identity,
-            self.center.refused_stations,
-        )
+
+    def _open_sinks(self, factories: Sequence[Any], journal: Journal, loaded: Loaded) -> None:
+        """Build the sinks with their pumps and replays."""
         for factory in factories:
             access = Access(self.center, Actor(factory.name, factory.name))
-            sink = extensions.build(SINK, factory, settings, access)
+            sink = extensions.build(SINK, factory, self.settings, access)
             cursor = loaded.cursors.get(factory.name)
             if cursor is None:
                 cursor = loaded.last_seq
-                self.journal.cursors.move(factory.name, cursor)
-            pump = Pump(reactor, self.journal, factory.name, sink, cursor, time.time, self.decoders.decode)
+                journal.cursors.move(factory.name, cursor).addErrback(self._cursor_not_stored)
+            pump = Pump(self._reactor, journal, factory.name, sink, cursor, time.time, self.decoders.decode)
             self._pumps.append(pump)
             self.center.deliveries.add(pump)
-        for factory in sources:
-            access = Access(self.center, Actor(factory.name, factory.name))
-            source = RunningSource(
-                reactor,
-                factory.name,
-                extensions.build(SOURCE, factory, settings, access),
-                self.center.sources.door(factory.name),
-            )
-            self._sources.append(source)
-            self.center.sources.add(source)
+        journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
         self.replays = Replays(
-            reactor,
-            self.journal,
+            self._reactor,
+            journal,
             {pump.name: pump for pump in self._pumps},
             self.decoders.decode,
             loaded.replays,
             time.time,
         )
-        self._watch_over(self.journal)
-        self.journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
-        await self._listen()
-        if self._make_web is not None:
-            self.web = self._make_web(self._reactor, self.center, self.configuration, self._outside(loaded))
-            await self.web.listen()
+
+    def _cursor_not_stored(self, failure: Failure) -> None:
+        self.log.warn("cursor of a new sink not stored {error}", error=failure.getErrorMessage())
+
+    def _open_sources(self, factories: Sequence[Any]) -> None:
+        for factory in factories:
+            access = Access(self.center, Actor(factory.name, factory.name))
+            source = RunningSource(
+                self._reactor,
+                factory.name,
+                extensions.build(SOURCE, factory, self.settings, access),
+                self.center.sources.door(factory.name),
+            )
+            self._sources.append(source)
+            self.center.sources.add(source)
 
     def _watch_over(self, journal: Journal) -> None:
         """Create the guard that raises alarms, and the notifications about them."""
@@ -294,7 +296,15 @@ class BssciService(Service):
         return bool(self._ports) and self.running == 1
 
     async def _listen(self) -> None:
-        settings, reactor = self.settings, self._reactor
+        settings, reactor, center = self.settings, self._reactor, self.center
+        limits = ConnectionLimits(
+            connections=settings.max_connections,
+            connections_per_host=settings.max_connections_per_host,
+            frame_size=settings.max_frame_size,
+        )
+        self.stations = StationFactory(
+            reactor, center.registry, limits, settings.station_identity, center.refused_stations
+        )
         places = described_places(reactor, "LISTEN", settings.listen) or [
             simple_place(reactor, "LISTEN_PORT", "LISTEN_HOST", settings.listen_host, port)
             for port in settings.listen_port

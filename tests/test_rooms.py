@@ -53,8 +53,10 @@ MUST_NOT_KNOW = {
     "center": NO_SOCKETS | {"sqlite3", "bssci.wire"},
     "stations": {REACTOR, "twisted.web", "klein", "paho", "sqlite3"},
     "mqtt": {REACTOR, "twisted.web", "klein", "sqlite3"},
-    "sinks": {"klein", "sqlite3"},
-    "web": {REACTOR, "paho", "sqlite3"},
+    "sinks": {"klein", "sqlite3", "bssci.stations", "bssci.wire"},
+    "sources": {"klein", "sqlite3", "twisted.web", "bssci.stations", "bssci.wire"},
+    "notices": {"klein", "sqlite3", "bssci.center.alarms.conditions", "bssci.center.alarms.guard"},
+    "web": {REACTOR, "paho", "sqlite3", "bssci.wire", "bssci.stations.protocol"},
 }
 """names that a room does without beside those of the floors above"""
 MODULES = sorted((ROOT / "bssci").rglob("*.py"))
@@ -294,6 +296,12 @@ def test_a_violation_is_seen() -> None:
     ]
     assert found_in("journal", "from bssci import center, __version__") == ["bssci.center"]
     assert found_in("stations", "from twisted.internet import reactor, defer") == [REACTOR]
+    assert found_in("sources", "from bssci.stations.station import Station") == [
+        "bssci.stations.station.Station"
+    ]
+    assert found_in("web", "from bssci.stations.protocol import StationFactory") == [
+        "bssci.stations.protocol.StationFactory"
+    ]
     assert found_in("wire", "import msgspec\nfrom bssci.wire import frame\nimport os.path") == ["os.path"]
 
 

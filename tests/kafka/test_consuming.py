@@ -118,6 +118,24 @@ def test_offsets_are_committed_when_the_batch_is_safe_and_not_before(it: Fixture
     assert it.made[0].configuration["enable.auto.commit"] is False
 
 
+@pytest.mark.parametrize(("is_taken", "committed"), [(True, [{0: 8}]), (False, [])])
+def test_what_is_under_way_at_a_stop_is_committed_only_if_it_is_safe(
+    it: Fixture, is_taken: bool, committed: list[dict[int, int]]
+) -> None:
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    stopping = it.consumer.stop(5.0)
+    if is_taken:
+        done.callback(None)
+    else:
+        done.errback(RuntimeError("disk full"))
+    it.reactor.result(stopping)
+    found = []
+    while not it.made[0].committed.empty():
+        found.append(it.made[0].committed.get())
+    assert found == committed
+
+
 def test_large_records_are_offered_some_at_a_time(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consuming, "BATCH_BYTES", 10)
     it.there.put([FakeMessage(0, 7, b"1234567"), FakeMessage(0, 8, b"12345678"), FakeMessage(1, 3, b"1")])

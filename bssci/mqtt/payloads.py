@@ -81,9 +81,14 @@ def _about(event: AnyEvent) -> About:
     return About(_SCHEMAS[type(event)])
 
 
+def uplink_topic(end_point_eui: str) -> str:
+    """Return the topic of a sensor's uplinks below BASE_TOPIC."""
+    return f"ep/{end_point_eui}/ul"
+
+
 def uplink(event: Uplink) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/ul``."""
-    return f"ep/{event.end_point_eui}/ul", uplink_json(event)
+    return uplink_topic(event.end_point_eui), uplink_json(event)
 
 
 def station_status(event: StationStatus) -> TopicPayload:

@@ -28,6 +28,7 @@ from bssci.wire.messages import (
     Ping,
     PingRsp,
     Status,
+    command_of,
 )
 
 
@@ -86,7 +87,7 @@ class RequestHandlers:
 
         :raises Rejection: the answer is ``error``.
         """
-        command = type(message).__struct_config__.tag
+        command = command_of(type(message))
         handle = getattr(self, f"handle_{command}", None)
         if handle is None and isinstance(message, Completion):
             return None

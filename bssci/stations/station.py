@@ -34,7 +34,7 @@ from bssci.stations.lately import Lately
 from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
-from bssci.wire.messages import Error, Message, Ping, PingRsp, Request, Status
+from bssci.wire.messages import Error, Message, Ping, PingRsp, Request, Status, command_of
 from bssci.wire.outcomes import Answered, Completed, Refused, Rejected, Requested, WireOutcome
 from bssci.wire.session import Session, encode_operation
 
@@ -106,11 +106,6 @@ Completer = Callable[["Station", int], None]
 """handles the completion of an operation of the station: station, ``epEui`` of its request"""
 
 
-def command(message: type[Message]) -> str:
-    """Return the wire's name for a class of messages."""
-    return str(message.__struct_config__.tag)
-
-
 def methods(parts: Sequence[object], prefix: str) -> dict[type[Request], Callable[..., None]]:
     """Return the methods of ``parts`` by their class of request: ``handle_ulData`` for ``UlData``.
 
@@ -127,7 +122,7 @@ def methods(parts: Sequence[object], prefix: str) -> dict[type[Request], Callabl
 @cache
 def _names(prefix: str) -> list[tuple[type[Request], str]]:
     """Return every class of request with the name of the method for it."""
-    return [(each, prefix + command(each).replace(".", "_")) for each in Request.__subclasses__()]
+    return [(each, prefix + command_of(each).replace(".", "_")) for each in Request.__subclasses__()]
 
 
 class Ingest(Protocol):
@@ -417,7 +412,8 @@ class Station:
     def _begin(self, message: Request, batch: ReadBatch) -> None:
         handler = self._services.handlers.get(type(message))
         if handler is None:
-            raise ProtocolError(ErrorCode.ENOTSUP, f"{command(type(message))} is not supported", message.opId)
+            text = f"{command_of(type(message))} is not supported"
+            raise ProtocolError(ErrorCode.ENOTSUP, text, message.opId)
         handler(self, message, batch)
 
     def _end(self, outcome: WireOutcome | Rejected, batch: ReadBatch) -> None:

@@ -29,6 +29,7 @@ from bssci.wire.messages import (
     Subpackets,
     UlData,
     VmUlData,
+    command_of,
 )
 
 WIDE = 64
@@ -39,7 +40,7 @@ Heard = TypeVar("Heard", Att, Det, VmUlData)
 
 
 def _refuse(message: Message, code: ErrorCode, text: str) -> NoReturn:
-    command = str(message.__struct_config__.tag)
+    command = command_of(type(message))
     raise ProtocolError(code, f"{command}: {text}", message.opId, command)
 
 

@@ -27,12 +27,12 @@ import msgspec
 from bssci.wire.checks import RULES, WIDE_RULES
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import encode_frame
-from bssci.wire.messages import MESSAGES, AttPrp, AttPrp11, Message
+from bssci.wire.messages import MESSAGES, AttPrp, AttPrp11, Message, command_of
 from bssci.wire.plain import BROKEN, holds_extension, read_msgpack, read_plain
 from bssci.wire.repair import mend
 
 _ANY_MESSAGE = reduce(or_, MESSAGES)
-_BY_COMMAND = {str(kind.__struct_config__.tag): kind for kind in MESSAGES}
+_BY_COMMAND = {command_of(kind): kind for kind in MESSAGES}
 _MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
 _INT64 = range(-(2**63), 2**63)
 
@@ -125,7 +125,7 @@ class Codec:
         except msgspec.ValidationError as error:
             raise _extension(kind, mended, op_id) or _named(kind, str(error), op_id) from error
         except BROKEN as error:
-            raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id, _command(kind)) from error
+            raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id, command_of(kind)) from error
 
     def _op_id_anywhere(self, payload: bytes) -> int | None:
         """Return the opId of a payload that could not be read to its end; it may come after the fault."""
@@ -133,10 +133,6 @@ class Codec:
             return _op_id(self._head(payload).opId)
         except BROKEN:
             return None
-
-
-def _command(kind: type[Message]) -> str:
-    return str(kind.__struct_config__.tag)
 
 
 def _op_id(op_id: object) -> int | None:
@@ -162,8 +158,8 @@ def _extension(kind: type[Message], fields: dict[str, Any], op_id: int | None) -
     """Return the refusal of a message that holds a MessagePack extension, whatever else is wrong with it."""
     for name, value in fields.items():
         if holds_extension(value):
-            text = f"{_command(kind)}: a MessagePack extension, such as a timestamp, stands at `{name}`"
-            return ProtocolError(ErrorCode.EINVAL, text, op_id, _command(kind))
+            text = f"{command_of(kind)}: a MessagePack extension, such as a timestamp, stands at `{name}`"
+            return ProtocolError(ErrorCode.EINVAL, text, op_id, command_of(kind))
     return None
 
 
@@ -174,4 +170,4 @@ def _named(kind: type[Message], refusal: str, op_id: int | None) -> ProtocolErro
     structural = "missing required" in refusal or ", got `" in refusal
     code = ErrorCode.EPROTO if structural else ErrorCode.EINVAL
     text = refusal.replace(" - at `$.", " at `")
-    return ProtocolError(code, f"{_command(kind)}: {text}", op_id, _command(kind))
+    return ProtocolError(code, f"{command_of(kind)}: {text}", op_id, command_of(kind))

@@ -571,3 +571,8 @@ CLASSES: tuple[type[Message], ...] = (
 """every message"""
 MESSAGES: tuple[type[Message], ...] = tuple(kind for kind in CLASSES if kind is not AttPrp11)
 """every message of 1.0.0, one class for each command"""
+
+
+def command_of(kind: type[Message]) -> str:
+    """Return the wire's name for a class of messages: ``ulData`` for UlData."""
+    return str(kind.__struct_config__.tag)

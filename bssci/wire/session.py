@@ -65,6 +65,7 @@ from bssci.wire.messages import (
     Message,
     Request,
     Response,
+    command_of,
 )
 from bssci.wire.operations import CENTER_REQUESTS, OPERATION_OF, STATION_REQUESTS
 from bssci.wire.outcomes import (
@@ -294,7 +295,7 @@ class Session:
             self.state = _RUNNING
         begun = self._received.get(op_id)
         self._end_waiting(op_id)
-        return Rejected(answer, error.command or (None if begun is None else _command(begun.kind)))
+        return Rejected(answer, error.command or (None if begun is None else command_of(begun.kind)))
 
     def _end_waiting(self, op_id: int) -> bool:
         begun = self._received.pop(op_id, None)
@@ -343,7 +344,7 @@ class Session:
         begun = self._answered.get(op_id)
         if begun is not None:
             if OPERATION_OF[begun.kind] is not OPERATION_OF[type(message)]:
-                raise _wrong_order(message, f"does not complete {_command(begun.kind)}")
+                raise _wrong_order(message, f"does not complete {command_of(begun.kind)}")
             del self._answered[op_id]
             return Completed(op_id, begun.kind, begun.epEui)
         if op_id in self._received or op_id in self.open_requests:
@@ -423,12 +424,8 @@ def _uuid(con: Con) -> bytes:
     return bytes(byte & 0xFF for byte in con.snBsUuid)
 
 
-def _command(kind: type[Message]) -> str:
-    return str(kind.__struct_config__.tag)
-
-
 def _name(message: Message) -> str:
-    return _command(type(message))
+    return command_of(type(message))
 
 
 def _wrong_order(message: Message, reason: str) -> ProtocolError:

@@ -19,6 +19,7 @@ from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json, kind_of
 from bssci.model.iso_times import iso_seconds, iso_time
 from bssci.mqtt.payloads import message as mqtt_message
+from bssci.mqtt.payloads import uplink_topic
 
 _encode = msgspec.json.Encoder().encode
 CONTROLLER = "f2:"
@@ -75,7 +76,7 @@ def decoded_messages(event: AnyEvent, topic: str) -> Iterator[ProducerMessage]:
 
 def _topic(event: AnyEvent, base_topic: str) -> str:
     if isinstance(event, Uplink):  # the most frequent kind: its topic is known without building its payload
-        return f"{base_topic}/ep/{event.end_point_eui}/ul"
+        return f"{base_topic}/{uplink_topic(event.end_point_eui)}"
     published = mqtt_message(base_topic, event)
     return published.topic if published is not None else ""
 

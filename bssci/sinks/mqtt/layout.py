@@ -48,7 +48,7 @@ class MessageLayout:
         """Return the topic of a sensor's uplinks."""
         if self._is_acmqtti:
             return acmqtti.uplink_topic(self._base_topic, self._center.eui, eui)
-        return f"{self._base_topic}/ep/{eui}/ul"
+        return f"{self._base_topic}/{payloads.uplink_topic(eui)}"
 
     def downlink_topics(self) -> list[str]:
         """Return topics on which downlinks are taken besides the usual ones."""

@@ -67,7 +67,7 @@ class Narrator:
         device = device_of(event) if decodable(event) else _sender(event)
         owners = () if device is None else (device,)
         if isinstance(event, Uplink):
-            if wanted(f"{self._base_topic}/ep/{event.end_point_eui}/ul"):
+            if wanted(f"{self._base_topic}/{payloads.uplink_topic(event.end_point_eui)}"):
                 yield self._published(event, owners, replayed)
         else:
             published = self._published(event, owners, replayed)

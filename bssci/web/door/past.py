@@ -113,7 +113,7 @@ class PastTeller:
             now = self._center.now()
             alarms = [payloads.message(base, change_of(each, now)) for each in self._center.alarms.open()]
             self._send(client, [_shared(each.topic, each.payload, ()) for each in alarms if each], filters)
-        places = (f"{base}/ep/+/ul", f"{base}/{DEVICES}/#", f"{DEVICES}/+/telemetry/+")
+        places = (f"{base}/{payloads.uplink_topic('+')}", f"{base}/{DEVICES}/#", f"{DEVICES}/+/telemetry/+")
         if _any_overlaps(filters, places):
             await self._show_newest(client, self._named(filters) or self._all_devices(), filters)
 

@@ -35,9 +35,8 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from bssci.certificates.reading import read_certificates
+from bssci.sinks.answer_bound import BoundEndpoints
 
-CONNECT_TIMEOUT = 10.0
-"""s for each address of the host"""
 IDLE_CONNECTION = 60.0
 """s that an idle connection is kept for the next request"""
 BODY_READ = 65536
@@ -46,9 +45,10 @@ BODY_KEPT = 1000
 """bytes of an answer that are kept: errors say at the beginning what is wrong"""
 LONGEST_URL = 2000
 SCHEMES = ("http", "https")
+_CONNECTING = (connecting.ConnectError, connecting.ConnectionClosed)
 _FAILURES = (
     OSError, SSL.Error, VerificationError, ResponseFailed, RequestTransmissionFailed, RequestNotSent,
-    connecting.ConnectError, connecting.ConnectionClosed,
+    *_CONNECTING,
 )  # fmt: skip
 """errors of an agent's failed request"""
 
@@ -186,7 +186,7 @@ def make_poster(reactor: Any, target: Target, timeout: float, ca_file: Path | No
     pool.cachedConnectionTimeout = int(IDLE_CONNECTION)
     # A request that may have arrived is not repeated here: the sink decides about that.
     pool.retryAutomatically = False
-    agent = Agent(reactor, policy, connectTimeout=CONNECT_TIMEOUT, pool=pool)
+    agent = Agent.usingEndpointFactory(reactor, BoundEndpoints(reactor, policy), pool)
     return Poster(reactor, agent, target, timeout, pool)
 
 
@@ -250,7 +250,9 @@ def _explain(error: Exception) -> str:
     if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
         inner = [each.value for each in error.reasons if isinstance(each.value, Exception)]
         known = [each for each in inner if isinstance(each, (SSL.Error, VerificationError, OSError))]
-        return _explain((known or inner)[0]) if inner else "the connection broke"
+        if known or (inner and isinstance(inner[0], _CONNECTING)):
+            return _explain((known or inner)[0])
+        return "its answer is not HTTP" if inner else "the connection broke"
     if isinstance(error, VerificationError):
         return "its certificate is for another host name"
     if isinstance(error, SSL.Error):
@@ -262,6 +264,9 @@ def _explain(error: Exception) -> str:
         return "the connection timed out"
     if isinstance(error, connecting.ConnectError) and error.osError:
         return os.strerror(error.osError).lower()
+    if isinstance(error, connecting.ConnectionAborted):
+        # By us: the reasons of a request that takes too long, or is cancelled, are others.
+        return "its answer is too long"
     if isinstance(error, connecting.ConnectionClosed):
         return "the connection was closed before there was an answer"
     return " ".join(str(error).split())[:200] or type(error).__name__

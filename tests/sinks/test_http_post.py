@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
+from bssci.sinks.answer_bound import ANSWER_READ
 from bssci.sinks.http_post import BODY_KEPT, NoAnswer, Poster, ReceiverAnswer, make_poster, parse_target
 from tests.support.tls import Authority
 
@@ -250,9 +251,22 @@ async def test_who_speaks_no_http(server: Server) -> None:
             self.transport.write(b"220 mail ready\r\n\r\n")
 
     port = server.listen(Factory.forProtocol(Babbles))
-    with pytest.raises(NoAnswer) as refused:
+    with pytest.raises(NoAnswer, match="its answer is not HTTP$"):
         await server.poster(f"http://127.0.0.1:{port}/").post({}, b"")
-    assert len(str(refused.value).splitlines()) == 1
+
+
+@parts
+@pytest.mark.parametrize("line", [b"X-More: " + b"y" * 1000 + b"\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
+async def test_headers_without_end_are_cut(server: Server, line: bytes) -> None:
+    class NeverEnds(Protocol):
+        def dataReceived(self, data: bytes) -> None:
+            if not line.startswith(b"HTTP"):
+                self.transport.write(b"HTTP/1.1 200 OK\r\n")
+            self.transport.write(line * (2 * ANSWER_READ // len(line)))
+
+    port = server.listen(Factory.forProtocol(NeverEnds))
+    with pytest.raises(NoAnswer, match="its answer is too long$"):
+        await server.poster(f"http://127.0.0.1:{port}/").post({}, b"")
 
 
 def tls_server(folder: Path, **issued: Any) -> tuple[Any, Path]:

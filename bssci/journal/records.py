@@ -25,7 +25,7 @@ from bssci.journal.kept import (
     TelegramKey,
     UnknownRecord,
 )
-from bssci.model import EUI, Downlink, Reception, StationStatus, Uplink
+from bssci.model import EUI, Downlink, Reception, StationStatus
 
 DownlinkPlace = Literal["", "asked", "held", "revoking"]
 
@@ -156,9 +156,6 @@ class DownlinkCounts(NamedTuple):
     stations: set[EUI]
     """stations at which downlinks are queued"""
     last_queue_id: int
-
-
-NumberedUplinks = list[tuple[int, Uplink]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,9 @@ from typing import Any
 
 from bssci.decoders.interfaces import DecodeError, Payload
 
-BASE_UUID = "0000{:04x}-0000-1000-8000-00805f9b34fb"
-"""the 128 bits of a service with a 16-bit UUID"""
 UNKNOWN_RSSI = 127
 _BASE_UUID_END = "-0000-1000-8000-00805f9b34fb"
+"""end of the 128 bits of a service with a 16-bit UUID"""
 _ADDRESS = re.compile(r"(?:ble:)?((?:[0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2})")
 _HEX = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{1,4})")
 # types of AD structures (Supplement to the Bluetooth Core Specification, part A)

@@ -20,7 +20,7 @@ import msgspec
 from bssci.certificates.reading import CertificateError, read_certificates, read_client_pair
 from bssci.mqtt.from_settings import EMBEDDED
 from bssci.mqtt.live import LiveState, read_live
-from bssci.mqtt.values import MqttSettings
+from bssci.mqtt.values import MqttSettings, TrialOutcome
 from bssci.settings.groups import Values
 from bssci.settings.trial import cannot_listen
 
@@ -37,11 +37,6 @@ _trials = BoundedSemaphore(TRIALS)
 
 Connects = Callable[[Values], MqttSettings]
 """Returns the service's connection settings; without a client identifier if one is drawn at its start."""
-
-
-class _Finding(msgspec.Struct, frozen=True):
-    kind: str
-    text: str = ""
 
 
 def try_broker(values: Values, prefix: str, connects: Connects) -> str:
@@ -93,9 +88,9 @@ def _beside(settings: MqttSettings) -> MqttSettings:
     return replace(settings, client_id=_trial_name(settings.client_id), will=None, persistent=False)
 
 
-def _try(settings: MqttSettings) -> _Finding:
+def _try(settings: MqttSettings) -> TrialOutcome:
     if not _trials.acquire(blocking=False):
-        return _Finding("busy")
+        return TrialOutcome("busy")
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "bssci.mqtt.trial_process", "--time", str(TIME)],
@@ -104,19 +99,19 @@ def _try(settings: MqttSettings) -> _Finding:
             timeout=TIME + START_TIME,
             check=False,
         )
-        return msgspec.json.decode(ended.stdout, type=_Finding)
+        return msgspec.json.decode(ended.stdout, type=TrialOutcome)
     except subprocess.TimeoutExpired:
-        return _Finding("silent")
+        return TrialOutcome("silent")
     except (msgspec.MsgspecError, UnicodeDecodeError):
         said = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-        return _Finding("failed", said[-1] if said else f"status {ended.returncode}")
+        return TrialOutcome("failed", said[-1] if said else f"status {ended.returncode}")
     finally:
         _trials.release()
 
 
-def _in_words(finding: _Finding, settings: MqttSettings) -> str:
-    prefix, text = settings.prefix, finding.text
-    match finding.kind:
+def _in_words(outcome: TrialOutcome, settings: MqttSettings) -> str:
+    prefix, text = settings.prefix, outcome.text
+    match outcome.kind:
         case "accepted":
             return ""
         case "refused":

@@ -1,6 +1,6 @@
 """The child process of a trial: connects as the service does, reports how that went, and ends.
 
-Settings come as JSON on standard input; a finding leaves as JSON on standard output. It is a process of its
+Settings come as JSON on standard input; the outcome leaves as JSON on standard output. It is a process of its
 own because commands of the shell run no reactor, and because one that hangs can be killed.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from OpenSSL import SSL
@@ -20,32 +20,11 @@ from twisted.python.failure import Failure
 
 from bssci.mqtt.connection import MqttConnection
 from bssci.mqtt.transport import connect, explain
-from bssci.mqtt.values import MqttSettings, MqttStatistics, Received
+from bssci.mqtt.values import MqttSettings, MqttStatistics, Received, TrialOutcome
 
 STAY = 1.6
 """s that a connection is kept, to see whether another client takes it over: the service's second attempt
 follows its first after 1 to 1.25 s"""
-
-TrialOutcomeKind = Literal[
-    "accepted",
-    "taken",
-    "refused",
-    "silent",
-    "closed",
-    "unreachable",
-    "untrusted",
-    "other name",
-    "tls",
-]
-
-
-class TrialOutcome(msgspec.Struct, frozen=True):
-    """Outcome of a trial."""
-
-    kind: TrialOutcomeKind
-    text: str = ""
-    """reason in words, for some kinds"""
-
 
 class Trial:
     """One connection, kept for a moment and closed with a goodbye, so that no will is published.
@@ -106,14 +85,14 @@ class Trial:
         self._over(TrialOutcome("accepted"), leave=False)
         self._connection.finish(1.0).addCallback(lambda _: self.found.callback(TrialOutcome("accepted")))
 
-    def _over(self, finding: TrialOutcome, *, leave: bool = True) -> None:
+    def _over(self, outcome: TrialOutcome, *, leave: bool = True) -> None:
         if self._is_over:
             return
         self._is_over = True
         if self._timer.active():
             self._timer.cancel()
         if leave:
-            self.found.callback(finding)
+            self.found.callback(outcome)
 
 
 def _not_reached(failure: Failure) -> TrialOutcome:
@@ -139,8 +118,8 @@ def main() -> None:
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=MqttSettings)
 
     async def tried(reactor: Any) -> None:
-        finding = await Trial(reactor, settings, time).start()
-        print(msgspec.json.encode(finding).decode(), flush=True)
+        outcome = await Trial(reactor, settings, time).start()
+        print(msgspec.json.encode(outcome).decode(), flush=True)
 
     react(tried)
 

@@ -1,4 +1,4 @@
-"""Values of the MQTT client: its settings, messages, statistics and errors."""
+"""Values of the MQTT client: its settings, messages, statistics, errors and trials."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 
@@ -143,3 +144,27 @@ class MqttStatistics:
     """connections that were made after the first"""
     last_error: str | None = None
     """why the last attempt failed or the last connection ended; no secrets"""
+
+
+TrialOutcomeKind = Literal[
+    "accepted",
+    "taken",
+    "refused",
+    "silent",
+    "closed",
+    "unreachable",
+    "untrusted",
+    "other name",
+    "tls",
+    "busy",
+    "failed",
+]
+"""how a trial went; ``busy``: it was not made; ``failed``: its process failed"""
+
+
+class TrialOutcome(msgspec.Struct, frozen=True):
+    """Outcome of a trial."""
+
+    kind: TrialOutcomeKind
+    text: str = ""
+    """reason in words, for some kinds"""

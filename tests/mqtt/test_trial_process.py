@@ -9,7 +9,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 
 from bssci.mqtt import trial_process
-from bssci.mqtt.trial_process import STAY, Trial, TrialOutcome
+from bssci.mqtt.trial_process import STAY, Trial
+from bssci.mqtt.values import TrialOutcome
 from tests.mqtt.memory_broker import FakeBroker, Kind, packet
 from tests.mqtt.online_client import SETTINGS
 

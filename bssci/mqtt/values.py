@@ -159,7 +159,7 @@ TrialOutcomeKind = Literal[
     "busy",
     "failed",
 ]
-"""how a trial went; ``busy``: it was not made; ``failed``: its process failed"""
+"""outcomes of a trial; ``busy``: it was not made; ``failed``: its process failed"""
 
 
 class TrialOutcome(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from bssci.journal import Journal, StorageError, StoredSession
 from bssci.model import EUI, eui_from_int, eui_to_int
+from bssci.stations.acquaintance import Degree
 from bssci.stations.directory import Stations
 from bssci.stations.station import Station
 from bssci.wire.errors import ProtocolError
@@ -21,10 +22,6 @@ MAX_AWAY = 100_000
 MAX_IDLE = 10_000
 """open operations in sessions of stations that are away and never did anything, at most: may be invented"""
 
-Acquaintance = tuple[bool, bool, float, float]
-"""Degree of acquaintance with a station: whether its certificate names it, whether it ever did anything, how
-long it was connected (s) and when last (Unix s). The station with the smallest value is forgotten first."""
-
 
 class SessionsAway:
     """Sessions of stations that are away, within the bound of what all of them may keep.
@@ -35,7 +32,7 @@ class SessionsAway:
     log = Logger()
 
     def __init__(
-        self, stations: Stations, journal: Journal, acquaintance: Callable[[Station], Acquaintance]
+        self, stations: Stations, journal: Journal, acquaintance: Callable[[Station], Degree]
     ) -> None:
         self._stations = stations
         self._journal = journal

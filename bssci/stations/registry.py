@@ -6,23 +6,20 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from heapq import nsmallest
 from itertools import islice
-from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
-from cryptography.x509 import load_der_x509_certificate
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
-from bssci.certificates.reading import euis_of
 from bssci.journal import Loaded, Registration, StationRecord, StorageError
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations import causes
-from bssci.stations.away import Acquaintance, SessionsAway, stored_session
+from bssci.stations.acquaintance import Acquaintance
+from bssci.stations.away import SessionsAway, stored_session
 from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
 from bssci.stations.station import Link, Services, Station
@@ -44,8 +41,6 @@ MAX_TEXT = 200
 """characters of each text in which a station describes itself"""
 MAX_INFO = 4096
 """bytes of the map ``info`` of a station, as MessagePack; a larger one is not kept"""
-PART = 200
-"""a search for the least known station finds one more for each so many stations"""
 STATUS_TICK = 1.0
 """s between two checks for stations whose status is due"""
 
@@ -79,16 +74,13 @@ class Registry:
         self._revoked: set[bytes] = set()
         """digests of the certificates that were revoked since this process started"""
         self._resumed: dict[EUI, bool] = {}
-        self._named: set[EUI] = set()
-        """stations whose certificate names them: they need such a certificate, so nobody can invent them"""
-        self._least_known: list[tuple[Acquaintance, Station]] = []
-        """stations that may be forgotten for new ones, the least known last"""
-        self._away = SessionsAway(stations, services.journal, self._acquaintance)
+        self._acquaintance = Acquaintance(stations, entries)
+        self._away = SessionsAway(stations, services.journal, self._acquaintance.degree)
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
         self._sweeper = Ticker(services.clock, SWEEP_INTERVAL, self._sweep)
         for record in loaded.stations.values():
             stations.add(self._from_record(record, loaded))
-            self._note_certificate(record)
+            self._acquaintance.note_certificate(record)
         for stored in loaded.sessions.values():
             station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
             stations.add(station)
@@ -133,7 +125,7 @@ class Registry:
             # The handshake was completed before the revocation list was in force.
             raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
         station = self._station(eui_from_int(con.bsEui))
-        self._check_certificate(station, link.certificate)
+        self._acquaintance.check_certificate(station, link.certificate)
         self._away.came(station.eui)
         older = station.connecting(link, con.bidi)
         self._introduce(station, con, link)
@@ -269,47 +261,15 @@ class Registry:
 
         :raises ProtocolError: all are connected, or have an entry of people.
         """
-        station = self._next_to_forget()
-        if station is None:
-            # Several at once if there are many: looking at 20 000 for each new station would take too long.
-            away = [
-                (self._acquaintance(each), each) for each in self._stations if self._may_be_forgotten(each)
-            ]
-            self._least_known = nsmallest(1 + len(away) // PART, away, key=itemgetter(0))[::-1]
-            station = self._next_to_forget()
+        station = self._acquaintance.least_known()
         if station is None:
             raise ProtocolError(ErrorCode.EAGAIN, "too many base stations are connected", 0)
         self.log.warn("base station forgotten to make room {bs_eui}", bs_eui=station.eui)
         self.forget(station).addErrback(self._log_failure)
 
-    def _next_to_forget(self) -> Station | None:
-        """Return the least known station of those that were found last, unless it has become better known."""
-        while self._least_known:
-            acquaintance, station = self._least_known.pop()
-            is_known = self._stations.get(station.eui) is station
-            if is_known and self._may_be_forgotten(station) and self._acquaintance(station) == acquaintance:
-                return station
-        return None
-
-    def _may_be_forgotten(self, station: Station) -> bool:
-        return station.link is None and station.eui not in self._entries
-
-    def _acquaintance(self, station: Station) -> Acquaintance:
-        record = station.record
-        known_for = record.last_seen_at - record.first_seen_at
-        return station.eui in self._named, station.worked, known_for, record.last_seen_at
-
     def _sweep(self) -> None:
         """Forget stations that connected once and never did anything, unless their certificate names them."""
-        before = self._services.now() - FORGET_AFTER
-        idle = (
-            station
-            for station in self._stations
-            if self._may_be_forgotten(station)
-            and not station.worked
-            and station.eui not in self._named
-            and station.record.last_seen_at < before
-        )
+        idle = self._acquaintance.idle(self._services.now() - FORGET_AFTER)
         for station in list(islice(idle, SWEEP)):
             self.log.info("base station that did nothing forgotten {bs_eui}", bs_eui=station.eui)
             self.forget(station).addErrback(self._log_failure)
@@ -325,28 +285,13 @@ class Registry:
             link.disconnect("forgotten")
         self._stations.remove(station.eui)
         self._resumed.pop(station.eui, None)
-        self._named.discard(station.eui)
+        self._acquaintance.forget(station.eui)
         self._away.came(station.eui)
         journal = self._services.journal
         return gatherResults(
             [journal.sessions.end(station.eui), journal.tables.delete(StationRecord, [station.eui])],
             consumeErrors=True,
         )
-
-    def _check_certificate(self, station: Station, certificate: bytes) -> None:
-        """Require a certificate that names the station, if it has ever shown one.
-
-        :raises ProtocolError: this one does not.
-        """
-        if not certificate or certificate == station.record.certificate or _names(certificate, station.eui):
-            return
-        if station.eui in self._named:
-            raise ProtocolError(
-                ErrorCode.EPERM,
-                f"{station.eui} used a certificate that names it, but this one does not; if that is intended,"
-                " forget the station first",
-                0,
-            )
 
     def _make(self, eui: EUI) -> Station:
         return Station(eui, self._services)
@@ -395,17 +340,13 @@ class Registry:
             self._remember(station, record)
         return station
 
-    def _note_certificate(self, record: StationRecord) -> None:
-        if record.certificate and _names(record.certificate, record.base_station_eui):
-            self._named.add(record.base_station_eui)
-
     def _left(self, station: Station, reason: str, at: float) -> None:
         """Record a disconnection, also that of a station that never came online, which is not an event."""
         self._remember(station, replace(station.record, last_seen_at=at, reason=reason))
 
     def _remember(self, station: Station, record: StationRecord) -> None:
         if record.certificate != station.record.certificate:
-            self._note_certificate(record)
+            self._acquaintance.note_certificate(record)
         station.remember(record)
         self._services.journal.tables.put([record]).addErrback(self._log_failure)
 
@@ -431,11 +372,3 @@ def _small(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None
     return info if size <= MAX_INFO else None
-
-
-def _names(certificate: bytes, eui: EUI) -> bool:
-    """Return whether a certificate (DER) names a station."""
-    try:
-        return eui in euis_of(load_der_x509_certificate(certificate))
-    except ValueError:
-        return False

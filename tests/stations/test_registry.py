@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
-from datetime import UTC, datetime, timedelta
-
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import ensureDeferred, fail
 
-from bssci.certificates.issuing import new_key
 from bssci.model import EUI
 from bssci.model.commands import CommandError
 from bssci.stations.registry import FORGET_AFTER, MAX_TEXT, SWEEP_INTERVAL
 from bssci.stations.station import ConnectionState
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, Error, Ping, Status, UlDataRsp
+from tests.stations.certificates import certificate_of
 from tests.support.center import EPOCH, STATION, TESTER, House, Line, result_of, resume, sensor_entry
 from tests.support.wire import connect, uplink
 
@@ -304,26 +298,6 @@ def test_what_a_station_says_of_itself_is_cut(house: House) -> None:
     assert (station.record.name, station.record.info) == (station.state.name, None)
 
 
-def test_who_showed_a_certificate_that_names_it_may_not_come_with_another(house: House) -> None:
-    named, other = (_certificate(name) for name in (f"{STATION:016X}", "somebody"))
-    first, second = Line(house), Line(house)
-    first.certificate = second.certificate = named
-    first.connect()
-    second.connect()
-    intruder = Line(house)
-    intruder.certificate = other
-    with pytest.raises(ProtocolError, match="forget the station first") as refused:
-        intruder.begin()
-    assert refused.value.code == 1 and second.closed is None
-
-
-def test_who_never_showed_one_that_names_it_may_come_with_any(house: House) -> None:
-    for name in ("somebody", "somebody else", f"{STATION:016X}"):
-        line = Line(house)
-        line.certificate = _certificate(name)
-        line.connect()
-
-
 def test_a_station_that_never_did_anything_is_forgotten_after_a_while(house: House) -> None:
     idle, busy = Line(house), Line(house, STATION + 1)
     for line in (idle, busy):
@@ -339,83 +313,9 @@ def test_a_station_that_never_did_anything_is_forgotten_after_a_while(house: Hou
     assert [station.eui for station in house.center.stations] == [f"{STATION + 1:016X}"]
 
 
-def test_a_station_that_its_certificate_names_is_not_forgotten_for_made_up_ones(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bssci.stations.registry.MAX_STATIONS", 2)
-    named, other = _certificate(f"{STATION:016X}"), _certificate("somebody")
-    real = Line(house)
-    real.certificate = named
-    real.connect()
-    real.lose()
-    house.advance(FORGET_AFTER + SWEEP_INTERVAL + 60, step=60)
-    for number in range(1, 5):
-        made_up = Line(house, STATION + number)
-        made_up.certificate = other
-        made_up.connect()
-        made_up.say(Ping(opId=1))
-        made_up.lose()
-    assert sorted(station.eui for station in house.center.stations) == [
-        f"{STATION:016X}",
-        f"{STATION + 4:016X}",
-    ]
-    house.crash()
-    impostor = Line(house)
-    impostor.certificate = other
-    with pytest.raises(ProtocolError, match="used a certificate that names it"):
-        impostor.begin()
-    again = Line(house)
-    again.certificate = named
-    again.connect()
-
-
-def test_of_many_one_search_finds_several_that_may_be_forgotten(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bssci.stations.registry.MAX_STATIONS", 6)
-    monkeypatch.setattr("bssci.stations.registry.PART", 2)
-    searches: list[int] = []
-    monkeypatch.setattr(
-        "bssci.stations.registry.nsmallest",
-        lambda count, *rest, **options: searches.append(count) or heapq.nsmallest(count, *rest, **options),
-    )
-    lines = [Line(house, STATION + number) for number in range(6)]
-    for line in lines:
-        line.connect()
-        line.lose()
-        house.advance(1)
-    Line(house, STATION + 10).connect()
-    Line(house, STATION + 1).connect()  # is here now, so it stays
-    for number in (11, 12):
-        Line(house, STATION + number).connect()
-    assert {int(station.eui, 16) - STATION for station in house.center.stations} == {1, 4, 5, 10, 11, 12}
-    assert searches == [4]
-
-
-def test_who_is_known_least_makes_room_for_a_new_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bssci.stations.registry.MAX_STATIONS", 4)
-    old, short, idle, here = (Line(house, STATION + number) for number in range(4))
-    for line in (old, short, idle, here):
-        line.connect()
-        if line is not idle:
-            line.say(Ping(opId=1))
-    short.lose()
-    house.advance(5)
-    old.lose()
-    idle.lose()
-    for new, gone in ((10, idle), (11, short), (12, old)):
-        newcomer = Line(house, STATION + new)
-        newcomer.connect()
-        newcomer.say(Ping(opId=1))
-        assert house.center.stations.get(EUI(f"{gone.eui:016X}")) is None
-    with pytest.raises(ProtocolError, match="too many base stations are connected"):
-        Line(house, STATION + 13).begin()
-    assert here.closed is None
-
-
 def test_a_station_is_forgotten_by_command_and_may_come_anew(house: House) -> None:
     line = Line(house)
-    line.certificate = _certificate(f"{STATION:016X}")
+    line.certificate = certificate_of(f"{STATION:016X}")
     line.connect()
     line.say(Ping(opId=1))
     eui = EUI(f"{STATION:016X}")
@@ -425,16 +325,7 @@ def test_a_station_is_forgotten_by_command_and_may_come_anew(house: House) -> No
     assert line.closed == "forgotten" and house.center.stations.get(eui) is None
     assert house.states()[-1] == ("offline", False)
     again = Line(house)
-    again.certificate = _certificate("somebody")
+    again.certificate = certificate_of("somebody")
     assert not again.connect(resume(0, 0)).snResume
     with pytest.raises(CommandError, match="there is no base station"):
         result_of(ensureDeferred(house.commands.stations.forget(EUI("0" * 16), TESTER)))
-
-
-def _certificate(name: str) -> bytes:
-    """DER, for this common name."""
-    key = new_key()
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    day = datetime(2026, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, day, day + timedelta(days=1))
-    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)

@@ -321,7 +321,7 @@ class TelegramPayload(DecodedPayload, kw_only=True):
     time: IsoTime
     dataHex: Digits
     id: Annotated[str, Meta(description="the same at every delivery of this telegram")]
-    device: Annotated[str, Meta(description="the sender, with its kind: `ble:C0FFEE000001`")]
+    device: Annotated[str, Meta(description="the sender, with its kind: `ble:C0:FF:EE:00:00:01`")]
     gateway: Annotated[str, Meta(description="the gateway that received it")]
     source: Annotated[str, Meta(description="the source that brought it")]
     data: list[Byte]

@@ -224,7 +224,7 @@ def _telegrams() -> list[Any]:
         "at": AT, "base_station_eui": STATION, "mac_type": 1, "payload": b"\x2c\x44\x01", "trx_time": 5,
         "system_time": RX_TIME, "frequency": 868_950_000.0, "snr": 9.5, "rssi": -88.0,
     }  # fmt: skip
-    of: dict[str, Any] = {"at": AT, "device": "ble:C0FFEE000001", "gateway": "roof", "source": "mqtt"}
+    of: dict[str, Any] = {"at": AT, "device": "ble:C0:FF:EE:00:00:01", "gateway": "roof", "source": "mqtt"}
     return [
         VariableMacUplink(**heard),
         VariableMacUplink(

@@ -251,11 +251,8 @@ class MqttRequests:
             return await center.sensor_report(eui)
         if command == "reception":
             return {"base_station_eui": await center.query_reception(eui)}
-        raise CommandError(
-            "unknown_command",
-            f"{command!r} is not a command; the commands are {', '.join(COMMANDS)}",
-            "command",
-        )
+        what = f"{command!r} is not a command" if command else "command is missing"
+        raise CommandError("unknown_command", f"{what}; the commands are {', '.join(COMMANDS)}", "command")
 
     async def _queue(self, eui: EUI, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
         body = asked.body

@@ -89,7 +89,9 @@ class Dispatcher:
             if self._guard.is_stale():
                 await self._guard.refresh()
             identity = self._guard.identify(request)
-            self._guard.check(route, identity, _shown_csrf(request))
+            self._guard.check(
+                route, identity, _shown_csrf(request), request.getHeader("authorization") is not None
+            )
             call = Call(request, route, path, identity)
             answer = await route.handler(call, **call.arguments())
             streamed = isinstance(answer, Streamed)

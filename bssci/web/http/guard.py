@@ -32,6 +32,8 @@ CSRF_HEADER = "x-csrf-token"
 HASHES_AT_A_TIME = 2
 MAX_WAITING = 20
 """log-ins that may wait for a hash; one more is refused"""
+LOG_IN = "log in first, or send a token as Authorization: Bearer"
+NO_SUCH_TOKEN = "this is no valid token: it is mistyped, revoked, or for live streams only"
 
 
 class Guard:
@@ -114,15 +116,18 @@ class Guard:
             return None
         return Identity(account.name, account.role, session)
 
-    def check(self, route: Route, identity: Identity | None, csrf: str) -> None:
+    def check(
+        self, route: Route, identity: Identity | None, csrf: str, shows_authorization: bool = False
+    ) -> None:
         """Check that a route is open to the caller.
 
+        :param shows_authorization: the request has a header ``Authorization``.
         :raises ApiError: 401 or 403.
         """
         if route.role is None:
             return
         if identity is None:
-            raise ApiError(401, "unauthorized", "log in first")
+            raise ApiError(401, "unauthorized", NO_SUCH_TOKEN if shows_authorization else LOG_IN)
         if not may(identity.role, route.role):
             raise ApiError(
                 403, "forbidden", f"needs the role {route.role}; {identity.name} is {identity.role}"

@@ -50,8 +50,7 @@ class SensorPages(PageData):
         )
         return {
             "rows": [
-                _row(row, names, connected)
-                | {"values": each.values, "short": in_short(each.values)}
+                _row(row, names, connected) | {"values": each.values, "short": in_short(each.values)}
                 for row, each in zip(listed["sensors"], latest.values(), strict=True)
             ],
             **columns_of(latest.values(), remembered(call)),

@@ -216,6 +216,13 @@ def test_bad_input_is_told_and_changes_nothing(site: Site) -> None:
     assert not site.line.take(AttPrp)
 
 
+def test_a_misspelled_field_of_a_command_is_reported_as_missing(site: Site) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", {"comand": "attach"})
+    error = site.answers()[-1].error
+    assert error is not None
+    assert error.message == "command is missing; the commands are attach, detach, status, reception"
+
+
 @pytest.mark.parametrize("eui", ["XYZ", "70B3D567701400", ONE + "0", "", "x" * 1000])
 def test_a_request_for_no_sensor_is_a_line_in_the_log(site: Site, eui: str) -> None:
     before = len(site.house.events)

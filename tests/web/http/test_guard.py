@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bssci.web.http.guard import LOG_IN, NO_SUCH_TOKEN
 from tests.support.web import SENSOR, WebHouse
 from tests.web.http.test_routes import path_of
 
@@ -33,7 +34,10 @@ def test_a_token_needs_no_csrf_token(web: WebHouse) -> None:
     assert browser.post(f"/api/sensors/{SENSOR}/attach").status == 200
     assert browser.get("/api/accounts").status == 403
     web.file.revoke_token("robot")
-    assert browser.get("/api/sensors").status == 401
+    refused = browser.get("/api/sensors")
+    assert (refused.status, refused.error["message"]) == (401, NO_SUCH_TOKEN)
+    browser.token = ""
+    assert browser.get("/api/sensors").error["message"] == LOG_IN
 
 
 def test_the_cookie_is_for_this_site_only_and_not_for_scripts(web: WebHouse) -> None:

@@ -51,8 +51,9 @@ _EVENT: Schema = {
         "names": {
             "type": "object",
             "additionalProperties": {"type": "string"},
-            "description": "of the sensor and the base stations in it, by EUI",
+            "description": "of the sensor, the base stations and the device in it, by EUI or id",
         },
+        "values": {"type": "string", "description": "readings as text, or the reason why there are none"},
         "sensor_eui": _EUI,
         "base_station_eui": {"anyOf": [_EUI, {"type": "null"}]},
     },

@@ -26,10 +26,7 @@ def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[st
     sensor, stations = parties(event)
     involved = (sensor, *stations, described.get("device"))
     described["names"] = {id: name for id in involved if id and (name := name_of(id))}
-    decoded: Decoded | None = getattr(event, "decoded", None)
-    if decoded is not None:
-        described["values"] = values_text(decoded)
-    return described
+    return described | _values(event)
 
 
 def parties(event: AnyEvent) -> tuple[EUI | None, Sequence[EUI | None]]:
@@ -50,6 +47,7 @@ def uplink_dict(event: Uplink) -> dict[str, Any]:
         "mode": best.mode,
         "profile": best.profile,
         "baseStations": [reception_dict(each) for each in event.receptions],
+        **_values(event),
     }
 
 
@@ -82,6 +80,11 @@ def downlink_dict(downlink: Downlink) -> dict[str, Any]:
         "rssi": downlink.end_point_rssi,
         "message": downlink.message,
     }
+
+
+def _values(event: AnyEvent) -> dict[str, str]:
+    decoded: Decoded | None = getattr(event, "decoded", None)
+    return {} if decoded is None else {"values": values_text(decoded)}
 
 
 def _said(event: AnyEvent) -> dict[str, Any]:

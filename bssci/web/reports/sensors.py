@@ -237,11 +237,12 @@ class SensorViews:
         }
 
     async def uplinks(self, eui: EUI, limit: int = 50, before: int | None = None) -> dict[str, Any]:
-        """Return stored uplinks, newest first; also of sensors that are not configured."""
+        """Return stored uplinks with readings, newest first; also of sensors that are not configured."""
         events = await self._journal.history.uplinks_of_sensor(eui, before=before, limit=limit)
+        decoded = await self._context.outside.decode([event for _, event in events])
         uplinks = [
             {"seq": seq, "timestamp": event.at} | uplink_dict(event)
-            for seq, event in events
+            for (seq, _), event in zip(events, decoded, strict=True)
             if isinstance(event, Uplink)
         ]
         return {"uplinks": uplinks, "next": events[-1][0] if len(events) == limit else None}

@@ -56,6 +56,11 @@ def test_a_sensor_shows_its_last_values_with_units(web: WebHouse) -> None:
     shown = values(web)
     assert shown["volume"].startswith("Volume77.167\u202fm³")
     assert shown["leak"].startswith("Leakno")
+    uplinks = Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text)
+    [decoded] = [each.text for each in uplinks.all("span") if each["class"] == "decoded"]
+    assert "Volume 77.167\u202fm³" in decoded
+    [told] = web.browser("viewer").get(f"/api/sensors/{SENSOR}/uplinks").json()["uplinks"]
+    assert told["components"]["volume"] == {"value": 77.167, "unit": "m³"} and told["values"] == decoded
     heard(web, "02 00012D70", counter=2, form=1)
     shown = values(web)
     assert shown["volume"].startswith("Volume77.168\u202fm³") and shown["alarm"].startswith("Alarmburst")

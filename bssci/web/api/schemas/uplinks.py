@@ -18,6 +18,22 @@ class ReceptionEntry(Answer):
     received_at: float
 
 
+class Component(Answer):
+    """A reading."""
+
+    value: float | int | bool | str
+    unit: str | msgspec.UnsetType = msgspec.UNSET
+    device: str | msgspec.UnsetType = msgspec.UNSET
+    """id of the device that it belongs to, if that is not the sender"""
+
+
+class DecodeProblem(Answer):
+    """The reason for which a payload could not be decoded."""
+
+    code: str
+    message: str
+
+
 class UplinkEntry(Answer, kw_only=True):
     """A stored uplink, with the copies that it was merged from, best first."""
 
@@ -48,6 +64,14 @@ class UplinkEntry(Answer, kw_only=True):
     known: bool
     received_at: float
     baseStations: list[ReceptionEntry]
+    decoder: str | msgspec.UnsetType = msgspec.UNSET
+    """name and version: ``name@version``"""
+    components: dict[str, Component] | msgspec.UnsetType = msgspec.UNSET
+    """readings by name"""
+    decodeError: DecodeProblem | msgspec.UnsetType = msgspec.UNSET
+    decodeWarnings: list[str] | msgspec.UnsetType = msgspec.UNSET
+    values: str | msgspec.UnsetType = msgspec.UNSET
+    """readings as text, or the reason why there are none"""
 
 
 class UplinkList(Answer):

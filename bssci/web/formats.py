@@ -65,6 +65,15 @@ def words(name: Any) -> str:
     return _SHORT.get(text) or text[:1].upper() + text[1:]
 
 
+def rank(name: str, value: Any) -> int:
+    """Return a value's place among those of a device, the most telling first: flags that are true, then
+    measurements, then the battery, then flags that are false.
+    """
+    if isinstance(value, bool):
+        return 0 if value else 3
+    return 2 if name.startswith("battery") else 1
+
+
 def percent(value: Any, digits: int = 0) -> str:
     """Return a share (0..1) in percent."""
     return NOTHING if _missing(value) else number(float(value) * 100, digits, "%")

@@ -112,3 +112,10 @@ def test_names_of_readings_are_words() -> None:
 def test_a_time_beyond_the_calendar_is_not_shown(name: str, at: float | None) -> None:
     template = environment().from_string(f"{{{{ at|{name} }}}}")
     assert template.render(at=at, now=1_700_000_000.0, timezone="UTC") == "–"
+
+
+def test_the_most_telling_values_come_first() -> None:
+    values = {"tamper": False, "battery_voltage": 3.6, "volume": 77.1, "state": "on", "leak": True}
+    assert sorted(values, key=lambda name: formats.rank(name, values[name])) == [
+        *("leak", "volume", "state", "battery_voltage", "tamper")
+    ]

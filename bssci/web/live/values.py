@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from bssci.model import Decoded, Reading
-from bssci.web.formats import measured, words
+from bssci.web.formats import measured, rank, words
 
 MOST = 8
 """values that are named; the others are counted"""
 
 
 def values_text(decoded: Decoded) -> str:
-    """Return values such as ``Temperature 21.5 °C, Humidity 40 %``, or the reason why there are none."""
+    """Return values such as ``Temperature 21.5 °C, Humidity 40 %``, the most telling first, or the reason
+    why there are none.
+    """
     if decoded.failure is not None:
         return f"Not decoded: {decoded.failure.message}"
-    shown = [_value(reading) for reading in decoded.readings[:MOST]]
+    readings = sorted(decoded.readings, key=lambda each: rank(each.name, each.value))
+    shown = [_value(reading) for reading in readings[:MOST]]
     left = len(decoded.readings) - len(shown)
     return ", ".join(shown) + (f" and {left} more" if left else "")
 

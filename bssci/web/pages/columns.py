@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, unquote
 
+from bssci.web.formats import rank
 from bssci.web.http.call import Call
 from bssci.web.reports.readings import LastValue, Latest
 
@@ -57,16 +58,8 @@ def columns_of(latest: Iterable[Latest], asked: str) -> dict[str, Any]:
 
 
 def in_short(values: Iterable[LastValue]) -> list[LastValue]:
-    """Return the most telling values: flags that are true, then measurements, then the battery, then flags
-    that are false.
-    """
-    return sorted(values, key=_rank)[:IN_SHORT]
-
-
-def _rank(value: LastValue) -> int:
-    if isinstance(value.value, bool):
-        return 0 if value.value else 3
-    return 2 if value.name.startswith("battery") else 1
+    """Return the most telling values."""
+    return sorted(values, key=lambda each: rank(each.name, each.value))[:IN_SHORT]
 
 
 def _turned(wanted: list[str], name: str) -> list[str]:

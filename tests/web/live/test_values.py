@@ -7,12 +7,14 @@ import pytest
 from bssci.model import Decoded, DecodeFailure, Reading
 from bssci.web.live.values import MOST, values_text
 
+TAMPER = Reading("tamper", False)
+
 
 @pytest.mark.parametrize(
     ("readings", "text"),
     [
         ([], ""),
-        ([Reading("air_pressure", 8.25, "hPa"), Reading("leak", True)], "Air pressure 8.25 hPa, Leak yes"),
+        ([TAMPER, Reading("air_pressure", 8.2, "hPa")], "Air pressure 8.2 hPa, Tamper no"),
         ([Reading("open", False, device="f2:0a1b/J2")], "f2:0a1b/J2 Open no"),
         ([Reading(f"t{number}", number) for number in range(MOST + 2)], " and 2 more"),
     ],

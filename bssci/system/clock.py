@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
@@ -13,6 +15,9 @@ from twisted.logger import Logger
 Item = TypeVar("Item")
 RunInThread = Callable[..., "Deferred[Any]"]
 """signature of ``deferToThread``, which runs a function with its arguments in a thread"""
+
+TURN = 0.005
+"""s of one turn of the reactor after which those who have yielded to it go on in the next"""
 
 _log = Logger()
 
@@ -79,8 +84,48 @@ async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIter
 
 
 def turn(clock: Clock) -> Deferred[None]:
-    """Yield to the reactor for one turn; the Deferred fires in the next."""
-    return pause(clock, 0)
+    """Yield to the reactor; the Deferred fires in one of the next turns.
+
+    Of all who have yielded, those who wait longest go on until :data:`TURN` is used up, the others in the
+    turns after that: many at the same time would each take a slice of one turn.
+    """
+    turns = _turns.get(clock)
+    if turns is None:
+        turns = _turns[clock] = _Turns()
+    return turns.wait(clock)
+
+
+class _Turns:
+    """Queue of those who have yielded to one clock, the longest first."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Deferred[None]] = deque()
+        self._timer: Timer | None = None
+
+    def wait(self, clock: Clock) -> Deferred[None]:
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        self._ask(clock)
+        return waiting
+
+    def _ask(self, clock: Clock) -> None:
+        if self._waiting and self._timer is None:
+            self._timer = clock.callLater(0, self._go_on, clock)
+
+    def _go_on(self, clock: Clock) -> None:
+        self._timer = None
+        end = clock.seconds() + TURN
+        # Whoever yields again meanwhile has had its slice of this turn.
+        for _ in range(len(self._waiting)):
+            if not self._waiting:
+                break
+            self._waiting.popleft().callback(None)
+            if clock.seconds() >= end:
+                break
+        self._ask(clock)
+
+
+_turns: WeakKeyDictionary[Clock, _Turns] = WeakKeyDictionary()
 
 
 def pause(clock: Clock, seconds: float) -> Deferred[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.task import Clock
@@ -16,6 +17,7 @@ from bssci.system.clock import (
     in_slices,
     let_go,
     pause,
+    turn,
     use_boot_time,
 )
 
@@ -137,3 +139,64 @@ def test_a_countdown_counts_only_while_the_reactor_runs() -> None:
     countdown.cancel()
     Countdown(clock, 1.0, lambda: calls.append(0.0)).cancel()
     assert clock.getDelayedCalls() == []
+
+
+class BusyClock(Clock):
+    """A reactor whose turns are counted, and in which work takes time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = 0
+
+    def work(self, seconds: float) -> None:
+        self.rightNow += seconds
+
+    def run_turn(self) -> None:
+        """Make the calls that are due when the turn begins, and no later ones."""
+        self.turns += 1
+        for call in [each for each in self.calls if each.getTime() <= self.rightNow]:
+            self.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
+
+def test_many_that_yield_at_the_same_time_take_no_long_turn_together() -> None:
+    clock, done = BusyClock(), []
+
+    async def work(name: int) -> None:
+        for _ in range(3):
+            await turn(clock)
+            clock.work(0.01)
+            done.append((clock.turns, name))
+
+    for name in range(40):
+        ensureDeferred(work(name))
+    while clock.calls:
+        clock.run_turn()
+    assert clock.turns == 120, "one slice a turn"
+    assert [name for _, name in done] == [*range(40)] * 3, "in the order in which they yielded"
+
+
+def test_short_slices_share_a_turn() -> None:
+    clock, done = BusyClock(), []
+
+    async def work(name: int) -> None:
+        await turn(clock)
+        clock.work(0.001)
+        done.append(name)
+
+    for name in range(40):
+        ensureDeferred(work(name))
+    while clock.calls:
+        clock.run_turn()
+    assert done == [*range(40)] and clock.turns == 8
+
+
+def test_who_no_longer_waits_gets_no_turn() -> None:
+    clock, fired = Clock(), []
+    waiting: list[Any] = [turn(clock) for _ in range(3)]
+    for number, each in enumerate(waiting):
+        each.addCallbacks(lambda _, number=number: fired.append(number), lambda _: None)
+    waiting[1].cancel()
+    clock.advance(0)
+    assert fired == [0, 2] and clock.getDelayedCalls() == []

@@ -24,6 +24,8 @@ from bssci.web.reports.standings import SILENT, SORTS, ListedSensor, Standings, 
 
 MAX_SIGNAL = 2000
 """newest uplinks that a chart of signals is drawn from"""
+DESCRIBED = 100
+"""events that are described in one turn of the reactor"""
 SLICE = 500
 """sensors of a long list that are put into rows at a time"""
 CHOSEN = 5000
@@ -240,18 +242,23 @@ class SensorViews:
         """Return stored uplinks with readings, newest first; also of sensors that are not configured."""
         events = await self._journal.history.uplinks_of_sensor(eui, before=before, limit=limit)
         decoded = await self._context.outside.decode([event for _, event in events])
-        uplinks = [
-            {"seq": seq, "timestamp": event.at} | uplink_dict(event)
-            for (seq, _), event in zip(events, decoded, strict=True)
-            if isinstance(event, Uplink)
-        ]
+        uplinks: list[dict[str, Any]] = []
+        async for few in in_slices(self._context.clock, list(zip(events, decoded, strict=True)), DESCRIBED):
+            uplinks += [
+                {"seq": seq, "timestamp": event.at} | uplink_dict(event)
+                for (seq, _), event in few
+                if isinstance(event, Uplink)
+            ]
         return {"uplinks": uplinks, "next": events[-1][0] if len(events) == limit else None}
 
     async def history(self, eui: EUI, limit: int = 100, before: int | None = None) -> dict[str, Any]:
         """Return a sensor's events except uplinks, newest first."""
         events = await self._journal.history.events_of_sensor(eui, before=before, limit=limit)
+        described: list[dict[str, Any]] = []
+        async for few in in_slices(self._context.clock, events, DESCRIBED):
+            described += [event_dict(seq, event, self._name_of) for seq, event in few]
         return {
-            "events": [event_dict(seq, event, self._name_of) for seq, event in events],
+            "events": described,
             "next": events[-1][0] if len(events) == limit else None,
         }
 

@@ -26,6 +26,7 @@ STAY = 1.6
 """s that a connection is kept, to see whether another client takes it over: the service's second attempt
 follows its first after 1 to 1.25 s"""
 
+
 class Trial:
     """One connection, kept for a moment and closed with a goodbye, so that no will is published.
 

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.attachments.attachments import Attachments
+from bssci.center.commit import Commit
 from bssci.center.devices.sensors import Sensors
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Attachment, Registration
@@ -68,11 +69,13 @@ class _Untold:
 
 
 @dataclass(frozen=True, slots=True)
-class _New:
-    """The write and the event of a first copy; both are None for a further copy."""
+class _Copy:
+    """Consequences of a copy of a request."""
 
-    stored: Deferred[None] | None = None
+    stored: Deferred[None] | None
+    """the write of the first copy; None if it is on disk already"""
     event: SensorStatus | None = None
+    """the event of the first copy; None for a further copy"""
 
 
 class Observer:
@@ -114,6 +117,7 @@ class OverTheAir:
         self._detach_verifier = detach_verifier or LenientDetachVerifier()
         self._observer = observer or Observer()
         self._untold: dict[EUI, _Untold] = {}
+        self._under_way: dict[EUI, Commit] = {}
         self._last_detach: dict[EUI, tuple[int, bytes]] = {}
 
     # attach
@@ -131,9 +135,8 @@ class OverTheAir:
         key = attach_crypto.session_key(sensor.network_key, number, request.nonce, request.signature)
         address = sensor.short_address if request.short_address is None else request.short_address
         stored = self._attachments.get(eui)
-        new = _New()
         if stored is not None and _is_copy(request, key, stored):
-            self._copied(request)
+            copy = self._copied(request)
             if request.short_address is None and stored.short_address is not None:
                 address = stored.short_address
         elif stored is not None and not attach_crypto.may_follow(counter, stored.attach_counter):
@@ -145,12 +148,12 @@ class OverTheAir:
             attached = self._attachments.attached_over_the_air(
                 eui, session_key=key, short_address=address, attach_counter=counter, at=now
             )
-            new = self._changed("attach", request, attached)
+            copy = self._changed("attach", request, attached)
             self._observer.attached(eui, now)
         return Accepted(
             self._held("attached", eui, _fingerprint(sensor, key, address, request)),
-            new.stored,
-            new.event,
+            copy.stored,
+            copy.event,
             session_key=key,
             short_address=address,
         )
@@ -167,16 +170,15 @@ class OverTheAir:
         if verdict is SignatureVerdict.WRONG:
             raise self._refusal("detach", request, "the signature is wrong")
         telegram = (request.packet_counter, request.signature)
-        new = _New()
         if not self._attachments.is_attached(eui):
-            self._copied(request)
+            copy = self._copied(request)
         elif self._last_detach.get(eui) == telegram:
             raise self._refusal("detach", request, "the sensor has attached again since this request")
         else:
             detached = self._attachments.detached_over_the_air(eui, at=self._now())
             detached.addCallback(lambda _: self._last_detach.update({eui: telegram}))
-            new = self._changed("detach", request, detached, f"signature {verdict.value}")
-        return Accepted(self._held("detached", eui, b""), new.stored, new.event)
+            copy = self._changed("detach", request, detached, f"signature {verdict.value}")
+        return Accepted(self._held("detached", eui, b""), copy.stored, copy.event)
 
     # common to both
 
@@ -198,7 +200,7 @@ class OverTheAir:
         request: AttachRequest | DetachRequest,
         stored: Deferred[None],
         note: str | None = None,
-    ) -> _New:
+    ) -> _Copy:
         """Process the first copy of a request: note that other stations must be told, and make the event."""
         eui, station = request.end_point_eui, request.base_station_eui
         untold = self._untold[eui] = _Untold(action, {station})
@@ -217,18 +219,35 @@ class OverTheAir:
             bs_eui=station,
             note=note,
         )
-        return _New(stored.addErrback(self._not_changed, eui, untold), event)
+        commit = self._under_way[eui] = Commit()
+        stored.addCallbacks(
+            lambda _: self._ended(eui, commit),
+            self._not_changed,
+            errbackArgs=(eui, untold, commit),
+        )
+        return _Copy(stored, event)
 
-    def _not_changed(self, failure: Failure, eui: EUI, untold: _Untold) -> Failure:
+    def _not_changed(self, failure: Failure, eui: EUI, untold: _Untold, commit: Commit) -> Failure:
         if self._untold.get(eui) is untold:
             del self._untold[eui]
+        self._ended(eui, commit, failure)
         return failure
 
-    def _copied(self, request: AttachRequest | DetachRequest) -> None:
-        """Process a further copy of a request: its station need not be told."""
+    def _ended(self, eui: EUI, commit: Commit, failure: Failure | None = None) -> None:
+        if self._under_way.get(eui) is commit:
+            del self._under_way[eui]
+        commit.end(failure)
+
+    def _copied(self, request: AttachRequest | DetachRequest) -> _Copy:
+        """Process a further copy of a request: its station need not be told.
+
+        It is not answered before the first copy is on disk, and refused if that cannot be stored.
+        """
         untold = self._untold.get(request.end_point_eui)
         if untold is not None:
             untold.holders.add(request.base_station_eui)
+        commit = self._under_way.get(request.end_point_eui)
+        return _Copy(commit.wait() if commit is not None else None)
 
     def _held(self, state: Literal["attached", "detached"], eui: EUI, held: bytes) -> Registration:
         """Return the registration at the station that asked, so that the change is not propagated to it."""

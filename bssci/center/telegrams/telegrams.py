@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bssci.center.commit import Commit
 from bssci.center.telegrams.memory import TelegramMemory
 from bssci.center.uplinks.ingest import Ingest
 from bssci.journal import Change, Journal, Loaded
@@ -16,25 +17,6 @@ from bssci.model import Telegram
 TelegramsHook = Callable[[Sequence[Telegram]], None]
 CURSOR = "source:"
 """prefix of the names of sources' cursors in the journal, which also holds those of sinks"""
-
-
-class _Commit:
-    """Telegrams that are being stored, and the Deferreds that wait for that."""
-
-    __slots__ = ("waiting",)
-
-    def __init__(self) -> None:
-        self.waiting: list[Deferred[None]] = []
-
-    def wait(self) -> Deferred[None]:
-        waiter: Deferred[None] = Deferred()
-        self.waiting.append(waiter)
-        return waiter
-
-    def end(self, result: Failure | None) -> None:
-        waiting, self.waiting = self.waiting, []
-        for waiter in waiting:
-            waiter.callback(result)
 
 
 class Telegrams:
@@ -50,7 +32,7 @@ class Telegrams:
         self._ingest = ingest
         self._heard = heard
         self._memory = TelegramMemory(journal, loaded.telegram_keys)
-        self._under_way: dict[str, _Commit] = {}
+        self._under_way: dict[str, Commit] = {}
         self._cursors = {name: seq for name, seq in loaded.cursors.items() if name.startswith(CURSOR)}
 
     def knows(self, id: str) -> bool:
@@ -73,7 +55,7 @@ class Telegrams:
             are on disk, including those that an earlier delivery brought.
         """
         new: dict[str, Telegram] = {}
-        earlier: dict[int, _Commit] = {}
+        earlier: dict[int, Commit] = {}
         for telegram in telegrams:
             commit = self._under_way.get(telegram.id)
             if commit is not None:
@@ -94,7 +76,7 @@ class Telegrams:
         beside: list[Change] = [self._memory.add(ids)]
         names = {f"{CURSOR}{source}:{name}": position for name, position in cursors.items()}
         beside += [self._journal.cursors.change(name, position) for name, position in names.items()]
-        commit = _Commit()
+        commit = Commit()
         self._under_way.update(dict.fromkeys(ids, commit))
         stored = self._ingest.telegrams(telegrams, beside)
         stored.addCallbacks(
@@ -106,7 +88,7 @@ class Telegrams:
         return stored
 
     def _stored(
-        self, first_seq: int, telegrams: list[Telegram], commit: _Commit, cursors: Mapping[str, int]
+        self, first_seq: int, telegrams: list[Telegram], commit: Commit, cursors: Mapping[str, int]
     ) -> int:
         for telegram in telegrams:
             self._under_way.pop(telegram.id, None)
@@ -116,10 +98,10 @@ class Telegrams:
                 self._heard(telegrams)
             except Exception:  # they are on disk, so they must be acknowledged all the same
                 self.log.failure("telegrams not counted for their devices")
-        commit.end(None)
+        commit.end()
         return first_seq + len(telegrams) - 1
 
-    def _not_stored(self, failure: Failure, ids: list[str], commit: _Commit) -> Failure:
+    def _not_stored(self, failure: Failure, ids: list[str], commit: Commit) -> Failure:
         self._memory.forget(ids)
         for id in ids:
             self._under_way.pop(id, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,14 @@ import pytest
 
 from bssci.center.attachments.answers import Answers
 from bssci.center.attachments.over_the_air import OverTheAir, SignatureVerdict
+from bssci.journal import StorageError
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, Uplink, eui_to_int
 from bssci.model.commands import DONE
 from bssci.model.over_the_air import DetachRequest
 from bssci.stations.propagation import WINDOW
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import (
+    Att,
     AttCmp,
     AttPrp,
     AttRsp,
@@ -304,6 +306,33 @@ def test_what_is_not_stored_did_not_happen(connected: AirHouse) -> None:
     assert told(connected, THERE) == []
     assert isinstance(connected.say(HERE, att(op_id=2))[0], AttRsp)
     assert len(over_the_air(connected)) == 1
+
+
+def test_a_copy_is_not_answered_if_the_first_one_is_not_stored(connected: AirHouse) -> None:
+    """The copy comes before the failure is known, and what it brings itself is stored."""
+    _both_in_vain(connected, att)
+    assert connected.center.attachments.get(SENSOR) is None
+
+
+def test_a_copy_of_a_detach_is_not_answered_if_the_first_one_is_not_stored(connected: AirHouse) -> None:
+    _both_in_vain(connected, det)
+    assert connected.center.attachments.is_attached(SENSOR)
+
+
+def _both_in_vain(house: AirHouse, request: Callable[[], Att | Det]) -> None:
+    """Two stations send copies of a request, of which only the first cannot be stored."""
+    house.station(HERE).receive([request()])
+    _, writes = house.journal.queues[0]
+    failing = writes.copy()
+    writes.clear()
+    house.station(THERE).receive([request()])
+    for submission in failing:
+        submission.deferred.errback(StorageError("disk full"))
+    house.settle()
+    for station in (HERE, THERE):
+        (answer,) = house.links[station].of(AttRsp, DetRsp, Error)
+        assert isinstance(answer, Error)
+        assert answer.code == ErrorCode.EAGAIN
 
 
 def test_the_packet_counter_starts_again(connected: AirHouse) -> None:

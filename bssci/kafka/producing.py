@@ -2,10 +2,15 @@
 
 Idempotent, acks=all: within a batch nothing is duplicated or reordered. A batch that fails ends
 librdkafka's producer, with what is queued in it; the next batch makes a new one.
+
+A broker refuses together all messages that it was sent together, even if only one of them is at fault, or
+if none is and they are too large together. So they are halved and sent again, until one that is refused was
+sent alone.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
@@ -26,6 +31,9 @@ POLL = 0.05
 """s that the thread waits for confirmations at once"""
 POISON = frozenset(("MSG_SIZE_TOO_LARGE", "INVALID_MSG", "INVALID_RECORD", "_INVALID_ARG"))
 """names of errors that concern one message and would come again each time"""
+
+SHARED = POISON | {"_INVALID_DIFFERENT_RECORD"}
+"""names of errors with which a broker answers all messages that it was sent together"""
 
 _Failure: Any = Failure
 
@@ -75,6 +83,10 @@ class KafkaProducer:
         }
         self._producer: Any = None
         self._last_error = ""
+        self._at_once = sys.maxsize
+        """messages that are sent together, at most: more were too large for the broker"""
+        self._fitting = 0
+        """largest number of messages that was taken after more had been too large"""
         self.trouble = ""
         """why nothing can be sent now; empty: it can, or that is not known yet"""
         self._queue: SimpleQueue[tuple[Deferred[Any], Sequence[ProducerMessage]] | None] = SimpleQueue()
@@ -131,9 +143,39 @@ class KafkaProducer:
         self._reactor.callFromThread(self._end)
 
     def _send(self, messages: Sequence[ProducerMessage]) -> list[RefusedMessage]:
-        batch = _Batch(len(messages))
-        for index, message in enumerate(messages):
-            self._produce(message, index, batch)
+        refused: list[RefusedMessage] = []
+        self._fitting = 0
+        size = min(self._at_once, max(1, len(messages)))
+        for begin in range(0, len(messages), size):
+            refused += self._send_together(messages, range(begin, min(begin + size, len(messages))))
+        if self._fitting and not refused:
+            # Nothing was wrong with any of them, so they were too large together.
+            self._at_once = self._fitting
+        return sorted(refused, key=lambda each: each.place)
+
+    def _send_together(
+        self, messages: Sequence[ProducerMessage], places: Sequence[int], *, again: bool = False
+    ) -> list[RefusedMessage]:
+        """Send some messages of a batch, and those again that the broker may only refuse together."""
+        group = self._send_once(messages, places)
+        if not group.doubtful:
+            if again:
+                self._fitting = max(self._fitting, len(places))
+            return group.refused
+        doubtful = sorted(group.doubtful)
+        if len(places) == 1:
+            return [*group.refused, *(RefusedMessage(each, group.doubtful[each]) for each in doubtful)]
+        middle = (len(doubtful) + 1) // 2
+        refused = group.refused
+        for half in (doubtful[:middle], doubtful[middle:]):
+            if half:
+                refused += self._send_together(messages, half, again=True)
+        return refused
+
+    def _send_once(self, messages: Sequence[ProducerMessage], places: Sequence[int]) -> _Batch:
+        batch = _Batch(len(places))
+        for place in places:
+            self._produce(messages[place], place, batch)
         begun = self._now()
         while batch.open:
             self._open().poll(POLL)
@@ -144,7 +186,7 @@ class KafkaProducer:
                 raise KafkaError(self._last_error or "the broker did not confirm in time")
             if waited > SILENCE:
                 self.trouble = self._last_error or f"the broker has not confirmed for {waited:.0f} s"
-        return batch.refused
+        return batch
 
     def _open(self) -> Any:
         if self._producer is None:
@@ -180,8 +222,8 @@ class KafkaProducer:
         batch.open -= 1
         if error is None:
             return
-        if error.name() in POISON:
-            batch.refused.append(RefusedMessage(index, in_words(error, topic)))
+        if error.name() in SHARED:
+            batch.doubtful[index] = in_words(error, topic)
         else:
             timed_out = error.name() == "_MSG_TIMED_OUT" and self._last_error
             batch.failure = self._last_error if timed_out else in_words(error, topic)
@@ -200,9 +242,12 @@ class _Batch:
     """A batch under way.
 
     :param open: messages that are neither confirmed nor refused.
+    :ivar refused: messages that the client refused.
+    :ivar doubtful: why the broker refused messages, perhaps only together with others, by their places.
     """
 
     def __init__(self, open: int) -> None:
         self.open = open
         self.failure = ""
         self.refused: list[RefusedMessage] = []
+        self.doubtful: dict[int, str] = {}

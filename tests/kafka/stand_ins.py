@@ -65,6 +65,9 @@ class FakeProducer:
     """Confirms at each poll what was produced before.
 
     :ivar errors: for messages of a key: the name of the error that they are answered with.
+    :ivar most: messages that are confirmed together, at most; more of them are too large.
+    :ivar at_fault: key of a message that the broker never takes, nor others that come together with it.
+    :ivar together: how many were answered together, each time.
     """
 
     def __init__(self, configuration: dict[str, Any]) -> None:
@@ -73,6 +76,9 @@ class FakeProducer:
         self.errors: dict[bytes, str] = {}
         self.at_once: dict[bytes, Exception] = {}
         self.room = 1000
+        self.most = 1000
+        self.at_fault: bytes | None = None
+        self.together: list[int] = []
         self.purged = False
         self._waiting: list[tuple[bytes, Callable[..., None]]] = []
 
@@ -86,8 +92,13 @@ class FakeProducer:
 
     def poll(self, seconds: float) -> None:
         waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.together.append(len(waiting))
         for key, on_delivery in waiting:
-            on_delivery(ClientError(self.errors[key]) if key in self.errors else None, None)
+            error = "MSG_SIZE_TOO_LARGE" if len(waiting) > self.most else self.errors.get(key)
+            if self.at_fault in [each for each, _ in waiting]:
+                error = "INVALID_RECORD" if key == self.at_fault else "_INVALID_DIFFERENT_RECORD"
+            on_delivery(None if error is None else ClientError(error), None)
 
     def purge(self) -> None:
         self.purged = True

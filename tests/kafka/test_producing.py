@@ -70,6 +70,29 @@ def test_one_that_the_broker_never_takes_costs_itself(it: Fixture) -> None:
     assert it.producer.trouble == ""
 
 
+def test_messages_that_are_too_large_together_are_sent_in_smaller_groups(it: Fixture) -> None:
+    it.send("a")
+    [client] = it.made
+    client.most = 3
+    assert it.send(*"abcdefgh") == []
+    assert client.together[1:] == [8, 4, 2, 2, 4, 2, 2]
+    client.together.clear()
+    assert it.send(*"abcd") == []
+    assert client.together == [2, 2]
+
+
+def test_one_that_is_at_fault_does_not_cost_those_that_were_sent_with_it(it: Fixture) -> None:
+    it.send("x")
+    [client] = it.made
+    client.at_fault = b"c"
+    [refused] = it.send(*"abcd")
+    assert (refused.place, "INVALID_RECORD" in refused.reason) == (2, True)
+    assert client.together[1:] == [4, 2, 2, 1, 1]
+    # It was not too much: the next batch is sent whole.
+    assert it.send(*"efgh") == []
+    assert client.together[-1] == 4 and it.made == [client]
+
+
 def test_one_that_the_client_never_takes_costs_itself(it: Fixture) -> None:
     it.at_once[b"b"] = ClientTrouble(ClientError("MSG_SIZE_TOO_LARGE"))
     assert [each.place for each in it.send("a", "b", "c")] == [1]

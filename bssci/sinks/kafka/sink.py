@@ -9,9 +9,10 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
 from bssci.kafka.producing import ProducerMessage, RefusedMessage
+from bssci.kafka.reporting import KafkaError
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.kafka.messages import decoded_messages, raw_message
-from bssci.sinks.set_aside import SetAside
+from bssci.sinks.set_aside import RefusalStreak, SetAside
 
 STOP_TIME = 1.5
 """s that a stop waits for the batch under way"""
@@ -45,6 +46,7 @@ class KafkaSink:
         self._decoded_topic = decoded_topic
         self._base_topic = base_topic
         self.set_aside = SetAside("kafka")
+        self._streak = RefusalStreak()
 
     @property
     def trouble(self) -> str:
@@ -78,5 +80,8 @@ class KafkaSink:
         refused = await self._producer.send(messages) if messages else []
         # Only now, so that no repetition of the batch counts anything twice.
         reasons = {id(events[each.place]): (events[each.place], each.reason) for each in refused}
+        taken = len({id(event) for event in events}) - len(reasons)
+        if messages and not self._streak.excuses(len(reasons), taken):
+            raise KafkaError(f"the brokers refuse every message: {refused[0].reason}")
         for event, reason in [*aside, *reasons.values()]:
             self.set_aside.add(event, reason)

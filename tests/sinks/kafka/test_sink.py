@@ -89,6 +89,17 @@ def test_what_the_broker_never_takes_is_set_aside_once() -> None:
     assert (sink.set_aside.count, sink.set_aside.last_reason) == (1, "too large")
 
 
+def test_brokers_that_refuse_everything_are_at_fault_themselves() -> None:
+    producer = Taking()
+    sink = sink_of(producer)
+    producer.refused = [RefusedMessage(place, "too large") for place in range(11)]
+    failure = outcome_of(sink.deliver(uplinks(11)))
+    assert failure.getErrorMessage() == "the brokers refuse every message: too large"
+    assert sink.set_aside.count == 0
+    assert outcome_of(sink.deliver(uplinks(12))) is None
+    assert sink.set_aside.count == 11
+
+
 def test_what_cannot_be_written_costs_itself() -> None:
     producer = Taking()
     sink = sink_of(producer)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import disk_usage
 
 from bssci import extensions
 from bssci.center.devices import endpoints
@@ -15,6 +16,7 @@ from bssci.certificates.checking import check_pair
 from bssci.certificates.listening import ListenError, described_places
 from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.server import WebFiles
+from bssci.cli.archive import JOURNAL
 from bssci.cli.findings import Finding, about, is_running
 from bssci.cli.ports import listening_problems
 from bssci.journal import JournalError, inspect
@@ -28,6 +30,9 @@ from bssci.system.descriptors import raise_limit, shortage
 from bssci.system.files import try_to_write
 
 DAY = 86400.0
+MEGABYTE = 1024 * 1024
+LEAST_ROOM = 100
+"""free MB below which the service would soon be unable to store; its write-ahead log takes up to 70"""
 MOST_NAMED = 5
 """devices that one line names"""
 
@@ -70,6 +75,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from _writing(chosen, env_file)
     yield from _sensors(chosen.sensor_config_file)
     yield _state_directory(chosen.state_dir)
+    yield from _room(chosen)
     yield from _journal(chosen.state_dir)
     if chosen.state_dir.is_dir():
         yield from _accounts(chosen.state_dir)
@@ -159,6 +165,28 @@ def _state_directory(path: Path) -> Finding:
     if not path.exists():
         return Finding("warning", f"{path}: does not exist yet; `bssci init` or the first start creates it")
     return Finding("ok", f"{path}: can be read and written")
+
+
+def _room(chosen: Settings) -> Iterator[Finding]:
+    """Yield a finding if the disk has less room than the journal may take up."""
+    try:
+        free = free_bytes(chosen.state_dir) // MEGABYTE
+        journal = chosen.state_dir / JOURNAL
+        size = journal.stat().st_size // MEGABYTE if journal.exists() else 0
+    except OSError:
+        return  # another finding says why the directory cannot be used
+    if free < LEAST_ROOM:
+        text = "too little to store uplinks safely: base stations keep them while the disk is full"
+        yield Finding("error", f"{chosen.state_dir}: only {free} MB are free on its disk, {text}")
+    elif size + free < chosen.journal_max_size:
+        text = f"and the journal may grow to JOURNAL_MAX_SIZE={chosen.journal_max_size} MB; set it lower"
+        yield Finding("warning", f"{chosen.state_dir}: {free} MB are free on its disk, {text}, or make room")
+
+
+def free_bytes(directory: Path) -> int:
+    """Return the bytes that are free for us on the disk of a directory, which need not exist."""
+    there = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    return disk_usage(there).free
 
 
 def _journal(directory: Path) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ def taken_port() -> Iterator[int]:
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> Path:
     """A healthy installation; of its broker see ``tests/mqtt/test_trial.py``."""
     monkeypatch.setattr("bssci.mqtt.settings.try_broker", lambda *_: "")
+    monkeypatch.setattr(check, "free_bytes", lambda directory: 1 << 40)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LISTEN_HOST", "127.0.0.1")
     monkeypatch.setenv("LISTEN_PORT", str(free_port))
@@ -75,6 +76,31 @@ def test_a_taken_port_of_the_web_admin(
     status, _, bad = report(capsys)
     assert status == 1
     assert bad[0].startswith(f"error: WEB_PORT: cannot listen on 127.0.0.1:{taken_port}")
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [
+        (99, "error: data: only 99 MB are free on its disk, too little to store uplinks safely"),
+        (
+            5000,
+            "warning: data: 5000 MB are free on its disk, and the journal may grow to JOURNAL_MAX_SIZE=10240",
+        ),
+    ],
+)
+def test_a_disk_with_too_little_room(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, free: int, said: str
+) -> None:
+    monkeypatch.setattr(check, "free_bytes", lambda directory: free * check.MEGABYTE)
+    status, _, [bad] = report(capsys)
+    assert status == int(free < check.LEAST_ROOM)
+    assert bad.startswith(said)
+
+
+def test_the_room_of_a_directory_that_does_not_exist_yet_is_that_of_its_disk(directory: Path) -> None:
+    assert check.free_bytes(directory / "not" / "yet") == pytest.approx(
+        shutil.disk_usage(directory).free, rel=0.1
+    )
 
 
 def test_wrong_settings_end_it(capsys: pytest.CaptureFixture[str], directory: Path) -> None:

@@ -33,6 +33,8 @@ class Probe:
         self._outside = outside
         self._asked_at: float | None = None
         self._written = True
+        self._reason = ""
+        """reason why the last small write that failed did so"""
         self._failures = self._count_failures()
         self._failed_at: float | None = None
 
@@ -42,6 +44,11 @@ class Probe:
         if self._failed_at is not None and self._clock.seconds() - self._failed_at < LATELY:
             return False
         return self._written
+
+    @property
+    def journal_trouble(self) -> str:
+        """Reason why the journal is not writable, if it is known; empty while it is."""
+        return "" if self.journal_is_writable else self._reason
 
     def refresh(self) -> None:
         """Begin a check, without waiting for it."""
@@ -80,6 +87,10 @@ class Probe:
         written = self._center.journal.tables.put([Fact(name=_SETTING, value=f"{now:.0f}")])
         try:
             await written.addTimeout(WRITE_TIME, self._clock)  # type: ignore[arg-type]
-        except (StorageError, DeferredTimeout):
+        except StorageError as error:
+            self._reason = str(error)
+            return False
+        except DeferredTimeout:
+            self._reason = f"a write has not ended for {WRITE_TIME:.0f} s"
             return False
         return True

@@ -72,7 +72,7 @@ def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthPro
         if journal["undelivered"] >= FULL * journal["max_size"]:
             yield HealthProblem("error", text, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached")
         else:
-            yield HealthProblem("error", text, "/logs?level=error")
+            yield HealthProblem("error", text, "/logs?level=error", journal["trouble"])
     elif journal["undelivered"] >= FULL_SOON * journal["max_size"]:
         percent = round(100 * journal["undelivered"] / journal["max_size"])
         text = f"The journal is {percent} % full{full_in(journal['full_in_days'])}"

@@ -120,6 +120,7 @@ class StatusViews:
                 "failed_commits": context.journal.statistics.failed_commits,
                 "refusals": center.refusals,
                 "writable": context.probe.journal_is_writable,
+                "trouble": context.probe.journal_trouble,
             },
             "live_viewers": len(context.hub),
             "decoders": context.outside.decoders.report() if context.outside.decoders is not None else None,

@@ -25,12 +25,13 @@ def test_a_full_disk_is_seen_and_counts_for_a_while(web: WebHouse) -> None:
     web.journal.broken = True
     web.advance(FRESH)
     assert web.browser().get("/readyz").status == 503
+    assert probe.journal_trouble
     web.journal.broken = False
     web.advance(FRESH)
     ready(web)
     web.advance(LATELY)
     assert ready(web)["ready"] is True
-    assert probe.journal_is_writable
+    assert probe.journal_is_writable and probe.journal_trouble == ""
 
 
 def test_a_journal_that_does_not_answer_is_not_writable(web: WebHouse) -> None:
@@ -40,6 +41,7 @@ def test_a_journal_that_does_not_answer_is_not_writable(web: WebHouse) -> None:
     probe.refresh()
     web.clock.advance(WRITE_TIME)
     assert not probe.journal_is_writable
+    assert probe.journal_trouble == "a write has not ended for 2 s"
     web.journal.queues = held
     web.settle()
 

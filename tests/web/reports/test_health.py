@@ -37,13 +37,20 @@ def test_errors_come_first_and_the_rest_as_it_was() -> None:
     ("size", "href", "detail"),
     [
         (16, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached"),
-        (15, "/logs?level=error", ""),
+        (15, "/logs?level=error", "disk is full"),
     ],
 )
 def test_a_journal_that_cannot_store_leads_to_its_size_if_that_is_why(
     size: int, href: str, detail: str
 ) -> None:
-    status = {"journal": {"writable": False, "undelivered": size, "max_size": 16, "unreadable": 0}}
+    journal = {
+        "writable": False,
+        "undelivered": size,
+        "max_size": 16,
+        "unreadable": 0,
+        "trouble": "disk is full",
+    }
+    status = {"journal": journal}
     [problem] = health.of_service(status, listening=True)
     assert (problem.severity, problem.href, problem.detail) == ("error", href, detail)
 

@@ -117,6 +117,7 @@ class JournalFigures(Answer):
     failed_commits: int
     refusals: int
     writable: bool
+    trouble: str
 
 
 class TlsFigures(Answer):

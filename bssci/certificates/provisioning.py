@@ -63,7 +63,14 @@ _SERIAL = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class ProvisioningError(Exception):
-    """A device cannot be provisioned as requested: one line that says what is allowed."""
+    """A device cannot be provisioned as requested: one line that says what is allowed.
+
+    :ivar field: the value of the request that is not allowed; None if it is something else.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class RegisteredError(ProvisioningError):
@@ -129,7 +136,8 @@ def device_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ProvisioningError(
             f"{text[:80]!r} is not a name of a device; use a MAC address, or up to 63 letters,"
-            " digits, dots, dashes and underscores"
+            " digits, dots, dashes and underscores",
+            "id",
         )
     return text
 
@@ -209,7 +217,9 @@ class Provisioning:
         """
         name = device_name(text)
         if serial_number and not _SERIAL.fullmatch(serial_number):
-            raise ProvisioningError("the serial number: up to 64 printable ASCII characters are allowed")
+            raise ProvisioningError(
+                "the serial number: up to 64 printable ASCII characters are allowed", "serial_number"
+            )
         with self._alone():
             devices = self.devices()
             before = devices.get(name)

@@ -206,7 +206,9 @@ class ProvisionedDevices:
             raise CommandError("unknown_device", str(error), "id") from error
         except RegisteredError as error:
             raise CommandError("conflict", str(error), "id") from error
-        except (ProvisioningError, CertificateError) as error:
+        except ProvisioningError as error:
+            raise CommandError("invalid", str(error), error.field) from error
+        except CertificateError as error:
             raise CommandError("invalid", str(error)) from error
         except OSError as error:
             raise CommandError("unavailable", f"{error.filename or 'disk'}: {error.strerror}") from error

@@ -40,6 +40,7 @@ def test_it_tells_when_it_serves_and_that_it_lives() -> None:
     service = settings()["Service"]
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
     assert float(service["WatchdogSec"]) >= 30
+    assert service["TimeoutStartSec"] == "30min", "to upgrade a large journal"
 
 
 def test_the_socket_is_one_that_the_setting_takes() -> None:

@@ -12,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from threading import Event, Timer
 
+from twisted.logger import Logger
+
 from bssci.journal.errors import DirectoryInUse, JournalError, JournalGoneError
 from bssci.journal.sqlite.damage import CountingConnection
 
@@ -22,6 +24,8 @@ LOCK_NAME = "lock"
 APPLICATION_ID = 0x4D494F54
 """SQLite application id that marks the file as ours: "MIOT" """
 PAGE_SIZE = 4096
+
+_log = Logger()
 
 _MAGIC = b"SQLite format 3\0"
 _LOG_MAGIC = b"\x37\x7f\x06"
@@ -361,8 +365,17 @@ def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
 
 
 def _upgrade(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
-    """Run the scripts of all schemas newer than the file's, each in a transaction of its own."""
+    """Run the scripts of all schemas newer than the file's, each in a transaction of its own.
+
+    A script may read the whole file: minutes for 10 GB on a slow disk.
+    """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if 0 < version < len(schema):
+        _log.info(
+            "journal upgraded from schema {old} to {new}, which may take minutes if it is large",
+            old=version,
+            new=len(schema),
+        )
     for number in range(version + 1, len(schema) + 1):
         try:
             connection.executescript(

@@ -7,12 +7,15 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from twisted.internet import reactor
 
 from bssci.journal import JournalError
 from bssci.journal import open_journal as open_in
+from bssci.journal.sqlite import database as database_module
 from bssci.journal.sqlite.database import APPLICATION_ID, FILE_NAME, Database, load_schema
 from bssci.journal.sqlite.journal import SqliteJournal
 from tests.support.journal import STATION, reception, uplink
@@ -196,13 +199,16 @@ def test_an_older_file_is_upgraded_and_keeps_what_it_holds(directory):
     with closing(old.connect()) as connection:
         connection.execute("INSERT INTO first VALUES ('kept')")
     old.release()
+    said = []
     for _ in range(2):
-        new = Database(directory, SCHEMA, max_bytes=MAX_BYTES)
+        with patch.object(database_module, "_log", SimpleNamespace(info=lambda text, **_: said.append(text))):
+            new = Database(directory, SCHEMA, max_bytes=MAX_BYTES)
         with closing(new.connect()) as connection:
             assert connection.execute("SELECT value FROM first").fetchall() == [("kept",), ("added",)]
             assert connection.execute("SELECT value FROM second").fetchall() == []
             assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         new.release()
+    assert len(said) == 1 and said[0].startswith("journal upgraded from schema"), "once, as it takes time"
 
 
 def test_an_upgrade_that_fails_changes_nothing(directory):

@@ -12,7 +12,6 @@ from twisted.python.failure import Failure
 
 from bssci import __version__
 from bssci.center.alarms.alarms import Alarms
-from bssci.center.announcements import Announcements
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import Observer, OverTheAir
 from bssci.center.audit import AuditLog
@@ -57,6 +56,7 @@ from bssci.stations.uplinks import Uplinks
 from bssci.stations.variable_mac import VariableMac
 from bssci.system import logs
 from bssci.system.clock import Clock
+from bssci.system.watchers import Watchers
 
 LIVE = (
     "STATUS_INTERVAL",
@@ -81,7 +81,8 @@ class ServiceCenter:
 
     :ivar commands: all commands that change something.
     :ivar deliveries: the sinks' deliveries, added as they are created.
-    :ivar announcements: messages of sinks that are not events.
+    :ivar announcements: watchers of what sinks publish in addition to events, such as answers about
+        settings, by topic and payload; nothing of it is stored.
     :ivar sources: the sources, added as they are created.
 
     :param now: returns Unix seconds.
@@ -108,7 +109,7 @@ class ServiceCenter:
         """unanswered requests of earlier runs, for the sinks and sources that received them"""
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
         self.audit = AuditLog(journal, now)
-        self.deliveries, self.announcements = Deliveries(journal), Announcements()
+        self.deliveries, self.announcements = Deliveries(journal), Watchers[[str, bytes]]("announcements")
         self.alarms = Alarms(clock, journal, loaded, now)
         turns = Turns()
         self.stations = Stations()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-
-from twisted.logger import Logger
+from collections.abc import Callable, Iterator
 
 from bssci.model import EUI, StationState
 from bssci.stations.station import ConnectionState, Station
+from bssci.system.watchers import Watchers
 
 StationWatcher = Callable[[StationState], None]
 
@@ -15,12 +14,11 @@ StationWatcher = Callable[[StationState], None]
 class Stations:
     """The base stations by their EUI; :class:`bssci.stations.registry.Registry` fills it."""
 
-    log = Logger()
-
     def __init__(self) -> None:
         self._by_eui: dict[EUI, Station] = {}
-        self._watchers: list[tuple[StationWatcher, bool]] = []
-        self._of_forgotten: list[StationWatcher] = []
+        self._of_connections = Watchers[[StationState]]("stations")
+        self._of_told = Watchers[[StationState]]("stations that serve all sensors")
+        self._of_forgotten = Watchers[[StationState]]("forgotten stations")
 
     def __iter__(self) -> Iterator[Station]:
         return iter(self._by_eui.values())
@@ -46,17 +44,22 @@ class Stations:
         :param also_told: call it also when all sensors have been propagated to a connected station.
         :return: a function that ends the watch.
         """
-        entry = (watcher, also_told)
-        self._watchers.append(entry)
-        return lambda: self._watchers.remove(entry)
+        ends = [self._of_connections.add(watcher)]
+        if also_told:
+            ends.append(self._of_told.add(watcher))
+
+        def end() -> None:
+            for each in ends:
+                each()
+
+        return end
 
     def watch_forgotten(self, watcher: StationWatcher) -> Callable[[], None]:
         """Call ``watcher`` with the last state of a station that has connected and is removed.
 
         :return: a function that ends the watch.
         """
-        self._of_forgotten.append(watcher)
-        return lambda: self._of_forgotten.remove(watcher)
+        return self._of_forgotten.add(watcher)
 
     def add(self, station: Station) -> None:
         """Add a station."""
@@ -66,19 +69,12 @@ class Stations:
         """Remove a station."""
         station = self._by_eui.pop(eui, None)
         if station is not None and station.has_connected:
-            self._tell(self._of_forgotten, station.state)
+            self._of_forgotten.tell(station.state)
 
     def told(self, state: StationState) -> None:
         """Notify the watchers that want it that all sensors have been propagated to a station."""
-        self._tell([watcher for watcher, also_told in self._watchers if also_told], state)
+        self._of_told.tell(state)
 
     def announce(self, state: StationState) -> None:
         """Notify all watchers that a station connected or disconnected."""
-        self._tell([watcher for watcher, _ in self._watchers], state)
-
-    def _tell(self, watchers: Iterable[StationWatcher], state: StationState) -> None:
-        for watcher in watchers:
-            try:
-                watcher(state)
-            except Exception:  # a failing watcher must not affect the others
-                self.log.failure("watcher of stations failed")
+        self._of_connections.tell(state)

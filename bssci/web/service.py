@@ -126,7 +126,7 @@ class WebAdmin:
                 now,
             ),
         )
-        center.announcements.listen(self.context.door.announced)
+        center.announcements.add(self.context.door.announced)
         if outside.replays is not None:
             outside.replays.listen(self.context.door.replayed)
         # Viewers of the stream of events make no further requests, which would notice a change of accounts.

@@ -23,6 +23,7 @@ from bssci.journal import AlarmRecord, Journal, Loaded, StorageError
 from bssci.model import AlarmChange, AnyEvent
 from bssci.model.commands import CommandError
 from bssci.system.clock import Clock
+from bssci.system.watchers import Watchers
 
 CALM = 30.0
 """s for which a condition must be over before its alarm closes"""
@@ -31,8 +32,6 @@ RETURN = 3600.0
 """s after its end within which a condition that comes back reopens its alarm"""
 MAX_KEPT = 1000
 """closed alarms that are kept"""
-
-AlarmWatcher = Callable[[AlarmRecord], None]
 
 
 class Alarms:
@@ -58,7 +57,7 @@ class Alarms:
         """reactor seconds since when the condition of an open alarm has been over, by id"""
         self._unsaved: dict[int, AlarmRecord | None] = {}
         self._untold: list[AnyEvent] = []
-        self._watchers: list[AlarmWatcher] = []
+        self._watchers = Watchers[[AlarmRecord]]("alarms")
 
     # questions
 
@@ -80,13 +79,12 @@ class Alarms:
     def get(self, number: int) -> AlarmRecord | None:
         return self._all.get(number)
 
-    def watch(self, watcher: AlarmWatcher) -> Callable[[], None]:
+    def watch(self, watcher: Callable[[AlarmRecord], None]) -> Callable[[], None]:
         """Call ``watcher`` with each alarm that opens, closes, is acknowledged or changes its severity.
 
         :return: a function that ends the watch.
         """
-        self._watchers.append(watcher)
-        return lambda: self._watchers.remove(watcher)
+        return self._watchers.add(watcher)
 
     # changes
 
@@ -207,8 +205,7 @@ class Alarms:
             self._unsaved[number] = None
         self._write()
         for record in changed:
-            for watcher in list(self._watchers):
-                watcher(record)
+            self._watchers.tell(record)
 
     def _write(self) -> None:
         if not self._unsaved:

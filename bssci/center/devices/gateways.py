@@ -17,6 +17,7 @@ from bssci.journal import GatewayRecord, Journal, Loaded
 from bssci.model import GatewayState, Telegram
 from bssci.model.weight import json_weight
 from bssci.system.clock import Clock, Ticker
+from bssci.system.watchers import Watchers
 
 SILENCE = 300.0
 """s without a telegram after which a gateway is offline"""
@@ -112,7 +113,7 @@ class Gateways:
         in_order = sorted(kept, key=lambda gateway: gateway.last_seen)
         self._of: OrderedDict[str, Gateway] = OrderedDict((each.id, each) for each in in_order)
         self._told = 0
-        self._of_forgotten: list[Reporter] = []
+        self._of_forgotten = Watchers[[GatewayState]]("forgotten gateways")
         started = clock.seconds()
         self._heard_at = dict.fromkeys(self._of, started)
         self._behind = WriteBehind[str](clock, "gateways", self._write, slice_size=write_behind.AT_ONCE)
@@ -243,8 +244,7 @@ class Gateways:
 
         :return: a function that ends the watch.
         """
-        self._of_forgotten.append(watcher)
-        return lambda: self._of_forgotten.remove(watcher)
+        return self._of_forgotten.add(watcher)
 
     # changes
 
@@ -264,8 +264,7 @@ class Gateways:
         self._behind.changed[id] = None
         state = None if gateway is None else _event(gateway)
         if state is not None:
-            for watcher in self._of_forgotten:
-                watcher(state)
+            self._of_forgotten.tell(state)
 
     # storing
 

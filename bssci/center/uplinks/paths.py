@@ -20,6 +20,7 @@ from bssci.center.write_behind import WriteBehind
 from bssci.journal import Journal, Loaded, PathRecord
 from bssci.model import EUI, Uplink
 from bssci.system.clock import Clock
+from bssci.system.watchers import Watchers
 
 SMOOTHING = 0.25
 """weight of the newest uplink"""
@@ -79,7 +80,7 @@ class Paths:
         self._journal = journal
         self._connected = connected
         self._of = read_bodies("paths", loaded.paths, _decoder)
-        self._watchers: list[Callable[[EUI], None]] = []
+        self._watchers = Watchers[[EUI]]("paths")
         self._last_seq = loaded.paths_seq
         self._behind = WriteBehind[EUI](
             clock, "paths", self._write, slice_size=STORE_SLICE, through=loaded.paths_seq
@@ -94,11 +95,7 @@ class Paths:
 
     def watch(self, watcher: Callable[[EUI], None]) -> None:
         """Call ``watcher`` with each sensor that gets a new path, or another preferred station."""
-        self._watchers.append(watcher)
-
-    def _tell(self, eui: EUI) -> None:
-        for watcher in self._watchers:
-            watcher(eui)
+        self._watchers.add(watcher)
 
     # learning
 
@@ -135,7 +132,7 @@ class Paths:
                 if path is None:
                     snr = reception.snr
                     path = by_station[station] = ReceptionPath(station, snr, reception.rssi, at)
-                    self._tell(eui)
+                    self._watchers.tell(eui)
                 else:
                     snr, rssi = path.snr, path.rssi
                     path.snr = snr = snr + SMOOTHING * (reception.snr - snr)
@@ -164,7 +161,7 @@ class Paths:
         if preferred is None or sensor.missed >= MISSES or best.snr > preferred.snr + HYSTERESIS:
             sensor.preferred = best.base_station_eui
             sensor.missed = 0
-            self._tell(eui)
+            self._watchers.tell(eui)
 
     def forget(self, euis: Iterable[EUI]) -> None:
         """Forget sensors that are no longer configured."""

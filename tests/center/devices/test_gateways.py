@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import ensureDeferred
+from twisted.python.failure import Failure
 
 from bssci.center.devices import gateways
 from bssci.model import GatewayState
@@ -145,9 +146,10 @@ def test_a_report_that_is_too_large_is_not_kept_whole(house: House) -> None:
 
 
 def test_a_gateway_that_is_forgotten_or_displaced_is_told_of_with_its_last_state(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
 ) -> None:
     forgotten: list[tuple[str, str]] = []
+    house.center.watch_forgotten(lambda state: 1 // 0)
     stop = house.center.watch_forgotten(lambda state: forgotten.append((state.gateway, state.state)))
     monkeypatch.setattr(gateways, "MAX_GATEWAYS", 2)
     for number in range(3):
@@ -158,3 +160,5 @@ def test_a_gateway_that_is_forgotten_or_displaced_is_told_of_with_its_last_state
     stop()
     house.do(house.commands.devices.forget_gateway("scanner:g2", TESTER))
     assert len(forgotten) == 2
+    assert len(expected_errors) == 3  # one that fails costs itself only
+    expected_errors.clear()

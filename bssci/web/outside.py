@@ -48,6 +48,11 @@ class Outside:
         """Function that adds readings to events; without decoders they stay as they are."""
         return _undecoded if self.decoders is None else self.decoders.decode
 
+    @property
+    def decode_stored(self) -> Decode:
+        """The same for stored events that somebody looks at: it counts for no decoder."""
+        return _undecoded if self.decoders is None else self.decoders.decode_stored
+
 
 def _undecoded(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
     return succeed(list(events))

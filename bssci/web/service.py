@@ -122,6 +122,7 @@ class WebAdmin:
                 self.guard,
                 outside.live_sessions,
                 outside.decode,
+                outside.decode_stored,
                 run_in_thread,
                 now,
             ),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,6 +24,7 @@ from bssci.center.decoding.folder import DecoderFolder
 from bssci.center.decoding.payloads import DeviceId, decodable
 from bssci.center.decoding.rests import Rest
 from bssci.center.decoding.script_threads import ScriptThreads
+from bssci.center.decoding.stored import decode_stored
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_of
 from bssci.decoders.library import KINDS
 from bssci.decoders.running import label
@@ -63,6 +64,7 @@ class Decoders:
         device: Callable[[DeviceId], ChosenDecoder | None] = lambda device: None,
     ) -> None:
         self._clock = clock
+        self._run_in_thread = run_in_thread
         self._sensor = sensor
         self._chosen: dict[EUI, tuple[Sensor, ChosenDecoder]] = {}
         """choice by sensor, with the entry that it was made for; cached, as every uplink needs it"""
@@ -121,6 +123,11 @@ class Decoders:
             return decoding.addErrback(self._not_decoded, events)
         countdown = Countdown(self._clock, DECODE_TIME, decoding.cancel)
         return decoding.addBoth(_ended, countdown).addErrback(self._not_decoded, events)
+
+    def decode_stored(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
+        """Return stored events, with readings as :meth:`decode` gives them; this counts for no decoder."""
+        decoding = decode_stored(events, self.decoding, self.wanted, self._run_in_thread, self.threads)
+        return ensureDeferred(decoding).addErrback(self._not_decoded, events)
 
     def report(self) -> dict[str, Any]:
         """Return the part of the status that is about decoders, as JSON values."""

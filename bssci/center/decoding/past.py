@@ -21,12 +21,13 @@ from bssci.center.decoding.collecting import Collector, Past, time_of, time_of_t
 from bssci.center.decoding.decoding import Decoding, DecodingJob, SlowDecoding
 from bssci.center.decoding.payloads import DeviceId, payload_of, payload_of_reception
 from bssci.center.decoding.remembered import Question, RememberedSteps
-from bssci.center.decoding.trials import Apart
+from bssci.center.decoding.stored import SlowDecoder, decode_apart
+from bssci.center.decoding.trials import run_apart
 from bssci.center.decoding.wanted import ChosenDecoder
-from bssci.decoders.interfaces import DecodeError, Payload
-from bssci.decoders.running import label, run
+from bssci.decoders.interfaces import Payload
+from bssci.decoders.running import label
 from bssci.journal import Journal
-from bssci.model import Decoded, DecodeFailure, Reception, Telegram, VariableMacUplink
+from bssci.model import Reception, Telegram, VariableMacUplink
 from bssci.model.device_id import eui_of_device
 from bssci.system.clock import RunInThread
 
@@ -146,7 +147,7 @@ class PastReadings:
         for decoder, chosen in scripts:
             assert self._slow is not None  # what is left for it was left because there is one
             requests = [DecodingJob(payload, wanted.parameters) for _, payload in chosen]
-            answers = await self._slow.decode(Apart(decoder), requests)
+            answers = await run_apart(self._slow, decoder, requests)
             for (at, _), decoded in zip(chosen, answers, strict=True):
                 collector.add(at, decoded)
 
@@ -176,18 +177,11 @@ def _read_page(
             payload = payload_of_reception(heard, device, wanted.type_eui)
         else:
             payload = payload_of(heard, wanted.type_eui)
-        try:
-            decoder = decoding.choose(payload, wanted)
-        except DecodeError as error:
-            failure = DecodeFailure(error.code, error.message)
-            collector.add(at, Decoded(decoder=str(wanted.decoder), failure=failure))
-            continue
-        if decoder is None:
-            collector.add(at, None)
-        elif slow is not None and hasattr(decoder, "engine"):
-            scripts.setdefault(id(decoder), (decoder, []))[1].append((at, payload))
+        result = decode_apart(decoding, payload, wanted, scripts_apart=slow is not None)
+        if isinstance(result, SlowDecoder):
+            scripts.setdefault(id(result.decoder), (result.decoder, []))[1].append((at, payload))
         else:
-            collector.add(at, run(decoder, payload, wanted.parameters))
+            collector.add(at, result)
     return list(scripts.values())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from bssci.decoders.examples import ExampleResult
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.library import KINDS, ReadFile, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
+from bssci.model import Decoded
 from bssci.system.clock import RunInThread
 
 
@@ -28,6 +29,12 @@ class Apart:
         """Return an engine, as :class:`bssci.decoders.scripts.ScriptDecoder` does."""
         engine: LoadedScript = self._decoder.engine()
         return engine
+
+
+async def run_apart(slow: SlowDecoding, decoder: Any, jobs: Sequence[DecodingJob]) -> list[Decoded]:
+    """Return a script's answers, in the order of the jobs, under its own name."""
+    answers = await slow.decode(Apart(decoder), jobs)
+    return [msgspec.structs.replace(decoded, decoder=label(decoder)) for decoded in answers]
 
 
 class Trials:
@@ -66,5 +73,5 @@ class Trials:
         if self._slow is None or not hasattr(decoder, "engine"):
             attempt: Attempt = await self._run_in_thread(try_out, decoder, payload, parameters)
             return attempt
-        (decoded,) = await self._slow.decode(Apart(decoder), [DecodingJob(payload, parameters)])
-        return Attempt(decoded=msgspec.structs.replace(decoded, decoder=label(decoder)))
+        [decoded] = await run_apart(self._slow, decoder, [DecodingJob(payload, parameters)])
+        return Attempt(decoded=decoded)

@@ -146,7 +146,7 @@ class EventRoutes:
                 viewer.skip(last - after)
             return
         entries = await self._context.journal.events.read(after, MAX_RESUMED)
-        decoded = await self._context.outside.decode([event for _, event in entries])
+        decoded = await self._context.outside.decode_stored([event for _, event in entries])
         numbers = [seq for seq, _ in entries]
         shown = [encoded(seq, event, self._name_of) for seq, event in zip(numbers, decoded, strict=True)]
         seen = entries[-1][0] if entries else last

@@ -57,7 +57,8 @@ class Door:
     """The live stream and all its clients.
 
     :param kept: sessions of earlier runs, as the journal held them at the start.
-    :param decode: adds readings to events.
+    :param decode: adds readings to new events.
+    :param decode_stored: adds them to those of the past.
     :param run_in_thread: ``deferToThread``.
     :ivar ended: clients that were refused or closed since the start, by reason.
     :ivar sent: messages that were queued for clients since the start.
@@ -72,6 +73,7 @@ class Door:
         guard: Guard,
         kept: Mapping[str, LiveSession],
         decode: Decode,
+        decode_stored: Decode,
         run_in_thread: Callable[..., Deferred[Any]],
         now: Callable[[], float],
     ) -> None:
@@ -102,7 +104,7 @@ class Door:
             center,
             self._narrator,
             self._last_values,
-            self._decode,
+            decode_stored,
             Present(lambda: self._feed.position, self._follow),
         )
         self._tickers = (

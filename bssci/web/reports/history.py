@@ -111,7 +111,7 @@ class EventViews:
         """
         found, following = await self._find(asked, before, limit)
         if decodes:
-            decoded = await self._context.outside.decode([event for _, event in found])
+            decoded = await self._context.outside.decode_stored([event for _, event in found])
             found = [(seq, event) for (seq, _), event in zip(found, decoded, strict=True)]
         described = [event_dict(seq, event, self._name_of) async for seq, event in self._in_turns(found)]
         return {"events": described, "next": following}
@@ -158,7 +158,7 @@ class EventViews:
         event = await self._journal.history.event(seq)
         if event is None:
             raise not_found(f"there is no event {seq}")
-        [decoded] = await self._context.outside.decode([event])
+        [decoded] = await self._context.outside.decode_stored([event])
         described = event_dict(seq, decoded, self._name_of)
         described["sinks"] = self._sinks(seq)
         described["delivered_at"] = delivered_at(self._context.center.deliveries.taken(), seq)

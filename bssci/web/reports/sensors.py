@@ -241,7 +241,7 @@ class SensorViews:
     async def uplinks(self, eui: EUI, limit: int = 50, before: int | None = None) -> dict[str, Any]:
         """Return stored uplinks with readings, newest first; also of sensors that are not configured."""
         events = await self._journal.history.uplinks_of_sensor(eui, before=before, limit=limit)
-        decoded = await self._context.outside.decode([event for _, event in events])
+        decoded = await self._context.outside.decode_stored([event for _, event in events])
         uplinks: list[dict[str, Any]] = []
         async for few in in_slices(self._context.clock, list(zip(events, decoded, strict=True)), DESCRIBED):
             uplinks += [

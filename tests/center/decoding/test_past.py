@@ -16,6 +16,7 @@ from bssci.center.decoding.past import PastReadings
 from bssci.center.decoding.remembered import RememberedSteps
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.library import build_library
+from bssci.decoders.running import label
 from bssci.model import Telegram, Uplink
 from tests.support.decoders import OURS, ScriptsAtOnce
 from tests.support.inline_journal import InlineJournal
@@ -173,6 +174,7 @@ def test_scripts_run_in_their_threads_under_a_name_of_their_own(tmp_path: Path) 
     house.store(3)
     past = house.read(BEGIN, BEGIN + 1e6)
     assert [point.value for point in past.series[0].points] == [0, 1, 2]
+    assert past.decoder == label(house.decoding.decoders["script"]), "people know it by its own name"
     [(name, requests)] = slow.asked
     assert name == "script beside" and [request.parameters for request in requests] == [{"a": 1}] * 3
 

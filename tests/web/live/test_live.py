@@ -82,6 +82,18 @@ def test_events_come_with_their_readings(web: WebHouse) -> None:
         assert browser.get(f"/api/events?q={query}").json()["events"] == [], "stored events have no readings"
 
 
+def test_looking_back_counts_for_no_decoder(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    browser.post("/api/sensors", sensor_entry(decoder="water-meter"))
+    seq = web.happen(uplink(7, SENSOR, payload=bytes.fromhex(ORDINARY)))
+    web.advance(feed.PACE)
+    for path in ("/live", "/api/events", f"/api/events/{seq}", f"/sensors/{SENSOR}"):
+        assert "77.167" in browser.get(path).text, path
+    Viewer(browser, f"?since={seq - 1}")
+    assert web.outside.decoders is not None
+    assert web.outside.decoders.decoding.by_decoder.get("water-meter") is None
+
+
 def test_without_viewers_nothing_is_decoded_for_them(web: WebHouse) -> None:
     web.browser("operator").post("/api/sensors", sensor_entry(decoder="water-meter"))
     decoders = web.outside.decoders

@@ -25,10 +25,11 @@ from bisect import insort
 from collections import deque
 from collections.abc import Callable, Container, MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from operator import attrgetter
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -181,10 +182,10 @@ class Deduplication:
         self._counters.pop(eui, None)
         keys = [key for key in self._open if key[0] == eui]
         if keys:
+            self._close(keys)
             gone = set(keys)
             for windows in self._queue:
                 windows.keys = [key for key in windows.keys if key not in gone]
-            self._closed += self._uplinks(keys)
             self._store_uplinks()
 
     def flush(self) -> None:
@@ -318,20 +319,27 @@ class Deduplication:
         self._timer = None
         try:
             self._close_due()
-        except Exception:  # later windows must close all the same
-            self.log.failure("deduplication windows not closed")
-        finally:
+        except Exception:  # they stay open: what is in them was acknowledged
+            self.log.failure("deduplication windows not closed, will be retried")
+            self._timer = self._clock.callLater(RETRY, self._tick)
+        else:
             self._schedule()
 
     def _close_due(self) -> None:
         now = self._clock.seconds()
-        keys: list[UplinkKey] = []
-        while self._queue and self._queue[0].deadline <= now:
-            windows = self._queue.popleft()
-            keys += windows.keys
+        due = list(takewhile(lambda windows: windows.deadline <= now, self._queue))
+        keys = [key for windows in due for key in windows.keys]
         if keys:
-            self._closed += self._uplinks(keys)
+            self._close(keys)
+        for _ in due:
+            self._queue.popleft()
+        if keys:
             self._store_uplinks()
+
+    def _close(self, keys: list[UplinkKey]) -> None:
+        self._closed += self._uplinks(keys)
+        for key in keys:
+            del self._open[key]
 
     def _uplinks(self, keys: list[UplinkKey]) -> list[Uplink]:
         at = self._now()
@@ -339,7 +347,7 @@ class Deduplication:
         digits = 2 * _RANDOM_BYTES
         uplinks = []
         for number, key in enumerate(keys):
-            receptions = self._open.pop(key)
+            receptions = self._open[key]
             copies = len(receptions)
             if copies > 1:
                 receptions = best_first(receptions)
@@ -361,7 +369,8 @@ class Deduplication:
             return
         self._storing, self._closed = self._closed, []
         if self._storing:
-            stored = self._store.append(list(self._storing), taken_before=self._oldest_open_position())
+            taken_before = self._oldest_open_position()
+            stored = maybeDeferred(self._store.append, list(self._storing), taken_before=taken_before)
             stored.addCallbacks(self._stored, self._not_stored)
             stored.addErrback(self._log_failure)
         if self._unasked:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from bssci.center.uplinks.deduplication import Deduplication
 from bssci.model import EUI, Reception, Uplink
@@ -297,6 +298,37 @@ def test_what_the_journal_refuses_is_stored_later_in_order(receiver: Receiver) -
     assert receiver.figures() == (4, 0, 4)
 
 
+def test_a_fault_at_the_end_of_a_window_loses_nothing_that_was_acknowledged(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    monkeypatch.setattr(receiver.deduplication, "_now", lambda: 1 / 0)
+    receiver.hear(1)
+    receiver.advance(2.5)
+    for _ in range(10):  # each is a reason to look at the windows
+        receiver.hear(2)
+        receiver.advance(0.01)
+    assert [failure.type for failure in expected_errors] == [ZeroDivisionError]
+    expected_errors.clear()
+    monkeypatch.undo()
+    receiver.advance(3)
+    assert [uplink.packet_counter for uplink in receiver.uplinks()] == [1, 2]
+
+
+def test_a_fault_while_uplinks_are_given_to_the_journal_is_a_failure_to_store_them(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(receiver.journal.events, "append", append)
+    receiver.hear(1)
+    receiver.advance(3)
+    monkeypatch.undo()
+    receiver.hear(2)
+    receiver.advance(3)
+    assert [uplink.packet_counter for uplink in receiver.uplinks()] == [1, 2]
+
+
 def test_a_copy_of_what_is_not_stored_yet_is_no_new_uplink(receiver: Receiver) -> None:
     """The journal must not be asked before it was given what it is asked for, nor believed if that failed."""
     receiver.hear(1)
@@ -496,3 +528,11 @@ def test_an_attach_of_one_sensor_leaves_the_others_alone(receiver: Receiver) -> 
     receiver.hear(5, sensor=OTHER_SENSOR, station=OTHER_STATION)
     receiver.advance(3)
     assert len(receiver.uplinks()) == 1
+
+
+def test_an_attach_leaves_no_timer_of_the_windows_that_it_closed(receiver: Receiver) -> None:
+    receiver.hear(1)
+    receiver.attach()
+    receiver.advance(3)
+    assert [uplink.packet_counter for uplink in receiver.uplinks()] == [1]
+    assert receiver.clock.getDelayedCalls() == []

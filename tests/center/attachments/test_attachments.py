@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 
+from bssci.center.devices.sensors import Changes
 from bssci.journal import StorageError
 from bssci.model import EUI, parse_sensor
 from tests.support.center import TESTER, House, result_of, sensor_entry, sensor_eui
@@ -140,3 +141,20 @@ def test_an_attachment_with_the_old_key_while_that_is_replaced_is_void(
     assert house.center.attachments.get(ONE) is None
     house.crash()
     assert house.center.attachments.get(ONE) is None
+
+
+def test_a_change_of_the_configuration_that_fails_leaves_the_attachments_on_disk(house: House) -> None:
+    attach_over_the_air(house)
+    house.settle()
+    before = house.center.attachments.get(ONE)
+
+    async def change() -> None:
+        async with house.center.attachments.recording(Changes([ONE], [], frozenset([ONE])), at=2.0):
+            assert house.journal.kept().attachments == {}
+            raise OSError("endpoints.json cannot be written")
+
+    with pytest.raises(OSError, match="cannot be written"):
+        done(house, change())
+    assert house.center.attachments.get(ONE) is before
+    house.crash()
+    assert house.center.attachments.get(ONE) == before

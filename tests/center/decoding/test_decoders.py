@@ -155,3 +155,13 @@ def test_decoding_that_fails_or_never_ends_leaves_raw_uplinks(
     assert status is STATUS
     assert event.decoded.failure.code == "not_decoded"  # type: ignore[union-attr]
     assert event.payload == uplink().payload  # type: ignore[union-attr]
+
+
+def test_a_fault_in_reading_the_folder_keeps_nothing_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    house = House(tmp_path)
+    monkeypatch.setattr(house.decoders.folder, "load_now", _raise)
+    house.decoders.load()
+    assert house.decoded() is None
+    assert expected_errors.pop().type is ZeroDivisionError

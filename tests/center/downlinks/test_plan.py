@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Sequence
 
+import pytest
+from twisted.python.failure import Failure
+
+from bssci.center.downlinks.plan import Planner
+from bssci.journal import StoredDownlink
+from bssci.model import EUI, DownlinkRequest
 from tests.center.downlinks.gateway import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, gateway
+from tests.support.center import result_of, sensor_eui
 
 
 def test_it_waits_for_a_station_that_hears_the_sensor(site: DownlinkHouse) -> None:
@@ -140,3 +147,27 @@ def test_a_station_that_sends_nothing_is_passed_over(
     queue_id = site.queue()
     best.refuse(95)
     assert other.accept() == [queue_id]
+
+
+def test_a_fault_with_one_sensor_holds_up_those_of_no_other(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    other = EUI(sensor_eui(2))
+    station = gateway(site)
+    station.hear(1, sensor=other)
+    plan = Planner._plan_sensor
+
+    def plan_others(planner: Planner, eui: EUI, rows: Sequence[StoredDownlink]) -> None:
+        if eui == SENSOR:
+            raise ZeroDivisionError
+        plan(planner, eui, rows)
+
+    monkeypatch.setattr(Planner, "_plan_sensor", plan_others)
+    queued = [
+        site.downlinks.queue(DownlinkRequest(end_point_eui=eui, data=(b"1",))) for eui in (SENSOR, other)
+    ]
+    site.settle()
+    _, placed = (result_of(each).queue_id for each in queued)
+    assert station.accept() == [placed]
+    assert {failure.type for failure in expected_errors} == {ZeroDivisionError}
+    expected_errors.clear()

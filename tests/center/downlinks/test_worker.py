@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from twisted.python.failure import Failure
 
+from bssci.center.downlinks.happenings import Queued, Turn
 from bssci.center.downlinks.plan import UNKNOWN_THERE_WAIT
 from bssci.center.downlinks.worker import REFUSING
-from bssci.model import EUI, DownlinkRequest
+from bssci.model import EUI, Downlink, DownlinkRequest
 from bssci.model.commands import CommandError
 from bssci.wire.messages import AttPrp, DlDataQueRsp, DlDataRev, Error
 from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, Gateway, connected, gateway
@@ -117,3 +119,27 @@ def test_no_more_bytes_wait_for_their_turn_than_are_allowed(
     for _ in range(10):  # what had its turn takes no room any more
         assert site.queue(data=b"") and site.advance(1) is None
     assert station.asked()
+
+
+def test_a_fault_with_one_change_is_told_to_whoever_asked_and_costs_no_other(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    station = gateway(site)
+    apply = Queued.apply
+
+    def apply_others(happening: Queued, turn: Turn) -> Downlink:
+        if happening.stored.downlink.request.data == (b"bad",):
+            raise ZeroDivisionError
+        return apply(happening, turn)
+
+    monkeypatch.setattr(Queued, "apply", apply_others)
+    requests = [DownlinkRequest(end_point_eui=SENSOR, data=(data,)) for data in (b"1", b"bad", b"2")]
+    asked = [site.downlinks.queue(request) for request in requests]
+    site.settle()
+    with pytest.raises(ZeroDivisionError):
+        result_of(asked[1])
+    first, second = (result_of(asked[index]).queue_id for index in (0, 2))
+    assert station.accept() == [first]
+    station.result(first)
+    assert station.accept() == [second]
+    assert expected_errors.pop().type is ZeroDivisionError

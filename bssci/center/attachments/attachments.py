@@ -54,6 +54,8 @@ class Attachments:
         self._activities = activities
         self._stations = stations
         self._stored = dict(loaded.attachments)
+        self._under_way: list[dict[EUI, Attachment | None]] = []
+        """what each write that is under way replaces"""
 
     # what is wanted
 
@@ -235,7 +237,7 @@ class Attachments:
         if made:
             self._stored.update(made)
             stored = self._journal.tables.apply(Attachment, made)
-            await stored.addErrback(lambda failure: self._not_stored(failure, list(made.values()), origins))
+            await self._ending(stored, list(made.values()), origins)
         replaced = list(origins.values())
         origins.clear()
         await let_go(self._clock, replaced, SLICE)
@@ -247,22 +249,34 @@ class Attachments:
     def _store(self, attachments: Sequence[Attachment]) -> Deferred[None]:
         before = {each.end_point_eui: self._stored.get(each.end_point_eui) for each in attachments}
         self._stored.update({attachment.end_point_eui: attachment for attachment in attachments})
-        stored = self._journal.tables.put(attachments)
-        return stored.addErrback(self._not_stored, attachments, before)
+        return self._ending(self._journal.tables.put(attachments), attachments, before)
 
-    def _not_stored(
-        self, failure: Failure, attachments: Sequence[Attachment], before: dict[EUI, Attachment | None]
-    ) -> Failure:
+    def _ending(
+        self,
+        stored: Deferred[None],
+        attachments: Sequence[Attachment],
+        before: dict[EUI, Attachment | None],
+    ) -> Deferred[None]:
+        """Have attachments undone if they cannot be stored; return ``stored``."""
+
+        def ended(result: Failure | None) -> Failure | None:
+            self._under_way = [each for each in self._under_way if each is not before]
+            if isinstance(result, Failure):
+                self._undo(attachments, before)
+            return result
+
+        self._under_way.append(before)
+        return stored.addBoth(ended)
+
+    def _undo(self, attachments: Sequence[Attachment], before: Mapping[EUI, Attachment | None]) -> None:
         """Undo a change that could not be stored, unless a newer one has replaced it."""
         for attachment in attachments:
             eui = attachment.end_point_eui
             if self._stored.get(eui) is attachment:
-                earlier = before[eui]
-                if earlier is None:
-                    del self._stored[eui]
-                else:
-                    self._stored[eui] = earlier
-        return failure
+                self._take({eui: before[eui]})
+            for newer in self._under_way:  # if that cannot be stored either, this one must not come back
+                if newer.get(eui) is attachment:
+                    newer[eui] = before[eui]
 
     async def _rows_of(
         self, changes: Changes, attach: Collection[EUI], at: float

@@ -92,6 +92,7 @@ def test_what_cannot_be_stored_never_happened(house: House) -> None:
     house.journal.broken = True
     failing = [
         attach_over_the_air(house, ONE, 6),
+        attach_over_the_air(house, ONE, 7),
         attach_over_the_air(house, TWO, 1),
     ]
     house.settle()

@@ -3,6 +3,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+from twisted.python.failure import Failure
+
+from bssci.journal import StorageError
 from bssci.web.api import events
 from bssci.web.http import outflow
 from tests.support.journal import uplink
@@ -114,3 +118,16 @@ def test_a_client_that_reads_all_the_time_is_waited_for(web: WebHouse) -> None:
     assert not export.transport.aborted
     assert web.clock.seconds() - began > outflow.PATIENCE
     assert len(export.read()) == events.SLICE
+
+
+@pytest.mark.parametrize("fault", [None, StorageError("disk full"), ZeroDivisionError()], ids=repr)
+def test_an_answer_is_broken_off_whatever_keeps_it_from_going_on(
+    fault: Exception | None, expected_errors: list[Failure]
+) -> None:
+    broken_off: list[bool] = []
+    with outflow.or_break_off(lambda: broken_off.append(True)):
+        if fault is not None:
+            raise fault
+    assert len(broken_off) == (fault is not None)
+    assert len(expected_errors) == isinstance(fault, ZeroDivisionError)
+    expected_errors.clear()

@@ -55,7 +55,7 @@ class Attachments:
         self._stations = stations
         self._stored = dict(loaded.attachments)
         self._under_way: list[dict[EUI, Attachment | None]] = []
-        """what each write that is under way replaces"""
+        """attachments that the writes under way replace"""
 
     # what is wanted
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from bssci.center.alarms.conditions import Condition
+from bssci.model import AnyEvent, Uplink
 from bssci.web.door import door, past
+from bssci.web.door.messages import Narrator, Telling
 from tests.support.telegrams import telegram
 from tests.support.web import WebHouse
 from tests.web.door.live_door import (
@@ -86,6 +90,23 @@ def test_an_answer_that_is_no_event_is_told_to_who_may_see_everything(web: WebHo
         False,
     )
     assert some.take() == []
+
+
+def test_an_event_that_cannot_be_told_stops_none_after_it(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    probe = subscribed(web, "mioty/ep/#")
+    tell = Narrator.tell
+
+    def tell_others(narrator: Narrator, event: AnyEvent, *arguments: Any) -> Iterator[Telling]:
+        if isinstance(event, Uplink) and event.packet_counter == 1:
+            raise ZeroDivisionError
+        return tell(narrator, event, *arguments)
+
+    monkeypatch.setattr(Narrator, "tell", tell_others)
+    happen(web, heard(web, 1), heard(web, 2))
+    assert len(probe.messages()) == 1
+    assert expected_errors.pop().type is ZeroDivisionError
 
 
 def test_unsubscribing(web: WebHouse) -> None:

@@ -133,7 +133,7 @@ def _in_words(outcome: TrialOutcome, settings: MqttSettings) -> str:
         case "unreachable":
             return (
                 f"does not answer: {_continued(text).rstrip('.')};"
-                f" start it, or set {prefix}BROKER and {prefix}PORT"
+                f" start it, or set {prefix}BROKER (embedded: one of our own) and {prefix}PORT"
             )
         case "silent":
             return f"did not accept the connection within {TIME:.0f} s; check {prefix}PORT"

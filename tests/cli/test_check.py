@@ -204,7 +204,7 @@ def test_a_broker_that_does_not_take_us(
         1,
         [
             f"error: MQTT: 127.0.0.1:{free_port} does not answer: connection refused; "
-            "start it, or set MQTT_BROKER and MQTT_PORT"
+            "start it, or set MQTT_BROKER (embedded: one of our own) and MQTT_PORT"
         ],
     )
 

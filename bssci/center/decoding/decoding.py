@@ -456,7 +456,12 @@ class Decoding:
         self.by_device.count(payload.device, decoded.failure, payload.received_at, decoded.decoder)
 
     def _tell(self, decoder: str, failure: DecodeFailure, payload: Payload) -> None:
-        """Log the first payload that a decoder cannot read for a reason, and then one in LOG_EVERY."""
+        """Log the first payload that a decoder cannot read for a reason, and then one in LOG_EVERY.
+
+        A decoder that is paused is logged where its pause begins.
+        """
+        if failure.code == "resting":
+            return
         key = f"{decoder} {failure.code}"
         count = self._by_failure.count(key, failure, payload.received_at, payload.device).failed
         if count % LOG_EVERY == 1:

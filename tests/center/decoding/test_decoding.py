@@ -276,7 +276,7 @@ def test_a_decoder_that_cannot_say_whether_it_matches_does_not_match(expected_er
 
 
 @pytest.mark.parametrize("asked", ["matches", "decode"])
-def test_a_decoder_that_holds_up_the_service_is_paused(asked: str) -> None:
+def test_a_decoder_that_holds_up_the_service_is_paused(asked: str, log_lines: list[str]) -> None:
     class Waiting(FakeDecoder):
         def matches(self, payload: Payload) -> bool:
             house.clock.advance(0.5 if asked == "matches" else 0)
@@ -294,6 +294,7 @@ def test_a_decoder_that_holds_up_the_service_is_paused(asked: str) -> None:
     house.wanted[DEVICE] = ChosenDecoder("waiting", None)
     [decoded] = house.decode(uplink(8))
     assert decoded is not None and decoded.failure is not None and decoded.failure.code == "resting"
+    assert not [line for line in log_lines if "not decoded by" in line]
     assert house.clock.seconds() == before
 
 

@@ -75,6 +75,15 @@ def test_trouble_is_the_sources_or_the_doors() -> None:
     assert running.trouble == "cable cut"
 
 
+def test_trouble_that_cannot_be_read_is_trouble() -> None:
+    class Broken(Source):
+        trouble = property(lambda _: 1 / 0, lambda *_: None)  # type: ignore[assignment]
+
+    running = RunningSource(Clock(), "sample", Broken(), Door())
+    running.start()
+    assert running.trouble == "the source's trouble cannot be read: division by zero"
+
+
 def test_one_that_does_not_stop_is_left(expected_errors: list[object]) -> None:
     clock, source, door = Clock(), Source(), Door()
     running = RunningSource(clock, "sample", source, door)

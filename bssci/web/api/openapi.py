@@ -35,7 +35,7 @@ _ERRORS = {
     "413": "Too large",
     "415": "Another content type is expected",
     "422": "A value is not allowed; `field` names it, `errors` all of them if they are many",
-    "429": "Too many attempts",
+    "429": "Too many attempts, or too much at once",
     "503": "Not now",
 }
 _EVENT: Schema = {

@@ -26,6 +26,7 @@ from bssci.web.http.call import Call, form_of, wants_json
 from bssci.web.http.errors import ApiError, from_command
 from bssci.web.http.guard import CSRF_HEADER, Guard
 from bssci.web.http.proxies import visit_of
+from bssci.web.http.read_turns import ReadTurns
 from bssci.web.http.replies import Reason, Reply, Streamed
 from bssci.web.http.routing import JSON, Route
 
@@ -65,6 +66,7 @@ class Dispatcher:
         self._error_page = error_page
         self._seconds = seconds
         self._observe = observe
+        self._turns = ReadTurns()
         app = _map_of(tuple((route.method, route.path) for route in routes))
         self._app: Klein = app.__get__(self, Dispatcher)
 
@@ -93,7 +95,12 @@ class Dispatcher:
                 route, identity, _shown_csrf(request), request.getHeader("authorization") is not None
             )
             call = Call(request, route, path, identity)
-            answer = await route.handler(call, **call.arguments())
+            if identity is None or route.changes or route.streams:
+                answer = await route.handler(call, **call.arguments())
+            else:
+                answer = await self._turns.take(
+                    identity.name, lambda: route.handler(call, **call.arguments())
+                )
             streamed = isinstance(answer, Streamed)
             if not streamed:
                 _write(request, answer if isinstance(answer, Reply) else Reply(answer))

@@ -71,6 +71,8 @@ class Route:
     """other content types of the answer"""
     refusal: type[msgspec.Struct] = RefusedAnswer
     """type of the answer with status 409"""
+    streams: bool = False
+    """true if an answer may take as long as its client reads"""
     page: bool = False
     """true for a page for people: errors are pages, and a caller without a session is sent to the login
     page
@@ -155,9 +157,10 @@ def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
     answer = hints.get("return")
     if get_origin(answer) is Reply:
         [answer] = get_args(answer)
-    if isinstance(answer, UnionType) and Streamed in get_args(answer):  # a long answer is streamed
+    streams = answer is Streamed or (isinstance(answer, UnionType) and Streamed in get_args(answer))
+    if isinstance(answer, UnionType) and streams:  # a long answer is streamed
         [answer] = [each for each in get_args(answer) if each is not Streamed]
-    return {"query": hints.get("query"), "body": hints.get("body"), "answer": answer}
+    return {"query": hints.get("query"), "body": hints.get("body"), "answer": answer, "streams": streams}
 
 
 def alias(route: Route, path: str) -> Route:

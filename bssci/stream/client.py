@@ -19,12 +19,12 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bssci.stream.address import StreamAddress, StreamError
+from bssci.stream.address import PATH, StreamAddress, StreamError
 from bssci.stream.messages import StreamMessage
 from bssci.stream.writer import Arrival, OutputWriter, delays
 
@@ -175,7 +175,7 @@ class Watch:
         except ssl.SSLCertVerificationError as error:
             self._end(ExitStatus.NOT_TRUSTED, f"the certificate is not trusted: {error.verify_message}")
         except (OSError, ValueError) as error:
-            self.reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            self.reason = _reason(error, self._address)
 
     # Callbacks of paho
 
@@ -226,3 +226,12 @@ class Watch:
     ) -> None:
         if not self._ended.is_set() and (not self.reason or self._opened_at is not None):
             self.reason = "the connection was lost"
+
+
+def _reason(error: OSError | ValueError, address: StreamAddress) -> str:
+    """Return in words why there is no connection to an address."""
+    if isinstance(error, WebsocketConnectionError):
+        return f"no live stream answers there; its path is {PATH}"
+    if isinstance(error, TimeoutError) and address.tls and error.strerror is None:
+        return "the TLS handshake is not answered; without WEB_TLS=true the service speaks no TLS"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 
 import psycopg
 import pytest
+from paho.mqtt.client import WebsocketConnectionError
 
 from bssci.stream.address import StreamError, read_address
 from bssci.stream.client import ExitStatus, Watch, verifying
@@ -58,6 +59,25 @@ def test_a_stop_while_it_connects_is_not_forgotten(
         monkeypatch.setattr(unconnected._client, name, partial(calls.append, name))
     assert unconnected.run(Mock()) is ExitStatus.DONE
     assert calls == ["disconnect", "connect", "disconnect", "loop_forever"]
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "said"),
+    [
+        ("ws://localhost:1/mqt", WebsocketConnectionError("WebSocket handshake error"), "its path is /mqtt"),
+        ("wss://localhost:1", TimeoutError("_ssl.c:989: The handshake operation timed out"), "WEB_TLS=true"),
+        ("ws://localhost:1", TimeoutError("timed out"), "timed out"),
+        ("wss://localhost:1", TimeoutError(110, "Connection timed out"), "Connection timed out"),
+        ("ws://localhost:1", ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+    ],
+)
+def test_why_there_is_no_connection_is_said(
+    monkeypatch: pytest.MonkeyPatch, url: str, error: Exception, said: str
+) -> None:
+    watch = Watch(read_address(url), "", ["#"], give_up=0.001)
+    monkeypatch.setattr(watch._client, "connect", Mock(side_effect=error))
+    assert watch.run(Mock()) is ExitStatus.UNREACHABLE
+    assert said in watch.reason
 
 
 def test_what_the_writer_acknowledges_is_sent_by_the_thread_that_reads(unconnected: Watch) -> None:

@@ -135,8 +135,9 @@ class KafkaProducer:
                 result: Any = self._send(messages)
                 self.trouble = ""
             except Exception as error:  # of librdkafka, or of the message
-                self.trouble = str(error)
-                result = _Failure(error if isinstance(error, KafkaError) else KafkaError(str(error)))
+                known: Any = error.args[0] if error.args else None
+                self.trouble = in_words(known) if hasattr(known, "name") else str(error)
+                result = _Failure(KafkaError(self.trouble))
                 self._give_up()
             self._reactor.callFromThread(done.callback, result)
         self._give_up()

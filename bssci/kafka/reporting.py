@@ -62,6 +62,7 @@ _WORDS = {
     "MSG_SIZE_TOO_LARGE": "the message is larger than the broker takes",
     "NOT_ENOUGH_REPLICAS": "too few replicas are in sync",
     "NOT_ENOUGH_REPLICAS_AFTER_APPEND": "too few replicas are in sync",
+    "OUT_OF_ORDER_SEQUENCE_NUMBER": "the broker has lost count of our messages",
     "_FENCED": "another producer took over",
     "_MAX_POLL_EXCEEDED": "this instance was too slow for its consumer group",
 }

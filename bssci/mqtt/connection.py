@@ -28,7 +28,7 @@ from bssci.mqtt import version5
 from bssci.mqtt.batches import Confirmation
 from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
 from bssci.mqtt.publishing import PublishWindow
-from bssci.mqtt.transport import explain
+from bssci.mqtt.transport import TLS_ERRORS, explain
 from bssci.mqtt.values import (
     IStream,
     MqttOffline,
@@ -38,6 +38,7 @@ from bssci.mqtt.values import (
     Received,
 )
 from bssci.system.clock import Ticker
+from bssci.system.line_limit import LineLimit
 
 SILENCE = 1.5 * KEEPALIVE
 """s without a byte or a due acknowledgement from the broker, after which it is considered gone"""
@@ -94,6 +95,7 @@ class MqttConnection(Protocol):
         self._engine.on_disconnect = self._disconnected
         self._silence = SILENCE
         self._gate = PacketGate(MAXIMUM_PACKET)
+        self._lines = LineLimit(clock.seconds)
         self._subscriptions: dict[int, list[str]] = {}
         self._unconfirmed: deque[Confirmation] = deque()
         self._inbound = b""
@@ -283,11 +285,13 @@ class MqttConnection(Protocol):
         self._owner.statistics.oversize += len(skipped)
         for message in skipped:
             topic = message.topic.decode("utf-8", "replace") if message is not None else ""
-            self.log.warn(
-                "MQTT message skipped, larger than {maximum} bytes {topic}",
-                maximum=MAXIMUM_PACKET,
-                topic=topic[:200],
-            )
+            if (left_out := self._lines.admit()) is not None:
+                self.log.warn(
+                    "MQTT message skipped, larger than {maximum} bytes {topic}, {left_out} lines left out",
+                    maximum=MAXIMUM_PACKET,
+                    topic=topic[:200],
+                    left_out=left_out,
+                )
             if message is not None:
                 if message.packet_id:
                     # Without an acknowledgement it would come again with every connection, and take a place
@@ -366,7 +370,11 @@ class MqttConnection(Protocol):
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            self.log.warn("MQTT message with an undecodable topic dropped")
+            if (left_out := self._lines.admit()) is not None:
+                self.log.warn(
+                    "MQTT message with an undecodable topic dropped, {left_out} lines left out",
+                    left_out=left_out,
+                )
         else:
             taken = self._owner.message_received(
                 Received(
@@ -412,7 +420,9 @@ class MqttConnection(Protocol):
     def _unanswered(self) -> str:
         """Return the packets that the broker has not answered, which may be the reason for the loss."""
         if self._greeting:
-            return self._greeting
+            # It is sent behind the handshakes of TLS and websocket, and not if one of them fails.
+            failed = self.transport is None or self.loss is None or self.loss.check(*TLS_ERRORS)
+            return "" if failed else self._greeting
         last = self._window.sent_last
         if self._window.in_flight and last is not None:
             retained = ", retained" if last.retain else ""

@@ -22,6 +22,8 @@ from twisted.python.failure import Failure
 from bssci.certificates.reading import read_certificates, read_client_pair
 from bssci.mqtt.values import IStream, MqttSettings
 
+TLS_ERRORS = (SSL.Error, VerificationError)
+"""errors of a connection whose handshake of TLS failed"""
 CONNECT_TIMEOUT = 10.0
 """s for each address of the broker"""
 

@@ -113,6 +113,8 @@ def test_any_other_error_is_a_failure_and_the_next_batch_begins_anew(it: Fixture
 def test_an_exception_of_the_client_is_a_failure(it: Fixture) -> None:
     it.at_once[b"a"] = ClientTrouble("fatal: fenced")
     assert it.fails("a") == "fatal: fenced"
+    it.at_once[b"a"] = ClientTrouble(ClientError("OUT_OF_ORDER_SEQUENCE_NUMBER"))
+    assert it.fails("a") == "the broker has lost count of our messages (OUT_OF_ORDER_SEQUENCE_NUMBER)"
     it.at_once.clear()
     assert it.send("a") == []
 

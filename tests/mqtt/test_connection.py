@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from OpenSSL import SSL
 
 from bssci.mqtt.client import Publication
 from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE
 from bssci.mqtt.publishing import WINDOW
+from bssci.system.line_limit import LINES
 from tests.mqtt.memory_broker import Kind, packet, publish
 from tests.mqtt.online_client import SETTINGS, Fixture, it, offline
+from tests.support.log_lines import log_lines
 
-__all__ = ["it"]
+__all__ = ["it", "log_lines"]
 
 
 def test_a_silent_broker_is_noticed(it):
@@ -240,6 +243,20 @@ def test_a_broker_that_closes_instead_of_a_greeting_may_not_like_the_will(will, 
     it.turn()
     it.broker.close()
     assert offline(it.publish(b"1")).endswith(said)
+
+
+def test_after_a_handshake_that_failed_nothing_is_said_to_be_sent():
+    it = Fixture(replace(SETTINGS, will=("t", b"gone")))
+    it.client.start()
+    it.turn()
+    it.broker.wire.close(SSL.Error([("SSL routines", "", "tls alert handshake failure")]))
+    assert it.client.trouble.endswith(": TLS: tls alert handshake failure")
+
+
+def test_lines_about_messages_that_are_not_taken_are_limited(it, log_lines):
+    for _ in range(3 * LINES):
+        it.broker.receive(packet(Kind.PUBLISH, b"\0\x02\xff\xfex"))
+    assert len([line for line in log_lines if "undecodable" in line]) == LINES
 
 
 def test_a_message_that_the_broker_closes_at_is_said_to_be_retained(it):

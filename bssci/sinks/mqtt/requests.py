@@ -45,6 +45,7 @@ from bssci.sinks.mqtt.request_payloads import (
     size_error,
     without_mark,
 )
+from bssci.system.line_limit import LineLimit
 
 MAX_RETAINED = 10_000
 """topics of retained requests that are remembered; retained requests on further topics are ignored"""
@@ -98,6 +99,7 @@ class MqttRequests:
         self._answer_settings = answer_settings
         self._listens_to = listens_to
         self._turns = Turns()
+        self._lines = LineLimit(center.now)
         self._retained: set[str] = set()
 
     def topics(self) -> list[str]:
@@ -147,7 +149,13 @@ class MqttRequests:
         try:
             return Addressee(parse_eui(before), _KINDS.get(last, last))
         except ValueError as error:
-            self.log.warn("request for no sensor {topic} {error}", topic=topic[:200], error=str(error)[:200])
+            if (left_out := self._lines.admit()) is not None:
+                self.log.warn(
+                    "request for no sensor {topic} {error}, {left_out} lines left out",
+                    topic=topic[:200],
+                    error=str(error)[:200],
+                    left_out=left_out,
+                )
             return None
 
     def _refusal(self, topic: str, size: int, retained: bool) -> CommandError | None:

@@ -27,6 +27,7 @@ from bssci.sinks.mqtt.request_payloads import (
     reply_error,
     size_error,
 )
+from bssci.system.line_limit import LineLimit
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,6 +55,7 @@ class StationRequests:
         self._intake = intake
         self._publish = publish
         self._listens_to = listens_to
+        self._lines = LineLimit(center.now)
 
     def topics(self) -> list[str]:
         return [f"{self._prefix}+/vm/cmd", f"{self._prefix}+/vm/cmd/"]
@@ -96,7 +98,13 @@ class StationRequests:
         try:
             return parse_eui(topic.removeprefix(self._prefix).split("/")[0])
         except ValueError as error:
-            self.log.warn("request for no station {topic} {error}", topic=topic[:200], error=str(error)[:200])
+            if (left_out := self._lines.admit()) is not None:
+                self.log.warn(
+                    "request for no station {topic} {error}, {left_out} lines left out",
+                    topic=topic[:200],
+                    error=str(error)[:200],
+                    left_out=left_out,
+                )
             return None
 
     async def carry_out(self, request: IntakeRequest) -> None:

@@ -12,6 +12,7 @@ from bssci.model import EUI, Downlink
 from bssci.mqtt.values import ReplyTo
 from bssci.sinks.mqtt import requests as requests_module
 from bssci.sinks.mqtt.intake import RETRY
+from bssci.system.line_limit import LINES
 from bssci.wire.messages import (
     AttPrp,
     AttPrpRsp,
@@ -22,9 +23,10 @@ from bssci.wire.messages import (
 from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, NOBODY, ONE, TWO, Site, make_house, site
 from tests.support.cases import case
 from tests.support.center import KEY, Line
+from tests.support.log_lines import log_lines
 from tests.support.wire import uplink
 
-__all__ = ["make_house", "site"]
+__all__ = ["log_lines", "make_house", "site"]
 
 
 TOPICS = [
@@ -228,6 +230,12 @@ def test_a_request_for_no_sensor_is_a_line_in_the_log(site: Site, eui: str) -> N
     before = len(site.house.events)
     site.ask(f"mioty/ep/{eui}/cmd", "attach")
     assert len(site.house.events) == before
+
+
+def test_lines_about_requests_for_no_sensor_are_limited(site: Site, log_lines: list[str]) -> None:
+    for number in range(3 * LINES):
+        site.ask(f"mioty/ep/{number}/cmd", "attach")
+    assert len([line for line in log_lines if "request for no sensor" in line]) == LINES
 
 
 def test_a_retained_request_is_refused_once_and_never_done(site: Site) -> None:

@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from twisted.python.failure import Failure
 
+from bssci.center.access import Access
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.model import EUI, Downlink
 from bssci.mqtt.values import ReplyTo
@@ -373,6 +375,24 @@ def test_a_disk_that_is_full_at_the_end_has_the_answer_wait(site: Site) -> None:
     answers = site.answers()
     assert [answer.command for answer in answers if answer.status != "received"] == ["status", "detach"]
     assert site.unanswered() == []
+
+
+def test_a_fault_of_ours_is_told_and_costs_that_request_only(
+    site: Site, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Access, "sensor_report", lambda *_: 1 / 0)
+        broken.setattr(Access, "changeable_settings", lambda *_: 1 / 0)
+        site.ask(f"mioty/ep/{ONE}/cmd", "status", settle=False)
+        site.ask("mioty/config/get", "")
+    assert [failure.type for failure in expected_errors] == [ZeroDivisionError] * 2
+    expected_errors.clear()
+    site.ask(f"mioty/ep/{ONE}/cmd", "status", settle=False)
+    site.ask("mioty/config/get", "")
+    failed, done = (answer for answer in site.answers() if answer.status != "received")
+    assert failed.error is not None and failed.error.code == "internal" and done.status == "done"
+    assert [answer["status"] for answer in site.settings] == ["failed", "done"]
+    assert site.settings[0]["error"]["code"] == "internal"
 
 
 def test_too_many_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

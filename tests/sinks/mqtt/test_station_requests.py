@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 
 from bssci.center.access import Access
 from bssci.model.commands import Actor
@@ -122,3 +123,13 @@ def test_what_is_retained_or_names_no_station(desk: Desk) -> None:
     desk.requests.received(Received("mioty/bs/CAFE000000000009/vm/cmd", b'{"command": "status"}'))
     desk.house.settle()
     assert desk.answers[0][1]["error"]["code"] == "unknown_station"
+
+
+def test_a_fault_of_ours_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    monkeypatch.setattr(Access, "variable_mac", lambda *_: 1 / 0)
+    desk.ask({"command": "status"})
+    answer = desk.answer()
+    assert (answer["status"], answer["error"]["code"]) == ("failed", "internal")
+    assert expected_errors.pop().type is ZeroDivisionError

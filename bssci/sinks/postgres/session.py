@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, LiteralString
 
@@ -41,14 +42,17 @@ class DatabaseSession:
         settings: PostgresSettings,
         connected: Callable[[Line], None],
         streak: RefusalStreak | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Connect to the server, and bring the tables up to date.
 
         :param connected: called with the means to cut the connection, as soon as there is one.
         :param streak: see :class:`RowWriter`; None: a new one.
+        :param now: Unix seconds of our clock.
         :raises PostgresError: it cannot be done now.
         """
         self._settings = settings
+        self._now = now
         self._streak = RefusalStreak() if streak is None else streak
         self._connection = connect(settings)
         try:
@@ -73,7 +77,7 @@ class DatabaseSession:
         own_roll_up = not self.timescale.has(AGGREGATES)
         self._writer = RowWriter(connection, settings.write, roll_up=own_roll_up, streak=self._streak)
         days = {"raw": settings.raw_days, "reading": settings.reading_days}
-        self._upkeep = Upkeep(connection, self.timescale, days)
+        self._upkeep = Upkeep(connection, self.timescale, days, self._now)
 
     def store(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
         """See :meth:`RowWriter.store`.

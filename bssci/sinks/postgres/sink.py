@@ -63,7 +63,7 @@ class PostgresSink:
         self._sensor = sensor
         self._device = device
         self._now = now
-        opened = partial(DatabaseSession, settings, streak=RefusalStreak())
+        opened = partial(DatabaseSession, settings, streak=RefusalStreak(), now=now)
         self._worker: DatabaseWorker[DatabaseSession] = DatabaseWorker(
             reactor, opened, self._explain, self._session_ready
         )

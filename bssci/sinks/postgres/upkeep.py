@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, LiteralString
 
 from psycopg import Connection
+from twisted.logger import Logger
 
 from bssci.sinks.postgres.timescale import AGGREGATES, HYPERTABLES, RETENTION, Timescale
 
@@ -14,6 +15,8 @@ ROWS = 5000
 """rows that a slice deletes, at most"""
 HOURS = 100
 """device hours that a slice rolls up, at most"""
+CLOCKS_APART = 86_400.0
+"""s between the server's clock and ours from which on nothing is deleted"""
 # LATERAL: a plain join would be planned as if most of the larger table were needed.
 _ROLL_UP: LiteralString = """
     WITH taken AS (
@@ -98,10 +101,22 @@ class Upkeep:
     """The slices of work on a connection.
 
     :param days: retention of ``raw`` and ``reading``; 0: forever.
+    :param now: Unix seconds of our clock.
     """
 
-    def __init__(self, connection: Connection[Any], timescale: Timescale, days: dict[str, int]) -> None:
+    log = Logger()
+
+    def __init__(
+        self,
+        connection: Connection[Any],
+        timescale: Timescale,
+        days: dict[str, int],
+        now: Callable[[], float],
+    ) -> None:
         self._connection = connection
+        self._now = now
+        self._is_said = False
+        """the log says that the clocks differ"""
         self._reading_days = days["reading"]
         self._slices: list[Callable[[], int]] = []
         if not timescale.has(AGGREGATES):
@@ -138,7 +153,9 @@ class Upkeep:
 
     def _deletion(self, days: int, statement: LiteralString) -> Callable[[], int]:
         def delete() -> int:
-            return self._connection.execute(statement, (days, ROWS)).rowcount if days else 0
+            if not days or not self._clocks_agree():
+                return 0
+            return self._connection.execute(statement, (days, ROWS)).rowcount
 
         return delete
 
@@ -146,10 +163,27 @@ class Upkeep:
         """Return a slice that drops whole chunks: rows of a hypertable are not deleted one by one."""
 
         def drop() -> int:
-            if days:
+            if days and self._clocks_agree():
                 self._connection.execute(
                     "SELECT drop_chunks(%s::regclass, older_than => make_interval(days => %s))", (table, days)
                 )
             return 0
 
         return drop
+
+    def _clocks_agree(self) -> bool:
+        """Return whether the server's clock shows what ours does.
+
+        The age of a row is told by both: ours wrote its time. If one of them is wrong, rows of today may seem
+        to be years old.
+        """
+        ((server,),) = self._connection.execute("SELECT extract(epoch FROM now())::float8").fetchall()
+        apart = abs(server - self._now())
+        agree: bool = apart < CLOCKS_APART
+        if not agree and not self._is_said:
+            self.log.error(
+                "nothing is deleted from the database: its clock and ours are {days:.0f} days apart",
+                days=apart / 86_400,
+            )
+        self._is_said = not agree
+        return agree

@@ -14,6 +14,9 @@ from bssci.sinks.postgres.events import rows_of
 from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.testing_events import reception, uplink
 from tests.sinks.postgres.cluster import Database
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,6 +122,20 @@ def test_what_is_too_old_is_deleted_in_slices(
     whole_round(session)
     assert database.query("SELECT count(*) FROM raw") == [10]
     assert database.query("SELECT count(*) FROM reading") == [20]
+
+
+@pytest.mark.parametrize("years", [-2, 2])
+def test_nothing_is_deleted_while_one_of_the_clocks_is_wrong(
+    database: Database, log_lines: list[str], years: int
+) -> None:
+    wrong = time.time() + years * 365 * DAY
+    session = DatabaseSession(database.settings(), lambda line: None, now=lambda: wrong)
+    store(session, read(1, time.time() - 3000 * DAY, t=1.0))
+    whole_round(session)
+    session.close()
+    assert database.query("SELECT (SELECT count(*) FROM raw), (SELECT count(*) FROM reading)") == [(1, 1)]
+    [said] = [line for line in log_lines if "nothing is deleted" in line]
+    assert said == "nothing is deleted from the database: its clock and ours are 730 days apart"
 
 
 def test_nothing_is_deleted_that_is_kept_for_ever(database: Database) -> None:

@@ -219,6 +219,19 @@ def test_a_sink_need_not_speak_of_trouble_and_may_fail_to(bench: Bench) -> None:
     assert confused.failing and confused.trouble.endswith("no idea")
 
 
+def test_figures_of_requests_may_be_missing(bench: Bench, expected_errors: list[Failure]) -> None:
+    class Asked(Sink):
+        def request_figures(self) -> dict[str, int]:
+            return {"waiting": 10 // len(self.batches)}
+
+    assert bench.pump(Sink(), "silent").requests() is None
+    asked = bench.pump(Asked(), "asked")
+    assert asked.requests() is None
+    assert expected_errors.pop().type is ZeroDivisionError
+    bench.happen()
+    assert asked.requests() == {"waiting": 10}
+
+
 def test_what_failed_is_said_for_a_sink_without_words(bench: Bench, expected_errors: list[Failure]) -> None:
     sink = Sink()
     sink.start_fails = 1

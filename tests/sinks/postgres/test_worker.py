@@ -124,6 +124,17 @@ def test_a_failure_is_explained_and_the_next_job_has_a_new_connection(bench: Ben
     assert (bench.opened, bench.closed, bench.worker.trouble) == (2, 1, "")
 
 
+def test_a_connection_that_cannot_even_be_closed_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Session, "close", _fail)
+        with pytest.raises(PostgresError, match="explained: 'column'"):
+            bench.done(_fail)
+    assert bench.done(lambda session: 1) == 1
+    assert (bench.opened, bench.worker.trouble) == (2, "")
+
+
 def test_while_there_is_no_connection_jobs_say_why(bench: Bench) -> None:
     bench.done(lambda session: None)
     bench.refusal = PostgresError("the server is away")

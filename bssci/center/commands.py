@@ -218,7 +218,7 @@ class Commands:
         async with self._recorder.before(by, "sensor.reload"):
             changes = await self._change(self._sensors.reload(self._recording))
             self.log.info(
-                "sensors reloaded {sensors} {attach} {detach}",
+                "sensors reloaded {sensors} in all, {attach} to attach, {detach} to detach",
                 sensors=len(self._sensors),
                 attach=len(changes.attach),
                 detach=len(changes.detach),

@@ -426,7 +426,7 @@ class ServiceCenter:
         self.refusals += 1
         if self.refusals % 100 == 1:
             self.log.error(
-                "uplinks refused, base stations keep them {refusals} {error}",
+                "uplinks refused, base stations keep them: {error}; {refusals} refusals so far",
                 refusals=self.refusals,
                 error=failure.getErrorMessage(),
             )

@@ -324,7 +324,8 @@ class Pump:
             return
         if self._long_calls % LOG_EVERY == 0:
             self.log.warn(
-                "sink held up the whole service {name}: {method} returned after {seconds:.1f} s {count}",
+                "sink held up the whole service {name}: {method} returned after {seconds:.1f} s;"
+                " {count} so far",
                 name=self.name,
                 method=method,
                 seconds=took,
@@ -336,7 +337,9 @@ class Pump:
         self._busy = False
         self._backoff = 0.0
         if self._failures:
-            self.log.info("delivery goes on {name} {failed}", name=self.name, failed=self._failures)
+            self.log.info(
+                "delivery goes on {name} after {failed} failures", name=self.name, failed=self._failures
+            )
             self._failures = 0
         self._delivered += count
         self._remember_rate()
@@ -363,9 +366,9 @@ class Pump:
 
     def _log_failure(self, failure: Failure) -> None:
         text = (
-            "delivery failed {name} {failed} {error}"
+            "delivery failed {name}, {failed} in a row: {error}"
             if self._begun
-            else "sink not started {name} {failed} {error}"
+            else "sink not started {name}, {failed} attempts failed: {error}"
         )
         fields: dict[str, Any] = {"name": self.name, "failed": self._failures + 1}
         if failure.check(*FAULTS):

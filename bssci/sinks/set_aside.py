@@ -40,7 +40,7 @@ class SetAside:
         self.last_reason = " ".join(reason.split())[:REASON_LENGTH]
         if self.count % LOG_EVERY == 0:
             self.log.warn(
-                "event set aside {sink} {kind} {id} {count} {reason}",
+                "event set aside {sink} {kind} {id}, {count} so far: {reason}",
                 sink=self._sink,
                 kind=type(event).__name__,
                 id=getattr(event, "id", ""),

@@ -50,7 +50,7 @@ class RunningSource:
             self._start_error = f"not started: {type(error).__name__}: {error}".replace("\n", " ")
             if self._failures % LOG_EVERY == 0:
                 self.log.failure(
-                    "source not started {name} {failed}, tried again in {delay} s",
+                    "source not started {name}, {failed} attempts failed; tried again in {delay} s",
                     name=self.name,
                     delay=self._delay,
                     failed=self._failures + 1,
@@ -62,7 +62,11 @@ class RunningSource:
             self._started = True
             self._start_error = ""
             if self._failures:
-                self.log.info("source started {name} {failed}", name=self.name, failed=self._failures)
+                self.log.info(
+                    "source started {name} after {failed} failed attempts",
+                    name=self.name,
+                    failed=self._failures,
+                )
 
     def stop(self) -> Deferred[None]:
         """Stop the source; telegrams that it offers from now on are refused. Never fails."""

@@ -77,7 +77,7 @@ class Faults:
             return None
         report.at, count, report.unreported = now, report.unreported, 0
         self.log.warn(
-            "protocol error {direction} {bs_eui} {code} {error} {count}",
+            "protocol error {direction} {bs_eui} {code} {error}, {count} so far",
             direction=direction,
             bs_eui=self._station,
             code=code,

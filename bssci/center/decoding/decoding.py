@@ -466,7 +466,7 @@ class Decoding:
         count = self._by_failure.count(key, failure, payload.received_at, payload.device).failed
         if count % LOG_EVERY == 1:
             self.log.warn(
-                "not decoded by {decoder}: {reason} {count} {device}",
+                "not decoded by {decoder}: {reason}; {count} so far, the last of {device}",
                 decoder=decoder,
                 reason=failure.message,
                 count=count,
@@ -496,4 +496,4 @@ class Decoding:
         """Count and log the exception of a decoder that is being handled."""
         count = self._faults[decoder.name] = self._faults.get(decoder.name, 0) + 1
         if count % LOG_EVERY == 1:
-            self.log.failure("decoder faulty {decoder} {count}", decoder=label(decoder), count=count)
+            self.log.failure("decoder faulty {decoder}, {count} so far", decoder=label(decoder), count=count)

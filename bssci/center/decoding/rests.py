@@ -99,7 +99,7 @@ class PluginRests:
         record.in_a_row += 1
         if record.slow % LOG_EVERY == 1:
             self.log.warn(
-                "decoder held up the whole service {decoder} for {seconds:.2f} s {count}",
+                "decoder held up the whole service {decoder} for {seconds:.2f} s; {count} so far",
                 decoder=label(decoder),
                 seconds=seconds,
                 count=record.slow,

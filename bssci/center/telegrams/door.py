@@ -148,13 +148,21 @@ class SourceDoor:
     def reject(self, reason: str, example: str = "", count: int = 1) -> None:
         """Count messages that cannot be read; see :meth:`bssci.center.interfaces.IIngest.reject`."""
         self._note_bad(
-            self._rejected, "message not taken {source}: {reason} {count} {example}", reason, example, count
+            self._rejected,
+            "message not taken {source}: {reason}, {count} so far; for example {example}",
+            reason,
+            example,
+            count,
         )
 
     def remark(self, reason: str, example: str = "") -> None:
         """Count a deviation in an accepted message; see :meth:`bssci.center.interfaces.IIngest.remark`."""
         self._note_bad(
-            self._remarks, "message taken, but {source}: {reason} {count} {example}", reason, example, 1
+            self._remarks,
+            "message taken, but {source}: {reason}, {count} so far; for example {example}",
+            reason,
+            example,
+            1,
         )
 
     def _note_bad(self, counts: Counter[str], text: str, reason: str, example: str, count: int) -> None:

@@ -141,12 +141,13 @@ class PostgresSink:
     def _session_ready(self, session: DatabaseSession) -> None:
         had = session.timescale
         self.log.info(
-            "PostgreSQL connected {server} {schema} {migrated_from} {timescaledb} {lacking}",
+            "PostgreSQL connected {server}, schema {schema}, its version at first {migrated_from},"
+            " TimescaleDB {timescaledb}, features missing: {lacking}",
             server=session.server,
             schema=self._settings.schema,
             migrated_from=session.migrated_from,
             timescaledb=had.version or "none",
-            lacking=", ".join(each for each in FEATURES if each in had.lacking),
+            lacking=", ".join(each for each in FEATURES if each in had.lacking) or "none",
         )
 
 

@@ -1,8 +1,8 @@
 """Conversion of payloads to messages and back, in the encoding of the connection's first payload.
 
 The fast and strict way comes first: msgspec decodes directly to the message. Only a payload that it refuses
-is read as plain objects, repaired where real stations are known to need it (``bssci.wire.repair``), and
-converted::
+is read as plain objects, unless it is large, repaired where real stations are known to need it
+(``bssci.wire.repair``), and converted::
 
     payload -> msgspec ----------------------------> rules -> message
                   | refused                            ^
@@ -31,6 +31,8 @@ from bssci.wire.messages import MESSAGES, AttPrp, AttPrp11, Message, command_of
 from bssci.wire.plain import BROKEN, holds_extension, read_msgpack, read_plain
 from bssci.wire.repair import mend
 
+MAX_REPAIRED = 1 << 17
+"""bytes of the largest payload that is read as plain objects, which takes up to a millisecond for each KB"""
 _ANY_MESSAGE = reduce(or_, MESSAGES)
 _BY_COMMAND = {command_of(kind): kind for kind in MESSAGES}
 _MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
@@ -105,7 +107,9 @@ class Codec:
         """
         try:
             message = self._strict(payload)
-        except BROKEN:
+        except BROKEN as error:
+            if len(payload) > MAX_REPAIRED:
+                raise self._too_long(payload, error) from error
             message = self._repaired(payload)
             return WIDE_RULES[type(message)](message)
         rule = self._rules.get(type(message))
@@ -126,6 +130,12 @@ class Codec:
             raise _extension(kind, mended, op_id) or _named(kind, str(error), op_id) from error
         except BROKEN as error:
             raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id, command_of(kind)) from error
+
+    def _too_long(self, payload: bytes, error: Exception) -> ProtocolError:
+        """Return the refusal of a payload that is not examined any further."""
+        code = ErrorCode.EINVAL if isinstance(error, msgspec.ValidationError) else ErrorCode.EPROTO
+        text = f"{len(payload)} bytes, but a message of more than {MAX_REPAIRED} has to be correct: {error}"
+        return ProtocolError(code, text.replace(" - at `$.", " at `"), self._op_id_anywhere(payload))
 
     def _op_id_anywhere(self, payload: bytes) -> int | None:
         """Return the opId of a payload that could not be read to its end; it may come after the fault."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bssci.wire.codec import Codec, Encoding
+from bssci.wire.codec import MAX_REPAIRED, Codec, Encoding
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import (
@@ -347,3 +347,22 @@ def test_subpackets_arrive_as_they_were_sent() -> None:
 def test_unknown_fields_are_ignored() -> None:
     plain = map_of(DetPrp(opId=-3, epEui=1)) | {"future": {"a": [1, None]}, "epClass": "z"}
     assert MSGPACK.decode(pack(plain)) == DetPrp(opId=-3, epEui=1)
+
+
+def large(codec: Codec, **changes: Any) -> bytes:
+    """An uplink of more bytes than are repaired, most of them in a field that nobody knows."""
+    fields = map_of(uplink(31)) | changes | {"more": "x" * MAX_REPAIRED}
+    return pack(fields) if codec is MSGPACK else json.dumps(fields).encode()
+
+
+@BOTH
+def test_a_large_message_is_correct_or_refused_without_a_look_at_its_values(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert codec.decode(large(codec)).opId == 31
+    monkeypatch.setattr(codec, "_read", None)
+    for name, value in (("userData", [[]]), ("epEui", "x"), ("rssi", None)):
+        error = refusal(large(codec, **{name: value}), codec)
+        assert (error.code, error.op_id) == (ErrorCode.EINVAL, 31)
+        assert f"`{name}" in str(error) and str(MAX_REPAIRED) in str(error)
+    assert refusal(large(codec)[:-1], codec).code == ErrorCode.EPROTO

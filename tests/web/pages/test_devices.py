@@ -38,6 +38,9 @@ def test_devices_show_their_last_values(make_web_house: Callable[..., WebHouse],
     assert "Temperature 20 °C, Humidity 50 %" in text_of(page, TAG)
     assert "\N{MINUS SIGN}71 dBm" in text_of(page, TAG) and "Temperature" not in text_of(page, OTHER)
     shown = browser.get(f"/devices/{TAG}").text
+    [live] = [each["href"] for each in Document(shown).all("a") if each.text == "Watch live"]
+    found = Document(browser.get(live).text)
+    assert [TAG in row.text for row in found.all("tr") if row["data-key"]] == [True]
     assert "Last values" in shown and 'data-key="temperature"' in shown and "not decoded" not in shown
     shown = browser.get(f"/devices/{OTHER}").text
     assert "This device's bytes are not decoded" in shown.replace("&#39;", "'")

@@ -41,6 +41,8 @@ JITTER = 0.25
 SETTLED_AFTER = 10.0
 """s that a connection must have lasted for the delay to start over: two clients with the same client
 identifier disconnect each other as soon as they connect"""
+LONG_UNACKNOWLEDGED = 10.0
+"""s without the acknowledgement of a message after which this is reported"""
 TAKEOVERS = 3
 """connections that the broker ended without saying why, before another client is suspected"""
 TAKEOVER_PERIOD = 600.0
@@ -125,7 +127,14 @@ class MqttClient:
 
     @property
     def trouble(self) -> str:
-        """Reason for not being connected; empty if connected, stopped, or during the first attempt."""
+        """Reason for not being connected, or for waiting; empty if all is well, if stopped, and during the
+        first attempt."""
+        if self.online and self._connection is not None:
+            waited = self._connection.unacknowledged_for
+            if waited < LONG_UNACKNOWLEDGED:
+                return ""
+            broker = f"{self._settings.host}:{self._settings.port}"
+            return f"{broker} has not acknowledged a message for {waited:.0f} s"
         if not self._trouble or self._state is ClientState.STOPPED:
             return ""
         return f"not connected to {self._settings.host}:{self._settings.port}: {self._trouble.rstrip('.')}"

@@ -142,6 +142,11 @@ class MqttConnection(Protocol):
         return next(iter(self._subscriptions.values()), ())
 
     @property
+    def unacknowledged_for(self) -> float:
+        """Time in s for which the broker has left the oldest message unacknowledged; 0: there is none."""
+        return self._clock.seconds() - self._window.progress_at if self._window.in_flight else 0.0
+
+    @property
     def is_ended_by_broker(self) -> bool:
         """Return whether the broker closed the connection cleanly."""
         return self.loss is not None and self.loss.check(ConnectionDone) is not None
@@ -311,7 +316,7 @@ class MqttConnection(Protocol):
         now = self._clock.seconds()
         if now - self._heard_at >= self._silence:
             self.abort(f"nothing heard from the broker for {self._silence:.0f} s")
-        elif self._window.in_flight and now - self._window.progress_at >= self._silence:
+        elif self.unacknowledged_for >= self._silence:
             # Answers to later messages do not count: the batch of this one would never be done.
             topic = self._engine.topic_in_flight(self._window.oldest)
             self.abort(f"the broker did not acknowledge {topic[:200]} for {self._silence:.0f} s")

@@ -46,6 +46,8 @@ LONGEST_WAIT = 3600.0
 """s of a Retry-After that are honoured, at most"""
 LONGEST_JITTER = 15.0
 """s of random delay that are added to the service's own wait before a repetition, at most"""
+SILENCE = 5.0
+"""s without an answer after which this is reported"""
 STOP_TIME = 1.0
 """s that a stop waits for the answer to the request under way"""
 
@@ -107,8 +109,18 @@ class WebhookSink:
         self._waiting = False
         self._delivering: Deferred[None] | None = None
         self.set_aside = SetAside("webhook")
-        self.trouble = ""
-        """reason why nothing can be delivered now; empty if it can"""
+        self._trouble = ""
+        """reason why the last delivery failed; empty if it did not"""
+        self._asked_at: float | None = None
+        """time, in s of the clock, of the request under way"""
+
+    @property
+    def trouble(self) -> str:
+        """Reason why nothing can be delivered now; empty if it can."""
+        waited = 0.0 if self._asked_at is None else self._clock.seconds() - self._asked_at
+        if waited > SILENCE and not self._trouble:
+            return f"{self._poster.target.origin} has not answered for {waited:.0f} s"
+        return self._trouble
 
     def start(self) -> None:
         """Do nothing: the first request connects."""
@@ -126,7 +138,7 @@ class WebhookSink:
             self._judge()
         except (NoAnswer, WebhookTrouble) as error:
             self._failures += 1
-            self.trouble = str(error)
+            self._trouble = str(error)
             raise
         except CancelledError:
             raise WebhookTrouble("the service stops") from None
@@ -134,7 +146,7 @@ class WebhookSink:
         for event, reason in self._refused:
             self.set_aside.add(event, reason)
         self._begin_anew()
-        self._failures, self.trouble = 0, ""
+        self._failures, self._trouble = 0, ""
 
     def _begin_anew(self) -> None:
         self._sent, self._pending, self._refused = [], [], []
@@ -217,7 +229,11 @@ class WebhookSink:
         :raises WebhookTrouble: the receiver takes nothing now.
         """
         self._pending = [each.json for each in events]
-        answer = await self._poster.post(*self._request(events))
+        self._asked_at = self._clock.seconds()
+        try:
+            answer = await self._poster.post(*self._request(events))
+        finally:
+            self._asked_at = None
         if not 200 <= answer.status < 300:
             self._refuse_all(answer)
             if answer.status == GONE:
@@ -249,7 +265,7 @@ class WebhookSink:
             raise WebhookTrouble(f"{origin} answers HTTP {status}{_MEANING.get(status, '')}{later}")
 
     async def _rest_for_good(self) -> None:
-        self.trouble = (
+        self._trouble = (
             f"{self._poster.target.origin} answers that it is gone for good (HTTP 410), so nothing is sent;"
             " change WEBHOOK_URL or take webhook out of SINKS, and restart"
         )

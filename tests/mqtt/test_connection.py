@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from OpenSSL import SSL
 
-from bssci.mqtt.client import Publication
+from bssci.mqtt.client import LONG_UNACKNOWLEDGED, Publication
 from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE
 from bssci.mqtt.publishing import WINDOW
 from bssci.system.line_limit import LINES
@@ -106,6 +106,16 @@ def test_a_broker_that_never_acknowledges_one_message_is_left_however_many_other
             it.publish(b"other")
             it.broker.acknowledge(*[one.publish[2] for one in it.broker.packets()])
     assert offline(outcome).startswith("the broker did not acknowledge t for 45 s")
+
+
+def test_a_broker_that_does_not_acknowledge_is_named_before_that(it):
+    it.publish(b"1")
+    it.clock.pump([1.0] * int(LONG_UNACKNOWLEDGED - 1))
+    assert it.client.trouble == ""
+    it.clock.pump([1.0] * 2)
+    assert it.client.trouble == "broker.example:1883 has not acknowledged a message for 11 s"
+    it.broker.acknowledge(*[one.publish[2] for one in it.broker.packets() if one.kind is Kind.PUBLISH])
+    assert it.client.trouble == ""
 
 
 def test_a_broker_that_acknowledges_slowly_is_not_left(it):

@@ -350,6 +350,18 @@ def test_who_is_gone_is_not_asked_again() -> None:
     assert not it.clock.getDelayedCalls()
 
 
+def test_who_does_not_answer_is_named_before_that() -> None:
+    it = Fixture()
+    it.receiver.silent = True
+    it.deliver(uplinks(1))
+    it.clock.advance(5)
+    assert it.sink.trouble == ""
+    it.clock.advance(1)
+    assert it.sink.trouble == "https://hooks.example:8443 has not answered for 6 s"
+    it.clock.advance(24)
+    assert it.sink.trouble == "https://hooks.example:8443: no answer within 30 s"
+
+
 def test_who_does_not_answer_is_given_up() -> None:
     it = Fixture()
     it.receiver.silent = True

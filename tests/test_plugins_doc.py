@@ -8,13 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from bssci import model
-from bssci.model import AnyEvent
+from bssci.center.interfaces import ICenter
+from bssci.model import AnyEvent, DownlinkRequest
 from tests.support.service import ServiceProcess, send, until
 
 ROOT = Path(__file__).parent.parent
@@ -97,3 +99,22 @@ def test_no_other_field_is_told() -> None:
             "attached", "detached", "attach_failed", "detach_failed", "received", "sent", "done", "failed",
             "online", "degraded", "offline", "code", "message", "field",
         }, kind  # fmt: skip
+
+
+def test_every_member_of_the_center_is_told() -> None:
+    told = set(re.findall(r"`center\.(\w+)[(`]", PAGE))
+    members = {name for name in vars(ICenter) if not name.startswith("_")} | set(ICenter.__annotations__)
+    assert told == members
+
+
+async def test_the_example_of_a_downlink_queues_one() -> None:
+    class Center:
+        async def queue_downlink(self, request: DownlinkRequest) -> SimpleNamespace:
+            return SimpleNamespace(queue_id=request)
+
+    [code] = re.findall(r"^```python\n(from twisted.internet.defer.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert await names["on_request"](Center()) == DownlinkRequest(
+        end_point_eui=model.parse_eui("70B3D56770110001"), data=(b"\x01",), expires_in=3600.0
+    )

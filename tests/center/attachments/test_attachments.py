@@ -159,3 +159,21 @@ def test_a_change_of_the_configuration_that_fails_leaves_the_attachments_on_disk
     assert house.center.attachments.get(ONE) is before
     house.crash()
     assert house.center.attachments.get(ONE) == before
+
+
+def test_whoever_asked_for_a_change_that_fails_on_a_full_disk_too_is_told_of_its_own_failure(
+    house: House,
+) -> None:
+    attach_over_the_air(house)
+    house.settle()
+    before = house.center.attachments.get(ONE)
+
+    async def change() -> None:
+        async with house.center.attachments.recording(Changes([ONE], [], frozenset([ONE])), at=2.0):
+            house.journal.broken = True
+            raise OSError("endpoints.json cannot be written")
+
+    with pytest.raises(OSError, match="cannot be written"):
+        done(house, change())
+    house.journal.broken = False
+    assert house.center.attachments.get(ONE) is before

@@ -18,7 +18,7 @@ from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp
 from tests.support.center import KEY, TESTER, House, Line, result_of, sensor_entry, sensor_eui
 
 HERE, THERE = EUI("CAFE000000000001"), EUI("CAFE000000000002")
-ONE, NOBODY = EUI(sensor_eui(1)), EUI("0" * 15 + "9")
+ONE, TWO, NOBODY = EUI(sensor_eui(1)), EUI(sensor_eui(2)), EUI("0" * 15 + "9")
 
 
 @pytest.fixture
@@ -274,6 +274,28 @@ def test_a_full_disk_refuses_a_change_that_makes_an_attachment_void(house: House
     assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
     house.crash()
     assert house.center.attachments.wanted(ONE) == rekeyed
+
+
+def test_a_disk_that_fills_up_after_the_entry_changes_nothing(
+    house: House, lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def record(*_: object) -> None:
+        """The disk is full right after this."""
+        house.journal.broken = True
+
+    begin(house.commands.detach([ONE], TESTER))
+    obey(house, *lines)
+    monkeypatch.setattr(house.center.audit, "record", record)
+    house.configure([sensor_entry(2)])
+    for command in (
+        house.commands.reload_sensors(TESTER),
+        house.commands.attach([ONE], TESTER),
+        house.commands.detach([TWO], TESTER),
+    ):
+        assert refused(house, command).code == "unavailable"
+        house.journal.broken = False
+    assert ONE in house.center.sensors and house.center.attachments.wanted(ONE) is None
+    assert house.center.attachments.is_attached(TWO)
 
 
 def test_what_is_written_is_told_when_a_full_disk_has_room_again(

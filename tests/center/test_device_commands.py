@@ -47,6 +47,18 @@ def test_each_command_has_its_entry(house: House) -> None:
     ]
 
 
+def test_a_disk_that_fills_up_after_the_entry_is_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def record(*_: object) -> None:
+        """The disk is full right after this."""
+        house.journal.broken = True
+
+    monkeypatch.setattr(house.center.audit, "record", record)
+    with pytest.raises(CommandError) as raised:
+        change(house, A, name="Fridge")
+    house.journal.broken = False
+    assert raised.value.code == "unavailable"
+
+
 PIN, NEXT = "f2:0a1b2c3d4e5f/J1/3", "f2:0a1b2c3d4e5f/J1/4"
 
 

@@ -50,7 +50,7 @@ class Recorder:
         self._tell(by, action, target, detail)
         try:
             yield
-        except (CommandError, StorageError) as error:
+        except Exception as error:
             self.log.warn(
                 "command failed {action} {target} {error}", action=action, target=target, error=error
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
@@ -71,15 +72,19 @@ def test_what_cannot_be_recorded_does_not_happen(recorder: Recorder, disk: Disk)
 
 
 @pytest.mark.parametrize("full_from", [1, 99])
+@pytest.mark.parametrize(
+    "kind", [partial(CommandError, "conflict"), StorageError, ZeroDivisionError], ids=str
+)
 def test_a_failure_is_told_also_where_its_entry_cannot_be_kept(
-    recorder: Recorder, disk: Disk, full_from: int
+    recorder: Recorder, disk: Disk, kind: Callable[[str], Exception], full_from: int
 ) -> None:
     disk.full_from = full_from
+    failure = kind("somebody was quicker")
 
     def deed() -> None:
-        raise CommandError("conflict", "somebody was quicker")
+        raise failure
 
-    with pytest.raises(CommandError, match="somebody was quicker"):
+    with pytest.raises(type(failure), match="somebody was quicker"):
         do(recorder, deed)
     assert disk.details() == ["detail", "failed: somebody was quicker"][: min(full_from, 2)]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bssci.center.reloads import Reloads
+from bssci.journal import StorageError
 from bssci.model.commands import Actor, CommandError
 
 
@@ -17,6 +18,7 @@ class Parts:
     def __init__(self) -> None:
         self.done: list[tuple[str, ...]] = []
         self.refused: set[str] = set()
+        self.refusal: Exception = CommandError("invalid", "wrong")
         self.is_changed_by_hand = True
         itself: Any = self
         self.settings = SimpleNamespace(reload=self.reload_settings)
@@ -46,7 +48,7 @@ class Parts:
     def _note(self, *what: str) -> None:
         self.done.append(what)
         if what[0] in self.refused:
-            raise CommandError("invalid", "wrong")
+            raise self.refusal
 
 
 def test_a_signal_has_everything_read_again_and_written_down() -> None:
@@ -56,13 +58,17 @@ def test_a_signal_has_everything_read_again_and_written_down() -> None:
     assert ended == [True]
 
 
+@pytest.mark.parametrize("refusal", [CommandError("invalid", "wrong"), StorageError("disk full")], ids=repr)
 @pytest.mark.parametrize("refused", [{"settings", "sensors"}, {"stations"}])
-def test_what_cannot_be_read_costs_nothing_else(refused: set[str], expected_errors: list[object]) -> None:
+def test_what_cannot_be_read_costs_nothing_else(
+    refused: set[str], refusal: Exception, expected_errors: list[object]
+) -> None:
     it, ended = Parts(), []
-    it.refused = refused
+    it.refused, it.refusal = refused, refusal
     it.reloads.on_signal(lambda: ended.append(True))
     assert [each[0] for each in it.done] == ["settings", "stations", "web", "sensors"]
     assert ended == [True]
+    assert len(expected_errors) == len(refused & {"stations"})  # a refusal is no fault of the program
     expected_errors.clear()
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -118,3 +119,21 @@ async def test_the_example_of_a_downlink_queues_one() -> None:
     assert await names["on_request"](Center()) == DownlinkRequest(
         end_point_eui=model.parse_eui("70B3D56770110001"), data=(b"\x01",), expires_in=3600.0
     )
+
+
+def test_the_example_of_a_decoder_passes_its_tests_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = ROOT / "examples" / "bssci-tank-decoder" / "bssci" / "plugins" / "tank_level.py"
+    name = "bssci.plugins.tank_level"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, name, module)
+    [code] = re.findall(r"^```python\n(from bssci.decoders.testing.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    kit = names["TestTank"]()
+    tests = [getattr(kit, each) for each in dir(kit) if each.startswith("test_")]
+    assert len(tests) > 5
+    for test in tests:
+        test()

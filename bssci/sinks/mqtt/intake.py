@@ -247,8 +247,10 @@ class Intake:
     async def _wait(self, error: StorageError) -> None:
         """Wait before the next attempt to store a request.
 
-        :raises Stopped: the service stops meanwhile.
+        :raises Stopped: the service stops meanwhile, or has stopped.
         """
+        if self._stopped:
+            raise Stopped("the service stops")
         self.log.warn("request waits for the disk {error}", error=error)
         waiting = pause(self._clock, RETRY)
         self._retries.add(waiting)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.sinks.mqtt.intake import Stopped
+from bssci.sinks.mqtt.intake import RETRY, Stopped
 from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, ONE, TWO, Site, make_house, site
 
 __all__ = ["make_house", "site"]
@@ -104,6 +104,18 @@ def test_a_stop_leaves_requests_to_the_next_start(site: Site) -> None:
     restart(site)
     site.obey()
     assert site.statuses()[-1] == site.statuses(TWO)[-1] == "done"
+    assert site.unanswered() == []
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_what_fails_after_a_stop_is_not_tried_again(site: Site, repeated: bool) -> None:
+    confirmed = site.ask(CMD, "status", packet_id=1, repeated=repeated, settle=False)
+    site.intake.stop()
+    site.house.journal.broken = True
+    site.house.journal.commit()
+    site.house.journal.broken = False
+    assert [failure.type for failure in confirmed] == [Stopped]  # type: ignore[attr-defined]
+    site.house.advance(RETRY)
     assert site.unanswered() == []
 
 

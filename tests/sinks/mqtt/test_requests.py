@@ -349,9 +349,10 @@ def test_a_station_that_does_not_answer_is_waited_for_30_s(site: Site) -> None:
     assert site.answers()[-1].result == {"base_stations": {"CAFE000000000001": {"state": "unanswered"}}}
 
 
-def test_a_disk_that_is_full_has_a_request_wait(site: Site) -> None:
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_disk_that_is_full_has_a_request_wait(site: Site, repeated: bool) -> None:
     site.house.journal.broken = True
-    confirmed = site.ask(f"mioty/ep/{ONE}/cmd", "detach", packet_id=1)
+    confirmed = site.ask(f"mioty/ep/{ONE}/cmd", "detach", packet_id=1, repeated=repeated)
     site.house.advance(RETRY)
     assert confirmed == [] and site.house.center.attachments.is_attached(ONE)
     site.house.journal.broken = False

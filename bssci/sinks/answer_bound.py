@@ -23,23 +23,30 @@ ANSWER_READ = 131_072
 """bytes of an answer, headers included, after which its connection is cut"""
 
 
+INTERIM_ANSWERS = 20
+"""interim answers (1xx) that are passed over, at most: each is a line in the log"""
+_INTERIM = b"HTTP/1.1 1"
+
+
 class AnswerBound(ProtocolWrapper):
     """A protocol that is cut off when too much comes after what it sent last."""
 
     transport: Any
     _received = 0
+    _interim = 0
 
     def write(self, data: bytes) -> None:
-        self._received = 0
+        self._received = self._interim = 0
         super().write(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        self._received = 0
+        self._received = self._interim = 0
         super().writeSequence(data)
 
     def dataReceived(self, data: bytes) -> None:
         self._received += len(data)
-        if self._received > ANSWER_READ:
+        self._interim += data.count(_INTERIM)
+        if self._received > ANSWER_READ or self._interim > INTERIM_ANSWERS:
             self.transport.abortConnection()
         else:
             super().dataReceived(data)

@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -180,6 +181,13 @@ class Postgres:
             self._connection = None
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect as a refusal: what follows it is a GET without the messages, with our headers."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 class Webhook:
     """An HTTP server that gets messages by POST, as a JSON array, and answers with a 2xx status.
 
@@ -189,6 +197,7 @@ class Webhook:
     def __init__(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         self._url = url
         self._headers = {"Content-Type": "application/json", **dict(headers)}
+        self._opener = urllib.request.build_opener(_NoRedirects)
 
     def open(self) -> None:
         if not self._url.startswith(("https://", "http://")):
@@ -198,13 +207,14 @@ class Webhook:
         data = f"[{','.join(message.line for message in batch)}]".encode()
         request = urllib.request.Request(self._url, data, self._headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=WEBHOOK_TIME):
+            with self._opener.open(request, timeout=WEBHOOK_TIME):
                 return
         except urllib.error.HTTPError as error:
             error.close()
             raise OutputError(f"the webhook answered {error.code}") from None
-        except (OSError, ValueError) as error:
-            raise OutputError(f"webhook: {getattr(error, 'reason', None) or error}") from None
+        except (OSError, ValueError, HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            raise OutputError(f"webhook: {' '.join(str(reason).split())[:200]}") from None
 
     def close(self) -> None:
         """Do nothing: each request has a connection of its own."""

@@ -6,7 +6,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.web.client import URI, BrowserLikePolicyForHTTPS
 
-from bssci.sinks.answer_bound import ANSWER_READ, BoundEndpoints, _BoundFactory
+from bssci.sinks.answer_bound import ANSWER_READ, INTERIM_ANSWERS, BoundEndpoints, _BoundFactory
 
 
 class Listener(Protocol):
@@ -30,6 +30,19 @@ def test_it_is_cut_when_too_much_comes_after_a_request() -> None:
     assert transport.value() == b"request" * 4
     bound.dataReceived(b"x")
     assert listener.received == 4 * ANSWER_READ and transport.disconnected
+
+
+def test_it_is_cut_at_interim_answers_without_end() -> None:
+    listener, transport = Listener(), StringTransport()
+    bound = _BoundFactory(Factory.forProtocol(lambda: listener)).buildProtocol(None)
+    bound.makeConnection(transport)
+    for _ in range(2):
+        listener.transport.write(b"request")
+        for _ in range(INTERIM_ANSWERS):
+            bound.dataReceived(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert not transport.disconnected
+    bound.dataReceived(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    assert transport.disconnected
 
 
 def test_the_protocol_itself_is_what_is_connected() -> None:

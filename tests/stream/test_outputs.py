@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -119,6 +120,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.received.append((self.headers["Authorization"], body))
         self.send_response(self.status)
+        if 300 <= self.status < 400:
+            self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.received.append("GET")
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -148,6 +156,35 @@ def test_a_webhook(hook: tuple[str, type[_Handler]]) -> None:
     handler.status = 503
     with pytest.raises(OutputError, match="503"):
         output.write(BATCH)
+
+
+@pytest.mark.parts
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_webhook_that_redirects_has_not_taken_anything(
+    hook: tuple[str, type[_Handler]], status: int
+) -> None:
+    url, handler = hook
+    handler.status = status
+    with pytest.raises(OutputError, match=f"the webhook answered {status}"):
+        Webhook(url, [("Authorization", "Bearer x")]).write(BATCH)
+    assert len(handler.received) == 1
+
+
+@pytest.mark.parts
+def test_a_webhook_that_speaks_no_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def babble() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"220 mail ready\r\n\r\n")
+
+        thread = threading.Thread(target=babble, daemon=True)
+        thread.start()
+        with pytest.raises(OutputError, match="webhook: 220 mail ready"):
+            Webhook(f"http://127.0.0.1:{server.getsockname()[1]}/").write(BATCH)
+        thread.join()
 
 
 def test_a_webhook_that_is_none() -> None:

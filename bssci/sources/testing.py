@@ -27,6 +27,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import deferLater
 from zope.interface.verify import verifyObject
 
+from bssci.center.telegrams.door import misfit
 from bssci.model import Telegram, encode_event
 from bssci.sources.interfaces import ISource
 
@@ -88,6 +89,7 @@ class TestIngest:
     """An ingest that a test opens and shuts: see :class:`bssci.center.interfaces.IIngest`.
 
     :ivar taken: telegrams that are on disk, each once.
+    :ivar unfit: reasons why the service would refuse telegrams that were offered.
     :ivar is_open: takes offers at once; otherwise they wait for :meth:`take` or :meth:`refuse`.
     """
 
@@ -99,6 +101,7 @@ class TestIngest:
         self.is_open = True
         self.refuses = False
         self.rejected = 0
+        self.unfit: list[str] = []
         self.cursors: dict[str, int] = {}
         self.most_at_once = 0
 
@@ -106,6 +109,8 @@ class TestIngest:
         self, telegrams: Sequence[Telegram], cursors: Mapping[str, int] | None = None
     ) -> Deferred[None]:
         for telegram in telegrams:
+            if misfit(telegram):
+                self.unfit.append(misfit(telegram))
             encode_event(telegram)
         if self.refuses:
             return fail(RuntimeError("nothing is taken now"))
@@ -160,6 +165,7 @@ class SourceConformance:
             bench.send(1)
             await until(bench, lambda: len(ingest.taken) == 1, "the telegram")
         [telegram] = ingest.taken
+        assert ingest.unfit == [], f"the service would refuse it: {ingest.unfit[0]}"
         assert telegram.source == bench.name, f"its source is {telegram.source!r}, not {bench.name!r}"
         assert telegram.id and telegram.device and telegram.gateway, "an id is empty"
         assert ":" in telegram.device, f"{telegram.device!r} has no kind in front"

@@ -23,6 +23,8 @@ FAULTS = {
     "dies of nonsense": "test_nonsense_costs_itself_and_is_counted",
     "counts no nonsense": "test_nonsense_costs_itself_and_is_counted",
     "wrong name": "test_a_message_is_a_telegram",
+    "text as payload": "test_a_message_is_a_telegram",
+    "space in an id": "test_a_message_is_a_telegram",
     "leaves a timer": "test_it_leaves_no_timer_behind",
     "tells a secret": "test_no_secret_is_told",
     "never stops": "test_it_starts_and_stops_with_nothing_sent",
@@ -76,10 +78,10 @@ class Memory:
         return Telegram(
             at=1_700_000_000.0,
             id=ids.get(self._fault, f"number-{number}"),
-            device="sample:1",
+            device="sample: 1" if self._fault == "space in an id" else "sample:1",
             gateway="memory",
             source="other" if self._fault == "wrong name" else "memory",
-            payload=b"",
+            payload="" if self._fault == "text as payload" else b"",  # type: ignore[arg-type]
         )
 
     def _taken(self, _: object, number: int) -> None:

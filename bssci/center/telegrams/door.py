@@ -222,13 +222,9 @@ class SourceDoor:
         if not isinstance(telegram, Telegram):
             self.reject("it is not a Telegram", type(telegram).__name__)
             return 0
-        for id in (telegram.id, telegram.device, telegram.gateway):
-            if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id):
-                self.reject("an id is empty, too long or holds spaces, control characters, + or #", repr(id))
-                return 0
-        misfit = _misfit(telegram)
-        if misfit:
-            self.reject(f"a telegram's {misfit}", telegram.device)
+        reason = misfit(telegram)
+        if reason:
+            self.reject(reason, " ".join(map(repr, (telegram.id, telegram.device, telegram.gateway))))
             return 0
         try:
             length = len(encode_event(telegram))
@@ -297,19 +293,22 @@ class SourceDoor:
         self._waiting_bytes -= offer.size
 
 
-def _misfit(telegram: Telegram) -> str:
-    """Return which field of a telegram has a wrong type, and what it must be; empty: none has."""
+def misfit(telegram: Telegram) -> str:
+    """Return what is wrong with the ids of a telegram, or with the type of a field; empty: nothing."""
+    for id in (telegram.id, telegram.device, telegram.gateway):
+        if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id):
+            return "an id is empty, too long or holds spaces, control characters, + or #"
     if not _is_number(telegram.at):
-        return "at is not a number"
+        return "a telegram's at is not a number"
     if not isinstance(telegram.payload, bytes):
-        return "payload is not bytes"
+        return "a telegram's payload is not bytes"
     for name in ("device_time", "gateway_time", "rssi"):
         value = getattr(telegram, name)
         if value is not None and not _is_number(value):
-            return f"{name} is not a number"
+            return f"a telegram's {name} is not a number"
     if not isinstance(telegram.source, str):
-        return "source is not a text"
-    return "" if isinstance(telegram.envelope, Mapping) else "envelope is not an object"
+        return "a telegram's source is not a text"
+    return "" if isinstance(telegram.envelope, Mapping) else "a telegram's envelope is not an object"
 
 
 def _is_number(value: object) -> bool:

@@ -80,8 +80,9 @@ class KafkaSink:
         refused = await self._producer.send(messages) if messages else []
         # Only now, so that no repetition of the batch counts anything twice.
         reasons = {id(events[each.place]): (events[each.place], each.reason) for each in refused}
-        taken = len({id(event) for event in events}) - len(reasons)
-        if messages and not self._streak.excuses(len(reasons), taken):
+        places = {each.place for each in refused}
+        taken = {id(event) for place, event in enumerate(events) if place not in places}
+        if messages and not self._streak.excuses(len(reasons.keys() - taken), len(taken)):
             raise KafkaError(f"the brokers refuse every message: {refused[0].reason}")
         for event, reason in [*aside, *reasons.values()]:
             self.set_aside.add(event, reason)

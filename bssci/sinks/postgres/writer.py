@@ -121,38 +121,43 @@ class RowWriter:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 self._write(cursor, units)
                 _set_aside(cursor, asides)
-            self._judge(units, [])
+            self._judge(units, set())
             return []
         except Exception as error:
             if not is_poison(error):
                 raise
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            found = list(self._isolate(cursor, units))
-            self._judge(units, found)
+            lost: set[int] = set()
+            found = list(self._isolate(cursor, units, lost))
+            self._judge(units, lost, found[0][1].reason if found else "")
             _set_aside(cursor, [*asides, *(aside for _, aside in found)])
         return found
 
-    def _judge(self, units: Sequence[EventRows], found: Sequence[tuple[Any, Aside]]) -> None:
+    def _judge(self, units: Sequence[EventRows], refused: set[int], why: str = "") -> None:
         """Decide whether the refused rows are at fault, or the tables.
 
+        :param refused: :func:`id` of events that are not in ``raw``.
         :raises PostgresError: the server refused what devices sent, and took nothing of it.
         """
-        refused = {id(event) for event, _ in found}
         sent = [id(unit.event) for unit in units if unit.raw]
-        if sent and not self._streak.excuses(
-            sum(each in refused for each in sent), sum(each not in refused for each in sent)
-        ):
-            raise PostgresError(f"the server refuses all that devices sent: {found[0][1].reason}")
+        number = sum(each in refused for each in sent)
+        if sent and not self._streak.excuses(number, len(sent) - number):
+            raise PostgresError(f"the server refuses all that devices sent: {why}")
 
-    def _isolate(self, cursor: Cursor[Any], units: Sequence[EventRows]) -> Iterator[tuple[Any, Aside]]:
-        """Write everything but the bad rows, which are found by halving; yield those."""
+    def _isolate(
+        self, cursor: Cursor[Any], units: Sequence[EventRows], lost: set[int]
+    ) -> Iterator[tuple[Any, Aside]]:
+        """Write everything but the bad rows, which are found by halving; yield those.
+
+        :param lost: gets the :func:`id` of each event that is not in ``raw`` then.
+        """
         error = self._try(cursor, units)
         if error is None:
             return
         if len(units) > 1:
             middle = len(units) // 2
-            yield from self._isolate(cursor, units[:middle])
-            yield from self._isolate(cursor, units[middle:])
+            yield from self._isolate(cursor, units[:middle], lost)
+            yield from self._isolate(cursor, units[middle:], lost)
             return
         (unit,) = units
         good: set[int] = set()
@@ -164,9 +169,13 @@ class RowWriter:
             if refused is None:
                 good.add(id(row))
             else:
+                if isinstance(row, RawRow):
+                    lost.add(id(unit.event))
                 bad.append((unit.event, _aside(unit, reason(refused), _named(row))))
         # The rest fails only if not a row is at fault, but the facts of a device or gateway.
         rest = self._try(cursor, [unit.only(good)]) if good else error
+        if rest is not None:
+            lost.add(id(unit.event))
         if bad and (rest is None or not good):
             yield from bad
         elif rest is not None:

@@ -100,6 +100,16 @@ def test_brokers_that_refuse_everything_are_at_fault_themselves() -> None:
     assert sink.set_aside.count == 11
 
 
+def test_readings_that_are_refused_do_not_make_the_rest_wait() -> None:
+    producer = Taking()
+    sink = sink_of(producer)
+    decoded = Decoded(decoder="d@1", readings=(Reading("a", 1),))
+    batch = [msgspec.structs.replace(event, decoded=decoded) for event in uplinks(20)]
+    producer.refused = [RefusedMessage(2 * number + 1, "too large") for number in range(20)]
+    assert outcome_of(sink.deliver(batch)) is None
+    assert sink.set_aside.count == 20
+
+
 def test_what_cannot_be_written_costs_itself() -> None:
     producer = Taking()
     sink = sink_of(producer)

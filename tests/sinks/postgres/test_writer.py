@@ -164,8 +164,9 @@ def test_rows_wait_for_a_table_that_refuses_all_that_devices_sent(
 ) -> None:
     store(session, *uplinks(1))
     database.query("ALTER TABLE raw ADD CONSTRAINT nothing CHECK (id = 'uplink-1') NOT VALID")
-    with pytest.raises(PostgresError, match="the server refuses all that devices sent: .*nothing"):
-        store(session, *uplinks(30)[1:])
+    for readings in ([], READINGS):
+        with pytest.raises(PostgresError, match="the server refuses all that devices sent: .*nothing"):
+            store(session, *(read(counter, *readings) for counter in range(2, 31)))
     assert database.query("SELECT count(*) from set_aside") == [0]
     # Only some: they are at fault, and not the table.
     assert len(store(session, *uplinks(30))) == 29
@@ -175,6 +176,16 @@ def test_rows_wait_for_a_table_that_refuses_all_that_devices_sent(
         store(session, uplink(41))
     database.query("ALTER TABLE raw DROP CONSTRAINT nothing")
     assert store(session, uplink(41)) == []
+
+
+def test_readings_that_are_refused_do_not_make_the_rest_wait(
+    session: DatabaseSession, database: Database
+) -> None:
+    database.query("ALTER TABLE reading ADD CHECK (name <> 'forbidden')")
+    batch = [read(counter, Reading("forbidden", 1), Reading("new", 1)) for counter in range(1, 21)]
+    assert len(store(session, *batch)) == 20
+    assert database.query("SELECT count(*) FROM raw") == [20]
+    assert database.query("SELECT count(*) FROM reading") == [20]
 
 
 def test_columns_may_stand_in_any_order(session: DatabaseSession, database: Database) -> None:

@@ -18,6 +18,8 @@ from bssci.stream.messages import StreamMessage
 
 WEBHOOK_TIME = 20.0
 """s for one request"""
+REFUSALS = (400, 413, 422)
+"""answers by which a server refuses what it was sent (RFC 9110 section 15.5)"""
 _COLUMNS = "key, received_at, topic, device_id, sensor, value, text, unit, timestamp, payload"
 _SQLITE = """
 CREATE TABLE IF NOT EXISTS message (
@@ -35,6 +37,10 @@ class OutputError(Exception):
     """A batch was not written, and may be written again: one line, without a secret."""
 
 
+class RefusedMessageError(OutputError):
+    """A message of the batch is at fault, and would be refused each time."""
+
+
 class Output(Protocol):
     """A place that messages are written to; called from one thread."""
 
@@ -48,6 +54,7 @@ class Output(Protocol):
         """Write messages; writing one again does no harm.
 
         :raises OutputError: none of them counts as written; the batch may be written again.
+        :raises RefusedMessageError: the same, but one of them is refused each time.
         """
 
     def close(self) -> None: ...
@@ -132,6 +139,8 @@ class Sqlite:
                     f"INSERT INTO message ({_COLUMNS}) VALUES ({places}) ON CONFLICT (key) DO NOTHING",
                     [row_of(message) for message in batch],
                 )
+        except (sqlite3.DataError, sqlite3.IntegrityError, UnicodeError) as error:
+            raise RefusedMessageError(f"{self._path}: {error}") from None
         except sqlite3.Error as error:
             raise OutputError(f"{self._path}: {error}") from None
 
@@ -171,6 +180,8 @@ class Postgres:
                     [row_of(message, without_nul=True) for message in batch],
                 )
             self._connection.commit()
+        except (self._psycopg.DataError, self._psycopg.IntegrityError, UnicodeError) as error:
+            raise RefusedMessageError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
         except self._psycopg.Error as error:
             self.close()
             raise OutputError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
@@ -211,7 +222,8 @@ class Webhook:
                 return
         except urllib.error.HTTPError as error:
             error.close()
-            raise OutputError(f"the webhook answered {error.code}") from None
+            refused = RefusedMessageError if error.code in REFUSALS else OutputError
+            raise refused(f"the webhook answered {error.code}") from None
         except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise OutputError(f"webhook: {' '.join(str(reason).split())[:200]}") from None

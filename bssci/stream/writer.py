@@ -8,16 +8,18 @@ import logging
 import queue
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bssci.stream.address import StreamError
 from bssci.stream.messages import StreamMessage
-from bssci.stream.outputs import Output, OutputError
+from bssci.stream.outputs import Output, OutputError, RefusedMessageError
 
 BUFFER = 10_000
 """messages that may wait to be written; when there are more, reading from the network pauses"""
 BATCH = 500
+LONGEST_STREAK = 10
+"""messages that are set aside in a row, at most: an output that refuses more is at fault itself"""
 FIRST_DELAY, LONGEST_DELAY, JITTER = 1.0, 30.0, 0.25
 """s: first and longest delay between attempts, which doubles each time; and the largest random share added
 to it
@@ -61,6 +63,8 @@ class OutputWriter:
         self._queue: queue.Queue[Arrival | None] = queue.Queue(BUFFER)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._refused = 0
+        """messages set aside since one was written"""
         self.written = 0
         self.error = ""
 
@@ -119,12 +123,22 @@ class OutputWriter:
                 return batch, True
         return batch, False
 
-    def _write(self, batch: Sequence[Arrival]) -> bool:
+    def _write(self, batch: list[Arrival]) -> bool:
+        """Write a batch, but for messages that the output refuses; return whether it goes on after that."""
         following, failed = delays(), 0
-        while True:
+        parts = [batch]
+        while parts:
+            part = parts.pop(0)
             try:
-                self._output.write([taken.message for taken in batch])
+                self._output.write([taken.message for taken in part])
             except OutputError as error:
+                if isinstance(error, RefusedMessageError) and len(part) > 1:
+                    middle = len(part) // 2
+                    parts[:0] = [part[:middle], part[middle:]]
+                    continue
+                if isinstance(error, RefusedMessageError) and self._refused < LONGEST_STREAK:
+                    self._set_aside(part[0], error)
+                    continue
                 failed += 1
                 self.error = str(error)
                 if self._attempts and failed >= self._attempts:
@@ -133,6 +147,7 @@ class OutputWriter:
                 log.warning("not written, next attempt in %.1f s: %s", delay, error)
                 if self._stopping.wait(delay):
                     return False
+                parts.insert(0, part)
             except StreamError as error:
                 self.error = str(error)
                 return False
@@ -140,9 +155,15 @@ class OutputWriter:
                 self.error = f"{type(error).__name__}: {error}"
                 return False
             else:
-                break
-        self.error = ""
-        self.written += len(batch)
-        for taken in batch:
-            taken.acknowledge()
+                following, failed = delays(), 0
+                self.error, self._refused = "", 0
+                self.written += len(part)
+                for taken in part:
+                    taken.acknowledge()
         return True
+
+    def _set_aside(self, taken: Arrival, error: RefusedMessageError) -> None:
+        """Go on without a message that the output refuses; the log is the place where it is kept."""
+        self._refused += 1
+        log.error("set aside, as it is refused each time: %s: %s", error, taken.message.line)
+        taken.acknowledge()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
 
 from bssci.stream import writer
 from bssci.stream.messages import StreamMessage
-from bssci.stream.outputs import OutputError
+from bssci.stream.outputs import OutputError, RefusedMessageError
 from bssci.stream.writer import Arrival, OutputWriter, delays
 
 
@@ -74,6 +75,41 @@ def test_it_gives_up_after_so_many_attempts_and_acknowledges_nothing() -> None:
     assert ended.wait(5)
     assert acknowledged == []
     assert fed.error == "not now"
+
+
+class Picky(Scripted):
+    """An output that refuses what holds these messages."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__(0)
+        self.refused = set(refused)
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        if self.refused & {message.topic for message in batch}:
+            raise RefusedMessageError("a value is out of range")
+        super().write(batch)
+
+
+def test_a_message_that_is_refused_each_time_is_set_aside() -> None:
+    said: list[str] = []
+    with patch.object(writer.log, "error", lambda text, *values: said.append(text % values)):
+        fed, acknowledged, _ = feed(output := Picky("3", "7"))
+    assert output.topics == [str(number) for number in range(10) if number not in (3, 7)]
+    assert acknowledged == list(range(10)) and fed.written == 8
+    assert [line.partition('"topic"')[2][:5] for line in said] == [':"3",', ':"7",'], said
+    assert all("out of range" in line for line in said)
+
+
+def test_an_output_that_refuses_everything_keeps_the_messages_waiting() -> None:
+    ended = threading.Event()
+    waiting = OutputWriter(Picky(*map(str, range(writer.LONGEST_STREAK + 1))), 3, ended.set)
+    waiting.start()
+    taken: list[int] = []
+    for number in range(writer.LONGEST_STREAK + 1):
+        waiting.put(Arrival(StreamMessage(str(number), b"", 0.0), lambda number=number: taken.append(number)))
+    assert ended.wait(5)
+    waiting.stop()
+    assert taken == list(range(writer.LONGEST_STREAK)) and waiting.error == "a value is out of range"
 
 
 def test_delays_double_and_vary(monkeypatch: pytest.MonkeyPatch) -> None:

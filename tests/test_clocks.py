@@ -16,6 +16,8 @@ CLOCKS |= {"process_time", "thread_time"}
 MENTIONED = re.compile(rf"\btime\.({'|'.join(CLOCKS)})\b|^from time ", re.M)
 MARKS = {"parts", "postgres", "timescaledb", "mosquitto"}
 ABOUT_TIME = {
+    "decoders/test_testing.py: TestGauge": "a decoder that holds up the reactor, which the kit must find",
+    "decoders/test_testing.py: test_a_fault_is_found": "the same",
     "sinks/test_testing.py: test_a_fault_is_found": "sinks that hold up the reactor, which the kit must find",
 }
 """unit tests that are about time itself"""

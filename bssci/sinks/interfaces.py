@@ -22,7 +22,7 @@ class ISink(Interface):
 
     A sink that also takes requests may have a method ``request_figures()``: a dict of ``queued``,
     ``oldest_seconds``, ``answered``, ``failed``, ``rate`` (per second, over the last minute) and
-    ``failing``.
+    ``failing``; and perhaps ``trouble``, why requests do not reach it, empty if they do.
 
     It may have an attribute ``replayable``: whether events that were delivered long ago may be delivered
     again in a replay: False (the default), True, or ``"asked"``: only if the request for the replay says so

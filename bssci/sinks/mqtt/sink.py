@@ -98,9 +98,10 @@ class MqttSink:
         self._station_requests = StationRequests(
             center, self._base_topic, self._intake, self._answer_about_station, listens_to
         )
-        self._client.subscribe(
-            self._requests.topics() + self._station_requests.topics() + self._layout.downlink_topics()
-        )
+        self._request_topics = (
+            *self._requests.topics(), *self._station_requests.topics(), *self._layout.downlink_topics()
+        )  # fmt: skip
+        self._client.subscribe(self._request_topics)
         self._client.subscribe(self._requests.older_topics(), alone=True)
         self._broker = OwnBroker(reactor, _own_port(values), self._client.start)
         self._reactor = reactor
@@ -141,7 +142,9 @@ class MqttSink:
 
     def request_figures(self) -> dict[str, Any]:
         """Return the figures of the queue of requests."""
-        return self._intake.figures()
+        refused = [topic for topic in self._request_topics if self._client.is_refused(topic)]
+        trouble = f"the broker refuses the subscription to {', '.join(refused)}" if refused else ""
+        return self._intake.figures() | {"trouble": trouble}
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         return ensureDeferred(self._deliver(batch))

@@ -142,6 +142,17 @@ def of_alarms(alarms: Iterable[AlarmRecord]) -> Iterator[HealthProblem]:
         yield HealthProblem(first.severity, f"{first.text}{others}", href)
 
 
+def of_requests(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProblem]:
+    """Yield the sinks that requests do not reach.
+
+    :param statistics: figures of the requests by sink.
+    """
+    for name, figures in statistics.items():
+        if figures.get("trouble"):
+            text = f"Requests do not reach {name}"
+            yield HealthProblem("warning", text, "/logs?level=error", figures["trouble"])
+
+
 def of_sensors(counts: Mapping[str, int]) -> Iterator[HealthProblem]:
     """Yield the problems of sensors.
 

@@ -182,6 +182,7 @@ class StatusViews:
                 *health.of_sensors(sensors),
                 *health.of_sensor_file(self._sensors.wrong(1)),
                 *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
+                *health.of_requests(status["request_statistics"]),
                 *health.of_sources(status["sources"]),
                 *health.of_gateways(center.gateways.counts()),
                 *health.of_decoders(status["decoders"]),

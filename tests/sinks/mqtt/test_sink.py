@@ -274,9 +274,12 @@ def test_where_we_may_not_subscribe_nothing_is_waited_for(it: Fixture, expected_
     it.broker.accept()
     it.clock.advance(0)
     sent = it.broker.packets()
+    assert it.sink.request_figures()["trouble"] == ""
     for packet in sent:
         if packet.kind is Kind.SUBSCRIBE:
             it.broker.send(Kind.SUBACK, packet.body[:2] + b"\x80")
+    trouble = it.sink.request_figures()["trouble"]
+    assert trouble.startswith("the broker refuses the subscription to mioty/"), trouble
     it.broker.acknowledge(*(packet.publish[2] for packet in sent if packet.kind is Kind.PUBLISH))
     outcome = it.deliver(1)
     assert topics(it.published()) == ["ep/FCA84A0300001234/ul"]

@@ -109,3 +109,11 @@ def test_a_certificate_counts_from_the_day_on_which_it_is_an_alarm() -> None:
     assert [each.text for each in health.of_certificates([server, server], 0.0, 90)] == [
         "Service center: the certificate expires in 60 days, and 1 more within 90 days"
     ]
+
+
+def test_requests_that_do_not_arrive_are_a_problem() -> None:
+    statistics = {"mqtt": {"trouble": "the broker refuses the subscription to a/#"}, "own": {"queued": 1}}
+    [problem] = health.of_requests(statistics)
+    assert (problem.severity, problem.text) == ("warning", "Requests do not reach mqtt")
+    assert problem.detail == "the broker refuses the subscription to a/#"
+    assert list(health.of_requests({"mqtt": {"trouble": ""}})) == []

@@ -65,6 +65,8 @@ class RequestFigures(Answer):
     rate: float
     failing: bool
     """nothing can be stored, so they wait"""
+    trouble: str | msgspec.UnsetType = msgspec.UNSET
+    """why requests do not reach the sink; empty if they do"""
 
 
 class StationCount(Answer):

@@ -16,7 +16,16 @@ import pytest
 
 from bssci.stream.address import StreamError
 from bssci.stream.messages import StreamMessage
-from bssci.stream.outputs import Console, File, OutputError, Postgres, Sqlite, Webhook, row_of
+from bssci.stream.outputs import (
+    Console,
+    File,
+    OutputError,
+    Postgres,
+    RefusedMessageError,
+    Sqlite,
+    Webhook,
+    row_of,
+)
 from tests.sinks.postgres.cluster import Database, database, postgres_cluster
 from tests.stream.test_messages import READING, told
 
@@ -112,6 +121,20 @@ def test_postgresql_keeps_a_message_once(database: Database) -> None:
     )
 
 
+@pytest.mark.parts
+@pytest.mark.postgres
+def test_postgresql_refuses_a_message_that_it_could_never_take(database: Database) -> None:
+    cluster = database.cluster
+    output = Postgres(f"host={cluster.host} dbname={database.name} user={cluster.user}")
+    output.open()
+    wrong = told(READING | {"timestamp": "some time"})
+    with pytest.raises(RefusedMessageError, match="timestamp"):
+        output.write([*BATCH, wrong])
+    output.write(BATCH)
+    assert database.query("SELECT count(*) FROM message") == [len(BATCH)]
+    output.close()
+
+
 class _Handler(BaseHTTPRequestHandler):
     received: list[Any]
     status: int
@@ -154,7 +177,11 @@ def test_a_webhook(hook: tuple[str, type[_Handler]]) -> None:
     assert authorization == "Bearer x"
     assert [each["topic"] for each in body] == [message.topic for message in BATCH]
     handler.status = 503
-    with pytest.raises(OutputError, match="503"):
+    with pytest.raises(OutputError, match="503") as failed:
+        output.write(BATCH)
+    assert not isinstance(failed.value, RefusedMessageError)
+    handler.status = 422
+    with pytest.raises(RefusedMessageError, match="422"):
         output.write(BATCH)
 
 

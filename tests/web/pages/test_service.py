@@ -118,3 +118,7 @@ def test_the_dashboard_shows_the_size_of_the_journal_and_when_it_is_full(
     metrics = browser.get("/metrics").text
     assert f"bssci_journal_bytes {12 * megabyte / 1e7:.7f}e+07" in metrics
     assert f"bssci_journal_max_bytes {16 * megabyte / 1e7:.7f}e+07" in metrics
+
+
+def test_charts_without_values_say_when_the_first_come(web: WebHouse) -> None:
+    assert web.browser("viewer").get("/").text.count("The first values come within a minute") == 4

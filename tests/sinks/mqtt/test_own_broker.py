@@ -5,29 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
 from bssci.mqtt.embedded import BrokerFailed
 from bssci.sinks.mqtt import own_broker
 from bssci.sinks.mqtt.own_broker import BROKER_RETRY, OwnBroker
-
-
-class One:
-    """An embedded broker that starts and stops when told."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.starts: list[Deferred[None]] = []
-        self.stops: list[Deferred[None]] = []
-
-    def start(self) -> Deferred[None]:
-        self.starts.append(Deferred())
-        return self.starts[-1]
-
-    def stop(self) -> Deferred[None]:
-        self.stops.append(Deferred())
-        return self.stops[-1]
+from tests.sinks.mqtt.embedded_broker import ToldBroker
 
 
 class Desk:
@@ -38,7 +22,7 @@ class Desk:
     """
 
     def __init__(self, port: int | None) -> None:
-        self.made: list[One] = []
+        self.made: list[ToldBroker] = []
         self.started: list[int] = []
         self.clock = Clock()
         with pytest.MonkeyPatch.context() as patched:
@@ -46,7 +30,7 @@ class Desk:
             self.broker = OwnBroker(self.clock, port, lambda: self.started.append(self.made[-1].port))
 
     def make(self, reactor: object, port: int, on_failed: object) -> Any:
-        self.made.append(One(port))
+        self.made.append(ToldBroker(port))
         return self.made[-1]
 
     def change(self, port: int | None) -> None:

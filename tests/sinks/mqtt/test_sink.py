@@ -24,6 +24,7 @@ from bssci.sinks.mqtt.echo import ECHO_TIME, USUAL_TIME
 from bssci.sinks.mqtt.settings import GROUP, NAMES
 from bssci.sinks.mqtt.sink import TROUBLE_INTERVAL, MqttSink
 from tests.mqtt.memory_broker import FakeBroker, Kind
+from tests.sinks.mqtt.embedded_broker import ToldBroker
 from tests.support.journal import uplink
 from tests.support.settings import INSTALLED, settings_of
 
@@ -485,25 +486,11 @@ class Brokers:
     """Embedded brokers, each of which starts and stops when told."""
 
     def __init__(self) -> None:
-        self.made: list[Brokers.One] = []
+        self.made: list[ToldBroker] = []
 
-    def __call__(self, reactor: object, port: int, on_failed: object) -> Brokers.One:
-        self.made.append(Brokers.One(port))
+    def __call__(self, reactor: object, port: int, on_failed: object) -> ToldBroker:
+        self.made.append(ToldBroker(port))
         return self.made[-1]
-
-    class One:
-        def __init__(self, port: int) -> None:
-            self.port = port
-            self.starts: list[Deferred[None]] = []
-            self.stops: list[Deferred[None]] = []
-
-        def start(self) -> Deferred[None]:
-            self.starts.append(Deferred())
-            return self.starts[-1]
-
-        def stop(self) -> Deferred[None]:
-            self.stops.append(Deferred())
-            return self.stops[-1]
 
     def change(self, it: Fixture, port: int) -> None:
         """Have the settings say another port."""

@@ -141,7 +141,7 @@ def of_refusals(
 
     :param online_since: returns the Unix seconds since when a station is online; None if it is not.
     """
-    found: dict[str, RefusedConnection] = {}
+    found: dict[str, tuple[RefusedConnection, str]] = {}
     for each in refusals:
         if each.reason == BLOCKED.reason:
             continue
@@ -151,12 +151,15 @@ def of_refusals(
             continue
         is_station = eui or each.subject or each.reason in OF_STATIONS
         if now - each.at < REFUSED_LATELY and is_station:
-            found.setdefault(eui or each.address, each)
-    for subject, each in found.items():
+            subject = eui or each.address
+            # Somebody else, or a second connection: the station itself was let in.
+            who = subject if came is None else f"A connection that calls itself {subject}, which is online,"
+            found.setdefault(subject, (each, who))
+    for subject, (each, who) in found.items():
         yield Condition(
             f"station-refused:{_level(subject)}",
             "warning",
-            f"{subject} is refused: {each.reason}",
+            f"{who} is refused: {each.reason}",
             "/stations#refused",
             each.at,
         )

@@ -88,7 +88,9 @@ def test_a_station_that_got_in_since_is_refused_no_more() -> None:
     named = refusal(base_station_eui=EUI("CAFE000000000001"))
     assert not refused(named, now=NOW + 10, online_since=NOW + 5)
     # Somebody else speaks in the name of one that is online.
-    assert refused(named, now=NOW + 10, online_since=NOW - 5)
+    assert refused(named, now=NOW + 10, online_since=NOW - 5) == [
+        "A connection that calls itself CAFE000000000001, which is online, is refused: it was revoked"
+    ]
 
 
 @pytest.mark.parametrize(

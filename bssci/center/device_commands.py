@@ -8,13 +8,12 @@ from typing import Any
 import msgspec
 
 from bssci.center.devices.controller_commands import ControllerAnswer
-from bssci.center.devices.device import ID, PLACE, Device
+from bssci.center.devices.device import ID, Device
 from bssci.center.devices.gateway_commands import GatewayCommands
 from bssci.center.devices.gateways import Gateway, Gateways
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.scanner_commands import ScannerAnswer
-from bssci.center.recorder import Recorder, not_stored, stored
-from bssci.journal import StorageError
+from bssci.center.recorder import Recorder, stored
 from bssci.model.commands import Actor, CommandError
 from bssci.model.device_id import eui_of_device
 from bssci.model.plain_text import CONTROLS, control_fault, entered_fault, texts_of
@@ -52,7 +51,7 @@ class DeviceCommands:
         _check_entered(changes, self._devices.new(id))
         action = "device.update" if self._devices.known(id) is not None else "device.add"
         async with self._recorder.before(by, action, id, ", ".join(sorted(changes))):
-            (device,) = await self._put({id: changes})
+            (device,) = await stored(self._devices.change({id: changes}))
         return device
 
     async def import_(self, devices: Mapping[str, Mapping[str, Any]], by: Actor) -> None:
@@ -62,21 +61,7 @@ class DeviceCommands:
         :raises CommandError: ``conflict``: there are too many; ``unavailable``.
         """
         async with self._recorder.before(by, "device.import", "", f"{len(devices)} devices"):
-            await self._put(devices)
-
-    async def _put(self, devices: Mapping[str, Mapping[str, Any]]) -> list[Device]:
-        """Change entries of devices, as they are now; return the devices."""
-        changed = [self._devices.new(id) for id in devices]
-        for device in changed:
-            for name, value in devices[device.id].items():
-                setattr(device, name, value)
-        try:
-            await self._devices.put(*changed)
-        except ValueError as error:
-            raise CommandError("conflict", str(error)) from error
-        except StorageError as error:
-            raise not_stored(error) from error
-        return changed
+            await stored(self._devices.change(devices))
 
     async def move(self, id: str, to: str, by: Actor) -> None:
         """Move the entry of a device at a controller to another pin or component.
@@ -85,23 +70,9 @@ class DeviceCommands:
         :raises CommandError: ``unknown_device``; ``invalid``: one of the ids is not a place at a controller;
             ``conflict``: there is an entry for the other place; ``unavailable``.
         """
-        self._check_move(id, to)
+        self._devices.check_move(id, to)
         async with self._recorder.before(by, "device.move", id, f"to {to}"):
-            self._check_move(id, to)  # other commands may have been faster
             await stored(self._devices.move(id, to))
-
-    def _check_move(self, id: str, to: str) -> None:
-        """Check that an entry can be moved; raises as :meth:`move`."""
-        if self._devices.known(id) is None:
-            raise CommandError("unknown_device", f"no device {id} is entered", "id")
-        if not PLACE.fullmatch(id):
-            raise CommandError("invalid", "only devices at a controller can be moved", "id")
-        if not PLACE.fullmatch(to):
-            raise CommandError(
-                "invalid", "a place is f2:0a1b2c3d4e5f/J1/4 or f2:0a1b2c3d4e5f/J2/strike-1", "to"
-            )
-        if self._devices.known(to) is not None:
-            raise CommandError("conflict", f"there is a device at {to} already: remove it first", "to")
 
     async def forget(self, id: str, by: Actor) -> None:
         """Remove a device; if it is heard again, it counts as unknown.
@@ -143,28 +114,18 @@ class DeviceCommands:
         :raises CommandError: ``unknown_gateway``; ``invalid``: a text with control characters;
             ``unavailable``.
         """
-        gateway = self._gateway(id)
-        _check_entered(changes, gateway)
+        _check_entered(changes, self._gateways.known(id))
         async with self._recorder.before(by, "gateway.update", id, ", ".join(sorted(changes))):
-            for name, value in changes.items():
-                setattr(gateway, name, value)
-            await stored(self._gateways.put(gateway))
-        return gateway
+            return await stored(self._gateways.change(id, changes))
 
     async def forget_gateway(self, id: str, by: Actor) -> None:
         """Forget a scanner or controller; if it is heard again, it is new.
 
         :raises CommandError: ``unknown_gateway``, ``unavailable``.
         """
-        self._gateway(id)
+        self._gateways.known(id)
         async with self._recorder.before(by, "gateway.remove", id):
             await stored(self._gateways.forget(id))
-
-    def _gateway(self, id: str) -> Gateway:
-        gateway = self._gateways.get(id)
-        if gateway is None:
-            raise CommandError("unknown_gateway", f"there is no gateway {id}", "id")
-        return gateway
 
 
 def _check_entered(changes: Mapping[str, Any], kept: Device | Gateway) -> None:

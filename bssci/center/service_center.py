@@ -305,16 +305,10 @@ class ServiceCenter:
     async def stop(self) -> None:
         """Finish work in progress and write pending changes; the journal may be closed after that."""
         await self.downlinks.stop()
-        for part in (
-            self.paths,
-            self.activities,
-            self.listening,
-            self.unknown,
-            self.refused_stations,
-            self.devices,
-            self.gateways,
-        ):
+        for part in (self.paths, self.activities, self.listening, self.unknown, self.refused_stations):
             part.stop()
+        await self.devices.stop()
+        await self.gateways.stop()
 
     # questions
 

@@ -8,7 +8,6 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 
 from bssci.center.devices import registry
-from bssci.center.recorder import stored
 from bssci.model.commands import CommandError
 from tests.support.center import TESTER, House, result_of
 from tests.support.telegrams import telegram
@@ -128,9 +127,7 @@ def test_control_characters_are_refused_unless_they_are_kept_already(house: Hous
     with pytest.raises(CommandError, match="id must have no control characters"):
         change(house, "ble:\x9b", name="x")
     assert house.audited() == []
-    kept = house.center.devices.new(A)
-    kept.name = "from before\n"
-    house.do(stored(house.center.devices.put(kept)))
+    house.do(house.center.devices.change({A: {"name": "from before\n"}}))
     assert change(house, A, name="from before\n", model="RuuviTag").model == "RuuviTag"
 
 

@@ -1,4 +1,7 @@
-"""Gateways, that is scanners and controllers: the state of each, and detection of silent ones."""
+"""Gateways, that is scanners and controllers: the state of each, and detection of silent ones.
+
+As with devices, a change of an entry is on disk before it is in force, and what is heard meanwhile counts.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from bssci.center import write_behind
@@ -15,6 +18,7 @@ from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import GatewayRecord, Journal, Loaded
 from bssci.model import GatewayState, Telegram
+from bssci.model.commands import CommandError
 from bssci.model.weight import json_weight
 from bssci.system.clock import Clock, Ticker
 from bssci.system.watchers import Watchers
@@ -113,6 +117,9 @@ class Gateways:
         in_order = sorted(kept, key=lambda gateway: gateway.last_seen)
         self._of: OrderedDict[str, Gateway] = OrderedDict((each.id, each) for each in in_order)
         self._told = 0
+        self._lock = DeferredLock()
+        self._changing = ""
+        """the gateway whose entry is being stored; it is not dropped"""
         self._of_forgotten = Watchers[[GatewayState]]("forgotten gateways")
         started = clock.seconds()
         self._heard_at = dict.fromkeys(self._of, started)
@@ -123,10 +130,12 @@ class Gateways:
         self._behind.start()
         self._ticker.start()
 
-    def stop(self) -> Deferred[None] | None:
-        """Write pending changes; the journal may be closed after that."""
+    async def stop(self) -> None:
+        """Write what is pending, after a change under way; the journal may be closed after that."""
         self._ticker.stop()
-        return self._behind.stop()
+        written = self._behind.stop()
+        if written is not None:
+            await written
 
     # learning
 
@@ -149,13 +158,16 @@ class Gateways:
                 self._told += 1
                 self.log.info("gateway {id} is heard for the first time", id=id)
             if len(self._of) > MAX_GATEWAYS:
-                self._drop(next(each.id for each in self._of.values() if not each.is_entered))
+                self._drop(next(each.id for each in self._of.values() if self._may_be_dropped(each)))
         else:
             self._of.move_to_end(id)
         gateway.count += 1
         gateway.source = telegram.source
         self._behind.changed[id] = None
         return gateway
+
+    def _may_be_dropped(self, gateway: Gateway) -> bool:
+        return not gateway.is_entered and gateway.id != self._changing
 
     def _alive(self, gateway: Gateway) -> None:
         self._note(gateway)
@@ -222,6 +234,16 @@ class Gateways:
     def get(self, id: str) -> Gateway | None:
         return self._of.get(id)
 
+    def known(self, id: str) -> Gateway:
+        """Return a gateway.
+
+        :raises CommandError: ``unknown_gateway``.
+        """
+        gateway = self._of.get(id)
+        if gateway is None:
+            raise CommandError("unknown_gateway", f"there is no gateway {id}", "id")
+        return gateway
+
     def state(self, id: str) -> GatewayState | None:
         """Return the state of a gateway; None if it has none."""
         gateway = self._of.get(id)
@@ -248,15 +270,33 @@ class Gateways:
 
     # changes
 
-    def put(self, gateway: Gateway) -> Deferred[None]:
-        """Store the entry of a gateway; fires when that is on disk."""
-        self._of[gateway.id] = gateway
-        return self._write([gateway.id], None)
+    async def change(self, id: str, values: Mapping[str, Any]) -> Gateway:
+        """Change the entry of a gateway, as the changes before have left it; return the gateway.
 
-    def forget(self, id: str) -> Deferred[None]:
-        """Forget a gateway; if it is heard again, it counts as new."""
-        self._drop(id)
-        return self._write([id], None)
+        :param values: new values by the names of the fields of :class:`Gateway`.
+        :raises CommandError: ``unknown_gateway``.
+        :raises bssci.journal.StorageError: they cannot be stored; nothing changed.
+        """
+        async with self._lock:
+            gateway = self.known(id)
+            made = msgspec.structs.replace(gateway, **values)
+            self._changing = id
+            try:
+                await self._journal.tables.apply(GatewayRecord, {id: _row(made)})
+            finally:
+                self._changing = ""
+            for name, value in values.items():
+                setattr(gateway, name, value)
+            return gateway
+
+    async def forget(self, id: str) -> None:
+        """Forget a gateway; if it is heard again, it counts as new.
+
+        :raises bssci.journal.StorageError: that cannot be stored; nothing changed.
+        """
+        async with self._lock:
+            await self._journal.tables.delete(GatewayRecord, [id])
+            self._drop(id)
 
     def _drop(self, id: str) -> None:
         gateway = self._of.pop(id, None)
@@ -269,11 +309,18 @@ class Gateways:
     # storing
 
     def _write(self, ids: Collection[str], through: int | None) -> Deferred[None]:
+        return self._lock.run(self._store, ids)
+
+    def _store(self, ids: Collection[str]) -> Deferred[None]:
         return self._journal.tables.apply(GatewayRecord, {id: self._record(id) for id in ids})
 
     def _record(self, id: str) -> GatewayRecord | None:
         gateway = self._of.get(id)
-        return None if gateway is None else GatewayRecord(id=id, body=_encoder.encode(gateway))
+        return None if gateway is None else _row(gateway)
+
+
+def _row(gateway: Gateway) -> GatewayRecord:
+    return GatewayRecord(id=gateway.id, body=_encoder.encode(gateway))
 
 
 def _event(gateway: Gateway) -> GatewayState | None:

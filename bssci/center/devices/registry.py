@@ -3,20 +3,25 @@
 Known devices stay until they are removed. Of the unknown ones the newest are kept. Devices whose Bluetooth
 address changes every few minutes are kept separately and never written to disk, so that a crowd of phones
 does not displace devices that are to be entered. Counts are written every 30 s, entries at once.
+
+A change of entries is on disk before it is in force. Changes and writes of counts take turns, so that none is
+overwritten by what was there before it; what is heard meanwhile counts for the device all the same.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from bssci.center import write_behind
 from bssci.center.devices.device import (
     ENTERED,
+    PLACE,
     Device,
     DeviceVerdict,
     has_changing_address,
@@ -27,7 +32,8 @@ from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import DeviceRecord, Journal, Loaded
 from bssci.model import Telegram
-from bssci.system.clock import Clock
+from bssci.model.commands import CommandError
+from bssci.system.clock import Clock, in_slices
 
 MAX_KNOWN = 100_000
 """devices that people may enter"""
@@ -40,6 +46,8 @@ TOLD_PLACES = 1_000
 """pins without a known device that are logged; all are in the list of devices"""
 LOOK_INTERVAL = 10.0
 """s after which the identifying parts of a device's messages are updated"""
+SLICE = 1000
+"""entries that are changed in one turn of the reactor"""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Device)
@@ -72,6 +80,7 @@ class DeviceRegistry:
         self._admitted: set[str] = set()
         self._hour_began = clock.seconds()
         self._told_places = 0
+        self._lock = DeferredLock()
         kept = read_bodies("device", loaded.devices, _decoder).values()
         for device in sorted(kept, key=lambda device: device.last_seen):
             (self._known if device.known else self._unknown)[device.id] = device
@@ -84,9 +93,11 @@ class DeviceRegistry:
     def start(self) -> None:
         self._behind.start()
 
-    def stop(self) -> Deferred[None] | None:
-        """Write pending changes; the journal may be closed after that."""
-        return self._behind.stop()
+    async def stop(self) -> None:
+        """Write what is pending, after a change under way; the journal may be closed after that."""
+        written = self._behind.stop()
+        if written is not None:
+            await written
 
     # learning
 
@@ -179,37 +190,73 @@ class DeviceRegistry:
 
     # changes
 
-    def put(self, *devices: Device) -> Deferred[None]:
-        """Store entries of devices, all or none; fires when they are on disk.
+    async def change(self, changes: Mapping[str, Mapping[str, Any]]) -> list[Device]:
+        """Change entries of devices, all or none, as the changes before have left them; return the devices.
 
-        :raises ValueError: there would be too many.
+        :param changes: new values by the names of the fields of :class:`Device`, by the device's id.
+        :raises CommandError: ``conflict``: there would be too many.
+        :raises bssci.journal.StorageError: they cannot be stored; nothing changed.
         """
-        fresh = sum(device.id not in self._known for device in devices)
-        if fresh and len(self._known) + fresh > MAX_KNOWN:
-            raise ValueError(f"{len(self._known)} devices are known already; {MAX_KNOWN} are allowed")
-        for device in devices:
-            device.known = True
-            self._unknown.pop(device.id, None)
-            self._changing.pop(device.id, None)
-            self._known[device.id] = device
-        return self._write([device.id for device in devices], None)
+        async with self._lock:
+            fresh = sum(id not in self._known for id in changes)
+            if fresh and len(self._known) + fresh > MAX_KNOWN:
+                raise CommandError(
+                    "conflict", f"{len(self._known)} devices are known already; {MAX_KNOWN} are allowed"
+                )
+            made: list[Device] = []
+            rows: dict[str, DeviceRecord | None] = {}
+            async for few in in_slices(self._clock, list(changes.items()), SLICE):
+                for id, values in few:
+                    made.append(self._made(id, values))
+                    rows[id] = _row(made[-1])
+            await self._journal.tables.apply(DeviceRecord, rows)
+            async for some in in_slices(self._clock, made, SLICE):
+                for device in some:
+                    self._enter(device, changes[device.id])
+            return [self._known[id] for id in changes]
 
-    def move(self, id: str, to: str) -> Deferred[None]:
-        """Move the entry of a known device to another place without an entry; fires when that is on disk.
+    def check_move(self, id: str, to: str) -> None:
+        """Check that an entry can be moved; raises as :meth:`move`."""
+        if id not in self._known:
+            raise CommandError("unknown_device", f"no device {id} is entered", "id")
+        if not PLACE.fullmatch(id):
+            raise CommandError("invalid", "only devices at a controller can be moved", "id")
+        if not PLACE.fullmatch(to):
+            raise CommandError(
+                "invalid", "a place is f2:0a1b2c3d4e5f/J1/4 or f2:0a1b2c3d4e5f/J2/strike-1", "to"
+            )
+        if to in self._known:
+            raise CommandError("conflict", f"there is a device at {to} already: remove it first", "to")
+
+    async def move(self, id: str, to: str) -> None:
+        """Move the entry of a known device to another place at a controller.
 
         What was heard stays with each place.
+
+        :raises CommandError: ``unknown_device``; ``invalid``: one of the ids is not a place at a controller;
+            ``conflict``: there is an entry for the other place.
+        :raises bssci.journal.StorageError: it cannot be stored; nothing changed.
         """
-        device = self.new(to)
-        moved = self._known.pop(id)
-        for name in ENTERED:
-            setattr(device, name, getattr(moved, name))
-        device.known = True
-        self._unknown.pop(to, None)
-        self._known[to] = device
-        return self._write([id, to], None)
+        async with self._lock:
+            self.check_move(id, to)
+            entry = {name: getattr(self._known[id], name) for name in ENTERED}
+            made = self._made(to, entry)
+            await self._journal.tables.apply(DeviceRecord, {id: None, to: _row(made)})
+            del self._known[id]
+            self._enter(made, entry)
+
+    async def forget(self, id: str) -> None:
+        """Forget a device; if it is heard again, it counts as unknown.
+
+        :raises bssci.journal.StorageError: that cannot be stored; nothing changed.
+        """
+        async with self._lock:
+            await self._journal.tables.delete(DeviceRecord, [id])
+            for devices in (self._known, self._unknown, self._changing):
+                devices.pop(id, None)
 
     def new(self, id: str) -> Device:
-        """Return a copy of a device, or a new one if it was never heard, for changes."""
+        """Return a copy of a device, or a new one if it was never heard."""
         found = self.get(id)
         if found is not None:
             return msgspec.structs.replace(found)
@@ -217,20 +264,38 @@ class DeviceRegistry:
         parent, port = place_of(id)
         return Device(id, now, 0.0, parent=parent, port=port)
 
-    def forget(self, id: str) -> Deferred[None]:
-        """Forget a device; if it is heard again, it counts as unknown."""
-        for devices in (self._known, self._unknown, self._changing):
-            devices.pop(id, None)
-        return self._write([id], None)
+    def _made(self, id: str, values: Mapping[str, Any]) -> Device:
+        """Return a copy of a device as people enter it."""
+        return msgspec.structs.replace(self.new(id), known=True, **values)
+
+    def _enter(self, made: Device, values: Mapping[str, Any]) -> None:
+        """Apply a change that is on disk.
+
+        :param made: the device as it was stored; it may have been heard since.
+        """
+        device = self.get(made.id) or made
+        for name, value in values.items():
+            setattr(device, name, value)
+        device.known = True
+        self._unknown.pop(made.id, None)
+        self._changing.pop(made.id, None)
+        self._known[made.id] = device
 
     # storing
 
     def _write(self, ids: Collection[str], through: int | None) -> Deferred[None]:
+        return self._lock.run(self._store, ids)
+
+    def _store(self, ids: Collection[str]) -> Deferred[None]:
         return self._journal.tables.apply(DeviceRecord, {id: self._record(id) for id in ids})
 
     def _record(self, id: str) -> DeviceRecord | None:
         device = self._known.get(id) or self._unknown.get(id)
-        return None if device is None else DeviceRecord(id=id, body=_encoder.encode(device))
+        return None if device is None else _row(device)
+
+
+def _row(device: Device) -> DeviceRecord:
+    return DeviceRecord(id=device.id, body=_encoder.encode(device))
 
 
 def _hear(devices: OrderedDict[str, Device], telegram: Telegram) -> Device:

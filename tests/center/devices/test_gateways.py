@@ -8,12 +8,15 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 from twisted.python.failure import Failure
 
+from bssci.center import write_behind
 from bssci.center.devices import gateways
+from bssci.journal import StorageError
 from bssci.model import GatewayState
 from bssci.model.commands import CommandError
 from tests.center.devices.gateways import Air
 from tests.support.center import TESTER, House, result_of
 from tests.support.log_lines import log_lines
+from tests.support.telegrams import telegram
 
 __all__ = ["log_lines"]
 
@@ -162,3 +165,88 @@ def test_a_gateway_that_is_forgotten_or_displaced_is_told_of_with_its_last_state
     assert len(forgotten) == 2
     assert len(expected_errors) == 3  # one that fails costs itself only
     expected_errors.clear()
+
+
+ROOF = "scanner:roof"
+
+
+def hear(house: House, *names: str) -> None:
+    """Hear of scanners, without a commit."""
+    house.center.gateways.heard([telegram(device="ble:AA:BB:CC:DD:EE:01", gateway=name) for name in names])
+
+
+def test_a_change_is_in_force_once_it_is_on_disk_and_what_is_heard_meanwhile_counts(house: House) -> None:
+    hear(house, "roof")
+    house.advance(31, step=31)
+    changing = ensureDeferred(house.center.gateways.change(ROOF, {"name": "Roof", "tags": ["north"]}))
+    assert house.center.gateways.state(ROOF).name == ""
+    hear(house, "roof")
+    house.clock.advance(write_behind.INTERVAL)  # counts are written while the change is not on disk yet
+    house.settle()
+    assert result_of(changing) is house.center.gateways.get(ROOF)
+    assert house.center.gateways.state(ROOF).name == "Roof"
+    house.crash()
+    gateway = house.center.gateways.get(ROOF)
+    assert (gateway.name, gateway.tags, gateway.count) == ("Roof", ["north"], 2)
+
+
+def test_changes_at_the_same_time_are_all_made(house: House) -> None:
+    hear(house, "roof")
+    changing = [
+        ensureDeferred(house.commands.devices.change_gateway(ROOF, changes, TESTER))
+        for changes in ({"name": "Roof"}, {"note": "ours"}, {"tags": ["north"]})
+    ]
+    house.settle()
+    gateway = [result_of(each) for each in changing][0]
+    assert (gateway.name, gateway.note, gateway.tags) == ("Roof", "ours", ["north"])
+
+
+def test_what_cannot_be_stored_is_not_in_force(house: House) -> None:
+    hear(house, "roof")
+    forgotten: list[str] = []
+    house.center.watch_forgotten(lambda state: forgotten.append(state.gateway))
+    house.journal.broken = True
+    changing = [
+        ensureDeferred(house.center.gateways.change(ROOF, {"name": "Roof"})),
+        ensureDeferred(house.center.gateways.forget(ROOF)),
+    ]
+    house.settle()
+    house.journal.broken = False
+    for each in changing:
+        with pytest.raises(StorageError):
+            result_of(each)
+    assert house.center.gateways.get(ROOF).name == "" and forgotten == []
+    house.advance(31, step=31)
+    house.crash()
+    assert [(each.id, each.name) for each in house.center.gateways] == [(ROOF, "")]
+
+
+def test_a_gateway_is_told_of_as_forgotten_when_that_is_on_disk_and_does_not_come_back(house: House) -> None:
+    hear(house, "roof")
+    house.settle()
+    forgotten: list[str] = []
+    house.center.watch_forgotten(lambda state: forgotten.append(state.gateway))
+    forgetting = ensureDeferred(house.center.gateways.forget(ROOF))
+    changing = ensureDeferred(house.center.gateways.change(ROOF, {"name": "Roof"}))
+    hear(house, "roof")
+    house.clock.advance(write_behind.INTERVAL)
+    assert forgotten == []
+    house.settle()
+    result_of(forgetting)
+    with pytest.raises(CommandError, match="there is no gateway"):
+        result_of(changing)
+    assert forgotten == ["roof"]
+    house.crash()
+    assert len(house.center.gateways) == 0
+
+
+def test_a_gateway_whose_entry_is_being_stored_is_not_displaced(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateways, "MAX_GATEWAYS", 2)
+    hear(house, "roof", "cellar")
+    ensureDeferred(house.center.gateways.change(ROOF, {"name": "Roof"}))
+    hear(house, "a", "b")
+    house.settle()
+    hear(house, "c")
+    assert [each.id for each in house.center.gateways] == [ROOF, "scanner:c"]

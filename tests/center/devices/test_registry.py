@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import ensureDeferred
 
 from bssci.center import write_behind
 from bssci.center.devices import registry
 from bssci.center.devices.registry import DeviceRegistry
-from bssci.journal import DeviceRecord, GatewayRecord
-from bssci.model.commands import Actor
+from bssci.journal import DeviceRecord, GatewayRecord, StorageError
+from bssci.model.commands import Actor, CommandError
 from tests.center.devices.gateways import Air, bring
 from tests.support.center import TESTER, House, result_of
 from tests.support.log_lines import log_lines
@@ -167,3 +168,130 @@ def test_a_record_that_is_damaged_costs_itself(house: House) -> None:
     house.journal.core.writer.connection.execute("UPDATE device SET body = x'c1'")
     house.crash()
     assert len(devices(house)) == 0
+
+
+def begin(change: Any) -> Any:
+    """Begin a change of the registry, which is in force when the journal commits."""
+    return ensureDeferred(change)
+
+
+def hear(house: House, *ids: str) -> None:
+    """Hear devices once each, without a commit."""
+    devices(house).heard([telegram(device=id, at=house.now()) for id in ids])
+
+
+def test_a_change_is_in_force_once_it_is_on_disk(house: House) -> None:
+    change(house, A, name="Fridge")
+    changing = begin(devices(house).change({A: {"name": "Freezer", "blocked": True}, B: {"name": "Oven"}}))
+    assert (devices(house).get(A).name, devices(house).get(A).blocked) == ("Fridge", False)
+    assert devices(house).get(B) is None and devices(house).judge(telegram(device=A)) == "kept"
+    house.settle()
+    assert result_of(changing) == [devices(house).known(A), devices(house).known(B)]
+    assert devices(house).judge(telegram(device=A)) == "blocked"
+
+
+def test_what_cannot_be_stored_is_not_in_force(house: House) -> None:
+    pin, other = "f2:0a1b2c3d4e5f/J1/3", "f2:0a1b2c3d4e5f/J1/4"
+    house.do(devices(house).change({A: {"name": "Fridge"}, pin: {"name": "Bed"}}))
+    before = list(map(str, devices(house)))
+    house.journal.broken = True
+    changing = [
+        begin(devices(house).change({A: {"name": "Freezer"}, B: {"name": "Oven"}})),
+        begin(devices(house).move(pin, other)),
+        begin(devices(house).forget(A)),
+    ]
+    house.settle()
+    house.journal.broken = False
+    for each in changing:
+        with pytest.raises(StorageError):
+            result_of(each)
+    assert list(map(str, devices(house))) == before
+    house.advance(write_behind.INTERVAL + 1, step=31)
+    house.crash()
+    assert sorted(map(str, devices(house))) == sorted(before)
+
+
+def test_what_is_heard_while_a_change_is_stored_counts(house: House) -> None:
+    change(house, A, name="Fridge")
+    hear(house, A, B)
+    house.advance(31, step=31)
+    begin(devices(house).change({A: {"name": "Freezer"}, B: {"name": "Oven"}}))
+    hear(house, A, B)
+    house.clock.advance(write_behind.INTERVAL)  # counts are written while the change is not on disk yet
+    house.settle()
+    hear(house, A)
+    house.advance(31, step=31)
+    house.crash()
+    found = {each.id: (each.name, each.known, each.count) for each in devices(house)}
+    assert found == {A: ("Freezer", True, 3), B: ("Oven", True, 2)}
+
+
+def test_counts_that_are_written_bring_back_nothing_from_before_a_change(house: House) -> None:
+    change(house, A, name="Fridge")
+    change(house, B, name="Oven")
+    hear(house, A, B)
+    begin(devices(house).change({A: {"name": "Freezer"}}))
+    begin(devices(house).forget(B))
+    hear(house, A, B)
+    house.clock.advance(write_behind.INTERVAL)
+    house.settle()
+    assert [each.name for each in devices(house)] == ["Freezer"]
+    house.crash()
+    assert [(each.name, each.count) for each in devices(house)] == [("Freezer", 2)]
+
+
+def test_what_is_heard_of_one_that_is_being_entered_is_kept_though_many_others_are_heard(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "MAX_UNKNOWN", 2)
+    hear(house, A)
+    begin(devices(house).change({A: {"name": "Fridge"}}))
+    hear(house, "any:1", "any:2", "any:3")
+    assert devices(house).get(A) is None
+    house.settle()
+    house.advance(31, step=31)
+    house.crash()
+    assert (devices(house).known(A).name, devices(house).known(A).count) == ("Fridge", 1)
+
+
+def test_two_imports_at_the_same_time_do_not_exceed_the_bound(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "MAX_KNOWN", 3)
+    importing = [
+        begin(devices(house).change({f"any:{number}": {"name": "x"} for number in few}))
+        for few in ((1, 2), (3, 4), (2, 5))
+    ]
+    house.settle()
+    result_of(importing[0])
+    with pytest.raises(CommandError, match="2 devices are known already; 3 are allowed") as refused:
+        result_of(importing[1])
+    assert refused.value.code == "conflict"
+    assert sorted(each.id for each in result_of(importing[2])) == ["any:2", "any:5"]
+    assert devices(house).counts()["known"] == 3
+
+
+def test_a_large_import_takes_several_turns_and_is_whole(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "SLICE", 10)
+    hear(house, "any:7")
+    importing = begin(devices(house).change({f"any:{number}": {"name": "x"} for number in range(25)}))
+    assert not house.journal.kept().devices
+    hear(house, "any:7")
+    house.settle()
+    assert len(result_of(importing)) == 25 and devices(house).known("any:7").count == 2
+    house.crash()
+    assert devices(house).counts()["known"] == 25
+
+
+def test_a_stop_waits_for_a_change_under_way_and_writes_counts_after_it(house: House) -> None:
+    change(house, A, name="Fridge")
+    begin(devices(house).change({A: {"name": "Freezer"}}))
+    hear(house, A)
+    stopping = begin(devices(house).stop())
+    assert not stopping.called
+    house.journal.commit()
+    result_of(stopping)
+    house.crash()
+    assert [(each.name, each.count) for each in devices(house)] == [("Freezer", 1)]

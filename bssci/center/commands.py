@@ -295,10 +295,10 @@ class Commands:
     async def acknowledge_alarm(self, alarm_id: str, by: Actor) -> AlarmRecord:
         """Acknowledge an alarm; it stays open until its condition is over.
 
-        :raises CommandError: ``unknown_alarm``.
+        :raises CommandError: ``unknown_alarm``, ``unavailable``.
         """
         async with self._recorder.before(by, "alarm.acknowledge", alarm_id):
-            return self._alarms.acknowledge(alarm_id, by.name)
+            return await stored(self._alarms.acknowledge(alarm_id, by.name))
 
     async def test_alarms(self, trial: AlarmTrial, by: Actor) -> list[WayTried]:
         """Send a test alarm through every channel and sink; return the results.

@@ -77,6 +77,8 @@ class Replays:
         self._now = now
         self._all = dict(sorted(stored.items()))
         self._locks = {name: DeferredLock() for name in pumps}
+        self._changing = DeferredLock()
+        """held while the beginning or the end of a replay is stored"""
         self._running: dict[int, Deferred[None]] = {}
         self._troubles: dict[int, str] = {}
         self._readers: dict[int, SpanReader] = {}
@@ -98,34 +100,35 @@ class Replays:
             deferred.cancel()
 
     async def begin(self, request: ReplayRequest, by: str) -> dict[str, Any]:
-        self._check(request)
-        number = max(self._all, default=0) + 1
-        record = Replay(
-            number=number,
-            sink=request.sink,
-            from_at=request.from_at,
-            to_at=request.to_at,
-            devices=request.devices,
-            asked_by=by,
-            asked_at=self._now(),
-        )
-        self._all[number] = record
-        try:
-            await self._journal.tables.put([record])
-        except BaseException:
-            del self._all[number]
-            raise
-        await self._forget_old()
+        async with self._changing:
+            self._check(request)
+            number = max(self._all, default=0) + 1
+            record = Replay(
+                number=number,
+                sink=request.sink,
+                from_at=request.from_at,
+                to_at=request.to_at,
+                devices=request.devices,
+                asked_by=by,
+                asked_at=self._now(),
+            )
+            over = [each for each, record in self._all.items() if record.state != "open"]
+            old: dict[int, Replay | None] = dict.fromkeys(over[: max(0, len(over) - MAX_ENDED)])
+            await self._journal.tables.apply(Replay, {number: record, **old})
+            self._all[number] = record
+            for each in old:
+                del self._all[each]
         self._begin(number)
         return self._said(number)
 
     async def cancel(self, number: int) -> dict[str, Any]:
-        record = self._all.get(number)
-        if record is None:
-            raise CommandError("unknown_replay", f"there is no replay {number}", "id")
-        if record.state != "open":
-            raise CommandError("conflict", f"replay {number} is over: {record.state}")
-        await self._end(number, "cancelled")
+        async with self._changing:
+            record = self._all.get(number)
+            if record is None:
+                raise CommandError("unknown_replay", f"there is no replay {number}", "id")
+            if record.state != "open":
+                raise CommandError("conflict", f"replay {number} is over: {record.state}")
+            await self._end(number, "cancelled")
         running = self._running.pop(number, None)
         if running is not None:
             running.cancel()
@@ -183,7 +186,7 @@ class Replays:
             try:
                 rest = await self._step(number)
                 if rest is None:
-                    await self._end(number, "done")
+                    await self._finish(number)
             except CancelledError:
                 raise
             except Exception as error:  # of the sink or the journal; it is tried again
@@ -247,6 +250,11 @@ class Replays:
             lambda failure: self.log.warn("replay not stored {error}", error=failure.getErrorMessage())
         )
 
+    async def _finish(self, number: int) -> None:
+        async with self._changing:
+            if self._all[number].state == "open":
+                await self._end(number, "done")
+
     async def _end(self, number: int, state: Any) -> None:
         ended = replace(self._all[number], state=state, ended_at=self._now())
         self._ending.add(number)
@@ -260,14 +268,6 @@ class Replays:
         self.log.info(
             "replay {state} {number} {delivered}", state=state, number=number, delivered=ended.delivered
         )
-
-    async def _forget_old(self) -> None:
-        ended = [number for number, record in self._all.items() if record.state != "open"]
-        old = ended[: max(0, len(ended) - MAX_ENDED)]
-        for number in old:
-            del self._all[number]
-        if old:
-            await self._journal.tables.delete(Replay, old)
 
     def _said(self, number: int) -> dict[str, Any]:
         record = self._all[number]

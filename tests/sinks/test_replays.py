@@ -16,8 +16,10 @@ from bssci.center.replays import ReplayRequest
 from bssci.journal import StorageError
 from bssci.model import EUI, AnyEvent, StationStatus, Uplink
 from bssci.model.commands import CommandError
+from bssci.sinks import replays as room
 from bssci.sinks.pump import LIVE_TURNS, Pump
 from bssci.sinks.replays import BATCH, MAX_OPEN, Replays
+from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
 from tests.support.journal import SENSOR, STATION, uplink
 
@@ -247,6 +249,47 @@ def test_one_whose_end_cannot_be_stored_goes_on(make: Any) -> None:
     house.settle()
     assert house.stands(number)["state"] == "done"
     assert house.journal.kept().replays[number].state == "done"
+
+
+def test_one_that_cannot_be_stored_is_not_listed_and_displaces_none(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "MAX_ENDED", 0)
+    house = make(at(1, 1))
+    done = house.ask()
+    house.journal.broken = True
+    with pytest.raises(StorageError):
+        house.ask()
+    house.journal.broken = False
+    assert [each["id"] for each in house.replays.listed()] == [done]
+    house.begin_replays()
+    assert [each["id"] for each in house.replays.listed()] == [done] and house.sink.taken == [1]
+    assert [each["id"] for each in house.replays.listed()] != [house.ask()]
+    assert len(house.replays.listed()) == len(house.journal.kept().replays) == 1
+
+
+def test_several_at_the_same_time_stay_within_the_bound(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MAX_OPEN", 2)
+    house = make(at(1, 1))
+    house.sink.answers = [Deferred()]
+    request = ReplayRequest("test", BEGAN, BEGAN + 10)
+    beginning = [ensureDeferred(house.replays.begin(request, who)) for who in ("ann", "ben", "kim")]
+    assert house.replays.listed() == []
+    house.settle()
+    assert [result_of(each)["asked_by"] for each in beginning[:2]] == ["ann", "ben"]
+    with pytest.raises(CommandError, match="2 replays are under way already"):
+        result_of(beginning[2])
+
+
+def test_one_is_cancelled_once(make: Any) -> None:
+    house = make(at(1, 1))
+    house.sink.answers = [Deferred()]
+    number = house.ask()
+    cancelling = [ensureDeferred(house.replays.cancel(number)) for _ in range(2)]
+    house.settle()
+    assert result_of(cancelling[0])["state"] == "cancelled"
+    with pytest.raises(CommandError, match="is over: cancelled"):
+        result_of(cancelling[1])
 
 
 class SlowSink(Sink):

@@ -6,7 +6,7 @@
                                       +---- holds again within an hour -----+
 
 The calm doubles with every return, from half a minute to half an hour, so that a flapping condition stays one
-alarm.
+alarm. An alarm is one even if the journal cannot store it; an acknowledgement, which is a command, is not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -55,7 +56,10 @@ class Alarms:
         """reactor seconds since when a condition has held that is not an alarm yet, by id"""
         self._over: dict[str, float] = {}
         """reactor seconds since when the condition of an open alarm has been over, by id"""
-        self._unsaved: dict[int, AlarmRecord | None] = {}
+        self._lock = DeferredLock()
+        """held while an acknowledgement is stored; other changes of alarms are written after it"""
+        self._unsaved: set[int] = set()
+        """numbers of the alarms that changed, or were deleted, and are not written yet"""
         self._untold: list[AnyEvent] = []
         self._watchers = Watchers[[AlarmRecord]]("alarms")
 
@@ -116,19 +120,36 @@ class Alarms:
                     changed.append(self._closed(record, now))
         self._store(changed)
 
-    def acknowledge(self, alarm_id: str, who: str) -> AlarmRecord:
+    async def acknowledge(self, alarm_id: str, who: str) -> AlarmRecord:
         """Acknowledge the open alarm of this id, or else the last one.
 
         :raises CommandError: ``unknown_alarm``.
+        :raises StorageError: it cannot be stored; nothing changed.
         """
+        self._write()  # what happened before it
+        try:
+            async with self._lock:
+                return await self._acknowledge(alarm_id, who)
+        finally:
+            self._write()
+
+    async def _acknowledge(self, alarm_id: str, who: str) -> AlarmRecord:
         number = self._open.get(alarm_id)
         record = self._all[number] if number is not None else self._last(alarm_id)
         if record is None:
             raise CommandError("unknown_alarm", f"there is no alarm {alarm_id}", "id")
-        if record.acknowledged_by is None:
-            record = replace(record, acknowledged_by=who, acknowledged_at=self._now())
-            self._store([record])
-        return record
+        if record.acknowledged_by is not None:
+            return record
+        acknowledged: dict[str, Any] = {"acknowledged_by": who, "acknowledged_at": self._now()}
+        stored = replace(record, **acknowledged)
+        row = self._journal.tables.change(AlarmRecord, {record.number: stored})
+        await self._journal.events.append([change_of(stored, self._now())], beside=[row])
+        present = self._all.get(record.number)
+        if present is None or present.returns != record.returns:
+            return stored  # it was forgotten or came back meanwhile
+        stored = self._all[record.number] = replace(present, **acknowledged)
+        self._watchers.tell(stored)
+        return stored
 
     def told(self, numbers: Iterable[int], part: str) -> None:
         """Note that messages about the beginning or end of alarms were sent.
@@ -138,7 +159,8 @@ class Alarms:
         changes: dict[str, Any] = {part: 1}
         for number in numbers:
             if number in self._all:
-                self._all[number] = self._unsaved[number] = replace(self._all[number], **changes)
+                self._all[number] = replace(self._all[number], **changes)
+                self._unsaved.add(number)
         self._write()
 
     def _is_due(self, condition: Condition, seconds: float, now: float) -> bool:
@@ -154,7 +176,8 @@ class Alarms:
         new = replace(record, text=condition.text, severity=condition.severity)
         if record.severity != condition.severity:
             return [new]
-        self._all[record.number] = self._unsaved[record.number] = new
+        self._all[record.number] = new
+        self._unsaved.add(record.number)
         return []
 
     def _opened(self, condition: Condition, now: float) -> AlarmRecord:
@@ -197,34 +220,34 @@ class Alarms:
 
     def _store(self, changed: Collection[AlarmRecord]) -> None:
         for record in changed:
-            self._all[record.number] = self._unsaved[record.number] = record
+            self._all[record.number] = record
+            self._unsaved.add(record.number)
             self._untold.append(change_of(record, self._now()))
         over = [number for number, each in self._all.items() if each.until is not None]
         for number in over[: max(0, len(over) - MAX_KEPT)]:
             del self._all[number]
-            self._unsaved[number] = None
+            self._unsaved.add(number)
         self._write()
         for record in changed:
             self._watchers.tell(record)
 
     def _write(self) -> None:
-        if not self._unsaved:
+        if self._lock.locked or not self._unsaved:
             return
-        rows, self._unsaved = self._unsaved, {}
+        numbers, self._unsaved = self._unsaved, set()
         events, self._untold = self._untold, []
+        rows = {number: self._all.get(number) for number in numbers}
         change = self._journal.tables.change(AlarmRecord, rows)
         stored: Any = (
             self._journal.events.append(events, beside=[change])
             if events
             else self._journal.tables.apply(AlarmRecord, rows)
         )
-        stored.addErrback(self._not_written, rows, events)
+        stored.addErrback(self._not_written, numbers, events)
 
-    def _not_written(
-        self, failure: Failure, rows: dict[int, AlarmRecord | None], events: list[AnyEvent]
-    ) -> None:
+    def _not_written(self, failure: Failure, numbers: set[int], events: list[AnyEvent]) -> None:
         # Written again with the next evaluation.
-        self._unsaved = rows | self._unsaved
+        self._unsaved |= numbers
         self._untold = [*events, *self._untold][-MAX_KEPT:]
         if isinstance(failure.value, StorageError):
             self.log.warn("alarms not stored {error}", error=failure.getErrorMessage())

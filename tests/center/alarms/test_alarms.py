@@ -8,6 +8,7 @@ from twisted.internet.defer import ensureDeferred
 from bssci.center.alarms import alarms as room
 from bssci.center.alarms.alarms import CALM, Alarms
 from bssci.center.alarms.conditions import Condition
+from bssci.journal import AlarmRecord, StorageError
 from bssci.model import AlarmChange
 from bssci.model.commands import CommandError
 from tests.support.center import TESTER, House, result_of
@@ -93,7 +94,7 @@ def test_it_is_acknowledged_by_a_command_that_is_audited(house: House) -> None:
     [alarm] = house.center.alarms.open()
     assert alarm.acknowledged_by == TESTER.name
     with pytest.raises(CommandError) as unknown:
-        house.center.alarms.acknowledge("nothing", "kim")
+        house.do(house.center.alarms.acknowledge("nothing", "kim"))
     assert unknown.value.code == "unknown_alarm"
 
 
@@ -109,9 +110,8 @@ def test_a_full_disk_keeps_no_alarm_from_being_one(house: House) -> None:
     alarms = look(house, BAD)
     assert len(alarms) == 1
     house.journal.broken = False
-    alarms.acknowledge(BAD.id, "kim")
-    house.settle()
-    assert changes(house) == [(BAD.id, "open"), (BAD.id, "open")]
+    house.do(alarms.acknowledge(BAD.id, "kim"))
+    assert [each.acknowledged_by for each in house.happened(AlarmChange)] == [None, "kim"]
     assert [each.acknowledged_by for each in house.journal.kept().alarms.values()] == ["kim"]
 
 
@@ -122,3 +122,63 @@ def test_only_so_many_are_kept(house: House, monkeypatch: pytest.MonkeyPatch) ->
         look(house, BAD._replace(id=f"sink-failing:{number}"))
     look(house)
     assert len(house.center.alarms.listed()) == len(house.journal.kept().alarms) == 3
+
+
+def test_an_acknowledgement_that_cannot_be_stored_is_none(house: House) -> None:
+    alarms = look(house, BAD)
+    told: list[AlarmRecord] = []
+    alarms.watch(told.append)
+    house.journal.broken = True
+    with pytest.raises(StorageError):
+        house.do(alarms.acknowledge(BAD.id, "kim"))
+    house.journal.broken = False
+    look(house, BAD._replace(text="mqtt cannot deliver: why"))
+    assert [each.acknowledged_by for each in alarms.open()] == [None] and told == []
+    look(house, BAD._replace(severity="warning"))
+    house.crash()
+    assert [each.acknowledged_by for each in house.center.alarms.open()] == [None]
+
+
+def test_an_acknowledgement_is_in_force_once_it_is_on_disk_and_other_changes_stay(house: House) -> None:
+    alarms = look(house, BAD)
+    told: list[tuple[str, str | None]] = []
+    alarms.watch(lambda alarm: told.append((alarm.severity, alarm.acknowledged_by)))
+    acknowledging = [ensureDeferred(alarms.acknowledge(BAD.id, who)) for who in ("kim", "ann")]
+    alarms.evaluate(KINDS, [BAD._replace(severity="warning", text="only slow")])
+    alarms.told([1], "begin_told")
+    assert told == [("warning", None)]
+    house.settle()
+    assert [result_of(each).acknowledged_by for each in acknowledging] == ["kim", "kim"]
+    assert told == [("warning", None), ("warning", "kim")]
+    house.crash()
+    [alarm] = house.center.alarms.open()
+    assert (alarm.text, alarm.severity, alarm.begin_told) == ("only slow", "warning", 1)
+    assert alarm.acknowledged_by == "kim"
+
+
+def test_an_acknowledgement_of_an_alarm_that_comes_back_meanwhile_is_of_the_earlier_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "CALM", 0.0)
+    alarms = look(house, BAD)
+    acknowledging = ensureDeferred(alarms.acknowledge(BAD.id, "kim"))
+    alarms.evaluate(KINDS, [])
+    alarms.evaluate(KINDS, [BAD])
+    house.settle()
+    assert result_of(acknowledging).returns == 0
+    house.crash()
+    [alarm] = house.center.alarms.open()
+    assert (alarm.returns, alarm.acknowledged_by) == (1, None)
+
+
+def test_an_alarm_that_is_forgotten_while_it_is_acknowledged_stays_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "CALM", 0.0)
+    monkeypatch.setattr(room, "MAX_KEPT", 0)
+    alarms = look(house, BAD)
+    acknowledging = ensureDeferred(alarms.acknowledge(BAD.id, "kim"))
+    alarms.evaluate(KINDS, [])
+    house.settle()
+    assert result_of(acknowledging).acknowledged_by == "kim"
+    assert alarms.listed() == [] and not house.journal.kept().alarms

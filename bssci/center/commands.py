@@ -43,7 +43,6 @@ from bssci.model.iso_times import iso_seconds
 from bssci.model.sensor import check_entered
 from bssci.settings.configuration import Configuration
 from bssci.stations.directory import Stations
-from bssci.stations.registry import Registry
 from bssci.stations.variable_mac import VariableMac
 from bssci.system.clock import Clock, in_slices, turn
 
@@ -84,7 +83,6 @@ class Commands:
         gateway_commands: GatewayCommands,
         provisioned: ProvisionedDevices,
         stations: Stations,
-        registry: Registry,
         variable_mac: VariableMac,
         configuration: Configuration,
         now: Callable[[], float],
@@ -99,7 +97,7 @@ class Commands:
         self._downlinks = downlinks
         self._alarms = alarms
         self.devices = DeviceCommands(self._recorder, devices, gateways, gateway_commands)
-        self.stations = StationCommands(self._recorder, stations, registry, station_entries, variable_mac)
+        self.stations = StationCommands(self._recorder, stations, station_entries, variable_mac)
         self.keys = KeyCommands(self._recorder, sensors)
         self._provisioned = provisioned
         self.settings = SettingCommands(audit, configuration)

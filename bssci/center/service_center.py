@@ -210,7 +210,6 @@ class ServiceCenter:
             gateway_commands=self._gateway_commands,
             provisioned=self.provisioned,
             stations=self.stations,
-            registry=self.registry,
             variable_mac=self.variable_mac,
             configuration=configuration,
             now=now,

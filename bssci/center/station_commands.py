@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import FirstError
-
 from bssci.center.recorder import Recorder, naming, stored
 from bssci.center.station_entries import StationEntries
 from bssci.model import EUI
 from bssci.model.base_station import StationChange
 from bssci.model.commands import Actor, CommandError
 from bssci.stations.directory import Stations
-from bssci.stations.registry import Registry
 from bssci.stations.variable_mac import VariableMac, run_variable_mac
 
 
@@ -24,13 +21,11 @@ class StationCommands:
         self,
         recorder: Recorder,
         stations: Stations,
-        registry: Registry,
         entries: StationEntries,
         variable_mac: VariableMac,
     ) -> None:
         self._recorder = recorder
         self._stations = stations
-        self._registry = registry
         self._entries = entries
         self._variable_mac = variable_mac
 
@@ -78,19 +73,6 @@ class StationCommands:
 
         :raises CommandError: ``unknown_station``, ``conflict``: it is blocked, or ``unavailable``.
         """
-        if not self._entries.is_known(eui):
-            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
-        if self._entries.is_blocked(eui):
-            raise CommandError(
-                "conflict",
-                f"{eui} is blocked, and once forgotten it could connect again; unblock it first",
-                "eui",
-            )
+        self._entries.check_forget(eui)
         async with self._recorder.before(by, "station.forget", eui):
-            await stored(self._entries.remove(eui))
-            station = self._stations.get(eui)
-            if station is not None:
-                try:
-                    await self._registry.forget(station)
-                except FirstError as error:
-                    raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error
+            await stored(self._entries.forget(eui))

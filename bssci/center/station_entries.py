@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import DeferredLock, ensureDeferred
+from twisted.internet.defer import DeferredLock
 
 from bssci.journal import StationEntry
 from bssci.model import EUI
@@ -62,7 +62,8 @@ class StationEntries:
         :raises CommandError: ``conflict``: there would be too many entries.
         :raises bssci.journal.StorageError: they cannot be stored; nothing changed.
         """
-        await self._lock.run(lambda: ensureDeferred(self._change(changes, who)))
+        async with self._lock:
+            await self._change(changes, who)
 
     async def _change(self, changes: Sequence[StationChange], who: str) -> None:
         new = {change.eui for change in changes if change.eui not in self._entries}
@@ -76,14 +77,27 @@ class StationEntries:
         for eui in unblocked:
             self._refusals.forget(eui)
 
-    async def remove(self, eui: EUI) -> None:
-        """Delete the entry of a station, and the record of its refusals."""
-        await self._lock.run(lambda: ensureDeferred(self._remove(eui)))
+    def check_forget(self, eui: EUI) -> None:
+        """Check that a station can be forgotten; raises as :meth:`forget`."""
+        if not self.is_known(eui):
+            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
+        if self.is_blocked(eui):
+            raise CommandError(
+                "conflict",
+                f"{eui} is blocked, and once forgotten it could connect again; unblock it first",
+                "eui",
+            )
 
-    async def _remove(self, eui: EUI) -> None:
-        if eui in self._entries:
-            await self._entries.remove(eui)
-        self._refusals.forget(eui)
+    async def forget(self, eui: EUI) -> None:
+        """Forget a station, its entry and the record of its refusals. It may connect again as a new one.
+
+        :raises CommandError: ``unknown_station``, or ``conflict``: it is blocked.
+        :raises bssci.journal.StorageError: that cannot be stored; nothing changed.
+        """
+        async with self._lock:
+            self.check_forget(eui)
+            await self._registry.forget(eui)
+            self._refusals.forget(eui)
 
     def _changed(self, change: StationChange, who: str) -> StationEntry:
         now = self._now()

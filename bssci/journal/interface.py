@@ -136,8 +136,11 @@ class Sessions(Protocol):
     def begin(self, session: StoredSession) -> Deferred[None]:
         """Store a new session in place of the station's old one, its open operations and registrations."""
 
-    def end(self, base_station_eui: EUI) -> Deferred[None]:
-        """Delete a session, with its open operations and registrations."""
+    def end(self, base_station_eui: EUI, beside: Sequence[Change] = ()) -> Deferred[None]:
+        """Delete a session, with its open operations and registrations.
+
+        :param beside: further changes for the same commit.
+        """
 
     def advance(self, base_station_eui: EUI, last_bs_op_id: int) -> Deferred[None]:
         """Store the last opId of the station that was seen; it never moves back."""

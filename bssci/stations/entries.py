@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from twisted.internet.defer import Deferred
 
-from bssci.journal import Journal, Loaded, StationEntry
+from bssci.journal import Change, Journal, Loaded, StationEntry
 from bssci.model import EUI
 
 
@@ -47,10 +47,10 @@ class Entries:
 
         return self._journal.tables.put(entries).addCallback(stored)
 
-    def remove(self, eui: EUI) -> Deferred[None]:
-        """Delete the entry of a station; the Deferred fires once that is on disk."""
+    def removal(self, eui: EUI) -> Change:
+        """Return the deletion of a station's entry, for a commit after which :meth:`removed` is called."""
+        return self._journal.tables.change(StationEntry, {eui: None})
 
-        def deleted(_: None) -> None:
-            self._by_eui.pop(eui, None)
-
-        return self._journal.tables.delete(StationEntry, [eui]).addCallback(deleted)
+    def removed(self, eui: EUI) -> None:
+        """Note that the entry of a station is no longer on disk."""
+        self._by_eui.pop(eui, None)

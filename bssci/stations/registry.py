@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
-from bssci.journal import Loaded, Registration, StationRecord, StorageError
+from bssci.journal import Change, Loaded, Registration, StationRecord, StorageError
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations import causes
 from bssci.stations.acquaintance import Acquaintance
@@ -265,20 +265,28 @@ class Registry:
         if station is None:
             raise ProtocolError(ErrorCode.EAGAIN, "too many base stations are connected", 0)
         self.log.warn("base station forgotten to make room {bs_eui}", bs_eui=station.eui)
-        self.forget(station).addErrback(self._log_failure)
+        self._drop(station)
 
     def _sweep(self) -> None:
         """Forget stations that connected once and never did anything, unless their certificate names them."""
         idle = self._acquaintance.idle(self._services.now() - FORGET_AFTER)
         for station in list(islice(idle, SWEEP)):
             self.log.info("base station that did nothing forgotten {bs_eui}", bs_eui=station.eui)
-            self.forget(station).addErrback(self._log_failure)
+            self._drop(station)
 
-    def forget(self, station: Station) -> Deferred[Any]:
-        """Forget a station and its session; the Deferred fires when that is on disk.
+    async def forget(self, eui: EUI) -> None:
+        """Forget a station, its session and its entry. If it connects again, it is a new station.
 
-        If it connects again, it is a new station.
+        :raises StorageError: that cannot be stored; nothing changed.
         """
+        await self._delete(eui, self._entries.removal(eui))
+        self._entries.removed(eui)
+        station = self._stations.get(eui)
+        if station is not None:
+            self._drop(station)
+
+    def _drop(self, station: Station) -> None:
+        """Disconnect and remove a station, and delete what it stored until now."""
         link = station.link
         if link is not None:
             self.lost(link, station, "forgotten")
@@ -287,11 +295,12 @@ class Registry:
         self._resumed.pop(station.eui, None)
         self._acquaintance.forget(station.eui)
         self._away.came(station.eui)
+        self._delete(station.eui).addErrback(self._log_failure)
+
+    def _delete(self, eui: EUI, *beside: Change) -> Deferred[None]:
         journal = self._services.journal
-        return gatherResults(
-            [journal.sessions.end(station.eui), journal.tables.delete(StationRecord, [station.eui])],
-            consumeErrors=True,
-        )
+        record = journal.tables.change(StationRecord, {eui: None})
+        return journal.sessions.end(eui, beside=[record, *beside])
 
     def _make(self, eui: EUI) -> Station:
         return Station(eui, self._services)

@@ -6,6 +6,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 
 from bssci.center import station_entries
+from bssci.model import EUI
 from bssci.model.base_station import parse_station_change
 from bssci.model.commands import CommandError
 from bssci.stations.causes import BLOCKED
@@ -68,3 +69,15 @@ def test_changes_at_the_same_time_are_all_made(house: House) -> None:
         result_of(each)
     entry = house.center.entries.get(NAME)
     assert (entry.name, entry.note, list(entry.tags)) == ("Roof", "north", ["high"])
+
+
+def test_a_station_that_is_blocked_meanwhile_is_not_forgotten(house: House) -> None:
+    enter(house, {"eui": NAME})
+    block = parse_station_change({"eui": NAME, "blocked": True})
+    blocking = ensureDeferred(house.commands.stations.change(block, TESTER))
+    forgetting = ensureDeferred(house.commands.stations.forget(EUI(NAME), TESTER))
+    house.settle()
+    result_of(blocking)
+    with pytest.raises(CommandError, match="unblock it first"):
+        result_of(forgetting)
+    assert house.center.entries.is_blocked(EUI(NAME))

@@ -290,11 +290,15 @@ class Contract:
         await journal.sessions.begin(session(open_operations=[(-1, b"one")]))
         await journal.sessions.store_registrations(STATION, [told])
         assert await journal.sessions.sensors_with_refusals() == {SENSOR}
-        await journal.sessions.end(STATION)
+        record = StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=1.0)
+        await journal.tables.put([record])
+        beside = [journal.tables.change(StationRecord, {STATION: None})]
+        await journal.sessions.end(STATION, beside=beside)
         await journal.sessions.advance(STATION, 9)
         await journal.close()
         journal = reopen()
-        assert (await journal.load()).sessions == {}
+        loaded = await journal.load()
+        assert loaded.sessions == loaded.stations == {}
         assert await journal.sessions.registrations_of(SENSOR) == {}
 
     # requests

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import ensureDeferred, fail
 
+from bssci.journal import StorageError
 from bssci.model import EUI
+from bssci.model.base_station import parse_station_change
 from bssci.model.commands import CommandError
 from bssci.stations.registry import FORGET_AFTER, MAX_TEXT, SWEEP_INTERVAL
 from bssci.stations.station import ConnectionState
@@ -329,3 +331,55 @@ def test_a_station_is_forgotten_by_command_and_may_come_anew(house: House) -> No
     assert not again.connect(resume(0, 0)).snResume
     with pytest.raises(CommandError, match="there is no base station"):
         result_of(ensureDeferred(house.commands.stations.forget(EUI("0" * 16), TESTER)))
+
+
+NAME = EUI(f"{STATION:016X}")
+
+
+def kept_of_stations(house: House) -> list[object]:
+    """Return what the journal holds of stations."""
+    kept = house.journal.kept()
+    query = "SELECT COUNT(*) FROM registration"
+    [(registrations,)] = house.journal.core.reader.connection.execute(query).fetchall()
+    return [*kept.stations, *kept.sessions, *kept.station_entries, *["registration"] * registrations]
+
+
+def entered_and_connected(house: House) -> Line:
+    entry = parse_station_change({"eui": NAME, "name": "Roof"})
+    house.do(house.commands.stations.change(entry, TESTER, is_new=True))
+    line = Line(house)
+    line.connect()
+    line.answer_everything()
+    return line
+
+
+def test_a_station_that_cannot_be_forgotten_on_disk_stays_connected(make_house) -> None:
+    house = make_house(sensors=2)
+    line = entered_and_connected(house)
+    before = kept_of_stations(house)
+    forgotten: list[object] = []
+    house.center.watch_forgotten(forgotten.append)
+    house.journal.broken = True
+    with pytest.raises(StorageError):
+        house.do(house.center.registry.forget(NAME))
+    house.journal.broken = False
+    line.say(Ping(opId=1))
+    assert (line.closed, forgotten) == (None, []) and house.center.is_connected(NAME)
+    assert house.center.entries.name(NAME) == "Roof" and kept_of_stations(house) == before
+    house.crash()
+    assert Line(house).connect(resume(1, 0)).snResume
+
+
+def test_a_station_serves_until_it_is_forgotten_on_disk_and_leaves_nothing(make_house) -> None:
+    house = make_house(sensors=2)
+    line = entered_and_connected(house)
+    forgetting = ensureDeferred(house.center.registry.forget(NAME))
+    assert line.closed is None and house.center.is_connected(NAME) and NAME in house.center.entries
+    house.center.registry.lost(line, line.station, "cable cut")
+    again = Line(house)
+    again.station, _ = house.do(house.center.registry.admit(resume(0, 0), again))
+    again.complete()
+    again.answer_everything()
+    result_of(forgetting)
+    assert again.closed == "forgotten" and house.center.stations.get(NAME) is None
+    assert NAME not in house.center.entries and kept_of_stations(house) == []

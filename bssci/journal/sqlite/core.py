@@ -93,7 +93,10 @@ class Core:
         self._make_room.append(make_room)
 
     def change(
-        self, change: Callable[[sqlite3.Cursor], T], after: tuple[Lane[Any], ...] | None = None
+        self,
+        change: Callable[[sqlite3.Cursor], T],
+        after: tuple[Lane[Any], ...] | None = None,
+        rows: tuple[LaneRows, ...] = (),
     ) -> Deferred[T]:
         """Run a change in the next commit, after everything that was submitted before.
 
@@ -101,10 +104,11 @@ class Core:
         begin or end transactions.
 
         :param after: lanes whose earlier submissions the change must see; None: all lanes.
+        :param rows: rows to store in the same commit.
         :return: fires with what the change returned, or fails with what it raised or with StorageError.
         """
         deferred: Deferred[T] = Deferred()
-        self.writer.submit(Submission(deferred, change=change, after=after))
+        self.writer.submit(Submission(deferred, rows=rows, change=change, after=after))
         return deferred
 
     def store(self, *lanes: LaneRows) -> Deferred[None]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
 from bssci.journal.records import Registration, StoredSession
-from bssci.journal.sqlite.core import Core, LaneChange
+from bssci.journal.sqlite.core import Core, LaneChange, lanes_of
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.statements import Row, SqlValue, as_json, execute_rows, fetch_texts, upsert
 from bssci.journal.sqlite.worker import Lane
@@ -102,10 +102,11 @@ class Sessions:
             lambda cursor: _replace_session(cursor, session), after=(WATERMARKS, OPERATIONS, REGISTRATIONS)
         )
 
-    def end(self, base_station_eui: EUI) -> Deferred[None]:
+    def end(self, base_station_eui: EUI, beside: Sequence[Change] = ()) -> Deferred[None]:
         return self._core.change(
             lambda cursor: _delete_session(cursor, base_station_eui),
             after=(WATERMARKS, OPERATIONS, REGISTRATIONS),
+            rows=lanes_of(beside),
         )
 
     def advance(self, base_station_eui: EUI, last_bs_op_id: int) -> Deferred[None]:

@@ -116,8 +116,9 @@ class Commands:
     async def _attach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
         self.check_known(euis)
         async with self._recorder.before(by, "sensor.attach", *_named(euis)):
-            await self._begin_silences(euis)
-            return await self._attachments.attach(euis, at=self._now())
+            return await self._attachments.attach(
+                euis, at=self._now(), stored=lambda: self._begin_silences(euis)
+            )
 
     async def detach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
         """Detach sensors at all base stations; they stay configured. See :meth:`attach`."""
@@ -135,9 +136,7 @@ class Commands:
 
         :param again: attach it even if it is attached and the stations need not know of the change.
         :raises CommandError: ``invalid``: a text of it has control characters; ``conflict``: the file was
-            changed by others; ``unavailable``: it cannot be written. Nothing changed then. ``unavailable``
-            also if only a later step could not be stored; the message says so, and the change is propagated
-            all the same.
+            changed by others; ``unavailable``: it cannot be written. Nothing changed then.
         """
         return await self.change_sensor(sensor.eui, lambda _: sensor, by, again=again)
 
@@ -331,10 +330,7 @@ class Commands:
             self._silence.attached(few, self._now())
 
     async def _propagate(self, changes: Changes) -> Outcomes:
-        """Propagate changed sensors to the stations.
-
-        :raises CommandError: ``unavailable``: they are propagated, but that could not be stored.
-        """
+        """Propagate changed sensors to the stations."""
         await self._begin_silences(changes.attach)
         if len(changes.detach) > SLICE:
             await turn(self._clock)
@@ -342,14 +338,7 @@ class Commands:
             self._downlinks.reconfigured(few)
         async for gone in in_slices(self._clock, changes.detach, SLICE):
             self._paths.forget(eui for eui in gone if eui not in self._sensors)
-        try:
-            return await self._attachments.changed(changes, at=self._now())
-        except StorageError as error:
-            name = self._sensors.path.name
-            raise CommandError(
-                "unavailable",
-                f"{name} is changed and base stations will be informed, but not all is recorded: {error}",
-            ) from error
+        return await self._attachments.changed(changes, at=self._now())
 
     @asynccontextmanager
     async def _changing(self, by: Actor, action: str, target: str, detail: str) -> AsyncIterator[None]:

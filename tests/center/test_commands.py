@@ -310,12 +310,43 @@ def test_what_is_written_is_told_when_a_full_disk_has_room_again(
     reloading = begin(house.commands.reload_sensors(TESTER))
     house.advance(31.0)
     house.journal.broken = False
-    with pytest.raises(CommandError, match="base stations will be informed") as raised:
-        result_of(reloading)
-    assert raised.value.code == "unavailable"
+    assert result_of(reloading).detach == [ONE]
     house.advance(6.0)
     told = [(type(request), request.epEui) for request in obey(house, lines[0])]
     assert sorted(told, key=str) == [(AttPrp, int(sensor_eui(2), 16)), (DetPrp, int(ONE, 16))]
+
+
+def test_a_command_that_is_in_force_succeeds_though_the_stations_answers_cannot_be_stored(
+    house: House, lines: list[Line]
+) -> None:
+    detaching = begin(house.commands.detach([ONE], TESTER))
+    house.settle()
+    house.journal.broken = True
+    obey(house, *lines)
+    house.advance(1.0)
+    house.journal.broken = False
+    assert result_of(detaching) == {ONE: {HERE: DONE, THERE: DONE}}
+    house.crash()
+    assert not house.center.attachments.is_attached(ONE)
+    back = Line(house)
+    back.connect()
+    assert [told.epEui for told in back.take(DetPrp)] == [int(ONE, 16)]
+
+
+def test_an_attach_that_cannot_be_stored_begins_no_silence(
+    house: House, lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(house.commands.detach([ONE], TESTER))
+    obey(house, *lines)
+    before = house.center.silence.standing(ONE)
+    house.advance(5.0)
+    monkeypatch.setattr(house.journal.tables, "apply", lambda *_, **__: fail(StorageError("disk full")))
+    assert refused(house, house.commands.attach([ONE], TESTER)).code == "unavailable"
+    assert house.center.silence.standing(ONE) == before
+    monkeypatch.undo()
+    begin(house.commands.attach([ONE], TESTER))
+    obey(house, *lines)
+    assert house.center.silence.standing(ONE).silent_since == house.now()
 
 
 def test_a_sensor_that_is_new_is_not_found_detached(house: House, lines: list[Line]) -> None:

@@ -7,7 +7,16 @@ brought to the desired state: at once if it is connected, or else when it is bac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from operator import is_not
@@ -54,14 +63,18 @@ class Attachments:
         self._activities = activities
         self._stations = stations
         self._stored = dict(loaded.attachments)
-        self._under_way: list[dict[EUI, Attachment | None]] = []
-        """attachments that the writes under way replace"""
+        self._coming: dict[EUI, Attachment | None] = {}
+        """the newest attachments on their way to the disk; None: it is deleted"""
 
     # what is wanted
 
     def get(self, eui: EUI) -> Attachment | None:
         """Return a sensor's stored attachment; None if the sensor is only configured."""
         return self._stored.get(eui)
+
+    def newest(self, eui: EUI) -> Attachment | None:
+        """Return a sensor's stored attachment, or what is on its way to the disk in its place."""
+        return self._coming[eui] if eui in self._coming else self._stored.get(eui)
 
     def is_attached(self, eui: EUI) -> bool:
         """Return whether base stations should serve a sensor."""
@@ -105,15 +118,25 @@ class Attachments:
 
     # commands: outcomes per sensor and station
 
-    async def attach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
+    async def attach(
+        self,
+        euis: Sequence[EUI],
+        *,
+        reason: str = "command",
+        at: float,
+        stored: Callable[[], Awaitable[None]] | None = None,
+    ) -> Outcomes:
         """Attach configured sensors at all stations, even where they are attached already.
 
         :param reason: ``command`` or ``heard again``.
         :param at: Unix seconds.
+        :param stored: called once the change is in force, before stations are told.
         :return: the outcomes, when the connected stations have answered, or after 30 s.
         :raises StorageError: nothing changed.
         """
         await self._store_all(euis, lambda few: self._attached(few, reason, at))
+        if stored is not None:
+            await stored()
         return await self._tell(attach=euis)
 
     async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
@@ -149,7 +172,7 @@ class Attachments:
             raise
         # Sensors that attached or detached over the air meanwhile are left to changed().
         async for few in in_slices(self._clock, list(rows), SLICE):
-            self._take({eui: rows[eui] for eui in few if self._stored.get(eui) is before[eui]})
+            self._take({eui: rows[eui] for eui in few if self.newest(eui) is before[eui]})
         replaced = list(before.values())
         before.clear()
         await let_go(self._clock, replaced, SLICE)
@@ -162,8 +185,11 @@ class Attachments:
         rows, _ = await self._rows_of(changes, (), at)
         if rows:
             # A sensor attached or detached over the air while its configuration changed.
-            self._take(rows)
-            await self._record_as_is(rows)
+            try:
+                await self._store(rows)
+            except StorageError as error:
+                self._take(rows)
+                self._log_not_stored(rows, error)
         return await self._tell(changes.attach, changes.detach)
 
     # over the air
@@ -181,11 +207,11 @@ class Attachments:
             reason="over the air",
             since=at,
         )
-        return self._store([attachment])
+        return self._store({eui: attachment})
 
     def detached_over_the_air(self, eui: EUI, *, at: float) -> Deferred[None]:
         """Store that a sensor detached over the air; fires when that is on disk. See :meth:`propagate`."""
-        return self._store([self._detached(eui, "over the air", at)])
+        return self._store({eui: self._detached(eui, "over the air", at)})
 
     def propagate(self, attach: Iterable[EUI], detach: Iterable[EUI], *, but: Collection[EUI]) -> None:
         """Propagate changes to the connected stations not in ``but``; to others when they are back."""
@@ -199,19 +225,18 @@ class Attachments:
 
     def _attached(self, euis: Iterable[EUI], reason: str, at: float) -> list[Attachment]:
         """Return the rows that attach those of the sensors that are detached."""
-        stored = [self._stored[eui] for eui in euis if eui in self._stored]
         # The attach counter stays, so that a recorded attach request cannot be replayed.
         return [
             replace(each, state="attached", reason=reason, since=at)
-            for each in stored
-            if each.state == "detached"
+            for each in map(self.newest, euis)
+            if each is not None and each.state == "detached"
         ]
 
     def _detached(self, eui: EUI, reason: str, at: float) -> Attachment:
-        stored = self._stored.get(eui)
-        if stored is not None:
+        newest = self.newest(eui)
+        if newest is not None:
             return replace(
-                stored, state="detached", session_key=None, short_address=None, reason=reason, since=at
+                newest, state="detached", session_key=None, short_address=None, reason=reason, since=at
             )
         return Attachment(end_point_eui=eui, state="detached", reason=reason, since=at)
 
@@ -224,74 +249,52 @@ class Attachments:
         async for few in in_slices(self._clock, euis, SLICE):
             for each in make(few):
                 made[each.end_point_eui] = each
-                origins[each.end_point_eui] = self._stored.get(each.end_point_eui)
+                origins[each.end_point_eui] = self.newest(each.end_point_eui)
         # Sensors that attached or detached over the air meanwhile are processed once more.
         if len(euis) > SLICE:
             await turn(self._clock)
         if self._differ(origins):
-            stale = [eui for eui, origin in origins.items() if self._stored.get(eui) is not origin]
+            stale = [eui for eui, origin in origins.items() if self.newest(eui) is not origin]
             for eui in stale:
                 del made[eui]
-                origins[eui] = self._stored.get(eui)
             made |= {each.end_point_eui: each for each in make(stale)}
         if made:
-            self._stored.update(made)
-            stored = self._journal.tables.apply(Attachment, made)
-            await self._ending(stored, list(made.values()), origins)
+            await self._store(made)
         replaced = list(origins.values())
         origins.clear()
         await let_go(self._clock, replaced, SLICE)
 
     def _differ(self, before: Mapping[EUI, Attachment | None]) -> bool:
         """Return whether one of the attachments has changed since."""
-        return any(map(is_not, map(self._stored.get, before), before.values()))
+        return any(map(is_not, map(self.newest, before), before.values()))
 
-    def _store(self, attachments: Sequence[Attachment]) -> Deferred[None]:
-        before = {each.end_point_eui: self._stored.get(each.end_point_eui) for each in attachments}
-        self._stored.update({attachment.end_point_eui: attachment for attachment in attachments})
-        return self._ending(self._journal.tables.put(attachments), attachments, before)
+    def _store(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[None]:
+        """Store rows in one commit; they are in force when the Deferred fires."""
+        self._coming.update(rows)
+        return self._record(rows).addBoth(self._ended, rows)
 
-    def _ending(
-        self,
-        stored: Deferred[None],
-        attachments: Sequence[Attachment],
-        before: dict[EUI, Attachment | None],
-    ) -> Deferred[None]:
-        """Have attachments undone if they cannot be stored; return ``stored``."""
-
-        def ended(result: Failure | None) -> Failure | None:
-            self._under_way = [each for each in self._under_way if each is not before]
-            if isinstance(result, Failure):
-                self._undo(attachments, before)
-            return result
-
-        self._under_way.append(before)
-        return stored.addBoth(ended)
-
-    def _undo(self, attachments: Sequence[Attachment], before: Mapping[EUI, Attachment | None]) -> None:
-        """Undo a change that could not be stored, unless a newer one has replaced it."""
-        for attachment in attachments:
-            eui = attachment.end_point_eui
-            if self._stored.get(eui) is attachment:
-                self._take({eui: before[eui]})
-            for newer in self._under_way:  # if that cannot be stored either, this one must not come back
-                if newer.get(eui) is attachment:
-                    newer[eui] = before[eui]
+    def _ended(self, result: Failure | None, rows: Mapping[EUI, Attachment | None]) -> Failure | None:
+        for eui, attachment in rows.items():
+            if self._coming.get(eui) is attachment:
+                self._coming.pop(eui, None)
+        if not isinstance(result, Failure):
+            self._take(rows)
+        return result
 
     async def _rows_of(
         self, changes: Changes, attach: Collection[EUI], at: float
-    ) -> tuple[dict[EUI, Attachment | None], dict[EUI, Attachment]]:
+    ) -> tuple[dict[EUI, Attachment | None], dict[EUI, Attachment | None]]:
         """Return the rows of attachments that a change leads to (None: delete), and the present ones."""
         rows: dict[EUI, Attachment | None] = {}
-        before: dict[EUI, Attachment] = {}
+        before: dict[EUI, Attachment | None] = {}
         async for few in in_slices(self._clock, [*changes.attach, *attach], SLICE):
             for each in self._attached(few, "command", at):
                 rows[each.end_point_eui] = each
-                before[each.end_point_eui] = self._stored[each.end_point_eui]
+                before[each.end_point_eui] = self.newest(each.end_point_eui)
         async for some in in_slices(self._clock, [*changes.rekeyed, *changes.detach], SLICE):
             for eui in some:
-                if eui in self._stored:
-                    rows[eui], before[eui] = None, self._stored[eui]
+                if self.newest(eui) is not None:
+                    rows[eui], before[eui] = None, self.newest(eui)
         return rows, before
 
     def _record(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[None]:
@@ -308,13 +311,16 @@ class Attachments:
     async def _record_as_is(self, euis: Collection[EUI]) -> None:
         """Store the present attachments of these sensors; a failure is only logged."""
         try:
-            await self._record({eui: self._stored.get(eui) for eui in euis})
+            await self._record({eui: self.newest(eui) for eui in euis})
         except StorageError as error:
-            self.log.warn(
-                "attachments not stored, will be lost at a restart {sensors} {error}",
-                sensors=len(euis),
-                error=error,
-            )
+            self._log_not_stored(euis, error)
+
+    def _log_not_stored(self, euis: Collection[EUI], error: StorageError) -> None:
+        self.log.warn(
+            "attachments not stored, will be lost at a restart {sensors} {error}",
+            sensors=len(euis),
+            error=error,
+        )
 
     async def _tell(self, attach: Collection[EUI] = (), detach: Collection[EUI] = ()) -> Outcomes:
         euis = [*attach, *detach]
@@ -331,5 +337,9 @@ class Attachments:
                     else:
                         answers.away(station.eui, few)
         outcomes = await answers.all()
-        await self._journal.settled()  # then the stations' answers are on disk
+        try:
+            await self._journal.settled()  # then the stations' answers are on disk
+        except StorageError as error:
+            # The change is in force. A station whose answer is lost is told again when it is back.
+            self.log.warn("answers of base stations not stored {error}", error=error)
         return outcomes

@@ -134,13 +134,13 @@ class OverTheAir:
             raise self._refusal("attach", request, "the signature is wrong")
         key = attach_crypto.session_key(sensor.network_key, number, request.nonce, request.signature)
         address = sensor.short_address if request.short_address is None else request.short_address
-        stored = self._attachments.get(eui)
-        if stored is not None and _is_copy(request, key, stored):
+        newest = self._attachments.newest(eui)
+        if newest is not None and _is_copy(request, key, newest):
             copy = self._copied(request)
-            if request.short_address is None and stored.short_address is not None:
-                address = stored.short_address
-        elif stored is not None and not attach_crypto.may_follow(counter, stored.attach_counter):
-            why = f"the attach counter {counter} does not follow {stored.attach_counter}"
+            if request.short_address is None and newest.short_address is not None:
+                address = newest.short_address
+        elif newest is not None and not attach_crypto.may_follow(counter, newest.attach_counter):
+            why = f"the attach counter {counter} does not follow {newest.attach_counter}"
             raise self._refusal("attach", request, why)
         else:
             now = self._now()
@@ -170,7 +170,8 @@ class OverTheAir:
         if verdict is SignatureVerdict.WRONG:
             raise self._refusal("detach", request, "the signature is wrong")
         telegram = (request.packet_counter, request.signature)
-        if not self._attachments.is_attached(eui):
+        newest = self._attachments.newest(eui)
+        if newest is not None and newest.state == "detached":
             copy = self._copied(request)
         elif self._last_detach.get(eui) == telegram:
             raise self._refusal("detach", request, "the sensor has attached again since this request")
@@ -279,12 +280,12 @@ def _not_configured(eui: EUI) -> RefusedOverTheAir:
     return RefusedOverTheAir(f"{eui} is not a configured sensor")
 
 
-def _is_copy(request: AttachRequest, session_key: bytes, stored: Attachment) -> bool:
-    """Return whether an attach request is a copy of the one in force: from another station, or repeated.
+def _is_copy(request: AttachRequest, session_key: bytes, newest: Attachment) -> bool:
+    """Return whether an attach request is a copy of the newest one: from another station, or repeated.
 
     A detached sensor has no session key, so that a copy of an old request cannot attach it again.
     """
-    return stored.attach_counter == request.attach_counter and stored.session_key == session_key
+    return newest.attach_counter == request.attach_counter and newest.session_key == session_key
 
 
 def _fingerprint(sensor: Sensor, session_key: bytes, short_address: int, request: AttachRequest) -> bytes:

@@ -384,10 +384,7 @@ class SilenceWatch:
         self._under_way.update(silent)
         self._gone.update(silent)
         try:
-            await self._turns.run(
-                list(silent),
-                lambda: self._attachments.detach(list(silent), reason="inactivity", at=self._now()),
-            )
+            await self._turns.run(list(silent), lambda: self._detach_those_pending(silent))
             now, total = self._now(), self._listening.total()
             # Some may have been heard, attached or removed meanwhile.
             detached = [
@@ -415,6 +412,17 @@ class SilenceWatch:
                 )
         finally:
             self._under_way.difference_update(silent)
+
+    async def _detach_those_pending(self, silent: Iterable[EUI]) -> None:
+        """Detach those of the sensors that earlier commands have left silent."""
+        total = self._listening.total()
+        pending = [
+            eui
+            for eui in silent
+            if (sensor := self._sensors.get(eui)) is not None
+            and self._state(sensor, self._begin(eui), total) == "auto-detach pending"
+        ]
+        await self._attachments.detach(pending, reason="inactivity", at=self._now())
 
     def _bring_back(self, euis: set[EUI]) -> None:
         """Attach sensors again, unless that has happened; a detach in progress is finished first."""

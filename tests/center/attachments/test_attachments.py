@@ -104,6 +104,31 @@ def test_what_cannot_be_stored_never_happened(house: House) -> None:
     assert house.center.attachments.get(TWO) is None
 
 
+def test_a_change_is_in_force_once_it_is_on_disk(house: House) -> None:
+    attachments = house.center.attachments
+    before = dict(attachments.fingerprints())
+    ensureDeferred(attachments.detach([ONE], at=1.0))
+    attach_over_the_air(house, TWO)
+    assert attachments.is_attached(ONE) and dict(attachments.fingerprints()) == before
+    assert attachments.newest(ONE).state == "detached"
+    house.journal.commit()
+    assert not attachments.is_attached(ONE) and attachments.wanted(TWO).network_key == SESSION_KEY
+
+
+def test_changes_of_one_sensor_at_the_same_time_build_on_each_other(house: House) -> None:
+    attachments = house.center.attachments
+    attach_over_the_air(house)
+    attachments.detached_over_the_air(ONE, at=2.0)
+    ensureDeferred(attachments.attach([ONE], at=3.0))
+    house.settle()
+    for _ in range(2):
+        stored = attachments.get(ONE)
+        assert (stored.state, stored.attach_counter, stored.since) == ("attached", 5, 3.0)
+        assert attachments.newest(ONE) is stored
+        house.crash()
+        attachments = house.center.attachments
+
+
 def test_an_edit_keeps_what_was_attached_over_the_air_and_a_new_key_makes_it_void(house: House) -> None:
     attach_over_the_air(house)
     done(house, house.commands.configure(parse_sensor(sensor_entry(1, bidi=True)), TESTER))
@@ -119,8 +144,10 @@ def test_an_edit_keeps_what_was_attached_over_the_air_and_a_new_key_makes_it_voi
     assert house.center.attachments.get(ONE) is None
 
 
+@pytest.mark.parametrize("is_on_disk", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
 def test_an_attachment_with_the_old_key_while_that_is_replaced_is_void(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, is_on_disk: bool, is_first: bool
 ) -> None:
     turn: Deferred[None] = Deferred()
 
@@ -130,12 +157,14 @@ def test_an_attachment_with_the_old_key_while_that_is_replaced_is_void(
         return done
 
     monkeypatch.setattr(house.center.sensors, "_run_in_thread", run_in_thread)
-    attach_over_the_air(house)
+    if not is_first:
+        attach_over_the_air(house)
     house.settle()
     changing = ensureDeferred(house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER))
     house.settle()
     attach_over_the_air(house, counter=6)
-    house.settle()
+    if is_on_disk:
+        house.settle()
     turn.callback(None)
     house.settle()
     result_of(changing)

@@ -128,10 +128,30 @@ def test_sensor_that_is_attached_while_it_is_being_detached_is_not_reported(watc
     watch.advance(DETACH + INTERVAL)
     watch.silence.attached([sensor(1)], watch.now())
     ensureDeferred(watch.attachments.attach([sensor(1)], at=watch.now()))
+    watch.settle()
     watch.answers.callback(None)
     watch.settle()
     assert watch.state() == "registered"
     assert not auto_detached(watch)
+
+
+def test_sensor_that_an_earlier_command_attaches_is_not_detached(watch: Watch) -> None:
+    attaching: Deferred[None] = Deferred()
+
+    async def attach() -> None:
+        await attaching
+        watch.silence.attached([sensor(1)], watch.now())
+
+    watch.hear(1)
+    ensureDeferred(watch.turns.run([sensor(1)], attach))
+    watch.advance(DETACH + INTERVAL)
+    assert watch.state() == "auto-detach pending"
+    attaching.callback(None)
+    watch.settle()
+    assert watch.detached == [] and watch.attachments.is_attached(sensor(1))
+    assert watch.state() == "registered"
+    watch.advance(DETACH + INTERVAL)
+    assert watch.detached == [sensor(1)] and len(auto_detached(watch)) == 1
 
 
 def test_sensor_that_is_removed_while_it_is_being_detached_is_not_reported(watch: Watch) -> None:
@@ -297,6 +317,7 @@ def test_counts(make_watch: Callable[..., Watch]) -> None:
     watch.hear(3)
     watch.silence.attached([sensor(4)], watch.now())
     ensureDeferred(watch.attachments.detach([sensor(5)], at=watch.now()))
+    watch.settle()
     counts = watch.silence.counts()
     assert tuple(counts) == STATES
     assert {state: count for state, count in counts.items() if count} == {

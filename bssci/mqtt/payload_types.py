@@ -370,6 +370,7 @@ class BacklogPayload(msgspec.Struct, kw_only=True):
     delivered: Counter | UnsetType = UNSET
     answered: Counter | UnsetType = UNSET
     trouble: str | UnsetType = UNSET
+    warning: str | UnsetType = UNSET
     set_aside: Counter | UnsetType = UNSET
     set_aside_reason: str | UnsetType = UNSET
 

@@ -15,7 +15,8 @@ class ISink(Interface):
 
     A sink may also have an attribute or property ``trouble``: a short text that says why it cannot deliver
     now, empty or None while it can. It is shown to operators and has no influence on when :meth:`deliver`
-    is called.
+    is called. And an attribute or property ``warning``: a short text that says what is wrong although it
+    delivers.
 
     It may have an attribute ``set_aside``, a :class:`bssci.sinks.SetAside`: events that it could not store
     and skipped, because they would be refused each time.

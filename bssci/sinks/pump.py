@@ -89,6 +89,8 @@ class SinkStatistics:
     last_error: str
     trouble: str
     """reason why the sink cannot deliver now, in its own words; empty if it gives none"""
+    warning: str
+    """something that is wrong although the sink delivers, in its own words; empty if it tells of nothing"""
     set_aside: int
     """events that the sink could not store and skipped, since the start"""
     set_aside_reason: str
@@ -216,7 +218,7 @@ class Pump:
         self._forget_old_rates()
         since, before = self._history[0]
         seconds = self._clock.seconds() - since
-        trouble = self._trouble() or self._without_words()
+        trouble = self._said("trouble") or self._without_words()
         set_aside = getattr(self.sink, "set_aside", None)
         return SinkStatistics(
             queued=queued,
@@ -227,15 +229,17 @@ class Pump:
             rate=(self._delivered - before) / seconds if seconds > 0 else 0.0,
             last_error=self._last_error,
             trouble=trouble,
+            warning=self._said("warning"),
             set_aside=getattr(set_aside, "count", 0),
             set_aside_reason=getattr(set_aside, "last_reason", ""),
         )
 
-    def _trouble(self) -> str:
+    def _said(self, name: str) -> str:
+        """Return a text that the sink may have as an attribute, such as its trouble."""
         try:
-            return str(getattr(self.sink, "trouble", None) or "")
+            return str(getattr(self.sink, name, None) or "")
         except Exception as error:
-            return f"the sink's trouble cannot be read: {error}"
+            return f"the sink's {name} cannot be read: {error}"
 
     def _without_words(self) -> str:
         """Return the trouble of a sink that has no words for it; empty: none is known."""

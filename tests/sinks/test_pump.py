@@ -295,6 +295,17 @@ def test_what_a_sink_sets_aside_is_known(bench: Bench) -> None:
     assert (plain.statistics().set_aside, plain.statistics().set_aside_reason) == (0, "")
 
 
+def test_what_is_wrong_although_a_sink_delivers_is_known(bench: Bench) -> None:
+    class Worried(Sink):
+        warning = "nothing is deleted"
+
+    worried, plain = bench.pump(Worried(), "worried"), bench.pump(Sink(), "plain")
+    bench.happen()
+    statistics = worried.statistics()
+    assert (statistics.warning, statistics.failing, statistics.delivered) == ("nothing is deleted", False, 1)
+    assert plain.statistics().warning == ""
+
+
 def test_a_sink_that_raises_in_start_is_started_later(bench: Bench) -> None:
     sink = Sink()
     sink.start_fails = 2

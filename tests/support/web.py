@@ -276,7 +276,7 @@ class WebHouse(House):
         if self.outside.decoders is not None:
             follow(self.outside.decoders, self.center.sensors)
         mqtt = {"queued": 3, "oldest_seconds": 1.5, "delivered": 10, "failed": 1, "failing": False}
-        mqtt |= {"trouble": "", "rate": 0.5, "set_aside": 0, "set_aside_reason": ""}
+        mqtt |= {"trouble": "", "warning": "", "rate": 0.5, "set_aside": 0, "set_aside_reason": ""}
         self.center.deliveries.statistics = lambda: {"mqtt": mqtt}
         self.admin = WebAdmin(
             self.clock,

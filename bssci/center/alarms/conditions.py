@@ -205,6 +205,9 @@ def of_sinks(statistics: Mapping[str, Mapping[str, Any]], patience: float) -> It
             why = f": {figures['trouble']}" if figures["trouble"] else ""
             text = f"{name} cannot deliver{why}"
             yield Condition(f"sink-failing:{name}", "error", text, "/#sinks", patience=FAILING_AFTER)
+        if figures["warning"]:
+            text = f"{name} delivers, but something is wrong: {figures['warning']}"
+            yield Condition(f"sink-warning:{name}", "warning", text, "/#sinks", patience=FAILING_AFTER)
         if figures["oldest_seconds"] > patience:
             text = f"{name} is behind: events wait for more than {patience:.0f} s"
             yield Condition(f"sink-backlog:{name}", "warning", text, "/#sinks")

@@ -37,7 +37,7 @@ STATIONS = 2000
 """base stations that are checked in one turn of the reactor"""
 OF_STATIONS = frozenset({"station-offline", "station-unsteady", "protocol-errors"})
 OF_REFUSALS = frozenset({"station-refused"})
-OF_SINKS = frozenset({"sink-failing", "sink-backlog"})
+OF_SINKS = frozenset({"sink-failing", "sink-backlog", "sink-warning"})
 OF_JOURNAL = frozenset({"journal-failing", "journal-filling"})
 OF_LISTENING = frozenset({"not-listening"})
 OF_ENTRIES = frozenset({"endpoints-wrong"})

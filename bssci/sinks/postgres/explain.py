@@ -8,13 +8,20 @@ from typing import Any
 
 import psycopg
 
+from bssci.sinks.postgres.staging import STAGES
+
 HIDDEN = "********"
 _POISON_CLASSES = ("21", "22", "23", "54")
 """SQLSTATE classes of errors that a row causes: cardinality, data, integrity, program limits"""
 _RAISED = "P0001"
 """SQLSTATE of an exception that a trigger of the database's owner raises"""
+_NOT_NULL, _CHECK = "23502", "23514"
+_COLUMNS = frozenset(name for stage in STAGES for name, _ in stage.columns)
+"""columns that the sink writes"""
 _NO_ANSWER, _NOBODY, _NO_HOST, _LOST = "no answer", "nobody", "no host", "lost"
 """stand-ins for a SQLSTATE, for connection errors that have none"""
+_OTHER_TYPE = "a column has another type than before; change it back"
+_ROLE_FULL, _DATABASE_FULL = "role full", "database full"
 _PLAIN = {
     _NO_ANSWER: "the server does not answer; check POSTGRES_HOST and the network",
     _NOBODY: "no server answers there: is it running? Check POSTGRES_HOST and POSTGRES_PORT",
@@ -24,8 +31,9 @@ _PLAIN = {
     "53100": "the server's disk is full",
     "53200": "the server has no memory left",
     "53300": "the server has no connection left; raise max_connections, or limit others",
-    "57014": "the server did not finish in time",
-    "57P01": "the server was shut down",
+    "55000": "the database takes no connections now",
+    "57014": "the server did not finish in time, or its administrator cancelled the statement",
+    "57P01": "the connection was ended at the server: by its administrator, or because it shuts down",
     "57P02": "the server crashed",
     "57P03": "the server is starting up or shutting down",
     "28P01": "the server refuses the password; check POSTGRES_USER and POSTGRES_PASSWORD",
@@ -34,6 +42,15 @@ _PLAIN = {
     "42501": "the user may not do that; GRANT what is missing",
     "42P01": "a table is missing that was there before; restore it, or drop the whole schema",
     "42703": "a column is missing that was there before; restore it",
+    "42P10": "a unique index is missing that was there before; restore it",
+    "42704": "something is missing in the database that was there before; restore it",
+    "42804": _OTHER_TYPE,
+    "42846": _OTHER_TYPE,
+    "42883": _OTHER_TYPE,
+    _NOT_NULL: "a column was added that must not be empty and has no default; give it one",
+    _CHECK: "no partition of a table takes rows of that time; create it, or one with DEFAULT",
+    _ROLE_FULL: "the user has as many connections as it may; raise its CONNECTION LIMIT, or end some",
+    _DATABASE_FULL: "the database has as many connections as it may; raise its CONNECTION LIMIT, or end some",
     "40P01": "another transaction was in the way",
     "40001": "another transaction was in the way",
     "55P03": "another transaction holds a lock for too long",
@@ -45,7 +62,10 @@ _SAID_AT_CONNECTION = (
     ("FATAL:  role ", "28000"),
     ("remaining connection slots", "53300"),
     ("too many clients", "53300"),
-    ("too many connections", "53300"),
+    ("too many connections for role", _ROLE_FULL),
+    ("too many connections for database", _DATABASE_FULL),
+    ("not currently accepting connections", "55000"),
+    ("is not permitted to log in", "28000"),
     ("starting up", "57P03"),
     ("shutting down", "57P03"),
     ("in recovery mode", "57P03"),
@@ -71,8 +91,16 @@ def is_poison(error: BaseException) -> bool:
         code = error.sqlstate
         if code is None:
             return isinstance(error, psycopg.DataError)
-        return code[:2] in _POISON_CLASSES or code == _RAISED
+        return (code[:2] in _POISON_CLASSES and not _fails_any_row(error)) or code == _RAISED
     return isinstance(error, (ValueError, OverflowError, TypeError))
+
+
+def _fails_any_row(error: psycopg.Error) -> bool:
+    """Return whether the tables were changed so that no value of ours could be stored."""
+    if error.sqlstate == _NOT_NULL:
+        return error.diag.column_name is not None and error.diag.column_name not in _COLUMNS
+    # A check has a name; without one, the table has no partition for the row.
+    return error.sqlstate == _CHECK and bool(error.diag.table_name) and not error.diag.constraint_name
 
 
 def explain_error(error: BaseException, parameters: Mapping[str, Any] | None = None) -> str:

@@ -32,8 +32,8 @@ _SETTINGS: tuple[LiteralString, ...] = (
 class DatabaseSession:
     """One connection and the work on it; all methods are called in one thread.
 
-        :ivar server: the server's version, as text.
-        :ivar migrated_from: version that the tables had before.
+    :ivar server: the server's version, as text.
+    :ivar migrated_from: version that the tables had before.
     :ivar timescale: features of TimescaleDB that are in use.
     """
 
@@ -96,6 +96,11 @@ class DatabaseSession:
     def upkeep(self) -> bool:
         """Do one slice of upkeep, and return whether there is more to do now."""
         return self._upkeep.slice()
+
+    @property
+    def upkeep_error(self) -> Exception | None:
+        """The error of the upkeep that the server refuses; None: it does all of it."""
+        return self._upkeep.error
 
     def close(self) -> None:
         self._line.close()

@@ -80,6 +80,12 @@ class PostgresSink:
         """Reason why nothing can be stored now; empty: it can, or the first attempt is under way."""
         return self._worker.trouble
 
+    @property
+    def warning(self) -> str:
+        """Reason why the upkeep of the tables fails, although events are stored; empty: it does not fail."""
+        failed = self._worker.warning
+        return failed and f"hourly values are not made, or old rows not deleted: {failed}"
+
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         events = [event for event in batch if isinstance(event, Event)]
         if not events:

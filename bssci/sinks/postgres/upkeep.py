@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, LiteralString
 
+import psycopg
 from psycopg import Connection
 from twisted.logger import Logger
 
@@ -127,10 +128,30 @@ class Upkeep:
             self._slices += [self._dropping(table, days[table]) for table in ("raw", "reading")]
         self._slices += [self._deletion(days[table], sql) for table, sql in _EXPIRED_ALWAYS]
         self._next = 0
+        self._failed: dict[int, psycopg.Error] = {}
+        """error of each slice that the server refused the last time"""
+
+    @property
+    def error(self) -> psycopg.Error | None:
+        """The error of a slice that the server refuses; None: it does all of them."""
+        return next(iter(self._failed.values()), None)
 
     def slice(self) -> bool:
-        """Do one slice, and return whether there is more to do now; after the last one it starts over."""
-        if self._slices[self._next]():
+        """Do one slice, and return whether there is more to do now; after the last one it starts over.
+
+        A slice that the server refuses is tried again in the next round, and holds up no other one.
+
+        :raises psycopg.Error: the connection is lost.
+        """
+        try:
+            more = self._slices[self._next]() > 0
+            self._failed.pop(self._next, None)
+        except psycopg.Error as error:
+            if self._connection.closed:
+                raise
+            more = False
+            self._failed[self._next] = error
+        if more:
             return True
         self._next = (self._next + 1) % len(self._slices)
         return self._next != 0

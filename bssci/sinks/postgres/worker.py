@@ -52,6 +52,9 @@ class Line(Protocol):
 class DatabaseSession(Protocol):
     """The part of a session that the thread uses."""
 
+    @property
+    def upkeep_error(self) -> Exception | None: ...
+
     def upkeep(self) -> bool: ...
 
     def close(self) -> None: ...
@@ -87,6 +90,8 @@ class DatabaseWorker(Generic[S]):
         self._trouble = ""
         self._job_trouble = ""
         """why the last job failed at a connection that had been made; empty: it did not"""
+        self.warning = ""
+        """why the server refuses the upkeep, or a part of it; empty: it does not"""
         self._busy_since: float | None = None
         self._answers = 0
         """answers of the connection when they were last looked at"""
@@ -182,7 +187,7 @@ class DatabaseWorker(Generic[S]):
             if item is None:
                 break
             deferred, job = item
-            result = self._attempt(job)
+            result = self._attempt(job, delivers=True)
             if not isinstance(result, Failure):
                 self._job_trouble = ""
             self._reactor.callFromThread(_fire, deferred, result)
@@ -191,8 +196,11 @@ class DatabaseWorker(Generic[S]):
         self._close()
         self._reactor.callFromThread(self._end)
 
-    def _attempt(self, job: Callable[[S], Any]) -> Any:
-        """Return the job's result, or a Failure."""
+    def _attempt(self, job: Callable[[S], Any], *, delivers: bool = False) -> Any:
+        """Return the job's result, or a Failure.
+
+        :param delivers: the job was submitted, and is not work of our own.
+        """
         if self._stopping:
             return _Failure(PostgresError("the sink stops"))
         self._busy_since = self._now()
@@ -204,7 +212,7 @@ class DatabaseWorker(Generic[S]):
             result = job(self._session)
         except Exception as error:
             known = self._failed(error)
-            if connected:
+            if connected and delivers:
                 # Kept while new connections succeed, which says nothing about the job.
                 self._job_trouble = str(known)
             return _Failure(known)
@@ -257,11 +265,18 @@ class DatabaseWorker(Generic[S]):
         def upkeep(session: S) -> None:
             nonlocal more
             more = session.upkeep()
+            self._note_upkeep(session.upkeep_error)
 
         failed = isinstance(self._attempt(upkeep), Failure)
         more = more and not failed
         self._next_slice = self._now() + (SLICE_INTERVAL if more else UPKEEP_INTERVAL)
         return more
+
+    def _note_upkeep(self, error: Exception | None) -> None:
+        said = "" if error is None else self._explain(error)
+        if said and not self.warning:
+            self.log.warn("PostgreSQL: upkeep of the tables failed: {error}", error=said)
+        self.warning = said
 
 
 def _fire(deferred: Deferred[Any], result: Any) -> None:

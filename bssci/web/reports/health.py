@@ -117,6 +117,7 @@ COVERED = frozenset(
         "sensor-silent",
         "sink-failing",
         "sink-backlog",
+        "sink-warning",
         "journal-failing",
         "gateway-offline",
         "source-failing",
@@ -199,6 +200,9 @@ def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]
             yield HealthProblem("error", f"{name} cannot deliver: {buffered}", mend, sink["trouble"])
         elif sink["oldest_seconds"] > OLD_BACKLOG:
             yield HealthProblem("warning", f"{name} is behind: {buffered}", "/#sinks")
+        if sink["warning"]:
+            mend = link("/logs", level="warn", q=name)
+            yield HealthProblem("warning", f"{name} delivers, but something is wrong", mend, sink["warning"])
 
 
 def of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProblem]:

@@ -104,7 +104,7 @@ def test_silent_sensors(state, words: str | None) -> None:
 
 
 def sink(**more: object) -> dict[str, object]:
-    return {"failing": False, "trouble": "", "oldest_seconds": 1.0, **more}
+    return {"failing": False, "trouble": "", "warning": "", "oldest_seconds": 1.0, **more}
 
 
 def test_sinks_that_fail_or_are_behind() -> None:
@@ -112,11 +112,13 @@ def test_sinks_that_fail_or_are_behind() -> None:
         "mqtt": sink(failing=True, trouble="refused", oldest_seconds=400.0),
         "log": sink(),
         "file": sink(oldest_seconds=301.0),
+        "postgres": sink(warning="nothing is deleted"),
     }
     assert texts(conditions.of_sinks(statistics, 300)) == [
         "mqtt cannot deliver: refused",
         "mqtt is behind: events wait for more than 300 s",
         "file is behind: events wait for more than 300 s",
+        "postgres delivers, but something is wrong: nothing is deleted",
     ]
 
 

@@ -52,6 +52,9 @@ def test_the_server_is_to_blame_or_we_are(error: Exception) -> None:
         ('FATAL:  no pg_hba.conf entry for host "::1"', "refuses the user"),
         ('FATAL:  database "bssci" does not exist', "POSTGRES_DB"),
         ("FATAL:  sorry, too many clients already", "max_connections"),
+        ('FATAL:  too many connections for role "bssci"', "the user has as many connections as it may"),
+        ('FATAL:  too many connections for database "bssci"', "the database has as many connections"),
+        ('FATAL:  database "bssci" is not currently accepting connections', "takes no connections now"),
         ("FATAL:  the database system is starting up", "starting up"),
         ("connection is bad: connection to server on socket X failed: Connection refused", "is it running?"),
         ("connection failed: connection to server at X failed: timeout expired", "does not answer"),
@@ -64,7 +67,17 @@ def test_what_is_said_at_a_connection_is_explained(said: str, plain: str) -> Non
     assert plain in text and "\n" not in text and "more" not in text
 
 
+def test_tables_that_a_person_changed_are_explained() -> None:
+    for error in (
+        errors.UndefinedFunction("operator does not exist: json = json"),
+        errors.DatatypeMismatch("x"),
+    ):
+        assert explain_error(error).startswith("a column has another type than before; change it back (")
+    assert "unique index is missing" in explain_error(errors.InvalidColumnReference("no unique constraint"))
+
+
 def test_states_of_the_server_are_explained() -> None:
+    assert "administrator" in explain_error(errors.AdminShutdown("terminating connection"))
     assert "disk is full" in explain_error(errors.DiskFull("could not extend file"))
     assert "read-only" in explain_error(errors.ReadOnlySqlTransaction("cannot execute INSERT"))
 

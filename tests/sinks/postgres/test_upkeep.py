@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
 from bssci.model import Decoded, Reading
@@ -190,3 +191,24 @@ def test_events_and_what_was_set_aside_are_deleted_too(session: DatabaseSession,
     database.query("INSERT INTO event VALUES (now() - interval '366 days', 'k', NULL, NULL, '{}', 'e')")
     whole_round(session)
     assert database.query("SELECT (SELECT count(*) FROM set_aside), (SELECT count(*) FROM event)") == [(0, 0)]
+
+
+def test_a_slice_that_the_server_refuses_keeps_no_other_from_its_turn(
+    session: DatabaseSession, database: Database
+) -> None:
+    store(session, read(1, YESTERDAY + 5, t=1.0), read(2, YESTERDAY - 4000 * DAY, t=1.0))
+    database.query("ALTER TABLE rollup_daily RENAME TO away")
+    whole_round(session)
+    assert 'relation "rollup_daily" does not exist' in str(session.upkeep_error)
+    assert database.query("SELECT count(*) FROM reading") == [1], "what is too old was not deleted"
+    store(session, read(3, YESTERDAY + 6, t=2.0))
+    database.query("ALTER TABLE away RENAME TO rollup_daily")
+    whole_round(session)
+    assert session.upkeep_error is None
+    assert database.query("SELECT count FROM rollup_daily WHERE day > now() - interval '3 days'") == [2]
+
+
+def test_a_lost_connection_ends_the_upkeep(session: DatabaseSession, database: Database) -> None:
+    database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bssci'")
+    with pytest.raises(psycopg.OperationalError):
+        whole_round(session)

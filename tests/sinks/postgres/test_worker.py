@@ -14,6 +14,9 @@ from twisted.internet.task import Clock
 from bssci.sinks.postgres import worker
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.worker import ANSWER_TIME, SILENCE, DatabaseWorker
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 PATIENCE = 10.0
 """s of real time that another thread may take"""
@@ -51,12 +54,19 @@ class Session:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
 
+    @property
+    def upkeep_error(self) -> Exception | None:
+        return self._bench.upkeep_error
+
     def upkeep(self) -> bool:
         self._bench.upkeeps.put(None)
+        if self._bench.lost is not None:
+            raise self._bench.lost
         return False
 
     def close(self) -> None:
         self._bench.closed += 1
+        self._bench.closings.put(None)
 
 
 def _explain(error: BaseException) -> str:
@@ -86,6 +96,10 @@ class Bench:
         self.closed = 0
         self.line = Line()
         self.upkeeps: Queue[None] = Queue()
+        self.closings: Queue[None] = Queue()
+        self.upkeep_error: Exception | None = None
+        self.lost: Exception | None = None
+        """what the upkeep of this connection fails with"""
         self.worker: DatabaseWorker[Session] = DatabaseWorker(
             self.reactor, self._open, _explain, lambda session: None, lambda: self.seconds
         )
@@ -95,6 +109,7 @@ class Bench:
             raise self.refusal
         connected(self.line)
         self.opened += 1
+        self.lost = None
         return Session(self)
 
     def done(self, job: Callable[[Session], Any]) -> Any:
@@ -232,6 +247,36 @@ def test_upkeep_is_done_now_and_then(bench: Bench) -> None:
         bench.seconds += worker.UPKEEP_INTERVAL
         bench.upkeeps.get(timeout=PATIENCE)
     assert bench.upkeeps.empty()
+
+
+def test_upkeep_that_the_server_refuses_is_told_and_costs_neither_delivery_nor_connection(
+    bench: Bench, log_lines: list[str]
+) -> None:
+    bench.upkeep_error = KeyError("table")
+    for _ in range(2):
+        bench.seconds += worker.UPKEEP_INTERVAL
+        bench.done(lambda session: None)
+        bench.done(lambda session: None)
+    assert bench.worker.warning == "explained: 'table'"
+    assert (bench.worker.trouble, bench.opened) == ("", 1)
+    assert log_lines == ["PostgreSQL: upkeep of the tables failed: explained: 'table'"]
+    bench.upkeep_error = None
+    bench.seconds += worker.UPKEEP_INTERVAL
+    bench.done(lambda session: None)
+    bench.done(lambda session: None)
+    assert bench.worker.warning == ""
+
+
+def test_a_connection_that_is_lost_between_jobs_is_no_trouble_once_there_is_another(bench: Bench) -> None:
+    bench.done(lambda session: None)
+    bench.lost = OSError("gone")
+    bench.seconds += worker.UPKEEP_INTERVAL
+    bench.closings.get(timeout=PATIENCE)
+    assert bench.worker.trouble == "explained: gone"
+    bench.upkeeps.get(timeout=PATIENCE)
+    bench.seconds += worker.UPKEEP_INTERVAL
+    bench.upkeeps.get(timeout=PATIENCE)  # of the next connection
+    assert (bench.worker.trouble, bench.opened) == ("", 2)
 
 
 def test_a_stop_cuts_what_hangs_and_refuses_what_waits() -> None:

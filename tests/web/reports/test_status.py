@@ -74,6 +74,7 @@ def test_each_tile_leads_to_what_it_counts(web: WebHouse) -> None:
     [
         ("mqtt", {"failing": True}, "/config#MQTT_BROKER"),
         ("mqtt", {"failing": False, "oldest_seconds": 100.0}, "/#sinks"),
+        ("mqtt", {"warning": "nothing is deleted"}, "/logs?level=warn&q=mqtt"),
         ("paper & ink", {"failing": True}, "/logs?level=warn&q=paper+%26+ink"),
     ],
 )

@@ -21,6 +21,7 @@ class SinkFigures(Answer):
     rate: float
     failing: bool
     trouble: str
+    warning: str
     set_aside: int
     set_aside_reason: str
 

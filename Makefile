@@ -10,13 +10,14 @@ COMMA := ,
 # `make run` also fills tables where a PostgreSQL server is named, in the environment or in .env.
 TABLES := $(POSTGRES_HOST)$(POSTGRES_DSN)$(shell grep -shE '^POSTGRES_(HOST|DSN|DSN_FILE)=' .env)
 
-.PHONY: help run test unit unit-web unit-rooms thorough check bench docs system-parts timescaledb
+.PHONY: help run test quick unit share-1 share-2 thorough check bench docs system-parts timescaledb
 
 help:
 	@echo "make run    the service with an embedded MQTT broker and three simulated base stations; with POSTGRES_HOST also tables,"
 	@echo "            with GATEWAYS=1 also Bluetooth scanners and a controller"
 	@echo "make test   all tests"
-	@echo "make unit   the tests without processes, sockets, a broker or a browser"
+	@echo "make quick  those without processes, sockets, a broker or a browser"
+	@echo "make unit   those of one part each, without the whole service in memory; takes seconds"
 	@echo "make thorough  the same with many more random examples; takes minutes"
 	@echo "make check  ruff, mypy, the rules of imports and of names"
 	@echo "make bench  figures"
@@ -29,23 +30,25 @@ run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 
 # Python may keep what it compiled, whatever the shell says: to compile all tests anew takes longer than to run most
 # of them, and the service starts a hundred times.
-test unit unit-web unit-rooms: export PYTHONDONTWRITEBYTECODE =
+test quick unit share-1 share-2: export PYTHONDONTWRITEBYTECODE =
 # Tests with real parts wait for these more than half of their time: four processes keep two cores busy.
 test:
 	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.installed-test system-parts
 	$(BIN)/python -m pytest -n 4
 
-# Two cores take half of the tests each, and neither collects what the other one runs.
-unit:
+# Two cores take about half of the tests each, and neither collects what the other one runs.
+quick: MARKS := not parts
+unit: MARKS := not parts and not service
+quick unit:
 	@$(MAKE) --no-print-directory $(VENV)/.installed-test
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync unit-web unit-rooms
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync share-1 share-2 MARKS="$(MARKS)"
 
-HALF := tests/web tests/sinks tests/sources tests/cli
-unit-web:
-	$(BIN)/python -m pytest -q -m "not parts" $(HALF)
+SHARE := $(addprefix tests/,certificates cli journal web)
+share-1:
+	$(BIN)/python -m pytest -q -m "$(MARKS)" $(SHARE)
 
-unit-rooms:
-	$(BIN)/python -m pytest -q -m "not parts" $(addprefix --ignore ,tests/e2e tests/browser $(HALF))
+share-2:
+	$(BIN)/python -m pytest -q -m "$(MARKS)" $(addprefix --ignore ,tests/e2e tests/browser $(SHARE))
 
 thorough: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser \

@@ -1,4 +1,4 @@
-"""What every test is held to: no error lost in a Deferred, no timer left over, nothing real in a unit test.
+"""What every test is held to: no error lost in a Deferred, no timer left over, one part alone in a unit test.
 
 And how several processes share the tests, and where they write.
 """
@@ -42,13 +42,17 @@ LONGEST = ("tests/browser/test_accessibility.py",)
 WAITING = tuple(f"tests/e2e/test_{name}.py" for name in ("streaming_node_red", "kafka_chain"))
 """files that take long, and mostly wait: they begin first, beside what takes all that the processor gives"""
 REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect")
-"""what no unit test uses, by the names of Python's audit events"""
+"""what tests in memory do not use, by the names of Python's audit events"""
+SERVICE = "tests.service"
+"""audit event of a whole service that is started in memory"""
 TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_modules"
 """where `make timescaledb` installs it"""
 RARELY = (50_000, 50, 1000)
 """how many new objects, and collections of the next younger ones, make Python look for garbage"""
 _parts_used: list[str] = []
 """by the test that runs"""
+_services: list[str] = []
+"""audit events of whole services that it started in memory"""
 _logged: list[Failure] = []
 """while the test runs"""
 _timers: list[DelayedCall] = []
@@ -69,6 +73,8 @@ def _watch(event: str, values: tuple[Any, ...]) -> None:
     # A datagram socket that connects asks for this machine's address; nothing is sent.
     if event in REAL_PARTS and not (event == "socket.connect" and values[0].type == socket.SOCK_DGRAM):
         _parts_used.append(event)
+    elif event == SERVICE:
+        _services.append(event)
 
 
 sys.addaudithook(_watch)
@@ -146,6 +152,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _folder(item.nodeid) in WHOLE:
             item.add_marker(pytest.mark.parts)
+        if "whole_service" in item.fixturenames:
+            item.add_marker(pytest.mark.service)
         limit = item.get_closest_marker("timeout")
         if item.get_closest_marker("parts") and (limit is None or limit.args[0] < LONG):
             item.add_marker(pytest.mark.timeout(LONG), append=False)
@@ -204,6 +212,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     # Here and not in a fixture, which would take as long as the rest of a short test.
     _logged.clear()
     _parts_used.clear()
+    _services.clear()
     _timers[:] = reactor.getDelayedCalls()
     _observers[:] = globalLogPublisher._observers
     if item.get_closest_marker("mosquitto"):
@@ -217,6 +226,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
+def whole_service() -> None:
+    """Marks the tests of what asks for it: fixtures that start the whole service in memory do."""
+
+
+@pytest.fixture
 def expected_errors() -> list[Failure]:
     """Failures that were logged so far. A test takes out those that it expects; what is left fails it."""
     return _logged
@@ -224,7 +238,7 @@ def expected_errors() -> list[Failure]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Fail a test that lost an error, left a timer on the reactor, or is a unit test and used real parts."""
+    """Fail a test that lost an error, left a timer on the reactor, or used more than its marks say."""
     result = yield
     if _DebugInfo.unhandled:
         # A Deferred reports its unhandled error when it is collected.
@@ -240,6 +254,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         found.append("timers were left on the reactor:\n" + "\n".join(timers))
     if _parts_used and item.get_closest_marker("parts") is None:
         found.append(f"real parts were used, so this is no unit test, mark it `parts`: {set(_parts_used)}")
+    if _services and not any(map(item.get_closest_marker, ("service", "parts"))):
+        found.append("the whole service was started, so this is no unit test, mark it `service`")
     if found:
         pytest.fail("\n".join(found))
     return result

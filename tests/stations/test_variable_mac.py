@@ -24,7 +24,7 @@ HERE, THERE, _ = STATIONS
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[AirHouse]:
+def house(tmp_path: Path, whole_service: None) -> Iterator[AirHouse]:
     with closing(AirHouse(tmp_path)) as house:
         house.connect(HERE)
         yield house

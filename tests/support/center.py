@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,6 +72,7 @@ class House:
 
     def open(self) -> None:
         """Start as the service does."""
+        sys.audit("tests.service")
         options = self.places() | self.options
         env_file = self.directory / ".env"
         self.configuration = Configuration(CATALOGUE, options, {}, env_file, maybeDeferred, TRIALS)
@@ -268,7 +270,7 @@ def result_of(deferred: Deferred[Any]) -> Any:
 
 
 @pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+def make_house(tmp_path: Path, whole_service: None) -> Iterator[Callable[..., House]]:
     """Builds the test's :class:`House` with the given settings, and sensors: so many, or these entries."""
     houses: list[House] = []
 

@@ -347,7 +347,7 @@ def quick_parts() -> Iterator[None]:
 
 
 @pytest.fixture
-def make_web_house(tmp_path: Path) -> Iterator[Callable[..., WebHouse]]:
+def make_web_house(tmp_path: Path, whole_service: None) -> Iterator[Callable[..., WebHouse]]:
     """Builds a :class:`WebHouse`."""
     houses: list[WebHouse] = []
 

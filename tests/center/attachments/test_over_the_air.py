@@ -43,7 +43,7 @@ COUNTER = 0x123456
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[AirHouse]:
+def house(tmp_path: Path, whole_service: None) -> Iterator[AirHouse]:
     with closing(AirHouse(tmp_path)) as house:
         yield house
 
@@ -440,6 +440,7 @@ def test_an_unknown_sensor_cannot_detach(connected: AirHouse) -> None:
     assert answer.code == ErrorCode.ENOENT
 
 
+@pytest.mark.service
 def test_the_judge_of_a_detach_can_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Strict()
     strict = partial(OverTheAir, detach_verifier=judge)

@@ -25,7 +25,7 @@ A, B = "ble:AA:BB:CC:DD:EE:01", "ble:AA:BB:CC:DD:EE:02"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, whole_service: None) -> Iterator[House]:
     house = House(tmp_path, **{"source-changing-addresses": "3"})
     yield house
     house.close()
@@ -60,6 +60,7 @@ def test_a_pin_without_a_device_is_said_once_and_listed(house: House, log_lines:
     assert (devices(house).get(pin).known, devices(house).get(pin).count) == (False, 3)
 
 
+@pytest.mark.service
 def test_many_rows_are_written_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_behind, "AT_ONCE", 10)
     house = House(tmp_path)

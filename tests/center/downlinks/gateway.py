@@ -181,14 +181,14 @@ def connected(site: DownlinkHouse, eui: int | None = None, counter: int = 1, snr
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[DownlinkHouse]:
+def site(tmp_path: Path, whole_service: None) -> Iterator[DownlinkHouse]:
     house = DownlinkHouse(tmp_path)
     yield house
     house.close()
 
 
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[Callable[[int], DownlinkHouse]]:
+def make_site(tmp_path: Path, whole_service: None) -> Iterator[Callable[[int], DownlinkHouse]]:
     """A site with this many sensors."""
     houses: list[DownlinkHouse] = []
 

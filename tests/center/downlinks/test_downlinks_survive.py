@@ -176,6 +176,7 @@ def test_it_expires_while_the_service_is_down(site: DownlinkHouse) -> None:
     assert site.statuses(queue_id) == ["queued", "expired"]
 
 
+@pytest.mark.service
 def test_crashes_after_every_commit(tmp_path: Path) -> None:
     """The lives of two downlinks, in which the service crashes after the first commit, the second, ..."""
     for crash_at in range(1, 100):

@@ -18,7 +18,7 @@ __all__ = ["log_lines"]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, whole_service: None) -> Iterator[House]:
     house = House(tmp_path, **{"source-rate": "10"})
     yield house
     house.close()

@@ -19,6 +19,7 @@ from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, compile_templates, l
 from tests.web.html import Document, faults
 from tests.web.pages.page_samples import samples
 
+pytestmark = pytest.mark.service
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>'{{7*7}}"""
 FIXED = {"role", "severity", "kind", "state", "theme", "tone"}
 """words of ours"""

@@ -42,7 +42,7 @@ def test_the_open_alarms_of_a_station_stand_on_its_page_and_not_on_that_of_anoth
     assert "alarm since" in main_of(web, f"/stations/{STATION}")
     assert "base station roof is offline." in main_of(web, f"/stations/{STATION}")
     assert "alarm since" not in main_of(web, "/stations/CAFE000000000002")
-    alarms.acknowledge(f"station-offline:{STATION}", "anna")
+    web.do(alarms.acknowledge(f"station-offline:{STATION}", "anna"))
     assert "acknowledged by anna" in main_of(web, f"/stations/{STATION}")
 
 

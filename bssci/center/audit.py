@@ -15,7 +15,7 @@ from bssci.system.shell import MAX_CHANGES, ShellChange
 MAX_DETAIL = 500
 """characters of an entry's detail, at most"""
 MAX_OWED = 100
-"""entries about failed actions that wait until the journal can store again; further ones are lost"""
+"""entries about what has happened that wait until the journal can store again; further ones are lost"""
 MAX_REMEMBERED = 2 * MAX_CHANGES
 """changes by the command line that are remembered: all that may be noted, in both places"""
 HoldRoom = Callable[[], Awaitable[AbstractContextManager[object]]]
@@ -39,7 +39,7 @@ class AuditLog:
         self._journal = journal
         self._now = now
         self._owed: list[AuditEntry] = []
-        """entries about failed actions that could not be stored yet"""
+        """entries about what has happened that could not be stored yet"""
         self._of_shell: dict[ShellChange, None] = {}
         """changes by the command line that have an entry, oldest first; their notes may not be removed yet"""
 
@@ -107,14 +107,14 @@ class AuditLog:
         try:
             yield
         except Exception as error:
-            await self.failed(by, f"{action}.failed", target, str(error))
+            await self.afterwards(by, f"{action}.failed", target, str(error))
             raise
 
-    async def failed(self, by: Actor, action: str, target: str, detail: str) -> None:
-        """Write the entry that says that an action failed, whose own entry is there already.
+    async def afterwards(self, by: Actor, action: str, target: str, detail: str) -> None:
+        """Write the entry about what has happened already: an action failed, or a person changed a file.
 
-        If it cannot be stored, as what made the action fail may be a full disk, it is written after the next
-        entry that can, with its own time.
+        If it cannot be stored, as the disk may be full, it is written after the next entry that can, with its
+        own time.
         """
         try:
             await self.record(by, action, target, detail)

@@ -10,7 +10,6 @@ from twisted.logger import Logger
 
 from bssci.center.commands import Commands
 from bssci.center.devices.sensors import Sensors
-from bssci.journal import StorageError
 from bssci.model.commands import Actor, CommandError
 from bssci.system import logs
 
@@ -63,7 +62,7 @@ class Reloads:
     async def _settings(self, by: Actor) -> None:
         try:
             await self._commands.settings.reload(by)
-        except (CommandError, StorageError) as error:
+        except CommandError as error:
             self.log.error("settings not reloaded {error}", error=str(error))
 
     async def _changed_sensors(self) -> None:
@@ -73,7 +72,7 @@ class Reloads:
     async def _read_sensors(self, by: Actor) -> None:
         try:
             await self._commands.reload_sensors(by)
-        except (CommandError, StorageError) as error:
+        except CommandError as error:
             self.log.error("sensors not reloaded {error}", error=str(error))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

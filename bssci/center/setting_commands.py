@@ -81,11 +81,10 @@ class SettingCommands:
         return problem
 
     async def reload(self, by: Actor) -> None:
-        """Read ``.env`` again.
+        """Read ``.env``, which somebody has changed, again.
 
         :raises CommandError: a setting is invalid; nothing changed.
-        :raises bssci.journal.StorageError: the settings changed, but the audit entry cannot be stored.
         """
         changed = await self._configuration.reload()
         if changed:
-            await self._audit.record(by, "config.reload", "", ", ".join(sorted(changed)))
+            await self._audit.afterwards(by, "config.reload", "", ", ".join(sorted(changed)))

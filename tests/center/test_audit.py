@@ -80,10 +80,10 @@ async def test_that_a_deed_failed_is_kept_as_soon_as_there_is_room(
     ]
     kept.entries.clear()
     kept.room = 1
-    await audit.failed(ANN, "2.failed", "", "")
-    await audit.failed(ANN, "3.failed", "", "")
-    await audit.failed(ANN, "4.failed", "", "")
-    await audit.failed(ANN, "5.failed", "", "")
+    await audit.afterwards(ANN, "2.failed", "", "")
+    await audit.afterwards(ANN, "3.failed", "", "")
+    await audit.afterwards(ANN, "4.failed", "", "")
+    await audit.afterwards(ANN, "5.failed", "", "")
     assert [entry.action for entry in kept.entries] == ["2.failed"]
     kept.room = 3
     await audit.record(ANN, "login")

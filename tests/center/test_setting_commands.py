@@ -122,6 +122,18 @@ async def test_what_was_read_again_is_written_down_if_it_changed() -> None:
     assert it.done == ["ann config.reload  BASE_TOPIC, LOG_LEVEL"]
 
 
+async def test_what_was_read_again_on_a_full_disk_is_written_down_later() -> None:
+    it = Parts()
+    it.full = True
+    await it.settings.reload(ANN)
+    it.full = False
+    await it.settings.change(*CHANGE)
+    assert it.done[:2] == [
+        "ann config.change LOG_LEVEL info -> debug",
+        "ann config.reload  BASE_TOPIC, LOG_LEVEL",
+    ]
+
+
 def other_side(values: dict[str, Any]) -> str:
     return f"no answer from {values['MQTT_BROKER']}"
 

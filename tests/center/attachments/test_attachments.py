@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 
+from bssci.center.devices import endpoints
 from bssci.center.devices.sensors import Changes
 from bssci.journal import StorageError
 from bssci.model import EUI, parse_sensor
@@ -144,10 +145,8 @@ def test_an_edit_keeps_what_was_attached_over_the_air_and_a_new_key_makes_it_voi
     assert house.center.attachments.get(ONE) is None
 
 
-@pytest.mark.parametrize("is_on_disk", [True, False])
-@pytest.mark.parametrize("is_first", [True, False])
 def test_an_attachment_with_the_old_key_while_that_is_replaced_is_void(
-    house: House, monkeypatch: pytest.MonkeyPatch, is_on_disk: bool, is_first: bool
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turn: Deferred[None] = Deferred()
 
@@ -157,17 +156,32 @@ def test_an_attachment_with_the_old_key_while_that_is_replaced_is_void(
         return done
 
     monkeypatch.setattr(house.center.sensors, "_run_in_thread", run_in_thread)
-    if not is_first:
-        attach_over_the_air(house)
+    attach_over_the_air(house)
     house.settle()
     changing = ensureDeferred(house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER))
     house.settle()
     attach_over_the_air(house, counter=6)
-    if is_on_disk:
-        house.settle()
+    house.settle()
     turn.callback(None)
     house.settle()
     result_of(changing)
+    assert house.center.attachments.get(ONE) is None
+    house.crash()
+    assert house.center.attachments.get(ONE) is None
+
+
+def test_an_attachment_with_the_old_key_that_is_not_on_disk_yet_is_void(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = endpoints.write
+
+    def write_late(*values: Any) -> bytes:
+        version = write(*values)
+        attach_over_the_air(house)
+        return version
+
+    monkeypatch.setattr(endpoints, "write", write_late)
+    done(house, house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER))
     assert house.center.attachments.get(ONE) is None
     house.crash()
     assert house.center.attachments.get(ONE) is None

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from argon2 import PasswordHasher
@@ -207,31 +207,27 @@ class AccountFile:
         return account
 
     def set_password(self, name: str, password: str) -> Account:
-        """Set the password of an account, which ends all its sessions.
+        """Set the password of an account; see :meth:`change`."""
+        return self.change(name, password=password)
 
-        :raises AccountError: there is no such account, or the password is not allowed.
+    def change(self, name: str, *, role: str | None = None, password: str | None = None) -> Account:
+        """Give an account another role, another password, which ends all its sessions, or both.
+
+        :raises AccountError: there is no such account, it is the last admin, or the password is not allowed.
         """
-        drawn = self._account(name, "viewer", password, self._now())
-        return self._replace(
-            name,
-            lambda account: msgspec.structs.replace(
-                account, password=drawn.password, generation=drawn.generation, changed_at=drawn.changed_at
-            ),
-            "account.password",
-        )
-
-    def set_role(self, name: str, role: str) -> Account:
-        """Give an account another role.
-
-        :raises AccountError: there is no such account, or it is the last admin.
-        """
-        wanted = _role(role)
-        return self._replace(
-            name,
-            lambda account: msgspec.structs.replace(account, role=wanted, changed_at=self._now()),
-            "account.role",
-            role,
-        )
+        values: dict[str, Any] = {"changed_at": self._now()}
+        if role is not None:
+            values["role"] = _role(role)
+        if password is not None:
+            drawn = self._account(name, "viewer", password, self._now())
+            values |= {"password": drawn.password, "generation": drawn.generation}
+        with self._changing() as directory:
+            changed = msgspec.structs.replace(_found(directory, name), **values)
+            accounts = tuple(changed if each.name == name else each for each in directory.accounts)
+            _check_admin_left(directory.accounts, accounts)
+            action = "account.role" if password is None else "account.password"
+            self._write(msgspec.structs.replace(directory, accounts=accounts), action, name, role or "")
+        return changed
 
     def remove(self, name: str) -> None:
         """Remove an account.
@@ -338,16 +334,6 @@ class AccountFile:
             created_at=now,
             changed_at=now,
         )
-
-    def _replace(
-        self, name: str, change: Callable[[Account], Account], action: str, detail: str = ""
-    ) -> Account:
-        with self._changing() as directory:
-            changed = change(_found(directory, name))
-            accounts = tuple(changed if each.name == name else each for each in directory.accounts)
-            _check_admin_left(directory.accounts, accounts)
-            self._write(msgspec.structs.replace(directory, accounts=accounts), action, name, detail)
-        return changed
 
     @contextmanager
     def _changing(self) -> Iterator[Directory]:

@@ -91,7 +91,7 @@ class WebSessions:
         self.unreadable = 0
         """damaged entries of the file, which were skipped"""
         self._by_digest: dict[str, WebSession] = {each.digest: each for each in self._load()}
-        self._seen = False
+        self._unsaved = False
         self._lock = DeferredLock()
         self._ticker = Ticker(clock, SAVE_INTERVAL, self._tick)
 
@@ -136,7 +136,7 @@ class WebSessions:
             return None
         if is_seen:
             session.seen_at = self._now()
-            self._seen = True
+            self._unsaved = True
         return session
 
     def end(self, session: WebSession) -> None:
@@ -148,15 +148,16 @@ class WebSessions:
         return sorted((each for each in mine if not self._is_over(each)), key=lambda each: -each.seen_at)
 
     def save(self) -> Deferred[None]:
-        """Store all sessions; fires when they are on disk. A failure is logged."""
+        """Store all sessions; fires when they are on disk. A failure is logged, and it is tried again."""
         return self._lock.run(self._write).addErrback(self._not_saved)
 
     def _write(self) -> Deferred[None]:
-        self._seen = False
+        self._unsaved = False
         data = _encoder.encode(list(self._by_digest.values()))
         return self._run_in_thread(write_atomically, self._path, data)
 
     def _not_saved(self, failure: Failure) -> None:
+        self._unsaved = True
         self.log.warn("sessions not stored {error}", error=failure.getErrorMessage())
 
     def _tick(self) -> None:
@@ -166,10 +167,10 @@ class WebSessions:
                 session.created_at += jump
                 session.seen_at += jump
             self._now.follow(jump)
-            self._seen = True
+            self._unsaved = True
         before = len(self._by_digest)
         self._by_digest = {key: each for key, each in self._by_digest.items() if not self._is_over(each)}
-        if self._seen or len(self._by_digest) != before:
+        if self._unsaved or len(self._by_digest) != before:
             self.save()
 
     def _is_over(self, session: WebSession) -> bool:

@@ -121,12 +121,7 @@ class AccountRoutes:
         if body.role is None and body.password is None:
             raise ApiError(422, "invalid", "role or password must be given", "role")
         self._check_exists(name)
-        change = self._entrance.change
-        if body.role is not None:
-            await change(call.actor, "account.role", name, body.role, self._file.set_role, name, body.role)
-        if body.password is not None:
-            set_password = self._file.set_password
-            await change(call.actor, "account.password", name, "", set_password, name, body.password)
+        await self._entrance.change_account(call.actor, name, body.role, body.password)
         return Done()
 
     @route("DELETE", "/api/accounts/{name}", "admin", "Remove an account")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from bssci.center.audit import AuditLog
@@ -77,6 +79,16 @@ class Entrance:
         """
         async with self._audit.around(by, action, target, detail, hold_room=self._guard.room):
             return await self._guard.changed(change, *values)
+
+    async def change_account(self, by: Actor, name: str, role: str | None, password: str | None) -> None:
+        """Give an account another role, another password or both, as one change; raises as :meth:`change`."""
+        async with AsyncExitStack() as entries:
+            for action, value, detail in (("role", role, role), ("password", password, "")):
+                if value is not None:
+                    room = self._guard.room
+                    entry = self._audit.around(by, f"account.{action}", name, detail or "", hold_room=room)
+                    await entries.enter_async_context(entry)
+            await self._guard.changed(partial(self._guard.file.change, role=role, password=password), name)
 
     async def new_password(
         self, call: Call, session: WebSession, password: str

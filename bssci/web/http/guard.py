@@ -58,6 +58,8 @@ class Guard:
         self._hashing = DeferredSemaphore(HASHES_AT_A_TIME)
         self._stamp = file.stamp()
         self.directory = file.read()
+        self._trouble = ""
+        """reason why the file could not be read last; empty: it could"""
         self.setup_secret = "" if self.directory.accounts else secrets.token_urlsafe(24)
         """secret of the one-time set-up link; empty as soon as there is an account"""
 
@@ -80,7 +82,13 @@ class Guard:
         try:
             self.directory = await self._run_in_thread(self.file.read)
         except (AccountError, OSError) as error:
-            self.log.error("accounts not readable, the earlier ones stay {error}", error=str(error))
+            if str(error) != self._trouble:
+                self.log.error("accounts not readable, the earlier ones stay {error}", error=str(error))
+            self._trouble = str(error)
+            if isinstance(error, OSError):
+                return  # the next request tries again
+        else:
+            self._trouble = ""
         self._stamp = stamp
         if self.directory.accounts:
             self.setup_secret = ""

@@ -17,7 +17,7 @@ from tests.support.web import EPOCH, WebHouse, quick_parts
 
 def test_a_role_that_was_taken_counts_at_once(web: WebHouse) -> None:
     browser = web.browser("operator")
-    web.file.set_role("operator", "viewer")
+    web.file.change("operator", role="viewer")
     assert browser.post("/api/sensors/reload").status == 403
 
 
@@ -47,6 +47,21 @@ def test_accounts_and_tokens_are_managed_and_audited(web: WebHouse) -> None:
         "account.add", "account.role", "token.create", "token.revoke", "account.remove",
     }  # fmt: skip
     assert admin.delete("/api/accounts/admin").status == 422
+
+
+def test_role_and_password_change_together_or_not_at_all(web: WebHouse) -> None:
+    admin, operator = web.browser("admin"), web.browser("operator")
+    both = {"role": "viewer", "password": "short"}
+    assert admin.post("/api/accounts/operator", both).error["field"] == "password"
+    assert operator.get("/api/me").json()["role"] == "operator"
+    assert web.audit()[-4:] == [
+        ("admin", action, "operator")
+        for action in ("account.role", "account.password", "account.password.failed", "account.role.failed")
+    ]
+    assert admin.post("/api/accounts/operator", both | {"password": "long enough"}).status == 200
+    assert operator.get("/api/me").status == 401
+    assert operator.log_in("operator", "long enough").status == 200
+    assert operator.get("/api/me").json()["role"] == "viewer"
 
 
 def test_two_writers_of_the_account_file_lose_nothing(web: WebHouse) -> None:

@@ -114,6 +114,24 @@ def test_logging_out_ends_the_session_and_not_only_the_cookie(web: WebHouse) -> 
     assert browser.get("/api/me").status == 401
 
 
+def test_a_log_out_that_cannot_be_stored_is_stored_later(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, cookies = web.browser("operator"), {}
+    cookies |= browser.cookies
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(sessions, "write_atomically", full)
+        assert browser.post("/api/logout").status == 200
+    web.advance(sessions.SAVE_INTERVAL)
+    web.crash()
+    browser.cookies = cookies
+    assert browser.get("/api/me").status == 401
+
+
 def test_a_new_password_from_the_command_line_ends_all_sessions(web: WebHouse) -> None:
     browser = web.browser("viewer")
     web.file.set_password("viewer", "something quite new")

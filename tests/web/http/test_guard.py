@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from bssci.web.access.accounts import Directory
 from bssci.web.http.guard import LOG_IN, NO_SUCH_TOKEN
+from tests.support.log_lines import log_lines
 from tests.support.web import SENSOR, WebHouse
 from tests.web.http.test_routes import path_of
+
+__all__ = ["log_lines"]
 
 COOKIE = "bssci_session_12345"
 """the site in memory has this port"""
@@ -63,5 +69,28 @@ def test_accounts_whose_file_is_gone_stay_until_a_restart(web: WebHouse) -> None
     web.file.path.rename(away)
     assert browser.get("/api/me").status == 200
     away.rename(web.file.path)
-    web.file.set_role("operator", "viewer")
+    web.file.change("operator", role="viewer")
     assert browser.get("/api/me").json()["role"] == "viewer"
+
+
+def test_accounts_that_could_not_be_read_after_a_change_are_read_with_the_next_request(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    admin, robot = web.browser("admin"), web.browser()
+    robot.token = web.file.create_token("robot", "viewer")
+    assert robot.get("/api/sensors").status == 200
+    file = web.admin.guard.file
+    read, failures = file.read, 3
+
+    def out_of_files() -> Directory:
+        nonlocal failures
+        is_mine = sys._getframe(1).f_code.co_name != "_changing"
+        if is_mine and failures:
+            failures -= 1
+            raise OSError(24, "Too many open files")
+        return read()
+
+    monkeypatch.setattr(file, "read", out_of_files)
+    assert admin.delete("/api/tokens/robot").status == 200
+    assert [robot.get("/api/sensors").status for _ in range(3)] == [200, 200, 401]
+    assert len([line for line in log_lines if "accounts not readable" in line]) == 1

@@ -58,6 +58,7 @@ SPANNING = {
     "center/downlinks/test_downlinks_simulated.py": "downlinks with simulated stations and sensors",
     "center/downlinks/test_downlinks_survive.py": "downlinks through crashes",
     "center/silence/test_silence_changes.py": "silence while people change sensors and settings",
+    "center/test_whole_changes.py": "every command on a full disk",
     "cli/test_cli.py": "the command line as a whole",
     "decoders/test_documentation.py": "docs/decoders.md against the decoders",
     "journal/sqlite/test_durability.py": "a process that is killed",

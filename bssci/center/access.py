@@ -80,6 +80,10 @@ class Access:
     def station_states(self) -> list[StationState]:
         return self._center.station_states()
 
+    def station_state(self, eui: str) -> StationState | None:
+        station = self._center.stations.get(EUI(eui))
+        return station.state if station is not None and station.has_connected else None
+
     def gateway_states(self) -> list[GatewayState]:
         return self._center.gateway_states()
 

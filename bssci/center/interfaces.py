@@ -70,6 +70,9 @@ class ICenter(Protocol):
     def station_states(self) -> list[StationState]:
         """Return the state of every base station that has ever connected."""
 
+    def station_state(self, eui: str) -> StationState | None:
+        """Return the state of a base station; None if it has never connected, or is not known."""
+
     def gateway_states(self) -> list[GatewayState]:
         """Return the state of every known scanner and controller."""
 

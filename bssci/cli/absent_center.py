@@ -66,6 +66,9 @@ class AbsentCenter:
     def station_states(self) -> list[StationState]:
         return []
 
+    def station_state(self, eui: str) -> StationState | None:
+        return None
+
     def gateway_state(self, kind: str, id: str) -> GatewayState | None:
         return None
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 EuiName = Annotated[str, Meta(pattern="^[0-9A-F]{16}$", description="EUI-64", examples=["70B3D56770110001"])]
+PublisherEui = Annotated[EuiName, Meta(description="the service center that published it")]
 Seconds = Annotated[float, Meta(description="Unix seconds of the service center's clock")]
 Nanoseconds = Annotated[int, Meta(description="ns since 1970 UTC, of the base station's clock")]
 Decibels = Annotated[float, Meta(description="dB")]
@@ -267,6 +268,7 @@ class StationStatePayload(msgspec.Struct, kw_only=True):
     name: str | None
     swVersion: str | None
     attached: Annotated[int, Meta(description="sensors that it serves")] | UnsetType = UNSET
+    sc_eui: PublisherEui | UnsetType = UNSET
 
 
 class GatewayStatePayload(msgspec.Struct, kw_only=True):
@@ -280,6 +282,7 @@ class GatewayStatePayload(msgspec.Struct, kw_only=True):
     since: Seconds
     reason: str
     name: str | None
+    sc_eui: PublisherEui | UnsetType = UNSET
 
 
 class MeterPayload(msgspec.Struct, kw_only=True):

@@ -108,8 +108,11 @@ def station_status(event: StationStatus) -> TopicPayload:
     return f"bs/{event.base_station_eui}", payload | {"timestamp": event.at}
 
 
-def station_state(base_topic: str, event: StationState) -> Publication:
-    """Return the payload of ``bs/{EUI}/state``, retained."""
+def station_state(base_topic: str, event: StationState, sc_eui: EUI | None = None) -> Publication:
+    """Return the payload of ``bs/{EUI}/state``, retained.
+
+    :param sc_eui: the service center that publishes it; None: the payload does not say that.
+    """
     payload: dict[str, Any] = {
         "state": event.state,
         "since": event.at,
@@ -121,15 +124,20 @@ def station_state(base_topic: str, event: StationState) -> Publication:
     }
     if event.attached is not None:
         payload["attached"] = event.attached
+    if sc_eui is not None:
+        payload["sc_eui"] = sc_eui
     payload |= common_words(event)
     return Publication(
         f"{base_topic}/bs/{event.base_station_eui}/state", _encode(payload), True, About("station-state")
     )
 
 
-def gateway_state(base_topic: str, event: GatewayState) -> Publication:
-    """Return the state of a gateway, retained on ``gateway/{kind}/{id}/state``."""
-    payload = {
+def gateway_state(base_topic: str, event: GatewayState, sc_eui: EUI | None = None) -> Publication:
+    """Return the state of a gateway, retained on ``gateway/{kind}/{id}/state``.
+
+    :param sc_eui: as in :func:`station_state`.
+    """
+    payload: dict[str, Any] = {
         "state": event.state,
         "since": event.at,
         "reason": event.reason,
@@ -138,6 +146,8 @@ def gateway_state(base_topic: str, event: GatewayState) -> Publication:
         "gateway_kind": event.gateway_kind,
         **common_words(event),
     }
+    if sc_eui is not None:
+        payload["sc_eui"] = sc_eui
     topic = f"{base_topic}/gateway/{event.gateway_kind}/{event.gateway}/state"
     return Publication(topic, _encode(payload), True, About("gateway-state"))
 

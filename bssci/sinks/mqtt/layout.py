@@ -31,8 +31,9 @@ class MessageLayout:
         message = payloads.message(self._base_topic, event, replayed)
         if message is None:
             return []
-        if isinstance(event, GatewayState) and not self._is_known(event):
-            message = message._replace(retain=False)
+        if isinstance(event, GatewayState):
+            message = payloads.gateway_state(self._base_topic, event, self._center.eui)
+            return [message._replace(retain=self._is_known(event))]
         if payloads.ends_retained(event) and not replayed:
             return [message, Publication(message.topic, b"", True, message.about)]
         elsewhere = payloads.reply(event, message)

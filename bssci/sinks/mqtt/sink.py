@@ -11,7 +11,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bssci.model import EUI, AnyEvent, GatewayState, StationState
+from bssci.model import EUI, AnyEvent
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.from_settings import EMBEDDED
@@ -25,13 +25,13 @@ from bssci.sinks.interfaces import ISink, ISinkFactory
 from bssci.sinks.mqtt.canary import Canary
 from bssci.sinks.mqtt.discovery import Discovery
 from bssci.sinks.mqtt.echo import Echo
-from bssci.sinks.mqtt.forgotten import ForgottenStates, state_message
 from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.layout import MessageLayout
 from bssci.sinks.mqtt.own_broker import OwnBroker
 from bssci.sinks.mqtt.refusals import PublishRefusals
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
+from bssci.sinks.mqtt.states import RetainedStates
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.mqtt.suspects import Publisher
 from bssci.sinks.set_aside import SetAside
@@ -76,7 +76,15 @@ class MqttSink:
         )
         self._intake = Intake(reactor, center.journal, center.now)
         self._refusals = PublishRefusals()
-        self._forgotten = ForgottenStates(self._base_topic, self._client.publish, self._present_not_published)
+        self._states = RetainedStates(
+            reactor,
+            center,
+            self._base_topic,
+            self._client,
+            self._publish,
+            lambda: self._retain,
+            self._present_not_published,
+        )
         self._publisher = Publisher(self._publish_proven, self._health, self._refusals)
         self._echo = Echo(reactor)
         self._canary = Canary(
@@ -108,15 +116,12 @@ class MqttSink:
         self._changing = DeferredLock()
         self._waiting: list[Deferred[None]] = []
         self._stopping = False
-        self._unwatch: Callable[[], None] | None = None
-        self._unwatch_forgotten: Callable[[], None] | None = None
         self._unwatch_settings: Callable[[], None] | None = None
         self._ticker = Ticker(reactor, HEALTH_INTERVAL, self._publish_health)
         self._trouble_ticker = Ticker(reactor, TROUBLE_INTERVAL, self._look_at_trouble)
 
     def start(self) -> None:
-        self._unwatch = self._center.watch_stations(self._station_changed)
-        self._unwatch_forgotten = self._center.watch_forgotten(self._state_forgotten)
+        self._states.start()
         self._unwatch_settings = self._center.configuration.watch(LIVE, self._reconfigure)
         self._ticker.start()
         if self._discovery is not None:
@@ -204,11 +209,11 @@ class MqttSink:
         self._intake.stop()
         self._echo.stop()
         self._canary.lost("the sink stops")
+        self._states.stop()
         self._ticker.stop()
         self._trouble_ticker.stop()
-        for unwatch in (self._unwatch, self._unwatch_forgotten, self._unwatch_settings):
-            if unwatch is not None:
-                unwatch()
+        if self._unwatch_settings is not None:
+            self._unwatch_settings()
         self._broker.give_up()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
@@ -294,15 +299,7 @@ class MqttSink:
         self._client.publish(allowed).addCallbacks(
             self._birth_taken, self._present_not_published, errbackArgs=(allowed,)
         )
-        states = [
-            # A station that is connecting for the first time has no state yet.
-            *(state for state in self._center.station_states() if state.at),
-            *self._center.gateway_states(),
-        ]
-        present = [state_message(self._base_topic, state) for state in states]
-        self._publish(present)
-        if self._retain:
-            self._forgotten.clear_all(present)
+        self._states.connected()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)
@@ -329,6 +326,9 @@ class MqttSink:
         if message.topic == self._status_topic:
             if not message.retained:
                 self._echo.heard(message.payload)
+            return None
+        if self._states.is_for_us(message.topic):
+            self._states.received(message)
             return None
         if self._canary.is_for_us(message.topic):
             self._canary.heard(message.payload)
@@ -417,14 +417,6 @@ class MqttSink:
         elif not connection and self.trouble:
             trouble = f"connected, but {self.trouble}"
         self._live.tell(self._settings, trouble)
-
-    def _station_changed(self, state: StationState) -> None:
-        self._publish([state_message(self._base_topic, state)])
-
-    def _state_forgotten(self, state: StationState | GatewayState) -> None:
-        cleared = self._forgotten.add(state)
-        if self._client.online and self._retain:
-            self._forgotten.clear([cleared])
 
     def _publish_health(self) -> None:
         if self._discovery is not None:

@@ -63,6 +63,9 @@ class Center:
     def station_states(self) -> list[StationState]:
         return self.states
 
+    def station_state(self, eui: str) -> StationState | None:
+        return next((each for each in self.states if each.base_station_eui == eui), None)
+
     def watch_stations(self, watcher):
         self.watchers.append(watcher)
         return lambda: self.watchers.remove(watcher)
@@ -197,6 +200,7 @@ def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: Fixture
         "gateway_kind": "scanner",
         "timestamp": 7.0,
         "time": "1970-01-01T00:00:07.000000000Z",
+        "sc_eui": "0200000000000001",
     }
     assert it.published()[-1] == ("gateway/scanner/roof/state", said, True)
     assert payloads.message("mioty", offline).retain
@@ -227,9 +231,8 @@ def test_stations_that_come_and_go_are_told_at_once_and_retained(it: Fixture) ->
     it.accept()
     it.published()
     it.center.change(state("online"))
-    assert it.published() == [
-        (f"bs/{STATION}/state", json.loads(payloads.station_state("x", state("online")).payload), True)
-    ]
+    said = payloads.station_state("x", state("online"), it.center.eui)
+    assert it.published() == [(f"bs/{STATION}/state", json.loads(said.payload), True)]
 
 
 def test_a_batch_is_taken_when_the_broker_has_acknowledged_it(it: Fixture) -> None:

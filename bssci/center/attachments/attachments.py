@@ -63,8 +63,8 @@ class Attachments:
         self._activities = activities
         self._stations = stations
         self._stored = dict(loaded.attachments)
-        self._coming: dict[EUI, Attachment | None] = {}
-        """the newest attachments on their way to the disk; None: it is deleted"""
+        self._coming: list[Mapping[EUI, Attachment | None]] = []
+        """rows on their way to the disk, in their order; None: the attachment is deleted"""
 
     # what is wanted
 
@@ -74,7 +74,10 @@ class Attachments:
 
     def newest(self, eui: EUI) -> Attachment | None:
         """Return a sensor's stored attachment, or what is on its way to the disk in its place."""
-        return self._coming[eui] if eui in self._coming else self._stored.get(eui)
+        for rows in reversed(self._coming):
+            if eui in rows:
+                return rows[eui]
+        return self._stored.get(eui)
 
     def is_attached(self, eui: EUI) -> bool:
         """Return whether base stations should serve a sensor."""
@@ -266,17 +269,16 @@ class Attachments:
 
     def _differ(self, before: Mapping[EUI, Attachment | None]) -> bool:
         """Return whether one of the attachments has changed since."""
-        return any(map(is_not, map(self.newest, before), before.values()))
+        newest = self.newest if self._coming else self._stored.get  # faster, as there may be 100 000
+        return any(map(is_not, map(newest, before), before.values()))
 
     def _store(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[None]:
         """Store rows in one commit; they are in force when the Deferred fires."""
-        self._coming.update(rows)
+        self._coming.append(rows)
         return self._record(rows).addBoth(self._ended, rows)
 
     def _ended(self, result: Failure | None, rows: Mapping[EUI, Attachment | None]) -> Failure | None:
-        for eui, attachment in rows.items():
-            if self._coming.get(eui) is attachment:
-                self._coming.pop(eui, None)
+        self._coming = [each for each in self._coming if each is not rows]
         if not isinstance(result, Failure):
             self._take(rows)
         return result

@@ -130,6 +130,20 @@ def test_changes_of_one_sensor_at_the_same_time_build_on_each_other(house: House
         attachments = house.center.attachments
 
 
+def test_a_command_for_many_sensors_builds_on_what_comes_over_the_air_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.attachments.attachments.SLICE", 1)
+    detaching = ensureDeferred(house.center.attachments.detach([ONE, TWO], at=2.0))
+    attach_over_the_air(house, counter=7)
+    house.clock.advance(0)
+    house.clock.advance(0)
+    house.settle()
+    result_of(detaching)
+    stored = house.center.attachments.get(ONE)
+    assert (stored.state, stored.attach_counter, stored.since) == ("detached", 7, 2.0)
+
+
 def test_an_edit_keeps_what_was_attached_over_the_air_and_a_new_key_makes_it_void(house: House) -> None:
     attach_over_the_air(house)
     done(house, house.commands.configure(parse_sensor(sensor_entry(1, bidi=True)), TESTER))

@@ -402,6 +402,7 @@ class ServiceCenter:
 
     def _heard_telegrams(self, telegrams: Sequence[Telegram]) -> None:
         heard = [telegram for telegram in telegrams if telegram.source != presence.SOURCE]
+        self.devices.placed(telegram for telegram in telegrams if telegram.source == presence.SOURCE)
         self.telegrams += len(heard)
         self.devices.heard(heard)
         self.gateways.heard(heard)

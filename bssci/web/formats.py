@@ -67,11 +67,11 @@ def words(name: Any) -> str:
 
 def rank(name: str, value: Any) -> int:
     """Return a value's place among those of a device, the most telling first: flags that are true, then
-    measurements, then the battery, then flags that are false.
+    measurements, then the battery and counts of messages, then flags that are false.
     """
     if isinstance(value, bool):
         return 0 if value else 3
-    return 2 if name.startswith("battery") else 1
+    return 2 if name.startswith("battery") or name.endswith("_count") else 1
 
 
 def percent(value: Any, digits: int = 0) -> str:

@@ -188,16 +188,20 @@ class Collector:
             len(named.points) >= self._most for named in self._named.values()
         )
 
-    def add(self, at: float, decoded: Decoded | None) -> None:
-        """Add the readings of one message; None: there is no decoder for it."""
-        self._uplinks += 1
+    def add(self, at: float, decoded: Decoded | None, counts: bool = True) -> None:
+        """Add the readings of one message.
+
+        :param decoded: None: there is no decoder for it.
+        :param counts: false for messages of the service itself about the device.
+        """
+        self._uplinks += counts
         if decoded is None:
-            self._without += 1
+            self._without += counts
             return
-        if self._decoder is None:
+        if self._decoder is None and counts:
             self._decoder = decoded.decoder
         if decoded.failure is not None:
-            self._failed += 1
+            self._failed += counts
             if self._failure is None:
                 self._failure, self._failed_at = decoded.failure, at
         else:

@@ -30,7 +30,7 @@ from bssci.center.decoding.payloads import (
     payload_kind,
     payload_of,
 )
-from bssci.center.decoding.rests import PAYLOAD_TIME, PluginRests
+from bssci.center.decoding.rests import PluginRests
 from bssci.center.decoding.tallies import Tallies
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.blueprints import Blueprint
@@ -453,7 +453,8 @@ class Decoding:
             self.by_decoder.count(decoder.name, decoded.failure, payload.received_at, payload.device)
             if decoded.failure is not None:
                 self._tell(decoder.name, decoded.failure, payload)
-        self.by_device.count(payload.device, decoded.failure, payload.received_at, decoded.decoder)
+        if decoder not in self._first[payload.kind]:  # which read the service's own messages
+            self.by_device.count(payload.device, decoded.failure, payload.received_at, decoded.decoder)
 
     def _tell(self, decoder: str, failure: DecodeFailure, payload: Payload) -> None:
         """Log the first payload that a decoder cannot read for a reason, and then one in LOG_EVERY.
@@ -482,9 +483,7 @@ class Decoding:
             self.rests.refuse_resting(decoder)
             began = self._clock.seconds()
             matches = bool(decoder.matches(payload))
-            took = self._clock.seconds() - began
-            if took > PAYLOAD_TIME:
-                self.rests.count(decoder, took)
+            self.rests.count(decoder, self._clock.seconds() - began, "matches")
             return matches
         except DecodeError:  # it is paused
             return False

@@ -24,6 +24,7 @@ from bssci.center.decoding.remembered import Question, RememberedSteps
 from bssci.center.decoding.stored import SlowDecoder, decode_apart
 from bssci.center.decoding.trials import run_apart
 from bssci.center.decoding.wanted import ChosenDecoder
+from bssci.center.devices import presence
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.running import label
 from bssci.journal import Journal
@@ -181,7 +182,7 @@ def _read_page(
         if isinstance(result, SlowDecoder):
             scripts.setdefault(id(result.decoder), (result.decoder, []))[1].append((at, payload))
         else:
-            collector.add(at, result)
+            collector.add(at, result, counts=getattr(heard, "source", "") != presence.SOURCE)
     return list(scripts.values())
 
 

@@ -1,15 +1,15 @@
 """Pauses of decoders that take too long.
 
 A script is interrupted in its thread. A decoder of a plugin runs in the reactor's thread and cannot be
-interrupted: while it decodes, nothing else happens. After five payloads in a row that took too long it is
-paused for a minute, then for twice as long each time, up to an hour; after a pause, one is enough for the
-next.
+interrupted: while it decodes, or looks whether it can, nothing else happens. After five payloads in a row for
+which one of the two took too long, it is paused for a minute, then for twice as long each time, up to an
+hour; after a pause, one is enough for the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from twisted.logger import Logger
@@ -25,6 +25,9 @@ LONGEST_REST = 3600.0
 """s for which a decoder is paused, at most"""
 LOG_EVERY = 100
 """the first payload for which a decoder took too long is logged, and then one in this many"""
+
+TimedMethod = Literal["matches", "decode"]
+"""methods of a decoder whose time counts"""
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -42,7 +45,8 @@ class _Record(msgspec.Struct):
 
     slow: int = 0
     """payloads for which it took too long"""
-    in_a_row: int = 0
+    in_a_row: dict[TimedMethod, int] = {}
+    """payloads in a row for which a method took too long; a method that was quick last time is absent"""
     rests: int = 0
     """pauses in a row"""
     rest: Rest | None = None
@@ -85,18 +89,15 @@ class PluginRests:
             text = f"the decoder is paused for another {left:.0f} s: {record.rest.reason}"
             raise DecodeError("resting", text)
 
-    def count(self, decoder: Any, seconds: float) -> None:
-        """Count a payload for which a decoder took ``seconds``, and pause the decoder if it must be."""
+    def count(self, decoder: Any, seconds: float, method: TimedMethod = "decode") -> None:
+        """Count a payload for which a method took ``seconds``, and pause the decoder if it must be."""
         if seconds <= PAYLOAD_TIME:
             if self._records:
-                record = self._records.get(label(decoder))
-                if record is not None:
-                    record.in_a_row = record.rests = 0
-                    record.rest = None
+                self._count_quick(decoder, method)
             return
         record = self._records.setdefault(label(decoder), _Record())
         record.slow += 1
-        record.in_a_row += 1
+        record.in_a_row[method] = record.in_a_row.get(method, 0) + 1
         if record.slow % LOG_EVERY == 1:
             self.log.warn(
                 "decoder held up the whole service {decoder} for {seconds:.2f} s; {count} so far",
@@ -104,13 +105,21 @@ class PluginRests:
                 seconds=seconds,
                 count=record.slow,
             )
-        if record.in_a_row >= TIMEOUTS_IN_A_ROW:
+        if record.in_a_row[method] >= TIMEOUTS_IN_A_ROW:
+            record.in_a_row[method] = TIMEOUTS_IN_A_ROW - 1
             self._begin(decoder, record)
+
+    def _count_quick(self, decoder: Any, method: TimedMethod) -> None:
+        record = self._records.get(label(decoder))
+        if record is None:
+            return
+        record.in_a_row.pop(method, None)
+        if not record.in_a_row:
+            record.rests, record.rest = 0, None
 
     def _begin(self, decoder: Any, record: _Record) -> None:
         length = min(FIRST_REST * 2.0**record.rests, LONGEST_REST)
         record.rests += 1
-        record.in_a_row = TIMEOUTS_IN_A_ROW - 1
         reason = f"it held up the whole service for over {PAYLOAD_TIME * 1000:.0f} ms, five times in a row"
         record.rest = Rest(label(decoder), length, reason)
         record.rest_until = self._seconds() + length

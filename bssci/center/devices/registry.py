@@ -142,6 +142,14 @@ class DeviceRegistry:
                     oldest, _ = self._unknown.popitem(last=False)
                     self._behind.changed[oldest] = None
 
+    def placed(self, telegrams: Iterable[Telegram]) -> None:
+        """Take the service's own telegrams about the places of devices, which do not count as heard."""
+        for telegram in telegrams:
+            device = self._known.get(telegram.device)
+            if device is not None:
+                device.placed_at = telegram.at
+                self._behind.changed[device.id] = None
+
     def _tell_place(self, device: Device) -> None:
         """Log that a message comes from a pin where no device is entered."""
         if self._told_places < TOLD_PLACES:

@@ -21,6 +21,8 @@ POWER = -59.0
 EXPONENT = 2.5
 FARTHEST = 100.0
 """m; beyond that nothing is heard"""
+PLACE = "place"
+"""name of the reading that says which scanner a device is near"""
 AWAY = "away"
 """place of a device that no scanner hears"""
 
@@ -42,7 +44,7 @@ class PresenceDecoder:
         if not isinstance(said, Mapping):
             raise DecodeError("no_presence", "the message does not state a place")
         scanner, rssi = said.get("scanner"), said.get("rssi")
-        readings = [Reading("presence", bool(scanner)), Reading("place", scanner or AWAY)]
+        readings = [Reading("presence", bool(scanner)), Reading(PLACE, scanner or AWAY)]
         if scanner and isinstance(rssi, (int, float)):
             power = _number(parameters, "power", POWER, -100, 0)
             exponent = _number(parameters, "exponent", EXPONENT, 1, 10)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, unquote
 
+from bssci.decoders.bluetooth.presence import PLACE
 from bssci.web.formats import rank
 from bssci.web.http.call import Call
 from bssci.web.reports.readings import LastValue, Latest
@@ -58,8 +59,15 @@ def columns_of(latest: Iterable[Latest], asked: str) -> dict[str, Any]:
 
 
 def in_short(values: Iterable[LastValue]) -> list[LastValue]:
-    """Return the most telling values."""
-    return sorted(values, key=lambda each: rank(each.name, each.value))[:IN_SHORT]
+    """Return the most telling values: measurements rather than where a Bluetooth device is."""
+    of_place = (PLACE, "occupancy", "rssi", "distance")
+    found = list(values)
+    has_place = any(each.name == PLACE for each in found)
+
+    def key(each: LastValue) -> tuple[bool, int]:
+        return has_place and each.name in of_place, rank(each.name, each.value)
+
+    return sorted(found, key=key)[:IN_SHORT]
 
 
 def _turned(wanted: list[str], name: str) -> list[str]:

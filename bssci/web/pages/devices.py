@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bssci.center.devices.controller_commands import takes_commands
-from bssci.model.device_id import eui_of_device
+from bssci.center.devices.gateways import Gateway
+from bssci.decoders.bluetooth.presence import PLACE
+from bssci.model.device_id import MIOTY, eui_of_device
 from bssci.web.http.call import Call
 from bssci.web.http.errors import not_found
 from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
 from bssci.web.pages.columns import in_short
 from bssci.web.reports.devices import STATES
+from bssci.web.reports.readings import LastValue
 
 MODELS = 100
 """models that are offered when a device is added"""
@@ -27,16 +31,20 @@ class DevicePages(PageData):
         )
         counts, rows = found["counts"], found["devices"]
         latest = await self._views.readings.latest_of_many(row["id"] for row in rows)
+        names = self._gateway_names()
         return {
-            "rows": [row | {"short": in_short(latest[row["id"]].values)} for row in rows],
-            "names": self._gateway_names(),
+            "rows": [
+                row
+                | {
+                    "short": in_short(with_names(latest[row["id"]].values, names)),
+                    "model": self._model(row),
+                }
+                for row in rows
+            ],
+            "names": names,
             "counts": {"all": sum(counts.values()), **counts},
             "paging": paging(page, PER_PAGE, found["total"]),
             "args": arguments(call, "q", "kind", "state"),
-            "models": sorted({device.model for device in self._context.center.devices if device.model})[
-                :MODELS
-            ],
-            "sources": self._context.center.sources.statistics(),
         }
 
     async def device(self, call: Call) -> dict[str, Any]:
@@ -48,17 +56,36 @@ class DevicePages(PageData):
         decoders = self._context.outside.decoders
         names = sorted(decoders.decoding.decoders) if decoders is not None else []
         latest = await self._views.readings.latest(id)
+        values = with_names(latest.values, self._gateway_names())
         return {
             "device": detail,
-            "latest": latest._asdict(),
+            "latest": latest._replace(values=tuple(values))._asdict(),
             "choices": self._views.readings.choices() if latest.undecoded or latest.failure else [],
             "decoders": names,
+            "models": self._models(),
+            "gateways": self._gateways(),
             "takes_commands": takes_commands(id),
         }
 
+    def _model(self, row: Mapping[str, Any]) -> str:
+        """Return the make and model of a device; of a sensor that of its blueprint, or else its type."""
+        if row["kind"] != MIOTY or not row["model"]:
+            return str(row["model"])
+        decoders = self._context.outside.decoders
+        blueprint = decoders.decoding.blueprint_of(decoders.wanted(row["id"])) if decoders else None
+        return (blueprint.title if blueprint is not None else "") or f"type {row['model']}"
+
+    def _models(self) -> list[str]:
+        """Return models that other devices have."""
+        return sorted({device.model for device in self._context.center.devices if device.model})[:MODELS]
+
+    def _gateways(self) -> dict[str, Gateway]:
+        """Return scanners and controllers, by what devices call them."""
+        return {gateway.own_id: gateway for gateway in self._context.center.gateways}
+
     def _gateway_names(self) -> dict[str, str]:
         """Return the names of base stations and other gateways, by what devices call them."""
-        gateways = {gateway.own_id: gateway.name for gateway in self._context.center.gateways if gateway.name}
+        gateways = {id: gateway.name for id, gateway in self._gateways().items() if gateway.name}
         return gateways | self._names()
 
     async def gateways(self, call: Call) -> dict[str, Any]:
@@ -69,3 +96,11 @@ class DevicePages(PageData):
     async def gateway(self, call: Call) -> dict[str, Any]:
         """Return one scanner or controller, for display and editing."""
         return {"gateway": self._views.devices.gateway(call.path["gateway"])}
+
+
+def with_names(values: Iterable[LastValue], names: Mapping[str, str]) -> list[LastValue]:
+    """Return last values with the name of the scanner as the place, instead of the scanner's id."""
+    return [
+        each._replace(value=names.get(str(each.value), each.value)) if each.name == PLACE else each
+        for each in values
+    ]

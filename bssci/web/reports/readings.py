@@ -95,12 +95,14 @@ class ReadingViews:
         found = await gatherResults([ensureDeferred(self.latest(each)) for each in asked], consumeErrors=True)
         return dict(zip(asked, found, strict=True))
 
-    def _heard(self, device: DeviceId) -> tuple[float, int] | None:
-        """Return when a device was heard last, in Unix seconds, and how often; None: never."""
+    def _heard(self, device: DeviceId) -> tuple[float, ...] | None:
+        """Return what changes with each message of a device or about it; None: there is none."""
         eui = eui_of_device(device)
         if eui is None:
             found = self._context.center.devices.get(device)
-            return (found.last_seen, found.count) if found is not None and found.last_seen else None
+            if found is None or not found.last_seen:
+                return None
+            return found.last_seen, found.count, found.placed_at
         activity = self._context.center.activities.get(eui)
         return None if activity is None else (activity.last_seen_at, activity.uplink_count)
 

@@ -238,6 +238,23 @@ def test_failures_are_said_and_counted(log_lines: list[str]) -> None:
     ]
 
 
+def test_messages_of_the_service_itself_do_not_count_as_those_of_the_device() -> None:
+    """What is decoded of a device is never more than what was heard from it."""
+
+    class OfTheService(FakeDecoder):
+        comes_first = True
+
+        def matches(self, payload: Payload) -> bool:
+            return "place" in payload.envelope
+
+    house = House(OfTheService("presence", ["telegram"]), FakeDecoder("good", ["telegram"]))
+    place = msgspec.structs.replace(TELEGRAM, id="t2", envelope={"place": "hall"})
+    house.decode(TELEGRAM, place)
+    tally = house.decoding.by_device.get(TELEGRAM.device)
+    assert tally is not None and tally.decoded == 1
+    assert {name: each.decoded for name, each in house.decoding.by_decoder} == {"presence": 1, "good": 1}
+
+
 def test_a_decoder_that_is_not_there_is_a_failure() -> None:
     house = House()
     house.wanted[DEVICE] = ChosenDecoder("gone")
@@ -275,6 +292,21 @@ def test_a_decoder_that_cannot_say_whether_it_matches_does_not_match(expected_er
     assert house.decode(uplink()) == [Decoded(decoder="good@3", readings=(Reading("first", 1),))]
     assert len(expected_errors) == 1
     expected_errors.clear()
+
+
+@pytest.mark.parametrize("matches", [False, True])
+def test_a_decoder_that_takes_long_to_match_is_paused_whether_it_matches_or_not(matches: bool) -> None:
+    class Waiting(FakeDecoder):
+        def matches(self, payload: Payload) -> bool:
+            house.clock.advance(0.5)
+            return matches
+
+    house = House(Waiting("waiting", ["uplink"]), FakeDecoder("good", ["uplink"]))
+    house.decode(*map(uplink, range(5)))
+    assert [rest.decoder for rest in house.decoding.rests.resting] == ["waiting@3"]
+    before = house.clock.seconds()
+    assert house.decode(uplink(7)) == [Decoded(decoder="good@3", readings=(Reading("first", 1),))]
+    assert house.clock.seconds() == before
 
 
 @pytest.mark.parametrize("asked", ["matches", "decode"])

@@ -15,6 +15,7 @@ from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.past import PastReadings
 from bssci.center.decoding.remembered import RememberedSteps
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
+from bssci.decoders.bluetooth.presence import PresenceFactory
 from bssci.decoders.library import build_library
 from bssci.decoders.running import label
 from bssci.model import Telegram, Uplink
@@ -216,3 +217,30 @@ def test_the_past_of_a_device_that_is_no_sensor(tmp_path: Path) -> None:
         (180, 0.003),
     ]
     assert house.done(house.past.newest("ble:00", 2)).uplinks == 0
+
+
+def test_messages_of_the_service_itself_are_read_and_not_counted(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    tag, meter = "ble:AA:BB:CC:DD:EE:FF", b"\0" + bytes(4) + bytes.fromhex("006917D2")
+    house.decoding = Decoding(Clock(), [PresenceFactory().build({})], lambda _: NOTHING_WANTED)
+    house.past = PastReadings(house.journal, house.decoding, lambda _: NOTHING_WANTED, house.in_thread)
+    near = {"presence": {"scanner": "roof", "rssi": -60.0}}
+    said: list[tuple[str, dict[str, Any]]] = [("mqtt", {}), ("presence", near), ("presence", near)]
+    house.journal.events.append(
+        [
+            Telegram(
+                at=BEGIN + number,
+                id=f"t{number}",
+                device=tag,
+                gateway="roof",
+                source=source,
+                payload=meter,
+                envelope=envelope,
+            )
+            for number, (source, envelope) in enumerate(said)
+        ]
+    )
+    house.journal.commit()
+    past = house.done(house.past.newest(tag, 10))
+    assert (past.uplinks, past.without_decoder, past.decoder) == (1, 1, None)
+    assert {series.name: len(series.points) for series in past.series}["place"] == 2

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bssci.decoders.bluetooth.atc import FACTORY
+from bssci.decoders.bluetooth.presence import PresenceFactory
 from bssci.model import Telegram
-from tests.support.center import STATION, Line
-from tests.support.decoders import outside_with_decoders
+from tests.support.center import STATION, Line, sensor_entry, sensor_eui
+from tests.support.decoders import METER, outside_with_decoders
 from tests.support.telegrams import advertisement, telegram
 from tests.support.web import SENSOR, WebHouse
 from tests.support.wire import connect, uplink
@@ -24,6 +26,15 @@ def brought(web: WebHouse, *telegrams: Telegram) -> None:
     web.center.devices.heard(telegrams)
 
 
+def placed(web: WebHouse, envelope: dict[str, Any], number: int) -> None:
+    """Have the service say where a device is."""
+    said = telegram(
+        number, at=web.now() + number, device=TAG, gateway="roof", source="presence", envelope=envelope
+    )
+    web.happen(said)
+    web.center.devices.placed([said])
+
+
 def text_of(page: Document, id: str) -> str:
     """Return what the list shows of a device."""
     [row] = [each for each in page.all("tr") if each["data-key"] == id]
@@ -35,7 +46,7 @@ def test_devices_show_their_last_values(make_web_house: Callable[..., WebHouse],
     brought(web, telegram(1, device=TAG, rssi=-71.0, envelope=advertisement()), telegram(2, device=OTHER))
     browser = web.browser("operator")
     page = Document(browser.get("/devices").text)
-    assert "Temperature 20 °C, Humidity 50 %" in text_of(page, TAG)
+    assert "Temperature 20 °C Humidity 50 %" in text_of(page, TAG)
     assert "\N{MINUS SIGN}71 dBm" in text_of(page, TAG) and "Temperature" not in text_of(page, OTHER)
     shown = browser.get(f"/devices/{TAG}").text
     [live] = [each["href"] for each in Document(shown).all("a") if each.text == "Watch live"]
@@ -46,6 +57,53 @@ def test_devices_show_their_last_values(make_web_house: Callable[..., WebHouse],
     assert "This device's bytes are not decoded" in shown.replace("&#39;", "'")
     [form] = [each for each in Document(shown).all("form") if each["data-done"] == "Chosen"]
     assert form["data-api"] == f"PATCH /api/devices/{OTHER.replace(':', '%3A')}"
+
+
+def test_a_place_has_the_name_of_the_scanner_and_comes_after_what_is_measured(
+    make_web_house: Callable[..., WebHouse], tmp_path: Path
+) -> None:
+    parts = [PresenceFactory().build({}), FACTORY.build({})]
+    web = make_web_house(outside=outside_with_decoders(tmp_path / "decoders", parts))
+    near = {"presence": {"scanner": "roof", "rssi": -60.0}}
+    brought(
+        web,
+        telegram(device="scanner:roof", gateway="roof", envelope={"status": "online"}),
+        telegram(1, device=TAG, gateway="roof", rssi=-71.0, envelope=advertisement()),
+    )
+    web.center.gateways.heard(
+        [telegram(device="scanner:roof", gateway="roof", envelope={"status": "online"})]
+    )
+    browser = web.browser("operator")
+    assert browser.patch(f"/api/devices/{TAG}", {}).status == 200
+    placed(web, near, 2)
+    assert browser.patch("/api/gateways/scanner:roof", {"name": "Hall 3"}).status == 200
+    shown = text_of(Document(browser.get("/devices").text), TAG)
+    assert "Temperature 20 °C Humidity 50 % Hall 3" in shown and "Occupancy" not in shown
+    page = Document(browser.get(f"/devices/{TAG}").text)
+    [place] = [each for each in page.all("div") if each["data-key"] == "place"]
+    assert "Hall 3" in place.text
+    [link] = [each for each in page.all("a") if each["href"] == "/gateways/scanner%3Aroof"]
+    assert link.text == "Hall 3"
+    placed(web, {"presence": {"scanner": "", "rssi": None}}, 3)
+    shown = Document(browser.get(f"/devices/{TAG}").text)
+    [place] = [each for each in shown.all("div") if each["data-key"] == "place"]
+    assert "away" in place.text
+    device = web.center.devices.get(TAG)
+    assert device is not None and device.count == 1
+
+
+def test_a_sensor_has_the_model_of_its_blueprint_and_otherwise_its_type_not_as_a_model(
+    make_web_house: Callable[..., WebHouse], tmp_path: Path
+) -> None:
+    web = make_web_house(outside=outside_with_decoders(tmp_path / "decoders"))
+    browser = web.browser("operator")
+    other = "70B3D59CD00000FF"
+    for number, type_eui in ((1, METER), (2, other)):
+        assert browser.post("/api/sensors", sensor_entry(number, typeEui=type_eui)).status == 200
+    page = Document(browser.get("/devices").text)
+    titled, untitled = (text_of(page, f"mioty:{sensor_eui(number)}") for number in (1, 2))
+    assert METER not in titled and "Water meter" in titled
+    assert f"type {other}" in untitled
 
 
 def test_a_mioty_sensor_shows_which_base_station_hears_it_best(web: WebHouse) -> None:

@@ -102,12 +102,15 @@ def test_what_was_read_of_a_sensor_and_what_was_not_is_counted(web: WebHouse) ->
     web.browser("operator").post("/api/sensors", sensor_entry(typeEui=METER))
     browser, decoders = web.browser("viewer"), web.outside.decoders
     assert decoders is not None
-    assert "Since the start" not in browser.get(f"/sensors/{SENSOR}").text
+    assert "were decoded" not in browser.get(f"/sensors/{SENSOR}").text
     for number, payload in enumerate((ORDINARY, ORDINARY, "00")):
         copies = [reception(number, EUI(SENSOR), payload=bytes.fromhex(payload))]
         decoders.decode([Uplink(at=web.now(), id=f"u{number}", known=True, receptions=copies, duplicates=0)])
     page = browser.get(f"/sensors/{SENSOR}").text
-    assert "Since the start 2 decoded, 1 failed; the last with water-meter@1.0" in page
+    assert (
+        "Of its messages since the service started 2 were decoded, 1 failed; the last with water-meter@1.0"
+        in page
+    )
     for address in (f"/api/sensors/{SENSOR}", f"/api/devices/mioty:{SENSOR}"):
         told = browser.get(address).json()
         told = told.get("device", told)["decoding"]

@@ -358,9 +358,9 @@ class ServiceCenter:
     def health(self) -> dict[str, Any]:
         """Return the payload of ``health_check``."""
         queue = self.deliveries.statistics()
-        failing = self.journal.statistics.failed_in_row > 0 or any(sink["failing"] for sink in queue.values())
+        has_trouble = any(sink["failing"] or sink["warning"] for sink in queue.values())
         return {
-            "status": "degraded" if failing else "ok",
+            "status": "degraded" if has_trouble or self.journal.statistics.failed_in_row else "ok",
             "timestamp": self.now(),
             "base_stations": len(self.stations.connected()),
             "queue": queue,

@@ -46,6 +46,10 @@ LOG_EVERY = 100
 """failures in a row are logged the first time and every so many times"""
 LONG_CALL = 1.0
 """s in which a sink's method should have returned: the whole service stands still meanwhile"""
+LATELY = 600.0
+"""s for which it counts as a warning that a method did not"""
+MAX_LONG_CALLS = 1000
+"""calls that took too long which are counted as those of lately"""
 LONG_DELIVERY = 60.0
 """s after which a delivery under way counts as trouble"""
 FAULTS = (LookupError, TypeError, AttributeError, NameError, ArithmeticError, AssertionError)
@@ -55,6 +59,15 @@ FAULTS = (LookupError, TypeError, AttributeError, NameError, ArithmeticError, As
 def next_backoff(backoff: float) -> float:
     """Return the s to wait after a failure, given the wait before it; 0: there was none."""
     return min(LAST_BACKOFF, backoff * 2 or FIRST_BACKOFF)
+
+
+class _LongCall(NamedTuple):
+    """A call of a sink's method that held up the whole service."""
+
+    at: float
+    """reactor seconds of its end"""
+    method: str
+    seconds: float
 
 
 class _Beside(NamedTuple):
@@ -90,7 +103,9 @@ class SinkStatistics:
     trouble: str
     """reason why the sink cannot deliver now, in its own words; empty if it gives none"""
     warning: str
-    """something that is wrong although the sink delivers, in its own words; empty if it tells of nothing"""
+    """something that is wrong although the sink delivers: in its own words, or that it held up the whole
+    service lately; empty if there is nothing
+    """
     set_aside: int
     """events that the sink could not store and skipped, since the start"""
     set_aside_reason: str
@@ -146,6 +161,7 @@ class Pump:
         self._last_fault = ""
         """name of the exception with which the last delivery failed"""
         self._long_calls = 0
+        self._long_calls_lately: deque[_LongCall] = deque(maxlen=MAX_LONG_CALLS)
         self._delivering_since: float | None = None
         self._taken_at: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
         self._history: deque[tuple[float, int]] = deque([(clock.seconds(), 0)])
@@ -211,7 +227,9 @@ class Pump:
             if not done.called:
                 done.callback(result if isinstance(result, Failure) else self._clock.seconds() - began)
 
-        maybeDeferred(deliver, events).addBoth(given)
+        done_giving = maybeDeferred(deliver, events)
+        self._note_long_call(getattr(deliver, "__name__", "deliver"), began)
+        done_giving.addBoth(given)
 
     def statistics(self) -> SinkStatistics:
         queued = max(0, self._journal.events.last_seq - self.cursor)
@@ -229,7 +247,7 @@ class Pump:
             rate=(self._delivered - before) / seconds if seconds > 0 else 0.0,
             last_error=self._last_error,
             trouble=trouble,
-            warning=self._said("warning"),
+            warning="; ".join(filter(None, [self._said("warning"), self._held_up_lately()])),
             set_aside=getattr(set_aside, "count", 0),
             set_aside_reason=getattr(set_aside, "last_reason", ""),
         )
@@ -250,6 +268,20 @@ class Pump:
         if since is None or self._clock.seconds() - since < LONG_DELIVERY:
             return ""
         return f"a delivery has not ended for {self._clock.seconds() - since:.0f} s"
+
+    def _held_up_lately(self) -> str:
+        """Return how the sink held up the whole service lately; empty: it did not."""
+        calls, since = self._long_calls_lately, self._clock.seconds() - LATELY
+        while calls and calls[0].at <= since:
+            calls.popleft()
+        if not calls:
+            return ""
+        longest = max(calls, key=lambda call: call.seconds)
+        times = "once" if len(calls) == 1 else f"{len(calls)} times"
+        return (
+            f"it held up the whole service {times} in the last {LATELY / 60:.0f} minutes:"
+            f" {longest.method} returned after {longest.seconds:.1f} s"
+        )
 
     def figures(self) -> dict[str, Any]:
         """Return the statistics for JSON, without the last error: other software's text stays in the log."""
@@ -322,10 +354,11 @@ class Pump:
         return len(entries)
 
     def _note_long_call(self, method: str, began: float) -> None:
-        """Log a method that held up the whole service: the first time, and every so many times."""
+        """Note a method that held up the whole service; log it the first time, and every so many times."""
         took = self._clock.seconds() - began
         if took <= LONG_CALL:
             return
+        self._long_calls_lately.append(_LongCall(began + took, method, took))
         if self._long_calls % LOG_EVERY == 0:
             self.log.warn(
                 "sink held up the whole service {name}: {method} returned after {seconds:.1f} s;"

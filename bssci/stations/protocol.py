@@ -153,9 +153,7 @@ class StationProtocol(Protocol):
             return
         self.factory.count.failed_handshakes += 1
         cause = self._cause or causes.of_failure(error)
-        self.log.info(
-            "TLS handshake failed {peer} {reason} {error}", peer=self.peer, reason=cause.reason, error=error
-        )
+        self.log.info("connection refused {peer}: {reason}", peer=self.peer, reason=cause.reason, error=error)
         station = next(iter(self._named)) if len(self._named) == 1 else None
         self.factory.refusals.add(self.host, cause, station, self._shown)
 

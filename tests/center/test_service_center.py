@@ -76,10 +76,12 @@ def test_health_tells_who_is_there_and_what_fails(house: House) -> None:
     center = house.center
     assert center.health() == {"status": "ok", "timestamp": house.now(), "base_stations": 0, "queue": {}}
     Line(house).connect()
-    center.deliveries.statistics = lambda: {"mqtt": {"failing": False, "queued": 3}}
+    sink = {"failing": False, "warning": "", "queued": 3}
+    center.deliveries.statistics = lambda: {"mqtt": sink}
     assert (center.health()["status"], center.health()["base_stations"]) == ("ok", 1)
-    center.deliveries.statistics = lambda: {"mqtt": {"failing": True, "queued": 3}}
-    assert center.health()["status"] == "degraded"
+    for trouble in ({"failing": True}, {"warning": "it held up the whole service once"}):
+        center.deliveries.statistics = lambda trouble=trouble: {"mqtt": sink | trouble}
+        assert center.health()["status"] == "degraded"
 
 
 def test_its_eui_stays_the_same(house: House) -> None:

@@ -269,13 +269,33 @@ def test_a_sink_that_holds_up_the_service_is_named(bench: Bench, log_lines: list
             bench.clock.rightNow += 3.0
             return super().deliver(batch)
 
-    bench.pump(Blocking(), "blocking")
+    pump = bench.pump(Blocking(), "blocking")
     for _ in range(pump_module.LOG_EVERY):
         bench.happen()
     said = [line for line in log_lines if "held up" in line]
     assert said == ["sink held up the whole service blocking: deliver returned after 3.0 s; 1 so far"]
     bench.happen()
     assert len([line for line in log_lines if "held up" in line]) == 2
+    statistics = pump.statistics()
+    assert statistics.warning == (
+        "it held up the whole service 101 times in the last 10 minutes: deliver returned after 3.0 s"
+    )
+    assert not statistics.failing  # it does deliver
+    bench.advance(pump_module.LATELY)
+    assert pump.statistics().warning == ""
+
+
+def test_a_sink_that_holds_up_the_service_with_a_replay_is_named(bench: Bench, log_lines: list[str]) -> None:
+    class Blocking(Sink):
+        def deliver_again(self, batch: list[Uplink]) -> Deferred[None]:
+            bench.clock.rightNow += 2.0
+            return super().deliver(batch)
+
+    pump = bench.pump(Blocking(), "blocking")
+    bench.settle()
+    pump.deliver_beside([uplink(1)])
+    bench.settle()
+    assert "once" in pump.statistics().warning and "deliver_again" in pump.statistics().warning
 
 
 def test_what_a_sink_sets_aside_is_known(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import StringTransport
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from bssci.certificates.reading import CertificateError
@@ -77,7 +77,10 @@ def test_who_connects_and_closes_without_a_byte_is_not_refused(
             connection.dataReceived(sent)
         connection.connectionLost(Failure(error()))
     assert len(room.factory.refusals.listed()) == room.count.failed_handshakes == refused
-    assert sum(each["log_level"] is not LogLevel.debug for each in told) == refused
+    lines = [formatEvent(each) for each in told if each["log_level"] is not LogLevel.debug]
+    assert len(lines) == refused
+    if sent.startswith(b"GET"):
+        assert lines == ["connection refused 192.0.2.9:1: it spoke HTTP, not TLS"]
     assert room.count.open == 0
 
 

@@ -310,4 +310,6 @@ def _delivery(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     failing = [name for name, sink in sinks.items() if sink["failing"]]
     if failing:
         return {"state": "error", "text": f"{', '.join(failing)}: not delivering"}
+    if any(sink["warning"] for sink in sinks.values()):
+        return {"state": "warning", "text": ", ".join(sinks)}
     return {"state": "ok" if sinks else "off", "text": ", ".join(sinks) or "no sink chosen"}

@@ -376,6 +376,7 @@ def _row(setting: PluginSetting | Setting | str) -> Setting | None:
             Parser(_careful(setting.parse), setting.allowed),
             setting.description,
             live=setting.live,
+            reread=setting.reread,
             secret=setting.secret,
         )
     return None

@@ -191,7 +191,8 @@ class Catalogue:
         for group in self.groups:
             lines += ["", f"# == {group.title} =="]
             for row in group:
-                change = "" if row.live else "; takes effect at the next start"
+                what = "another path takes" if row.reread else "takes"
+                change = "" if row.live else f"; {what} effect at the next start"
                 allowed = f"# Allowed: {row.parser.allowed or 'text'}{change}"
                 lines += ["", f"# {row.explained}", allowed, f"#{row.name}={row.default}"]
         return "\n".join(lines) + "\n"
@@ -273,9 +274,8 @@ def _derived(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> dict[s
 
 def _documented(row: Setting) -> str:
     default = f"`{row.default}`" if row.default else "empty"
-    change = "while running" if row.live else "needs a restart"
     meaning = f"{row.explained}; may be given as `{row.file_name}`" if row.secret else row.explained
-    return f"| {' | '.join([f'`{row.name}`', default, meaning, row.parser.allowed, change])} |"
+    return f"| {' | '.join([f'`{row.name}`', default, meaning, row.parser.allowed, row.taking_effect])} |"
 
 
 def shown(row: Setting, value: Any) -> Any:

@@ -39,6 +39,8 @@ class Setting:
     unit: str = ""
     live: bool = False
     """a change takes effect while the service runs"""
+    reread: bool = False
+    """the file that it names is read again while the service runs: only another path needs a restart"""
     secret: bool = False
     """never shown, logged or sent; may be given as NAME_FILE"""
     private: bool = False
@@ -60,6 +62,13 @@ class Setting:
     def file_name(self) -> str | None:
         """Name of the setting that gives the path of a file with the value; None if it is not a secret."""
         return self.name + FILE_SUFFIX if self.secret else None
+
+    @property
+    def taking_effect(self) -> str:
+        """Return when a change takes effect, in words."""
+        if self.live:
+            return "while running"
+        return "another path needs a restart, another content does not" if self.reread else "needs a restart"
 
     @property
     def explained(self) -> str:
@@ -119,3 +128,5 @@ class PluginSetting:
     """never shown, logged or sent; may be given as NAME_FILE"""
     allowed: str = ""
     """description of the allowed values: ``a port from 1 to 65535``; empty: those of ``parse``"""
+    reread: bool = False
+    """the plugin reads the file that it names again while it runs: only another path needs a restart"""

@@ -24,6 +24,7 @@ def _setting(
     unit: str = "",
     live: bool = False,
     secret: bool = False,
+    reread: bool = False,
 ) -> T:
     row = {
         "default": default,
@@ -32,6 +33,7 @@ def _setting(
         "unit": unit,
         "live": live,
         "secret": secret,
+        "reread": reread,
     }
     typed: T = field(default=parser.parse(default), metadata=row)
     return typed
@@ -46,11 +48,11 @@ class StationSettings:
 
     listen_host: str = _setting("0.0.0.0", parsers.host, "address on which base stations connect")
     listen_port: tuple[int, ...] = _setting("16018", parsers.ports, "ports on which base stations connect, separated by commas (some gateways can only reach 16017)")
-    listen: tuple[str, ...] = _setting("", parsers.descriptions, "where base stations connect, as Twisted endpoint descriptions, in place of LISTEN_HOST and LISTEN_PORT: mtls:16018:interface=127.0.0.1, tcp:16017 or systemd:domain=INET:index=0, separated by spaces or semicolons; TLS is used on each")
-    cert_file: Path = _setting("certs/service_center_cert.pem", parsers.path, "certificate of the service center; read again when the file changes")
-    key_file: Path = _setting("certs/service_center_key.pem", parsers.path, "private key of the service center; read again when the file changes")
-    ca_file: Path = _setting("certs/ca_cert.pem", parsers.path, "certificates of the authorities whose base stations are accepted; read again when the file changes")
-    crl_file: Path | None = _setting("", parsers.optional_path, "revocation lists (PEM) of the authorities: certificates on them are refused; empty: crl.pem beside CA_FILE, if it exists; read again when the file changes")
+    listen: tuple[str, ...] = _setting("", parsers.descriptions, "addresses and ports on which base stations connect, in place of LISTEN_HOST and LISTEN_PORT, for several addresses or a socket of systemd: tcp:16018:interface=10.0.0.5, tcp:16017 or systemd:domain=INET:index=0, separated by spaces or semicolons; TLS is used on each")
+    cert_file: Path = _setting("certs/service_center_cert.pem", parsers.path, "certificate of the service center; read again when the file changes", reread=True)
+    key_file: Path = _setting("certs/service_center_key.pem", parsers.path, "private key of the service center; read again when the file changes", reread=True)
+    ca_file: Path = _setting("certs/ca_cert.pem", parsers.path, "certificates of the authorities whose base stations are accepted; read again when the file changes", reread=True)
+    crl_file: Path | None = _setting("", parsers.optional_path, "revocation lists (PEM) of the authorities: certificates on them are refused; empty: crl.pem beside CA_FILE, if it exists; read again when the file changes", reread=True)
     station_identity: str = _setting("lenient", parsers.choice("lenient", "strict"), "lenient: any certificate of the CA, but one that names an EUI must name this station's; strict: it must name it (CN or SAN)")
     sc_eui: EUI | None = _setting("", parsers.optional_eui, "EUI of the service center; empty: generated at the first start and kept in STATE_DIR")
     max_frame_size: int = _setting("1048576", parsers.integer(1024, 1 << 30), "largest message that a base station may send", "bytes")
@@ -65,7 +67,7 @@ class JournalSettings:
 
     title: ClassVar[str] = "Sensors and journal"
 
-    sensor_config_file: Path = _setting("endpoints.json", parsers.path, "file with the sensors")
+    sensor_config_file: Path = _setting("endpoints.json", parsers.path, "file with the sensors; read again when the file changes", reread=True)
     state_dir: Path = _setting("data", parsers.path, "directory of the journal, sessions and everything else that must survive a restart")
     retention_days: int = _setting("90", parsers.integer(1, 36500), "how long the journal keeps what every sink has received", "days", live=True)
     journal_max_size: int = _setting("10240", parsers.integer(16, 1 << 24), "maximum size of the journal: events that every sink has taken are deleted to make room; if there are none left, new uplinks are refused and base stations keep them", "MB")
@@ -103,7 +105,7 @@ class DecoderSettings:
 
     title: ClassVar[str] = "Decoders"
 
-    decoder_dir: Path = _setting("decoders", parsers.path, "blueprints (*.json) and scripts (*.js); read again when they change")
+    decoder_dir: Path = _setting("decoders", parsers.path, "blueprints (*.json) and scripts (*.js); read again when they change", reread=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,11 +149,11 @@ class WebSettings:
 
     web_host: str = _setting("127.0.0.1", parsers.host, "address of the web admin")
     web_port: int = _setting("5000", parsers.integer(0, 65535), "port of the web admin; 0 switches it off")
-    web_listen: tuple[str, ...] = _setting("", parsers.descriptions, "where the web admin listens, as Twisted endpoint descriptions, in place of WEB_HOST and WEB_PORT; separated by spaces or semicolons")
+    web_listen: tuple[str, ...] = _setting("", parsers.descriptions, "addresses and ports of the web admin, in place of WEB_HOST and WEB_PORT, for several addresses or a socket of systemd: tcp:5000:interface=10.0.0.5 or systemd:domain=INET:index=1, separated by spaces or semicolons")
     web_url: str = _setting("", parsers.url, "address by which people reach the web admin, as https://sc.example/bssci: messages about alarms link to its pages; empty: no links")
     web_tls: bool = _setting("false", parsers.boolean, "TLS for the web admin")
-    web_cert_file: Path | None = _setting("", parsers.optional_path, "certificate of the web admin with WEB_TLS=true; empty: CERT_FILE")
-    web_key_file: Path | None = _setting("", parsers.optional_path, "private key of WEB_CERT_FILE; empty: KEY_FILE")
+    web_cert_file: Path | None = _setting("", parsers.optional_path, "certificate of the web admin with WEB_TLS=true; empty: CERT_FILE; read again when the file changes", reread=True)
+    web_key_file: Path | None = _setting("", parsers.optional_path, "private key of WEB_CERT_FILE; empty: KEY_FILE; read again when the file changes", reread=True)
     trusted_proxies: tuple[str, ...] = _setting("", parsers.networks, "reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix are trusted: addresses and networks, unix for those that connect to a Unix socket, separated by commas")
     live_clients: int = _setting("5000", parsers.integer(0, 100_000), "clients of the live stream (MQTT over WebSocket at /mqtt of the web admin) at a time, at most; 0 switches it off")
 

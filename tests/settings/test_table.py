@@ -290,6 +290,19 @@ def test_the_documentation_is_up_to_date() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == CATALOGUE.documentation(), "run `make docs`"
 
 
+def test_of_a_file_that_is_read_again_only_another_path_needs_a_restart() -> None:
+    names = ("CERT_FILE", "SENSOR_CONFIG_FILE", "DECODER_DIR", "WEB_KEY_FILE", "POSTGRES_DSN_FILE")
+    for name in names:
+        row = CATALOGUE.rows[name]
+        assert row.reread and not row.live
+        assert row.taking_effect == "another path needs a restart, another content does not"
+        assert "read again when" in row.description or "read at each" in row.description
+    assert CATALOGUE.rows["STATE_DIR"].taking_effect == "needs a restart"
+    assert CATALOGUE.rows["LOG_LEVEL"].taking_effect == "while running"
+    assert "#SENSOR_CONFIG_FILE=" in CATALOGUE.env_template()
+    assert "another path takes effect at the next start" in CATALOGUE.env_template()
+
+
 def test_the_template_changes_nothing_and_shows_every_default(env_file: Path) -> None:
     env_file.write_text(CATALOGUE.env_template())
     assert CATALOGUE.load({}, {}, env_file)[0] == settings_with()

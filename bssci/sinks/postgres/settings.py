@@ -57,7 +57,11 @@ SETTINGS = (
         "POSTGRES_PASSWORD", "", "password at the PostgreSQL server", _allowed(parsers.text), secret=True
     ),
     SinkSetting(
-        "POSTGRES_PASSWORD_FILE", "", "file that holds POSTGRES_PASSWORD; read at each connection", _path
+        "POSTGRES_PASSWORD_FILE",
+        "",
+        "file that holds POSTGRES_PASSWORD; read at each connection",
+        _path,
+        reread=True,
     ),
     SinkSetting("POSTGRES_SSLMODE", "prefer", "TLS to the server", _allowed(parsers.choice(*SSL_MODES))),
     SinkSetting(
@@ -73,7 +77,9 @@ SETTINGS = (
         _allowed(parsers.text),
         secret=True,
     ),
-    SinkSetting("POSTGRES_DSN_FILE", "", "file that holds POSTGRES_DSN; read at each connection", _path),
+    SinkSetting(
+        "POSTGRES_DSN_FILE", "", "file that holds POSTGRES_DSN; read at each connection", _path, reread=True
+    ),
     SinkSetting(
         "POSTGRES_BATCH_SIZE",
         "500",

@@ -95,7 +95,12 @@ class DevicePages(PageData):
 
     async def gateway(self, call: Call) -> dict[str, Any]:
         """Return one scanner or controller, for display and editing."""
-        return {"gateway": self._views.devices.gateway(call.path["gateway"])}
+        found = self._views.devices.gateway(call.path["gateway"])
+        own_id = found["id"].partition(":")[2]
+        return {
+            "gateway": found,
+            "heard": sum(own_id in device.gateways for device in self._context.center.devices),
+        }
 
 
 def with_names(values: Iterable[LastValue], names: Mapping[str, str]) -> list[LastValue]:

@@ -63,6 +63,7 @@ class ConfigViews:
             "origin": configuration.origins[row.name],
             "editable": not configuration.is_fixed(row.name),
             "restart": not row.live,
+            "reread": row.reread,
             "secret": row.secret,
             "pending": self._is_pending(row),
             "group": group.title,

@@ -98,7 +98,7 @@ def test_a_session_tells_its_browser(agent: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("undelivered", "days", "note"),
-    [(3, None, "19 % wait for sinks"), (13, 2.54, "81 % wait for sinksfull in 2.5 days")],
+    [(3, None, "19 % not delivered yet"), (13, 2.54, "81 % not delivered yetfull in 2.5 days")],
 )
 def test_the_dashboard_shows_the_size_of_the_journal_and_when_it_is_full(
     web: WebHouse, monkeypatch: pytest.MonkeyPatch, undelivered: int, days: float | None, note: str

@@ -24,6 +24,8 @@ class OneSetting(Answer):
     origin: str
     editable: bool
     restart: bool
+    reread: bool
+    """the file that it names is read again while the service runs: only another path needs a restart"""
     secret: bool
     pending: bool
     group: str

@@ -6,14 +6,15 @@
                                       +---- holds again within an hour -----+
 
 The calm doubles with every return, from half a minute to half an hour, so that a flapping condition stays one
-alarm. An alarm is one even if the journal cannot store it; an acknowledgement, which is a command, is not.
+alarm. Until the calm is over, an alarm whose condition is over is open, and watched. An alarm is one even if
+the journal cannot store it; an acknowledgement, which is a command, is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
@@ -33,6 +34,15 @@ RETURN = 3600.0
 """s after its end within which a condition that comes back reopens its alarm"""
 MAX_KEPT = 1000
 """closed alarms that are kept"""
+
+
+class Calm(NamedTuple):
+    """The calm of an open alarm whose condition is over."""
+
+    over_since: float
+    """Unix seconds"""
+    closes_at: float
+    """Unix seconds at which the alarm closes, if the condition does not come back before"""
 
 
 class Alarms:
@@ -83,6 +93,14 @@ class Alarms:
     def get(self, number: int) -> AlarmRecord | None:
         return self._all.get(number)
 
+    def calm_of(self, record: AlarmRecord) -> Calm | None:
+        """Return the calm of an open alarm; None: its condition holds, or it is closed."""
+        begin = self._over.get(record.id) if record.until is None else None
+        if begin is None:
+            return None
+        over_since = self._now() - (self._clock.seconds() - begin)
+        return Calm(over_since, over_since + _calm_time(record))
+
     def watch(self, watcher: Callable[[AlarmRecord], None]) -> Callable[[], None]:
         """Call ``watcher`` with each alarm that opens, closes, is acknowledged or changes its severity.
 
@@ -116,7 +134,7 @@ class Alarms:
             if condition_kind(alarm_id) in kinds and alarm_id not in found:
                 record = self._all[number]
                 begin = self._over.setdefault(alarm_id, seconds)
-                if seconds - begin >= CALM * 2 ** min(record.returns, MAX_DOUBLINGS):
+                if seconds - begin >= _calm_time(record):
                     changed.append(self._closed(record, now))
         self._store(changed)
 
@@ -253,6 +271,11 @@ class Alarms:
             self.log.warn("alarms not stored {error}", error=failure.getErrorMessage())
         else:
             self.log.failure("alarms not stored", failure)
+
+
+def _calm_time(record: AlarmRecord) -> float:
+    """Return the s for which the condition of an alarm must be over before the alarm closes."""
+    return float(CALM * 2 ** min(record.returns, MAX_DOUBLINGS))
 
 
 def change_of(record: AlarmRecord, now: float) -> AlarmChange:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bssci.center.alarms.wording import alarm_json
 from bssci.web.api.schemas.alarms import (
     AlarmAcknowledged,
     AlarmList,
@@ -52,4 +51,4 @@ class AlarmRoutes:
     @route("POST", "/api/alarms/{id}/acknowledge", "operator", "Acknowledge an alarm")
     async def acknowledge(self, call: Call) -> AlarmAcknowledged:
         record = await self._commands.acknowledge_alarm(call.path["id"], call.actor)
-        return AlarmAcknowledged(alarm=told(AlarmRow, alarm_json(record)))
+        return AlarmAcknowledged(alarm=told(AlarmRow, self._views.row(record)))

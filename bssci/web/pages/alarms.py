@@ -14,7 +14,10 @@ class AlarmPages(PageData):
     """The data of the page of alarms."""
 
     async def alarms(self, call: Call) -> dict[str, Any]:
-        """Return the list of alarms: open errors, open warnings, what is over. Query: state, page."""
+        """Return the list of alarms: open errors, open warnings, watched ones, what is over.
+
+        Query: state, page.
+        """
         page = page_number(call)
         listed = self._views.alarms.list(call.choice("state", STATES))
         rows, first = sorted(listed["alarms"], key=_rank), (page - 1) * PER_PAGE
@@ -29,5 +32,7 @@ class AlarmPages(PageData):
 
 def _rank(alarm: dict[str, Any]) -> int:
     if alarm["state"] != "open":
+        return 3
+    if alarm["over_since"] is not None:
         return 2
     return 0 if alarm["severity"] == "error" else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bssci.center.alarms.wording import alarm_json
+from bssci.journal import AlarmRecord
 from bssci.model import EUI
 from bssci.web.context import Context
 
@@ -19,14 +20,26 @@ class AlarmViews:
 
     def open_of(self, eui: EUI) -> Rows:
         """Return the open alarms about a base station, oldest first."""
-        return [alarm_json(each) for each in self._alarms.open() if each.id.partition(":")[2] == eui]
+        return [self.row(each) for each in self._alarms.open() if each.id.partition(":")[2] == eui]
+
+    def row(self, record: AlarmRecord) -> dict[str, Any]:
+        """Return an alarm, with its calm if its condition is over and it is still open."""
+        calm = self._alarms.calm_of(record)
+        return alarm_json(record) | {
+            "over_since": calm.over_since if calm is not None else None,
+            "closes_at": calm.closes_at if calm is not None else None,
+        }
+
+    def watched(self) -> Rows:
+        """Return the open alarms whose condition is over, oldest first."""
+        return [row for row in map(self.row, self._alarms.open()) if row["over_since"] is not None]
 
     def list(self, state: str = "") -> dict[str, Any]:
         """Return the alarms, open ones first.
 
         :param state: ``open``, ``closed`` or ``new`` (open and not acknowledged); empty: all.
         """
-        every = [alarm_json(each) for each in self._alarms.listed()]
+        every = [self.row(each) for each in self._alarms.listed()]
         kept = [each for each in every if not state or has_state(each, state)]
         return {"alarms": kept, "counts": self.counts()}
 

@@ -38,4 +38,6 @@ class Views:
         self.events = EventViews(context)
         self.logs = context.logbook
         self.audit = context.audit
-        self.status = StatusViews(context, self.sensors, self.stations, self.certificates, self.charts)
+        self.status = StatusViews(
+            context, self.sensors, self.stations, self.certificates, self.charts, self.alarms
+        )

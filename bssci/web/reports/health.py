@@ -27,11 +27,14 @@ class HealthProblem(NamedTuple):
     """the fault as it was reported"""
 
 
-def health_sentence(problems: Sequence[HealthProblem], online: int) -> str:
+def health_sentence(problems: Sequence[HealthProblem], online: int, watched: int = 0) -> str:
     """Return one sentence about the service.
 
     :param online: base stations.
+    :param watched: open alarms whose condition is over.
     """
+    if not problems and watched:
+        return f"All is well again; {many(watched, 'alarm is', 'alarms are')} watched for a while."
     if not problems:
         return "All is well." if online else "The service is ready and waits for its first base station."
     first, *others = problems
@@ -41,12 +44,15 @@ def health_sentence(problems: Sequence[HealthProblem], online: int) -> str:
     return f"{text}; {many(len(others), 'more problem', 'more problems')}." if others else f"{text}."
 
 
-def short_verdict(problems: Sequence[HealthProblem], online: int) -> str:
+def short_verdict(problems: Sequence[HealthProblem], online: int, watched: int = 0) -> str:
     """Return the short verdict that every page shows in its corner.
 
     :param problems: the worst comes first.
     :param online: base stations.
+    :param watched: open alarms whose condition is over.
     """
+    if not problems and watched:
+        return f"All is well, {watched} watched"
     if not problems:
         return "All is well" if online else "Ready, no base station yet"
     errors = sum(each.severity == "error" for each in problems)
@@ -129,7 +135,7 @@ COVERED = frozenset(
 def of_alarms(alarms: Iterable[AlarmRecord]) -> Iterator[HealthProblem]:
     """Yield a problem for each kind of open alarms that no other problem covers.
 
-    :param alarms: the open alarms.
+    :param alarms: the open alarms whose conditions hold.
     """
     by_kind: dict[str, list[AlarmRecord]] = {}
     for each in alarms:

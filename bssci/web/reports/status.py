@@ -9,6 +9,7 @@ from twisted.internet.defer import DeferredLock, ensureDeferred
 
 from bssci.web.context import Context
 from bssci.web.reports import health
+from bssci.web.reports.alarms import AlarmViews
 from bssci.web.reports.certificates import CertificateViews, Rows, by_end
 from bssci.web.reports.history import ChartViews
 from bssci.web.reports.sensors import SensorViews
@@ -36,6 +37,8 @@ class _Look(NamedTuple):
     """certificates in use, the one that expires first at the front"""
     problems: list[health.HealthProblem]
     """the worst first"""
+    watched: Rows
+    """open alarms whose conditions are over"""
 
 
 class StatusViews:
@@ -48,12 +51,14 @@ class StatusViews:
         stations: StationViews,
         certificates: CertificateViews,
         charts: ChartViews,
+        alarms: AlarmViews,
     ) -> None:
         self._context = context
         self._sensors = sensors
         self._stations = stations
         self._certificates = certificates
         self._charts = charts
+        self._alarms = alarms
         self._verdict: dict[str, Any] = {}
         self._judged_at: float | None = None
         self._inventory: tuple[float, Rows] | None = None
@@ -156,8 +161,8 @@ class StatusViews:
         worst = look.problems[0].severity if look.problems else "ok"
         self._verdict = {
             "tone": worst,
-            "text": health.short_verdict(look.problems, look.stations["online"]),
-            "sentence": health.health_sentence(look.problems, look.stations["online"]),
+            "text": health.short_verdict(look.problems, look.stations["online"], len(look.watched)),
+            "sentence": health.health_sentence(look.problems, look.stations["online"], len(look.watched)),
             "count": len(look.problems),
         }
 
@@ -190,10 +195,13 @@ class StatusViews:
                 *health.of_certificates(
                     certificates, self._context.now(), self._context.settings.alarm_certificate_days
                 ),
-                *health.of_alarms(center.alarms.open()),
+                *health.of_alarms(
+                    each for each in center.alarms.open() if center.alarms.calm_of(each) is None
+                ),
             ]
         )
-        return _Look(status, listed["counts"], sensors, inventory, certificates, problems)
+        watched = self._alarms.watched()
+        return _Look(status, listed["counts"], sensors, inventory, certificates, problems, watched)
 
     async def dashboard(self, span: str = "hour") -> dict[str, Any]:
         """Return everything that the dashboard shows.
@@ -201,7 +209,7 @@ class StatusViews:
         :raises ApiError: 422: there is no such range.
         """
         look = await self._look(0.0)
-        status, stations, sensors, inventory, certificates, problems = look
+        status, stations, sensors, inventory, certificates, problems, watched = look
         self._judge(look)
         # With those of the last minute, which the samples do not hold yet: the rate counts them, too.
         last_hour = await self._charts.total("uplinks", "hour") + self._context.figures.unsampled_uplinks
@@ -210,8 +218,12 @@ class StatusViews:
         return {
             "health": {
                 "ok": not problems,
-                "sentence": health.health_sentence(problems, stations["online"]),
+                "sentence": health.health_sentence(problems, stations["online"], len(watched)),
                 "problems": [each._asdict() for each in problems],
+                "watched": [
+                    {name: each[name] for name in ("text", "href", "over_since", "closes_at")}
+                    for each in watched
+                ],
             },
             "guide": await self._guide(status, inventory, sensors["unheard"] < status["sensors"]["total"]),
             "stations": {"total": status["base_stations"]["known"], **stations},

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 
 from bssci.center.alarms import alarms as room
-from bssci.center.alarms.alarms import CALM, Alarms
+from bssci.center.alarms.alarms import CALM, Alarms, Calm
 from bssci.center.alarms.conditions import Condition
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import AlarmChange
@@ -44,6 +44,25 @@ def test_patience_calm_and_what_is_told(house: House) -> None:
     look(house)
     assert len(alarms) == 0 and alarms.listed()[0].until == over_at
     assert changes(house) == [(BAD.id, "open"), (BAD.id, "closed")]
+
+
+def test_an_open_alarm_whose_condition_is_over_says_until_when_it_is_watched(house: House) -> None:
+    alarms = look(house, BAD)
+    [alarm] = alarms.open()
+    assert alarms.calm_of(alarm) is None
+    over_at = house.now()
+    look(house)
+    assert alarms.calm_of(alarm) == Calm(over_at, over_at + CALM)
+    look(house, BAD)  # back before the calm was over: the same alarm, not a return
+    assert alarms.calm_of(alarm) is None
+    for _ in range(8):
+        look(house)
+    assert [alarms.calm_of(each) for each in alarms.listed()] == [None]
+    look(house, BAD)
+    over_at = house.now()
+    look(house)
+    [alarm] = alarms.open()
+    assert alarms.calm_of(alarm) == Calm(over_at, over_at + 2 * CALM)
 
 
 def test_what_was_over_before_its_patience_is_none(house: House) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bssci.center.alarms.alarms import CALM
 from bssci.center.alarms.conditions import Condition
 from bssci.center.alarms.trial import AlarmTrial
 from bssci.center.deliveries import Deliveries
 from bssci.web.outside import Outside
+from tests.support.center import Line
 from tests.support.web import WebHouse
 from tests.web.html import Document
 
+ROOF = Condition("station-refused:roof", "warning", "Roof is refused", "/stations")
 BAD = Condition("sink-failing:mqtt", "error", "mqtt cannot deliver", "/#sinks")
 
 
@@ -29,6 +32,7 @@ def test_an_alarm_is_listed_acknowledged_and_over(web: WebHouse) -> None:
     assert viewer.get("/api/alarms").json()["counts"] == {"open": 1, "new": 0, "closed": 0}
     page = Document(viewer.get("/alarms").text).one("main").text
     assert "mqtt cannot deliver" in page and "by operator" in page
+    assert (alarm["over_since"], alarm["closes_at"]) == (None, None)
     for _ in range(8):
         web.center.alarms.evaluate({"sink-failing"}, [])
         web.advance(5)
@@ -37,6 +41,36 @@ def test_an_alarm_is_listed_acknowledged_and_over(web: WebHouse) -> None:
     assert alarm["until"] >= alarm["since"]
     web.crash()
     assert web.browser("viewer").get("/api/alarms").json()["counts"]["closed"] == 1
+
+
+def test_everything_says_the_same_of_an_alarm_whose_condition_is_over(web: WebHouse) -> None:
+    """It is open until its calm is over: API, dashboard, the corner of every page, and the list."""
+    Line(web).connect()
+    web.center.alarms.evaluate({"station-refused"}, [ROOF])
+    browser = web.browser("viewer")
+    health = browser.get("/api/dashboard").json()["health"]
+    assert [each["text"] for each in health["problems"]] == ["Roof is refused"] and health["watched"] == []
+    over_at = web.now()
+    web.center.alarms.evaluate({"station-refused"}, [])
+    web.advance(10)
+    [alarm] = browser.get("/api/alarms?state=open").json()["alarms"]
+    assert (alarm["over_since"], alarm["closes_at"]) == (over_at, over_at + CALM)
+    health = browser.get("/api/dashboard").json()["health"]
+    assert (health["ok"], health["problems"]) == (True, [])
+    assert health["sentence"] == "All is well again; 1 alarm is watched for a while."
+    assert health["watched"] == [
+        {"text": "Roof is refused", "href": "/stations", "over_since": over_at, "closes_at": over_at + CALM}
+    ]
+    for path in ("/", "/alarms"):
+        page = Document(browser.get(path).text)
+        text = page.one("main").text
+        assert "Roof is refused" in text and "the alarm closes in 20\u202fs, unless it comes back" in text
+        assert [each.text for each in page.all("span") if each["class"] == "in-full"] == [
+            "All is well, 1 watched"
+        ]
+    web.center.alarms.evaluate({"station-refused"}, [ROOF])
+    assert "but roof is refused." in browser.get("/").text.lower()
+    assert "watched" not in browser.get("/alarms").text
 
 
 def test_a_test_alarm_goes_out_and_its_result_is_told(make_web_house: Callable[..., WebHouse]) -> None:

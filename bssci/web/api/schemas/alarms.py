@@ -32,6 +32,10 @@ class AlarmRow(Answer):
     """page with details"""
     since: float
     until: float | None
+    over_since: float | None
+    """since when the condition of an open alarm has been over; None: it holds, or the alarm is closed"""
+    closes_at: float | None
+    """when the alarm closes if its condition does not come back before; None likewise"""
     returns: int
     """number of times that it came back"""
     acknowledged_by: str | None

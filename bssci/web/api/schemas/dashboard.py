@@ -31,12 +31,22 @@ class Fault(Answer):
     detail: str
 
 
+class WatchedAlarm(Answer):
+    """An open alarm whose condition is over, and that closes if it does not come back."""
+
+    text: str
+    href: str
+    over_since: float
+    closes_at: float
+
+
 class Health(Answer):
-    """Health of the service in one sentence, with the faults."""
+    """Health of the service in one sentence, with the faults, and with what was wrong a moment ago."""
 
     ok: bool
     sentence: str
     problems: list[Fault]
+    watched: list[WatchedAlarm]
 
 
 class FirstStep(Answer):

@@ -19,6 +19,8 @@ NOTHING = "\N{EN DASH}"
 """text for unknown values"""
 _SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SHORT = {"co2": "CO\N{SUBSCRIPT TWO}", "co": "CO", "tvoc": "TVOC", "ph": "pH", "rssi": "RSSI", "snr": "SNR"}
+_SEPARATORS = str.maketrans("_.-", "   ")
+"""what separates the words in the name of a reading"""
 _NO_ATTRIBUTES = Markup("")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _OK = {"online", "attached", "done", "acknowledged", "ok", "delivered", "active"}
@@ -61,7 +63,7 @@ def measured(value: Any, unit: str | None = "") -> str:
 
 def words(name: Any) -> str:
     """Return the name of a reading as words: ``battery_voltage`` as ``Battery voltage``."""
-    text = str(name).replace("_", " ").replace(".", " ").strip() or str(name)
+    text = str(name).translate(_SEPARATORS).strip() or str(name)
     return _SHORT.get(text) or text[:1].upper() + text[1:]
 
 

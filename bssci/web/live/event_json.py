@@ -84,7 +84,7 @@ def downlink_dict(downlink: Downlink) -> dict[str, Any]:
 
 def _values(event: AnyEvent) -> dict[str, str]:
     decoded: Decoded | None = getattr(event, "decoded", None)
-    return {} if decoded is None else {"values": values_text(decoded)}
+    return {} if decoded is None else {"values": values_text(decoded, getattr(event, "device", None) or "")}
 
 
 def _said(event: AnyEvent) -> dict[str, Any]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from bssci.model import Decoded, Reading
 from bssci.web.formats import measured, rank, words
+from bssci.web.pins import pin_value
 
 MOST = 8
 """values that are named; the others are counted"""
 
 
-def values_text(decoded: Decoded) -> str:
+def values_text(decoded: Decoded, device: str = "") -> str:
     """Return values such as ``Temperature 21.5 °C, Humidity 40 %``, the most telling first, or the reason
     why there are none.
+
+    :param device: id of the sender.
     """
     if decoded.failure is not None:
         return f"Not decoded: {decoded.failure.message}"
     readings = sorted(decoded.readings, key=lambda each: rank(each.name, each.value))
-    shown = [_value(reading) for reading in readings[:MOST]]
+    shown = [_value(reading, reading.device or device) for reading in readings[:MOST]]
     left = len(decoded.readings) - len(shown)
     return ", ".join(shown) + (f" and {left} more" if left else "")
 
 
-def _value(reading: Reading) -> str:
+def _value(reading: Reading, device: str) -> str:
     name = f"{reading.device} {words(reading.name)}" if reading.device else words(reading.name)
-    return f"{name} {measured(reading.value, reading.unit)}"
+    return f"{name} {measured(pin_value(device, reading.name, reading.value), reading.unit)}"

@@ -68,7 +68,8 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
 
     ``chart`` holds id, title, unit, start and end (Unix seconds), series with name and points
     ``[t, value or None]``; and optionally kind (``line``, ``area``, or ``flag``: 1 and 0 shown as yes
-    and no, each valid until the next point), y_min and y_max, and band: points ``[t, least, most]``.
+    and no, or as the two ``words``, each valid until the next point), y_min and y_max, and band: points
+    ``[t, least, most]``.
     """
     series = list(chart["series"])
     start, end = float(chart["start"]), float(chart["end"])
@@ -76,6 +77,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
     band = [(at, least, most) for at, least, most in chart.get("band", ())]
     edges = [{"points": [(at, value) for at, *both in band for value in both]}] if band else []
     flag = chart.get("kind") == "flag"
+    words = chart.get("words", WORDS)
     if flag:
         low, high, step = 0.0, 1.0, 1.0
     else:
@@ -95,19 +97,19 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
                 line="".join(place.line(run) for run in runs if len(run) > 1),
                 dots="".join(f"M{place.at(run[0])}h.01" for run in runs if len(run) == 1),
                 area="".join(place.area(run) for run in runs) if filled else "",
-                last=_last(values, digits, unit) if not flag else WORDS[int(values[-1])] if values else "",
+                last=_last(values, digits, unit) if not flag else words[int(values[-1])] if values else "",
             )
         )
     return Drawing(
         id=str(chart["id"]),
         title=str(chart["title"]),
         curves=curves,
-        values=list(WORDS) if flag else [number(low + step * index, digits) for index in range(count + 1)],
+        values=list(words) if flag else [number(low + step * index, digits) for index in range(count + 1)],
         times=[start + (end - start) * index / _TIMES for index in range(_TIMES + 1)],
         span=end - start,
         grid=[HEIGHT * index / count for index in range(count + 1)],
         band=place.band(band) if len(band) > 1 else "",
-        summary=_summary_of_flags(series) if flag else _summary(series, unit, digits),
+        summary=_summary_of_flags(series, words) if flag else _summary(series, unit, digits),
         data=json.dumps(
             {
                 "start": start,
@@ -115,7 +117,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
                 "low": low,
                 "high": high,
                 "unit": unit,
-                **({"words": WORDS} if flag else {}),
+                **({"words": words} if flag else {}),
                 "series": [
                     {"name": str(each["name"]), "points": [[round(at), it] for at, it in each["points"]]}
                     for each in series
@@ -203,11 +205,11 @@ def _last(values: Sequence[float], digits: int, unit: str) -> str:
     return measured(round(values[-1], min(max(digits, 2), 3)), unit)
 
 
-def _summary_of_flags(series: Sequence[Mapping[str, Any]]) -> str:
+def _summary_of_flags(series: Sequence[Mapping[str, Any]], words: Sequence[str]) -> str:
     parts = []
     for each in series:
         values = [bool(value) for _, value in each["points"] if value is not None]
-        said = "no data" if not values else f"last {WORDS[values[-1]]}"
+        said = "no data" if not values else f"latest {words[int(values[-1])]}"
         changes = sum(one != other for one, other in pairwise(values))
         parts.append(f"{each['name']}: {said}, {changes} changes" if values else f"{each['name']}: {said}")
     return "; ".join(parts)
@@ -220,7 +222,7 @@ def _summary(series: Sequence[Mapping[str, Any]], unit: str, digits: int) -> str
         if values:
             figures = (min(values), max(values), values[-1])
             least, most, last = (number(value, digits, unit) for value in figures)
-            parts.append(f"{each['name']}: from {least} to {most}, last {last}")
+            parts.append(f"{each['name']}: from {least} to {most}, latest {last}")
         else:
             parts.append(f"{each['name']}: no data")
     return "; ".join(parts)

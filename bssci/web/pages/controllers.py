@@ -9,6 +9,7 @@ from bssci.decoders.controller_states import NAME as STATES
 from bssci.web.http.call import Call
 from bssci.web.pages.base import PageData
 from bssci.web.pages.columns import in_short
+from bssci.web.pages.devices import for_people
 from bssci.web.reports.controllers import CONNECTORS
 
 ENCODINGS = (
@@ -40,7 +41,7 @@ class ControllerPages(PageData):
         decoders = [row["name"] for row in self._views.controllers.templates()]
         return {
             "controller": found,
-            "short": {id: in_short(each.values) for id, each in latest.items()},
+            "short": {id: in_short(for_people(id, each.values, {})) for id, each in latest.items()},
             "sitting": [row for row in places if row["state"] != "unknown"],
             "controllers": self._views.controllers.all(),
             "templates": decoders,

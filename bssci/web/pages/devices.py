@@ -13,6 +13,7 @@ from bssci.web.http.call import Call
 from bssci.web.http.errors import not_found
 from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
 from bssci.web.pages.columns import in_short
+from bssci.web.pins import pin_value
 from bssci.web.reports.devices import STATES
 from bssci.web.reports.readings import LastValue
 
@@ -36,7 +37,7 @@ class DevicePages(PageData):
             "rows": [
                 row
                 | {
-                    "short": in_short(with_names(latest[row["id"]].values, names)),
+                    "short": in_short(for_people(row["id"], latest[row["id"]].values, names)),
                     "model": self._model(row),
                 }
                 for row in rows
@@ -56,7 +57,7 @@ class DevicePages(PageData):
         decoders = self._context.outside.decoders
         names = sorted(decoders.decoding.decoders) if decoders is not None else []
         latest = await self._views.readings.latest(id)
-        values = with_names(latest.values, self._gateway_names())
+        values = for_people(id, latest.values, self._gateway_names())
         return {
             "device": detail,
             "latest": latest._replace(values=tuple(values))._asdict(),
@@ -103,9 +104,17 @@ class DevicePages(PageData):
         }
 
 
-def with_names(values: Iterable[LastValue], names: Mapping[str, str]) -> list[LastValue]:
-    """Return last values with the name of the scanner as the place, instead of the scanner's id."""
+def for_people(device: str, values: Iterable[LastValue], names: Mapping[str, str]) -> list[LastValue]:
+    """Return last values with names and words: the name of the scanner as the place, instead of its id, and
+    a door that is open or closed.
+
+    :param names: names of gateways, by what devices call them.
+    """
     return [
-        each._replace(value=names.get(str(each.value), each.value)) if each.name == PLACE else each
+        each._replace(
+            value=names.get(str(each.value), each.value)
+            if each.name == PLACE
+            else pin_value(device, each.name, each.value)
+        )
         for each in values
     ]

@@ -11,6 +11,7 @@ from bssci.web.api.schemas.readings import parse_moment
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid
 from bssci.web.pages.base import PageData
+from bssci.web.pins import PinWords, is_state, pin_value, pin_words
 from bssci.web.reports.decoders import device_in_path
 
 HOUR, DAY = 3600.0, 86400.0
@@ -56,9 +57,9 @@ class ReadingPages(PageData):
             "until": until,
             "every": every,
             "zoom": _moves(since, until, self._context.now()),
-            "charts": _charts(past, since, until, every) if past is not None else [],
+            "charts": _charts(device, past, since, until, every) if past is not None else [],
             "texts": [_text(series) for series in past.series if series.points] if past is not None else [],
-            "table": _table(past) if past is not None else {"columns": [], "rows": [], "more": 0},
+            "table": _table(device, past) if past is not None else {"columns": [], "rows": [], "more": 0},
             "past": {
                 "decoder": past.decoder,
                 "uplinks": past.uplinks,
@@ -105,14 +106,22 @@ def _moves(since: float, until: float, now: float) -> dict[str, tuple[int, int]]
     return {name: (int(start), int(end)) for name, (start, end) in moves.items()}
 
 
-def _charts(past: Past, since: float, until: float, every: float) -> list[dict[str, Any]]:
+def _charts(device: str, past: Past, since: float, until: float, every: float) -> list[dict[str, Any]]:
     """Return the charts: measurements first, then flags, then the battery."""
-    drawn = [_chart(series, since, until, every) for series in past.series if series.steps]
+    drawn = [
+        _chart(series, pin_words(device, series.name), since, until, every)
+        for series in past.series
+        if series.steps
+    ]
     return sorted(drawn, key=lambda chart: 2 if "battery" in chart["name"] else int(chart["kind"] == "flag"))
 
 
-def _chart(series: Series, since: float, until: float, every: float) -> dict[str, Any]:
+def _chart(
+    series: Series, words: PinWords | None, since: float, until: float, every: float
+) -> dict[str, Any]:
     """Return a chart with a point in the middle of each step, and a gap where the sensor was silent."""
+    if words is not None and all(is_state(step.least) and is_state(step.most) for step in series.steps):
+        return _flag(series, since, until, every) | {"words": words}
     if isinstance(series.steps[0].least, bool):
         return _flag(series, since, until, every)
     gap = max(_usual_distance(series.steps), every) * 2.5
@@ -178,7 +187,7 @@ def _text(series: Series) -> dict[str, Any]:
     return {"name": series.name, "points": newest}
 
 
-def _table(past: Past) -> dict[str, Any]:
+def _table(device: str, past: Past) -> dict[str, Any]:
     """Return the steps as rows, newest first, with a column for each reading."""
     rows: dict[float, dict[str, TimeStep | ChartValue]] = {}
     for series in past.series:
@@ -186,18 +195,21 @@ def _table(past: Past) -> dict[str, Any]:
             rows.setdefault(step.at, {})[series.name] = step
     shown = sorted(rows, reverse=True)[:MAX_ROWS]
     columns = [{"name": series.name, "unit": series.unit or ""} for series in past.series if series.steps]
+    names = [column["name"] for column in columns]
     return {
         "columns": columns,
         "rows": [
-            {"at": at, "cells": [_cell(rows[at].get(column["name"])) for column in columns]} for at in shown
+            {"at": at, "cells": [_cell(device, name, rows[at].get(name)) for name in names]} for at in shown
         ],
         "more": max(0, len(rows) - MAX_ROWS),
     }
 
 
-def _cell(step: TimeStep | ChartValue | None) -> dict[str, Any]:
+def _cell(device: str, name: str, step: TimeStep | ChartValue | None) -> dict[str, Any]:
     if not isinstance(step, TimeStep):
         return {"value": None}
+    if pin_words(device, name) is not None and is_state(step.most):
+        return {"value": pin_value(device, name, step.most)}
     if isinstance(step.least, bool):
         return {"value": bool(step.most)}
     spread = step.least != step.most

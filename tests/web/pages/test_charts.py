@@ -68,7 +68,8 @@ def test_a_chart_without_points_says_so() -> None:
 
 def test_the_summary_tells_range_and_last_value() -> None:
     assert (
-        drawn([[0, 1], [50, 9], [100, 4]]).summary.replace("\u202f", " ") == "a: from 1 dB to 9 dB, last 4 dB"
+        drawn([[0, 1], [50, 9], [100, 4]]).summary.replace("\u202f", " ")
+        == "a: from 1 dB to 9 dB, latest 4 dB"
     )
 
 
@@ -76,5 +77,5 @@ def test_yes_and_no_are_steps_and_words() -> None:
     chart = drawn([[0, 0.0], [50, 1.0], [100, 1.0]], kind="flag", unit="")
     assert chart.curves[0].line == "M0.0 144.0H500.0V0.0H1000.0V0.0"
     assert chart.curves[0].last == "yes" and chart.values == ["no", "yes"]
-    assert chart.summary == "a: last yes, 1 changes" and '"words":["no","yes"]' in chart.data
+    assert chart.summary == "a: latest yes, 1 changes" and '"words":["no","yes"]' in chart.data
     assert drawn([], kind="flag").empty

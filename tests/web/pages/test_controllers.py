@@ -39,14 +39,20 @@ def test_what_sits_at_a_controller_shows_its_last_values(
 ) -> None:
     outside = outside_with_decoders(tmp_path / "decoders", [ControllerDecoder()])
     web = imported(make_web_house(outside=outside))
-    body = {"timestamp": "x", "strike": 1}
+    body = {"timestamp": "x", "status": 1}
     envelope = {"direction": "stat", "mode": "access-control-mode", "component": "strike-1", "payload": body}
     state = telegram(device=STRIKE, at=web.now(), payload=b"{}", envelope=envelope)
     web.happen(state)
     web.center.devices.heard([state])
+    web.advance(60)
     page = Document(web.browser("viewer").get(f"/controllers/{MAC}").text)
     [row] = [each for each in page.all("tr") if each["data-key"] == STRIKE]
-    assert "Strike 1" in row.text and "just now" in row.text
+    assert "Status on" in row.text and "1\u202fmin ago" in row.text
+    readings = Document(web.browser("viewer").get(f"/devices/{STRIKE}/readings").text)
+    assert "latest on" in readings.one("main").text
+    [cell] = [each.text for each in readings.all("td") if each["class"] == "number"]
+    assert cell == "on"
+    assert "Status on" in web.browser("viewer").get("/live").text
 
 
 def test_the_list_leads_to_controllers_and_templates(web: WebHouse) -> None:

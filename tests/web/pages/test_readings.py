@@ -197,7 +197,7 @@ def test_columns_are_remembered_for_who_chose_them(web: WebHouse) -> None:
 def test_a_flag_is_a_chart_of_steps_with_its_silence_left_out() -> None:
     times = ((0.0, False), (10.0, True), (20.0, True), (90.0, False))
     steps = [TimeStep(at, float(yes), False, yes, 1) for at, yes in times]
-    chart = _chart(Series(name="leak", unit=None, points=[], steps=steps), 0.0, 100.0, 10.0)
+    chart = _chart(Series(name="leak", unit=None, points=[], steps=steps), None, 0.0, 100.0, 10.0)
     assert chart["kind"] == "flag"
     [series] = chart["series"]
     assert series["points"] == [[0, 0], [10, 1], [20, 1], [30, 1], [30, None], [90, 0], [100, 0]]

@@ -110,6 +110,18 @@ def octets(hexadecimal: Any) -> str:
     return " ".join(text[at : at + 2] for at in range(0, len(text), 2))
 
 
+def payload(hexadecimal: Any) -> str:
+    """Return a payload that is JSON as this text, and any other as octets."""
+    if not _missing(hexadecimal) and str(hexadecimal)[:2] in ("7b", "5b"):
+        try:
+            text = bytes.fromhex(str(hexadecimal)).decode()
+        except ValueError:
+            return octets(hexadecimal)
+        if text.isprintable():
+            return text
+    return octets(hexadecimal)
+
+
 def fingerprint(hexadecimal: Any) -> str:
     """Return the fingerprint of a certificate as other tools print it: ``AB:CD:…``."""
     return NOTHING if _missing(hexadecimal) else octets(str(hexadecimal).replace(":", "")).replace(" ", ":")
@@ -219,6 +231,7 @@ FILTERS = {
     "share": share,
     "duration": duration,
     "octets": octets,
+    "payload": payload,
     "fingerprint": fingerprint,
     "tone": tone,
     "days_tone": days_tone,

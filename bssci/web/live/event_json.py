@@ -18,15 +18,15 @@ def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[st
     """Return an event in the form that pages and API use.
 
     It has ``seq``, ``kind``, ``timestamp``, the fields of the event, ``title`` (the event as a
-    sentence), ``names`` (those of its sensor, base stations and device that have one, by EUI or id), and
-    where it was decoded ``values`` (as text).
+    sentence), ``names`` (those of its sensor, base stations, device and gateway that have one, by EUI or
+    id), and where it was decoded ``values`` (as text).
     """
     described = {"seq": seq} | _said(event) | {"kind": kind_of(event), "timestamp": event.at}
     described["title"] = sentence(described)
     sensor, stations = parties(event)
-    involved = (sensor, *stations, described.get("device"))
+    involved = (sensor, *stations, described.get("device"), described.get("gateway"))
     described["names"] = {id: name for id in involved if id and (name := name_of(id))}
-    return described | _values(event)
+    return described | _values(event, name_of)
 
 
 def parties(event: AnyEvent) -> tuple[EUI | None, Sequence[EUI | None]]:
@@ -82,9 +82,13 @@ def downlink_dict(downlink: Downlink) -> dict[str, Any]:
     }
 
 
-def _values(event: AnyEvent) -> dict[str, str]:
+def _values(event: AnyEvent, name_of: NameOf = nameless) -> dict[str, str]:
     decoded: Decoded | None = getattr(event, "decoded", None)
-    return {} if decoded is None else {"values": values_text(decoded, getattr(event, "device", None) or "")}
+    return (
+        {}
+        if decoded is None
+        else {"values": values_text(decoded, getattr(event, "device", None) or "", name_of)}
+    )
 
 
 def _said(event: AnyEvent) -> dict[str, Any]:

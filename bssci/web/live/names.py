@@ -1,4 +1,4 @@
-"""Names of base stations, sensors and other devices."""
+"""Names of base stations, sensors, other devices and their gateways."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Callable
 from bssci.center.service_center import ServiceCenter
 from bssci.model import EUI
 
+GATEWAY_KINDS = ("scanner", "controller", "gateway")
+
 NameOf = Callable[[str], str]
-"""returns the name of a base station or sensor, by its EUI, or of a device, by its id; empty if none"""
+"""returns the name of a base station or sensor, by its EUI, of a device, by its id, or of a scanner or
+controller, by what telegrams call it; empty if none
+"""
 
 
 def nameless(id: str) -> str:
@@ -23,6 +27,10 @@ def names_in(center: ServiceCenter) -> NameOf:
         if ":" in id:
             device = center.devices.get(id)
             return device.name if device else ""
+        for kind in GATEWAY_KINDS:
+            gateway = center.gateways.get(f"{kind}:{id}")
+            if gateway is not None:
+                return gateway.name
         eui = EUI(id)
         station, sensor = center.stations.get(eui), center.sensors.get(eui)
         return (station.state.name if station else "") or (sensor.name if sensor else "")

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bssci.decoders.bluetooth import presence
 from bssci.web.formats import duration, number, percent, share
 
 Described = Mapping[str, Any]
 """an event as :func:`bssci.web.live.event_json.event_dict` describes it"""
+
+
+GATEWAYS = ("scanner", "controller")
+"""kinds of devices that are gateways themselves, and report about themselves"""
 
 
 def sentence(event: Described) -> str:
@@ -72,12 +77,25 @@ def _station_problem(event: Described) -> str:
 
 def _gateway_state(event: Described) -> str:
     kind, reason = str(event["gateway_kind"]).capitalize(), event.get("reason")
-    return f"{kind} {event['gateway']} is {event['state']}" + (f": {reason}" if reason else "")
+    called = event.get("name") or event["gateway"]
+    return f"{kind} {called} is {event['state']}" + (f": {reason}" if reason else "")
 
 
 def _telegram(event: Described) -> str:
-    signal = f" with {number(event['rssi'], 0, 'dBm')}" if event.get("rssi") is not None else ""
-    return f"Telegram, heard by {event['gateway']}{signal}"
+    kind, own = event["device"].partition(":")[::2]
+    envelope = event.get("envelope") or {}
+    place = envelope.get(presence.FIELD)
+    if isinstance(place, Mapping):
+        return "Place: nearest to one scanner" if place.get("scanner") else "Place: away, no scanner hears it"
+    if kind in GATEWAYS and own == event["gateway"]:
+        return f"Report of the {kind}"
+    what = _DIRECTIONS.get(str(envelope.get("direction")), "Advertisement" if kind == "ble" else "Telegram")
+    size = len(event.get("dataHex") or "") // 2
+    return f"{what}, {size} {'byte' if size == 1 else 'bytes'}"
+
+
+_DIRECTIONS = {"stat": "State", "tele": "Measurement", "cmnd": "Command"}
+"""what a controller's message is, by the first level of its topic"""
 
 
 def _hours(hours: float) -> str:

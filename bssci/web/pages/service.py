@@ -11,6 +11,7 @@ from bssci.settings.configuration import setting_text
 from bssci.web.access.accounts import may
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError
+from bssci.web.live.copies import joined
 from bssci.web.live.live import filter_of
 from bssci.web.live.sentences import KINDS
 from bssci.web.monitoring.logbook import LEVELS
@@ -62,7 +63,7 @@ class ServicePages(PageData):
         for event in events:
             event["delivered_at"] = delivered_at(deliveries, event["seq"])
         return {
-            "events": events,
+            "events": joined(events),
             "newest": max([newest, *(event["seq"] for event in events[:1])]),
             "delivered": {name: last - figures["queued"] for name, figures in sinks.items()},
             "kinds": KINDS,

@@ -44,6 +44,17 @@ export function octets(hexadecimal) {
   return (hexadecimal.toUpperCase().match(/../g) ?? []).join(" ");
 }
 
+// A payload that is JSON as this text, and any other as octets.
+export function payload(hexadecimal) {
+  if (!/^(7b|5b)/.test(hexadecimal)) return octets(hexadecimal);
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(hexadecimal.match(/../g), (each) => parseInt(each, 16)));
+    return /^\P{C}*$/u.test(text) ? text : octets(hexadecimal);
+  } catch {
+    return octets(hexadecimal);
+  }
+}
+
 export const number = (value, digits = 0) =>
   value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f").replace("-", "\u2212");
 

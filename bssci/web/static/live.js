@@ -1,6 +1,6 @@
 // Shows every event as it happens. Events that arrive too fast to be read are only counted; the number shown is bounded.
 
-import { make, number, octets, toast } from "./dom.js";
+import { make, number, payload, toast } from "./dom.js";
 import { to } from "./paths.js";
 import { ENDED, load, tell } from "./refresh.js";
 import { moment, showTimes, timeElement } from "./time.js";
@@ -8,6 +8,7 @@ import { moment, showTimes, timeElement } from "./time.js";
 const SHOWN = 300;
 const SAID_EVERY = 10000;
 const A_TURN = 50;
+const COPIES_WITHIN = 2; // s: as in bssci/web/live/copies.py
 const SILENT = 22000; // ms: a little more than two pings of the service
 const REFUSALS = {
   429: "Too many live pages and streams of this account are open",
@@ -30,6 +31,7 @@ let refusal = "";
 let search = null;
 let lastAt = Date.now();
 let triedAt = 0;
+const advertisements = new Map(); // by content: the copies that were heard just now, the first of them first, and their row
 let newest = Number($("[data-live]").dataset.newest);
 
 function link(kind, eui, names = {}) {
@@ -46,17 +48,91 @@ function way(event) {
       ? link("sensors", event.sensor_eui, event.names)
       : make("a", { class: "eui", href: to("/sensors/unknown"), title: "Heard, but not configured" }, event.sensor_eui)),
     make("li", {}, "heard by ", ...copies),
-    make("li", {}, "on disk"),
-    ...sinks.map((sink) => make("li", { "data-sink": sink, "data-since": event.timestamp }, make("b", {}, sink), " waiting")),
+    ...wayOn(event),
   ];
   return make("ol", { class: "way" }, ...steps);
 }
+
+function wayOn(event) {
+  return [
+    make("li", {}, "on disk"),
+    ...sinks.map((sink) => make("li", { "data-sink": sink, "data-since": event.timestamp }, make("b", {}, sink), " waiting")),
+  ];
+}
+
+const KIND_OF_GATEWAY = { ble: "scanner", scanner: "scanner", f2: "controller" };
+const kindOf = (device) => device.split(":")[0];
+const signal = (event) => (typeof event.rssi === "number" ? ` (${number(event.rssi)}\u202fdBm)` : "");
+const comma = (parts) => parts.flatMap((part, index) => (index ? [", ", ...part] : part));
+
+function gatewayLink(event) {
+  const name = event.names?.[event.gateway];
+  const id = `${KIND_OF_GATEWAY[kindOf(event.device)] ?? "gateway"}:${event.gateway}`;
+  return make("a", { class: !name && "eui", href: to(`/gateways/${encodeURIComponent(id)}`), title: event.gateway }, name ?? event.gateway);
+}
+
+// Who heard a telegram: every scanner that heard the same advertisement, best signal first.
+function heardBy(copies) {
+  const best = [...copies].sort((one, other) => (other.rssi ?? 0) - (one.rssi ?? 0));
+  return comma(best.map((copy) => [gatewayLink(copy), signal(copy)]));
+}
+
+function telegramWay(event) {
+  const isGateway = ["scanner", "controller"].includes(kindOf(event.device));
+  const place = event.envelope?.presence;
+  const how = isGateway ? "from " : place ? "nearest to " : "heard by ";
+  return make("ol", { class: "way" },
+    isGateway ? null : make("li", {}, link("devices", event.device, event.names)),
+    !place || place.scanner ? make("li", { "data-heard": "" }, how, ...heardBy([event])) : null,
+    ...wayOn(event));
+}
+
+// What copies of one advertisement have in common; undefined if it is none.
+function contentOf(event) {
+  if (event.kind !== "telegram" || typeof event.rssi !== "number" || !event.envelope || event.envelope.presence) return undefined;
+  const { manufacturer_data, service_data } = event.envelope;
+  return JSON.stringify([event.device, event.dataHex, manufacturer_data, service_data]);
+}
+
+// Adds a copy to the row of an advertisement, if it is one that another scanner heard just now.
+function joined(event) {
+  const content = contentOf(event);
+  if (!content) return false;
+  for (const [key, { copies: [first] }] of advertisements) {
+    if (event.timestamp - first.timestamp > COPIES_WITHIN) advertisements.delete(key);
+  }
+  const known = advertisements.get(content);
+  if (!known || known.copies.some((copy) => copy.gateway === event.gateway)) {
+    advertisements.set(content, { copies: [event], row: null });
+    return false;
+  }
+  known.copies.push(event);
+  if (known.row) showCopies(known);
+  return true;
+}
+
+function showCopies({ row, copies }) {
+  const [first] = copies;
+  row.querySelector("strong").textContent = `${first.title}, heard by ${copies.length} scanners`;
+  row.querySelector("[data-heard]").replaceChildren("heard by ", ...heardBy(copies));
+  const lines = copies.map((copy) => make("span", { class: "sub" },
+    make("a", { href: to(`/api/events/${copy.seq}`) }, String(copy.seq)), " ", timeElement(copy.timestamp), `, ${copy.gateway}${signal(copy)}`,
+    copy.timestamp > first.timestamp ? `, ${later(copy.timestamp - first.timestamp)}` : null));
+  let details = row.querySelector("details");
+  if (!details) {
+    details = make("details", { class: "small" }, make("summary", {}, "Each copy"));
+    row.querySelector(".way").after(details);
+  }
+  details.replaceChildren(details.querySelector("summary"), ...lines);
+}
+
+const later = (seconds) => `${seconds < 1 ? `${number(seconds * 1000)}\u202fms` : `${number(seconds, 1)}\u202fs`} later`;
 
 // What was sent: its values where they are known, and its bytes.
 function content(event) {
   return [
     event.values ? make("div", { class: "decoded" }, event.values) : null,
-    event.dataHex ? make("span", { class: "bytes" }, octets(event.dataHex)) : null,
+    event.dataHex ? make("span", { class: "bytes" }, payload(event.dataHex)) : null,
   ];
 }
 
@@ -86,8 +162,8 @@ async function watchSinks() {
       if (queued === undefined || status.journal.last_seq - queued < seq) continue;
       step.dataset.through = "";
       const batch = (status.deliveries[step.dataset.sink] ?? []).findIndex(([last]) => last >= seq);
-      const later = batch > 0 ? status.deliveries[step.dataset.sink][batch][1] - Number(step.dataset.since) : NaN;
-      step.lastChild.nodeValue = Number.isNaN(later) ? " delivered" : ` delivered ${later < 1 ? `${number(later * 1000)}\u202fms` : `${number(later, 1)}\u202fs`} later`;
+      const took = batch > 0 ? status.deliveries[step.dataset.sink][batch][1] - Number(step.dataset.since) : NaN;
+      step.lastChild.nodeValue = Number.isNaN(took) ? " delivered" : ` delivered ${later(took)}`;
     }
   } catch {
     // The banner at the top already shows a lost connection.
@@ -96,16 +172,32 @@ async function watchSinks() {
 
 function about(event) {
   return make("small", {},
-    event.kind === "telegram" ? link("devices", event.device, event.names) : null,
     event.sensor_eui ? ["sensor ", link("sensors", event.sensor_eui, event.names), " "] : null,
-    event.base_station_eui ? ["base station ", link("stations", event.base_station_eui, event.names)] : null);
+    event.base_station_eui ? ["base station ", link("stations", event.base_station_eui, event.names)] : null,
+    event.kind === "gateway-state" ? link("gateways", `${event.gateway_kind}:${event.gateway}`, { [`${event.gateway_kind}:${event.gateway}`]: event.names?.[event.gateway] ?? event.gateway }) : null);
+}
+
+function wayOf(event) {
+  if (event.kind === "uplink") return way(event);
+  return event.kind === "telegram" ? telegramWay(event) : about(event);
 }
 
 function row(event) {
   return make("tr", { "data-key": event.seq },
     make("td", { "data-label": "Time" }, timeElement(event.timestamp)),
     make("td", { "data-label": "Kind" }, make("span", { class: "tag" }, (event.kind ?? "").replaceAll("-", " "))),
-    make("td", { class: "title" }, make("strong", {}, event.title ?? ""), event.kind === "uplink" ? way(event) : about(event), ...content(event)));
+    make("td", { class: "title" }, make("strong", {}, event.title ?? ""), wayOf(event), ...content(event)));
+}
+
+// The row of an event, with the copies that have come since.
+function newRow(event) {
+  const made = row(event);
+  const known = [...advertisements.values()].find(({ copies: [first] }) => first === event);
+  if (known) {
+    known.row = made;
+    if (known.copies.length > 1) showCopies(known);
+  }
+  return made;
 }
 
 function count() {
@@ -120,7 +212,7 @@ function draw() {
     const batch = waiting.slice(-A_TURN);
     passed += waiting.length - batch.length;
     waiting = [];
-    rows.prepend(...batch.reverse().map(row));
+    rows.prepend(...batch.reverse().map(newRow));
     while (rows.children.length > SHOWN) rows.lastElementChild.remove();
     $("[data-live-empty]").hidden = true;
   }
@@ -142,6 +234,7 @@ function take(message) {
   if (event.seq <= newest) return;
   newest = event.seq;
   received += 1;
+  if (joined(event)) return;
   waiting.push(event);
   if (waiting.length > 1000) passed += waiting.splice(0, waiting.length - 1000).length;
 }

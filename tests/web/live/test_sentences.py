@@ -70,10 +70,33 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {"kind": "telegram", "device": "ble:AA:BB:CC:DD:EE:FF", "gateway": "roof", "rssi": -71.4},
-        "Telegram, heard by roof with -71 dBm",
+        "Advertisement, 0 bytes",
         "info",
     ),
-    ({"kind": "telegram", "device": "f2:0a1b/J1", "gateway": "f2"}, "Telegram, heard by f2", "info"),
+    (
+        {"kind": "telegram", "device": "f2:0a1b/J1/3", "gateway": "f2", "envelope": {"direction": "tele"}}
+        | {"dataHex": "01"},
+        "Measurement, 1 byte",
+        "info",
+    ),
+    (
+        {"kind": "telegram", "device": "x:0a1b", "gateway": "f2", "dataHex": "0102"},
+        "Telegram, 2 bytes",
+        "info",
+    ),
+    ({"kind": "telegram", "device": "scanner:roof", "gateway": "roof"}, "Report of the scanner", "info"),
+    (
+        {"kind": "telegram", "device": "ble:AA:BB:CC:DD:EE:FF", "gateway": "nobody"}
+        | {"envelope": {"presence": {"scanner": ""}}},
+        "Place: away, no scanner hears it",
+        "info",
+    ),
+    (
+        {"kind": "gateway-state", "gateway": "roof", "gateway_kind": "scanner", "state": "online"}
+        | {"name": "Hall 3"},
+        "Scanner Hall 3 is online",
+        "online",
+    ),
     (
         {
             "kind": "gateway-state",

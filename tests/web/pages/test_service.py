@@ -6,6 +6,7 @@ from bssci.journal import Usage
 from bssci.model import StationState, StationStatus
 from bssci.web.access.accounts import ROLES, Role
 from bssci.web.pages.service import device
+from tests.support.telegrams import telegram
 from tests.support.web import EPOCH, WebHouse
 from tests.web.html import Document, faults
 from tests.web.pages.page_events import STATION, heard
@@ -19,6 +20,35 @@ def test_the_live_page_shows_an_uplinks_way(web: WebHouse) -> None:
     assert "heard by" in row.text
     assert "waiting" in row.text
     assert "Came online, new session" in page.one("main").text
+
+
+def test_the_live_page_shows_an_advertisement_once_with_every_scanner_by_its_name(web: WebHouse) -> None:
+    heard_by = {"roof": -71.0, "cellar": -58.0, "hall": None}
+    web.center.gateways.heard([telegram(gateway="cellar")])
+    assert web.browser("operator").patch("/api/gateways/scanner:cellar", {"name": "Cellar 2"}).status == 200
+    first = web.happen(
+        *[telegram(number, gateway=name, rssi=rssi) for number, (name, rssi) in enumerate(heard_by.items())]
+    )
+    page = Document(web.browser("viewer").get("/live?kind=telegram").text)
+    [alone, joined] = [each for each in page.all("tr") if each["data-key"] in (str(first), str(first + 2))]
+    text = " ".join(joined.text.split()).replace("\u202f", " ").replace("\N{MINUS SIGN}", "-")
+    assert "Advertisement, 2 bytes, heard by 2 scanners" in text
+    assert "heard by Cellar 2 (-58 dBm), roof (-71 dBm) on disk" in text
+    copies = [
+        each["href"]
+        for each in page.all("a")
+        if each["href"].startswith("/api/events/") and each.text.isdigit()
+    ]
+    assert copies == [f"/api/events/{first}", f"/api/events/{first + 1}"]
+    assert "heard by hall" in " ".join(alone.text.split()) and "Each copy" not in alone.text
+    links = {each["href"] for each in page.all("a")}
+    assert {"/gateways/scanner%3Acellar", "/devices/ble%3AAA%3ABB%3ACC%3ADD%3AEE%3AFF"} <= links
+
+
+def test_payloads_that_are_json_are_shown_as_text(web: WebHouse) -> None:
+    web.happen(telegram(1, payload=b'{"status": 1}'), telegram(2, payload=b"{\xff"))
+    page = Document(web.browser("viewer").get("/live").text)
+    assert [each.text for each in page.all("span") if each["class"] == "bytes"] == ["7B FF", '{"status": 1}']
 
 
 def test_the_live_page_searches_and_filters(web: WebHouse) -> None:

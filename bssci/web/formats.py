@@ -20,7 +20,7 @@ NOTHING = "\N{EN DASH}"
 _SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SHORT = {"co2": "CO\N{SUBSCRIPT TWO}", "co": "CO", "tvoc": "TVOC", "ph": "pH", "rssi": "RSSI", "snr": "SNR"}
 _SEPARATORS = str.maketrans("_.-", "   ")
-"""what separates the words in the name of a reading"""
+"""translation of the separators of words in the name of a reading"""
 _NO_ATTRIBUTES = Markup("")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _OK = {"online", "attached", "done", "acknowledged", "ok", "delivered", "active"}

@@ -70,6 +70,33 @@ def test_the_end_of_the_session_does_not_lead_away(own_page: Any) -> None:
     assert own_page.url.endswith("/live")
 
 
+def test_copies_of_an_advertisement_join_its_row_as_they_arrive(own_page: Any) -> None:
+    """Each copy of another scanner joins the row for two seconds; what else comes has a row of its own."""
+    own_page.add_init_script(SILENT_STREAM)
+    own_page.goto("/live?kind=telegram")
+    expect(own_page.locator(".freshness")).to_have_text("Live")
+    heard = [
+        {"gateway": "roof", "rssi": -71, "timestamp": 1.7e9},
+        {"gateway": "cellar", "rssi": -58, "timestamp": 1.7e9 + 0.25, "names": {"cellar": "Cellar 2"}},
+        {"gateway": "roof", "rssi": -70, "timestamp": 1.7e9 + 1},
+        {"gateway": "hall", "rssi": -70, "timestamp": 1.7e9 + 9},
+    ]
+    for seq, it in enumerate(heard, 1 << 50):
+        event = {"seq": seq, "kind": "telegram", "device": "ble:A4:C1:38:00:00:01", "title": "Advertisement"}
+        event |= {"dataHex": "0102", "envelope": {"service_data": {"181a": "AQI="}}, "names": {}} | it
+        own_page.evaluate(
+            "(it) => stream.dispatchEvent(new MessageEvent(it.kind, { data: JSON.stringify(it) }))", event
+        )
+    rows = own_page.locator("[data-live-rows] tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(2)).to_contain_text("Advertisement, heard by 2 scanners")
+    expect(rows.nth(2)).to_contain_text("heard by Cellar 2 (\u221258\u202fdBm), roof (\u221271\u202fdBm)")
+    rows.nth(2).locator("summary").click()
+    expect(rows.nth(2).locator("details")).to_contain_text("cellar (\u221258\u202fdBm), 250\u202fms later")
+    expect(rows.nth(2).locator("details a").first).to_have_attribute("href", f"/api/events/{1 << 50}")
+    expect(rows.nth(0)).to_contain_text("heard by hall")
+
+
 def test_a_refused_stream_is_said_and_tried_again(own_page: Any) -> None:
     own_page.route("**/api/live*", lambda route: route.fulfill(status=429))
     own_page.goto("/live")

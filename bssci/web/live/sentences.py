@@ -95,7 +95,7 @@ def _telegram(event: Described) -> str:
 
 
 _DIRECTIONS = {"stat": "State", "tele": "Measurement", "cmnd": "Command"}
-"""what a controller's message is, by the first level of its topic"""
+"""kind of a controller's message, by the first level of its topic"""
 
 
 def _hours(hours: float) -> str:

@@ -32,6 +32,7 @@ let search = null;
 let lastAt = Date.now();
 let triedAt = 0;
 const advertisements = new Map(); // by content: the copies that were heard just now, the first of them first, and their row
+const copiesOf = new WeakMap(); // the same by the first copy
 let newest = Number($("[data-live]").dataset.newest);
 
 function link(kind, eui, names = {}) {
@@ -103,7 +104,9 @@ function joined(event) {
   }
   const known = advertisements.get(content);
   if (!known || known.copies.some((copy) => copy.gateway === event.gateway)) {
-    advertisements.set(content, { copies: [event], row: null });
+    const begun = { copies: [event], row: null };
+    advertisements.set(content, begun);
+    copiesOf.set(event, begun);
     return false;
   }
   known.copies.push(event);
@@ -121,7 +124,7 @@ function showCopies({ row, copies }) {
   let details = row.querySelector("details");
   if (!details) {
     details = make("details", { class: "small" }, make("summary", {}, "Each copy"));
-    row.querySelector(".way").after(details);
+    row.querySelector(".title").append(details);
   }
   details.replaceChildren(details.querySelector("summary"), ...lines);
 }
@@ -192,7 +195,7 @@ function row(event) {
 // The row of an event, with the copies that have come since.
 function newRow(event) {
   const made = row(event);
-  const known = [...advertisements.values()].find(({ copies: [first] }) => first === event);
+  const known = copiesOf.get(event);
   if (known) {
     known.row = made;
     if (known.copies.length > 1) showCopies(known);

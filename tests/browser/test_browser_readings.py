@@ -73,7 +73,7 @@ def test_a_decoder_is_written_tried_bit_by_bit_saved_and_deleted(page: Any) -> N
     page.get_by_role("button", name="Save").click()
     page.wait_for_url("**/decoders/thermometer")
     expect(page.locator(".toasts")).to_contain_text("1 of 1 examples are right")
-    expect(page.get_by_role("table").first).to_contain_text("right")
+    expect(page.get_by_role("table").first).to_contain_text("passed")
     page.get_by_role("button", name="Delete…").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.wait_for_url("**/decoders")

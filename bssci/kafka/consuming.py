@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.kafka.reporting import ClientLog, in_words
+from bssci.kafka.reporting import ClientLog, LastError, in_words
 from bssci.model.weight import text_weight
 from bssci.system.clock import Reactor
 
@@ -90,6 +90,7 @@ class KafkaConsumer:
         self._assigned: set[int] = set()
         self._early: list[Any] = []
         self._next_look = 0.0
+        self._last_error = LastError()
         self._stopping = False
         self._started = False
         self._ended: Deferred[None] = Deferred()
@@ -157,6 +158,7 @@ class KafkaConsumer:
         self.trouble = trouble
 
     def _open(self) -> Any:
+        self._last_error = LastError()
         handlers = {"error_cb": self._note, "logger": ClientLog(self._now).as_logger()}
         consumer = self._make({**self._configuration, **handlers})
         consumer.subscribe([self._topic], on_assign=self._gained, on_revoke=self._gone, on_lost=self._gone)
@@ -183,6 +185,7 @@ class KafkaConsumer:
         self._next_look = self._now() + LOOK_INTERVAL
         topic = consumer.list_topics(self._topic, timeout=1.0).topics.get(self._topic)
         error = topic.error if topic is not None else None
+        self._last_error = LastError()
         self._say(in_words(error, self._topic) if error is not None else "")
 
     def _is_taken(self, consumer: Any, records: Sequence[ConsumerRecord]) -> bool:
@@ -259,7 +262,8 @@ class KafkaConsumer:
         self.log.info("Kafka partitions {partitions}", partitions=sorted(self._assigned))
 
     def _note(self, error: Any) -> None:
-        self._say(in_words(error))
+        self._last_error.take(error)
+        self._say(self._last_error.words)
 
     def _close(self, consumer: Any) -> None:
         if consumer is not None:

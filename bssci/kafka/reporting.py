@@ -45,13 +45,15 @@ class ClientLog(logging.Handler):
         return logger
 
 
+_CHECK = "check KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL"
 _WORDS = {
-    "_ALL_BROKERS_DOWN": "no broker can be reached",
-    "_TRANSPORT": "the connection to the broker is lost, or cannot be made",
+    "_ALL_BROKERS_DOWN": f"no broker can be reached; {_CHECK}",
+    "_TRANSPORT": f"the connection to the broker is lost, or cannot be made; {_CHECK}",
     "_RESOLVE": "the broker's name cannot be resolved",
     "_MSG_TIMED_OUT": "the broker did not confirm in time",
     "_TIMED_OUT": "the broker did not answer in time",
-    "_AUTHENTICATION": "the broker refuses user and password",
+    "_AUTHENTICATION": "the broker refuses user and password, or the mechanism",
+    "UNSUPPORTED_SASL_MECHANISM": "the broker does not know the mechanism; check KAFKA_SASL_MECHANISM",
     "_SSL": "TLS with the broker failed",
     "TOPIC_AUTHORIZATION_FAILED": "the user may not use the topic",
     "GROUP_AUTHORIZATION_FAILED": "the user may not use the consumer group",
@@ -70,12 +72,47 @@ _WORDS = {
 
 _OF_OPENSSL = re.compile(r"routines:[^:]*:([^:(]{3,80})")
 """the reason in an error of OpenSSL: ``certificate verify failed``"""
+_SASL_ENDED = "SASL authentication error"
+"""text of librdkafka where a broker ends the connection in place of an answer to user and password"""
+GENERAL = ("_ALL_BROKERS_DOWN", "_TRANSPORT")
+"""names of errors that say that there is no connection, and not why"""
+
+
+def kind_of(error: Any) -> str:
+    """Return the name of an error of librdkafka; that of its cause where only the text tells the cause."""
+    name = str(error.name())
+    if name == "_TRANSPORT":
+        said = error.str()
+        if _SASL_ENDED in said:
+            return "_AUTHENTICATION"
+        if _OF_OPENSSL.search(said):
+            return "_SSL"
+    return name
 
 
 def in_words(error: Any, topic: str = "") -> str:
     """Return an error of librdkafka as one line for people, with its code."""
     said = " ".join(str(error.str()).split())
-    words = _WORDS.get(error.name(), said[:200])
-    if error.name() == "_SSL" and (reason := _OF_OPENSSL.search(said)):
+    kind = kind_of(error)
+    words = _WORDS.get(kind, said[:200])
+    if kind == "_SSL" and (reason := _OF_OPENSSL.search(said)):
         words += f": {reason[1].strip()}"
-    return f"{words} ({error.name()}{f', topic {topic}' if topic else ''})"
+    return f"{words} ({kind}{f', topic {topic}' if topic else ''})"
+
+
+class LastError:
+    """The newest error of a client, by which a later failure is explained.
+
+    That all brokers are down follows from anything else, and does not hide it.
+
+    :ivar words: the error in words; empty: there was none.
+    """
+
+    def __init__(self) -> None:
+        self.words = ""
+        self._is_general = True
+
+    def take(self, error: Any) -> None:
+        is_general = kind_of(error) in GENERAL
+        if not self.words or self._is_general or not is_general:
+            self.words, self._is_general = in_words(error), is_general

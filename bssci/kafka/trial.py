@@ -9,13 +9,15 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from bssci.kafka.reporting import in_words
+from bssci.kafka.reporting import in_words, kind_of
 
 TIMEOUT = 5.0
 """s for an answer"""
 PATIENCE = 0.5
 """s after which it is looked whether there will be one"""
-CAUSES = ("_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_RESOLVE")
+CAUSES = (
+    "_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM", "_RESOLVE",
+)  # fmt: skip
 """names of errors that say why there is no connection, where the outcome says only that there is none"""
 
 
@@ -33,7 +35,7 @@ def findings(connection: Mapping[str, Any], topics: Iterable[str]) -> Iterator[t
             there = client.list_topics(timeout=PATIENCE)
         except KafkaException as error:
             client.poll(0)  # has librdkafka tell what led to it
-            causes = [each for each in said if each.name() in CAUSES]
+            causes = [each for each in said if kind_of(each) in CAUSES]
             left -= PATIENCE
             # Of several servers, another may still answer.
             if left <= 0 or (causes and "," not in servers):

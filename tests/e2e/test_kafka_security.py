@@ -124,6 +124,3 @@ def test_user_and_password_are_shown_as_the_mechanism_wants(
         assert set(front.mechanisms) == {mechanism}
         level, text = asked(settings(front, tls_files, **how, KAFKA_PASSWORD=PASSWORD[1:]))
         assert level == "error" and "refuses user and password" in text, text
-        assert (
-            "wrong password" in text or "Invalid" in text or "wrong" not in text.replace("wrong password", "")
-        )

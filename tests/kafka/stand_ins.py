@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -61,47 +63,95 @@ class ClientTrouble(Exception):
     """An exception of confluent-kafka, with an error in it."""
 
 
-class FakeProducer:
-    """Confirms at each poll what was produced before.
+@dataclass
+class FakeBroker:
+    """A broker with one partition, at which any number of producers may be."""
 
-    :ivar errors: for messages of a key: the name of the error that they are answered with.
-    :ivar most: messages that are confirmed together, at most; more of them are too large.
-    :ivar at_fault: key of a message that the broker never takes, nor others that come together with it.
-    :ivar together: how many were answered together, each time.
+    errors: dict[bytes, str] = field(default_factory=dict)
+    """names of the errors with which sets are answered that hold a message with this key"""
+    limit: int = 1_000_000
+    """bytes of a set, at most"""
+    at_fault: bytes | None = None
+    """key of a message that the broker never takes, which it names"""
+    silence: Callable[[float], None] | None = None
+    """called in place of an answer, with the s for which a producer waits"""
+    taken: list[str] = field(default_factory=list)
+    """keys of the messages that it has"""
+
+
+class FakeProducer:
+    """Sends at each poll what was produced before, in sets of ``batch.size`` bytes.
+
+    A set of which a message is refused is refused whole, and ends the producer.
+
+    :ivar at_once: exceptions for messages of a key.
+    :ivar sets: number of messages of each set that was sent.
     """
 
-    def __init__(self, configuration: dict[str, Any]) -> None:
+    def __init__(self, configuration: dict[str, Any], broker: FakeBroker | None = None) -> None:
         self.configuration = configuration
-        self.sent: list[tuple[str, bytes, bytes]] = []
-        self.errors: dict[bytes, str] = {}
+        self.broker = broker or FakeBroker()
         self.at_once: dict[bytes, Exception] = {}
         self.room = 1000
-        self.most = 1000
-        self.at_fault: bytes | None = None
-        self.together: list[int] = []
+        self.sets: list[int] = []
         self.purged = False
-        self._waiting: list[tuple[bytes, Callable[..., None]]] = []
+        self._ended = False
+        self._reports: list[Callable[[], None]] = []
+        """of a set that was refused, which come after the exception"""
+        self._waiting: list[tuple[bytes, int, Callable[..., None]]] = []
 
     def produce(self, topic: str, value: bytes, key: bytes, headers: Any, on_delivery: Any) -> None:
+        if self._ended:
+            raise ClientTrouble(ClientError("_FATAL"))
         if key in self.at_once:
             raise self.at_once[key]
         if len(self._waiting) >= self.room:
             raise BufferError
-        self.sent.append((topic, key, value))
-        self._waiting.append((key, on_delivery))
+        size = len(key) + len(value) + sum(len(name) + len(text) for name, text in headers)
+        self._waiting.append((key, size, on_delivery))
 
     def poll(self, seconds: float) -> None:
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self.together.append(len(waiting))
-        for key, on_delivery in waiting:
-            error = "MSG_SIZE_TOO_LARGE" if len(waiting) > self.most else self.errors.get(key)
-            if self.at_fault in [each for each, _ in waiting]:
-                error = "INVALID_RECORD" if key == self.at_fault else "_INVALID_DIFFERENT_RECORD"
-            on_delivery(None if error is None else ClientError(error), None)
+        if self.broker.silence is not None and self._waiting:
+            self.broker.silence(seconds)
+            return
+        reports, self._reports = self._reports, []
+        for report in reports:
+            report()
+        while self._waiting and not self._ended:
+            self._answer(self._next_set())
+            if self._ended:
+                raise ClientTrouble(ClientError("_GAPLESS_GUARANTEE"))
 
-    def purge(self) -> None:
+    def _next_set(self) -> list[tuple[bytes, int, Callable[..., None]]]:
+        found = [self._waiting.pop(0)]
+        while self._waiting:
+            if sum(size for _, size, _ in [*found, self._waiting[0]]) > self.configuration["batch.size"]:
+                break
+            found.append(self._waiting.pop(0))
+        return found
+
+    def _answer(self, messages: list[tuple[bytes, int, Callable[..., None]]]) -> None:
+        self.sets.append(len(messages))
+        broker, keys = self.broker, [key for key, _, _ in messages]
+        error = next((broker.errors[key] for key in keys if key in broker.errors), None)
+        if sum(size for _, size, _ in messages) > broker.limit:
+            error = "MSG_SIZE_TOO_LARGE"
+        if broker.at_fault in keys:
+            error = "_INVALID_DIFFERENT_RECORD"
+        self._ended = error is not None and self.configuration["enable.gapless.guarantee"]
+        for key, _, on_delivery in messages:
+            if error is None:
+                broker.taken.append(key.decode())
+                on_delivery(None, None)
+            else:
+                name = "INVALID_RECORD" if key == broker.at_fault else error
+                self._reports.append(partial(on_delivery, ClientError(name), None))
+
+    def purge(self, in_queue: bool = True, in_flight: bool = True, blocking: bool = True) -> None:
+        waiting, self._waiting = self._waiting, []
         self.purged = True
+        for _, _, on_delivery in waiting:
+            on_delivery(ClientError("_PURGE_QUEUE"), None)
 
 
 class FakeMessage:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from twisted.logger import globalLogPublisher
 
-from bssci.kafka.reporting import REPEATED, ClientLog, in_words
+from bssci.kafka.reporting import REPEATED, ClientLog, LastError, in_words
 from tests.kafka.stand_ins import ClientError
 
 
 def test_an_error_is_said_in_words_with_its_code() -> None:
-    assert in_words(ClientError("_ALL_BROKERS_DOWN")) == "no broker can be reached (_ALL_BROKERS_DOWN)"
+    assert in_words(ClientError("_RESOLVE")) == "the broker's name cannot be resolved (_RESOLVE)"
+    assert "KAFKA_SECURITY_PROTOCOL" in in_words(ClientError("_ALL_BROKERS_DOWN"))
     assert in_words(ClientError("UNKNOWN_TOPIC_OR_PART"), "raw").endswith(
         "(UNKNOWN_TOPIC_OR_PART, topic raw)"
     )
@@ -21,6 +22,35 @@ def test_an_error_of_tls_keeps_its_reason() -> None:
     said = "ssl://b/1: failed: error:0A000086:SSL routines::certificate verify failed: broker (1)"
     error = ClientError("_SSL", said)
     assert in_words(error) == "TLS with the broker failed: certificate verify failed (_SSL)"
+
+
+def test_the_cause_of_a_lost_connection_is_said_where_the_library_tells_it() -> None:
+    said = (
+        "ssl://b: Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL (after"
+    )
+    assert in_words(ClientError("_TRANSPORT", said)) == (
+        "TLS with the broker failed: tlsv13 alert certificate required (_SSL)"
+    )
+    said = "sasl_ssl://b: SASL authentication error: SaslAuthenticateRequest failed: Local: transport failure"
+    assert in_words(ClientError("_TRANSPORT", said)) == (
+        "the broker refuses user and password, or the mechanism (_AUTHENTICATION)"
+    )
+    assert "the connection to the broker is lost" in in_words(ClientError("_TRANSPORT", "Connection refused"))
+
+
+def test_what_follows_from_an_error_does_not_hide_it() -> None:
+    last = LastError()
+    assert last.words == ""
+    for name, words in (
+        ("_ALL_BROKERS_DOWN", "no broker"),
+        ("_TRANSPORT", "connection to the broker is lost"),
+        ("_RESOLVE", "name"),
+        ("_ALL_BROKERS_DOWN", "name"),
+        ("_TRANSPORT", "name"),
+        ("_AUTHENTICATION", "user and password"),
+    ):
+        last.take(ClientError(name))
+        assert words in last.words, name
 
 
 def test_an_error_without_words_of_ours_keeps_its_own() -> None:

@@ -18,7 +18,7 @@ _RAISED = "P0001"
 _NOT_NULL, _CHECK = "23502", "23514"
 _COLUMNS = frozenset(name for stage in STAGES for name, _ in stage.columns)
 """columns that the sink writes"""
-_NO_ANSWER, _NOBODY, _NO_HOST, _LOST = "no answer", "nobody", "no host", "lost"
+_NO_ANSWER, _NOBODY, _NO_HOST, _LOST, _CLOSED = "no answer", "nobody", "no host", "lost", "closed"
 """stand-ins for a SQLSTATE, for connection errors that have none"""
 _OTHER_TYPE = "a column has another type than before; change it back"
 _ROLE_FULL, _DATABASE_FULL = "role full", "database full"
@@ -31,7 +31,7 @@ _PLAIN = {
     "53100": "the server's disk is full",
     "53200": "the server has no memory left",
     "53300": "the server has no connection left; raise max_connections, or limit others",
-    "55000": "the database takes no connections now",
+    _CLOSED: "the database takes no connections now",
     "57014": "the server did not finish in time, or its administrator cancelled the statement",
     "57P01": "the connection was ended at the server: by its administrator, or because it shuts down",
     "57P02": "the server crashed",
@@ -64,7 +64,8 @@ _SAID_AT_CONNECTION = (
     ("too many clients", "53300"),
     ("too many connections for role", _ROLE_FULL),
     ("too many connections for database", _DATABASE_FULL),
-    ("not currently accepting connections", "55000"),
+    ("not currently accepting connections", _CLOSED),
+    ("FATAL:  permission denied for database", "42501"),
     ("is not permitted to log in", "28000"),
     ("starting up", "57P03"),
     ("shutting down", "57P03"),

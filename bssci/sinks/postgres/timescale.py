@@ -62,6 +62,13 @@ class Timescale:
         return self.version is not None and feature not in self.lacking
 
 
+# Rows that come late, or again with a better decoder, may concern many rows of compressed chunks. With the
+# limit that TimescaleDB has, such a batch would be refused each time.
+_DECOMPRESS_ALL: LiteralString = """
+    SELECT set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', false)
+    WHERE current_setting('timescaledb.max_tuples_decompressed_per_dml_transaction', true) IS NOT NULL"""
+
+
 def installed(connection: Connection[Any]) -> str | None:
     """Return the version of the extension in this database."""
     row = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'").fetchone()
@@ -101,6 +108,7 @@ def set_up(connection: Connection[Any], raw_days: int, reading_days: int) -> Tim
     version = installed(connection)
     if version is None:
         return Timescale(None, {})
+    connection.execute(_DECOMPRESS_ALL)
     lacking: dict[str, str] = {}
     if reading_days:
         # Chunks of seven days are dropped as a whole, so that the longer time is hardly noticed.

@@ -54,6 +54,7 @@ def test_the_server_is_to_blame_or_we_are(error: Exception) -> None:
         ("FATAL:  sorry, too many clients already", "max_connections"),
         ('FATAL:  too many connections for role "bssci"', "the user has as many connections as it may"),
         ('FATAL:  too many connections for database "bssci"', "the database has as many connections"),
+        ('FATAL:  permission denied for database "bssci"', "GRANT what is missing"),
         ('FATAL:  database "bssci" is not currently accepting connections', "takes no connections now"),
         ("FATAL:  the database system is starting up", "starting up"),
         ("connection is bad: connection to server on socket X failed: Connection refused", "is it running?"),

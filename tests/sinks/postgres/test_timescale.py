@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg import Connection
 
 from bssci.model import Decoded, Reading
 from bssci.sinks.postgres import timescale
@@ -98,6 +100,24 @@ def test_what_is_compressed_can_be_replaced(
         ("uplink-2", "a", 4.0),
     ]
     assert timescale_server.query("SELECT count FROM device") == [2]
+
+
+def test_as_many_compressed_rows_as_there_are_can_be_replaced(
+    session: DatabaseSession, timescale_server: TimescaleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(settings: PostgresSettings) -> Connection[Any]:
+        connection = connect(settings)
+        connection.execute("SET timescaledb.max_tuples_decompressed_per_dml_transaction = 2")
+        return connection
+
+    store(session, *(read(counter, "m@1", a=1.0) for counter in range(6)))
+    session.close()
+    timescale_server.query("SELECT compress_chunk(show_chunks('reading'))")
+    monkeypatch.setattr("bssci.sinks.postgres.session.connect", limited)
+    again = DatabaseSession(timescale_server.settings(), lambda line: None)
+    assert store(again, *(read(counter, "m@2", a=3.0) for counter in range(6))) == []
+    again.close()
+    assert timescale_server.query("SELECT DISTINCT value FROM reading") == [3.0]
 
 
 def test_hourly_and_daily_values_are_there_at_once(

@@ -1,4 +1,4 @@
-"""How many bytes are sent to a partition at once: less after a refusal, and carefully more again later.
+"""Number of bytes that are sent to a partition at once: less after a refusal, carefully more again later.
 
 ::
 
@@ -30,7 +30,7 @@ class BatchSize:
         self._wait = FIRST_WAIT
         self._due = 0.0
         self._grown = False
-        """it was made larger, and what was sent since then was not too large"""
+        """larger since the last refusal"""
 
     def shrink(self, refused: int) -> None:
         """Take note that ``refused`` bytes, or a part of them, were too many at once."""

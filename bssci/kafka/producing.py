@@ -325,7 +325,7 @@ class _Batch:
 
     @property
     def is_over(self) -> bool:
-        """Whether something was refused, so that nothing more is to be sent."""
+        """True once something was refused: nothing more is to be sent."""
         return bool(self.doubtful or self.others or self.ended)
 
     @property

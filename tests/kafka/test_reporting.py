@@ -66,6 +66,7 @@ def test_a_line_is_logged_once_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
         for at, text in ((0.0, "FAIL: a"), (1.0, "FAIL: b"), (1.0, "AUTH: c"), (REPEATED + 1, "FAIL: d")):
             now[0] = at
             logger.log(logging.WARNING, text)
+        logger.warning("CONFWARN [x]: Configuration property enable.gapless.guarantee is experimental: When")
     finally:
         globalLogPublisher.removeObserver(said.append)
     assert [event["text"] for event in said] == ["FAIL: a", "AUTH: c", "FAIL: d"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from twisted.python import usage
 
-from bssci import extensions, tap
+from bssci import extensions, service, tap
 from tests.support.settings import CATALOGUE
 
 
@@ -96,3 +98,17 @@ def test_a_log_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     Twistd().parseOptions(["-n", "bssci", "--log-file", "file/log"])
     with pytest.raises(SystemExit, match="LOG_FILE=.*file/log"):
         tap.log_observer()
+
+
+def test_no_garbage_is_looked_for_until_the_service_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    from twisted.plugins import bssci_plugin
+
+    called = Mock()
+    for module in (bssci_plugin, service):
+        monkeypatch.setattr(module, "gc", called)
+    monkeypatch.setattr(bssci_plugin, "kept_signals", Mock())
+    monkeypatch.setattr(sys, "setswitchinterval", Mock())
+    assert bssci_plugin.bssci.options is tap.Options
+    assert [name for name, *_ in called.method_calls] == ["disable"]
+    service._tune_garbage_collection()
+    assert "enable" in [name for name, *_ in called.method_calls]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from bssci import __version__
 from bssci.center.devices.endpoints import EndpointsError
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, (module_name, explanation) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=explanation, description=explanation)
         if argv and name == argv[0]:
-            module = import_module(module_name)
+            module = _load(module_name)
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run, command=name)
     arguments = parser.parse_args(argv)
@@ -77,3 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {place}{error.strerror}", file=sys.stderr)
         return 1
     return status
+
+
+def _load(name: str) -> ModuleType:
+    """Import a module. To look for garbage meanwhile takes time, and finds nearly none."""
+    looking = gc.isenabled()
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        if looking:
+            gc.enable()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from bssci import __version__
+from bssci import __version__, cli
 from bssci.cli import COMMANDS, main
 
 
@@ -39,6 +41,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"bssci {__version__}\n"
+
+
+def test_no_garbage_is_looked_for_while_a_command_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bssci_probe.py").write_text("import gc\n\nLOOKING = gc.isenabled()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert gc.isenabled()
+    assert cli._load("bssci_probe").LOOKING is False
+    assert gc.isenabled()
 
 
 @pytest.mark.parts

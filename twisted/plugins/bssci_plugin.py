@@ -1,5 +1,6 @@
 """Tells twistd of ``bssci``."""
 
+import gc
 import signal
 from typing import Any
 
@@ -9,12 +10,16 @@ from bssci.system.signals import kept_signals
 
 
 class Maker(ServiceMaker):
-    """Keeps signals as soon as twistd was asked for ``bssci``: to import the service takes a second."""
+    """Keeps signals as soon as twistd was asked for ``bssci``: to import the service takes a second.
+
+    It takes longer if Python looks for garbage meanwhile; the started service lets it again.
+    """
 
     @property
     def options(self) -> Any:
         """Class of the options."""
         kept_signals.keep([signal.SIGHUP, signal.SIGUSR1])
+        gc.disable()
         return super().options
 
 

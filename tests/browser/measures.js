@@ -56,13 +56,14 @@ globalThis.measures = (() => {
     return found;
   }
 
-  // Texts that end where their box does, without a way to scroll.
+  // Texts that end where their box does, without a way to scroll; one that ends with an ellipsis is whole in its tooltip.
   function cutOff() {
     const found = [];
     for (const element of document.querySelectorAll("body *")) {
       const style = getComputedStyle(element);
       const hides = [style.overflowX, style.overflowY].some((it) => it === "hidden" || it === "clip");
       if (!hides || element.closest(".visually-hidden, thead, svg, meter") || !element.textContent.trim()) continue;
+      if (style.textOverflow === "ellipsis" && element.title.includes(element.textContent.replace(/\s+/g, " ").replace(/ ?…$/, "").trim())) continue;
       if (element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1) found.push(nameOf(element));
     }
     return found;

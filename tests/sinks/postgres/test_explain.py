@@ -57,6 +57,8 @@ def test_the_server_is_to_blame_or_we_are(error: Exception) -> None:
         ('FATAL:  permission denied for database "bssci"', "GRANT what is missing"),
         ('FATAL:  database "bssci" is not currently accepting connections', "takes no connections now"),
         ("FATAL:  the database system is starting up", "starting up"),
+        ("FATAL:  the database system is not accepting connections", "a standby that takes no connections"),
+        ("FATAL:  the database system is not yet accepting connections", "starting up"),
         ("connection is bad: connection to server on socket X failed: Connection refused", "is it running?"),
         ("connection failed: connection to server at X failed: timeout expired", "does not answer"),
         ('could not translate host name "db" to address: Name or service not known', "check POSTGRES_HOST"),

@@ -208,7 +208,7 @@ def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]
             yield HealthProblem("warning", f"{name} is behind: {buffered}", "/#sinks")
         if sink["warning"]:
             mend = link("/logs", level="warn", q=name)
-            yield HealthProblem("warning", f"{name} delivers, but something is wrong", mend, sink["warning"])
+            yield HealthProblem("warning", f"The sink {name} has a warning", mend, sink["warning"])
 
 
 def of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProblem]:

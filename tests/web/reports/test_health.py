@@ -29,6 +29,15 @@ def test_the_sentence_is_the_worst_problem(problems: list[HealthProblem], online
     assert health.health_sentence(health.worst_first(problems), online) == said
 
 
+def test_a_sink_that_delivers_with_a_warning_is_a_problem() -> None:
+    figures = {"queued": 0, "failing": False, "trouble": "", "warning": "it held up", "oldest_seconds": 0.0}
+    problems = list(health.of_sinks({"mine": figures}, {}))
+    assert problems == [
+        HealthProblem("warning", "The sink mine has a warning", "/logs?level=warn&q=mine", "it held up")
+    ]
+    assert health.health_sentence(problems, 1) == "The service runs, but the sink mine has a warning."
+
+
 def test_errors_come_first_and_the_rest_as_it_was() -> None:
     assert health.worst_first([AWAY, JOURNAL, SILENT]) == [JOURNAL, AWAY, SILENT]
 

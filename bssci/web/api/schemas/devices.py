@@ -54,6 +54,7 @@ class DeviceRow(Answer):
     state: StateName
     name: str
     model: str
+    """as it was entered; of a mioty sensor its type EUI"""
     decoder: str
     parent: str
     port: str

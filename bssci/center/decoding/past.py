@@ -126,9 +126,14 @@ class PastReadings:
         await self._collect(device, [each for each in page if each[0] > known], collector)
         return newest
 
-    async def newest(self, device: DeviceId, count: int) -> Past:
-        """Return all readings of a device's newest messages."""
-        page = await self._page(device, None, count)
+    async def newest(self, device: DeviceId, count: int, beside: Telegram | None = None) -> Past:
+        """Return all readings of a device's newest messages.
+
+        :param beside: a further message, which may be older than these.
+        """
+        page = list(await self._page(device, None, count))
+        if beside is not None and all(getattr(heard, "id", "") != beside.id for _, heard in page):
+            page.append((0, beside))
         collector = Collector(float("-inf"), float("inf"), None, frozenset(), count)
         await self._collect(device, page, collector)
         return collector.result()

@@ -70,8 +70,6 @@ class Device(msgspec.Struct, omit_defaults=True):
     gateways: dict[str, tuple[float | None, float]] = {}
     """RSSI (dBm) and Unix seconds of the last telegram at each gateway, in the order of time"""
     said: Said | None = None
-    placed_at: float = 0.0
-    """Unix seconds of the service's last message about its place, which does not count as one of its own"""
 
     @property
     def kind(self) -> str:

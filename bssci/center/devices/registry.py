@@ -77,6 +77,8 @@ class DeviceRegistry:
         self._known: dict[str, Device] = {}
         self._unknown: OrderedDict[str, Device] = OrderedDict()
         self._changing: OrderedDict[str, Device] = OrderedDict()
+        self._places: dict[str, Telegram] = {}
+        """the service's last telegram about the place of each known device, as far as there was one"""
         self._admitted: set[str] = set()
         self._hour_began = clock.seconds()
         self._told_places = 0
@@ -145,10 +147,12 @@ class DeviceRegistry:
     def placed(self, telegrams: Iterable[Telegram]) -> None:
         """Take the service's own telegrams about the places of devices, which do not count as heard."""
         for telegram in telegrams:
-            device = self._known.get(telegram.device)
-            if device is not None:
-                device.placed_at = telegram.at
-                self._behind.changed[device.id] = None
+            if telegram.device in self._known:
+                self._places[telegram.device] = telegram
+
+    def last_place(self, id: str) -> Telegram | None:
+        """Return the service's last telegram about the place of a device; None: there was none lately."""
+        return self._places.get(id)
 
     def _tell_place(self, device: Device) -> None:
         """Log that a message comes from a pin where no device is entered."""
@@ -260,7 +264,7 @@ class DeviceRegistry:
         """
         async with self._lock:
             await self._journal.tables.delete(DeviceRecord, [id])
-            for devices in (self._known, self._unknown, self._changing):
+            for devices in (self._known, self._unknown, self._changing, self._places):
                 devices.pop(id, None)
 
     def new(self, id: str) -> Device:

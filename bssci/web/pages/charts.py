@@ -19,6 +19,7 @@ _TIMES = 4
 """steps of the time axis"""
 COLOURS = 6
 WORDS = ("no", "yes")
+"""words for 0 and 1 of a flag"""
 
 DrawnPoint = Sequence[float | None]
 

@@ -11,7 +11,8 @@ from bssci.web.api.schemas.readings import parse_moment
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid
 from bssci.web.pages.base import PageData
-from bssci.web.pins import PinWords, is_state, pin_value, pin_words
+from bssci.web.pages.charts import WORDS
+from bssci.web.pins import PinWords, is_state, pin_words
 from bssci.web.reports.decoders import device_in_path
 
 HOUR, DAY = 3600.0, 86400.0
@@ -205,12 +206,19 @@ def _table(device: str, past: Past) -> dict[str, Any]:
     }
 
 
+def _states(words: tuple[str, str], step: TimeStep) -> str:
+    """Return the state in a step, or both if it changed."""
+    least, most = words[int(step.least)], words[int(step.most)]
+    return most if least == most else f"{least} and {most}"
+
+
 def _cell(device: str, name: str, step: TimeStep | ChartValue | None) -> dict[str, Any]:
     if not isinstance(step, TimeStep):
         return {"value": None}
-    if pin_words(device, name) is not None and is_state(step.most):
-        return {"value": pin_value(device, name, step.most)}
+    words = pin_words(device, name)
+    if words is not None and is_state(step.least) and is_state(step.most):
+        return {"value": _states(words, step)}
     if isinstance(step.least, bool):
-        return {"value": bool(step.most)}
+        return {"value": _states(WORDS, step)}
     spread = step.least != step.most
     return {"value": step.mean, "least": step.least if spread else None, "most": step.most}

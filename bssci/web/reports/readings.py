@@ -82,7 +82,8 @@ class ReadingViews:
         known = self._known.get(device)
         if known is not None and known[0] == state and known[0][0] is state[0]:
             return known[1]
-        latest = latest_of(await self._past.newest(device, NEWEST))
+        place = self._context.center.devices.last_place(device)
+        latest = latest_of(await self._past.newest(device, NEWEST, place))
         self._known[device] = state, latest
         self._known.move_to_end(device)
         while len(self._known) > REMEMBERED:
@@ -99,10 +100,11 @@ class ReadingViews:
         """Return what changes with each message of a device or about it; None: there is none."""
         eui = eui_of_device(device)
         if eui is None:
-            found = self._context.center.devices.get(device)
+            devices = self._context.center.devices
+            found, place = devices.get(device), devices.last_place(device)
             if found is None or not found.last_seen:
                 return None
-            return found.last_seen, found.count, found.placed_at
+            return found.last_seen, found.count, place.at if place is not None else 0.0
         activity = self._context.center.activities.get(eui)
         return None if activity is None else (activity.last_seen_at, activity.uplink_count)
 

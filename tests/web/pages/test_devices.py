@@ -84,12 +84,15 @@ def test_a_place_has_the_name_of_the_scanner_and_comes_after_what_is_measured(
     assert "Hall 3" in place.text
     [link] = [each for each in page.all("a") if each["href"] == "/gateways/scanner%3Aroof"]
     assert link.text == "Hall 3"
+    brought(web, *[telegram(number, device=TAG, gateway="roof", rssi=-71.0) for number in range(10, 40)])
+    shown = Document(browser.get(f"/devices/{TAG}").text)
+    assert [each for each in shown.all("div") if each["data-key"] == "place"]  # much was heard since
     placed(web, {"presence": {"scanner": "", "rssi": None}}, 3)
     shown = Document(browser.get(f"/devices/{TAG}").text)
     [place] = [each for each in shown.all("div") if each["data-key"] == "place"]
     assert "away" in place.text
     device = web.center.devices.get(TAG)
-    assert device is not None and device.count == 1
+    assert device is not None and device.count == 31
 
 
 def test_a_sensor_has_the_model_of_its_blueprint_and_otherwise_its_type_not_as_a_model(

@@ -10,7 +10,7 @@ import pytest
 from bssci.center.decoding.collecting import Series, TimeStep
 from bssci.model import EUI, Telegram, Uplink
 from bssci.web.outside import Outside
-from bssci.web.pages.readings import _chart, step_for
+from bssci.web.pages.readings import _cell, _chart, step_for
 from tests.support.decoders import METER, ORDINARY, follow, outside_with_decoders
 from tests.support.journal import reception
 from tests.support.web import SENSOR, WebHouse, sensor_entry
@@ -227,3 +227,11 @@ def test_the_readings_of_a_device_that_is_no_sensor(web: WebHouse) -> None:
     assert "There is no decoder for 1 of 1 payloads." in page.text and "f2:00/J1/3" in page.text
     assert faults(Document(page.text)) == []
     assert web.browser("viewer").get("/devices/nothing/readings").status == 404
+
+
+def test_a_step_in_which_a_flag_changed_has_both_states() -> None:
+    strike = "f2:0a1b2c3d4e5f/J2/strike-1"
+    assert _cell("mioty:X", "leak", TimeStep(0.0, 0.5, False, True, 2))["value"] == "no and yes"
+    assert _cell("mioty:X", "leak", TimeStep(0.0, 1.0, True, True, 2))["value"] == "yes"
+    assert _cell(strike, "status", TimeStep(0.0, 0.5, 0, 1, 2))["value"] == "off and on"
+    assert _cell(strike, "status", TimeStep(0.0, 0.0, 0, 0, 2))["value"] == "off"

@@ -152,7 +152,7 @@ def test_chosen_columns_are_remembered(page: Any, decoded: str) -> None:
 def test_last_values_stay_in_their_column(page: Any, decoded: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
     page.goto("/sensors")
-    expect(page.locator("td.short").first).to_contain_text("Temperature")
+    expect(page.locator("td[data-label='Last values']").first).to_contain_text("Temperature")
     page.evaluate(MEASURES)
     assert page.evaluate("measures.spilled()") == []
     table = page.get_by_role("group", name="Sensors, table")

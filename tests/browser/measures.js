@@ -107,53 +107,81 @@ globalThis.measures = (() => {
       .map((cell) => `${cell.dataset.label ?? ""}: ${cell.textContent.trim().slice(0, 40)}`);
   }
 
+  // What the contrast of a text takes from an element and those around it: colours, and what lies behind; each
+  // element is asked once. Null on a picture.
+  function groundOf(element, known) {
+    if (!element) return "";
+    if (known.has(element)) return known.get(element);
+    const around = groundOf(element.parentElement, known);
+    const style = getComputedStyle(element);
+    let ground = null;
+    if (around !== null && style.backgroundImage === "none") {
+      const off = element.matches(":disabled, [aria-disabled=true], [inert]");
+      const shown = ["color", "backgroundColor", "opacity", "filter", "mixBlendMode", "position", "clip"].map((name) => style[name]);
+      ground = [element.tagName, element.className.baseVal ?? element.className, off, ...shown, around].join("|");
+    }
+    known.set(element, ground);
+    return ground;
+  }
+
   // What the contrast of a text depends on: colours, size, what lies behind it, and whether axe judges it at all.
   // The same text of two rows looks alike; what is covered, lies outside or on a picture is like nothing else.
-  function lookOf(element) {
+  function lookOf(element, known) {
     const box = element.getBoundingClientRect();
     const there = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
     if (!there || !(element.contains(there) || there.contains(element))) return null;
+    const ground = groundOf(element, known);
+    if (ground === null) return null;
     const { fontSize, fontWeight, textShadow } = getComputedStyle(element);
     const text = (element.matches("input, select, textarea") ? element.value : element.textContent).trim();
     const look = [fontSize, fontWeight, textShadow, text.length < 2, /^[^\p{L}\p{N}]*$/u.test(text), box.width < 2];
     look.push(matchMedia("(prefers-color-scheme: dark)").matches, element.closest("label")?.control?.disabled);
-    for (let it = element; it; it = it.parentElement) {
-      const style = getComputedStyle(it);
-      if (style.backgroundImage !== "none") return null;
-      look.push(it.tagName, it.className.baseVal ?? it.className, it.matches(":disabled, [aria-disabled=true], [inert]"));
-      look.push(...["color", "backgroundColor", "opacity", "filter", "mixBlendMode", "position", "clip"].map((name) => style[name]));
-    }
-    return look.join("|");
+    return [...look, ground].join("|");
   }
 
   // Of texts, one of each look that has not been returned before, on this page or another in this tab.
   function newLooks(part) {
     const judged = new Set(JSON.parse(sessionStorage.judged ?? "[]"));
+    const known = new Map();
     const hasText = (it) =>
       it.matches("input, select, textarea") || [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
     const found = [...document.querySelectorAll(part)]
       .flatMap((root) => [root, ...root.querySelectorAll("*")])
       .filter((it) => it.checkVisibility({ visibilityProperty: true }) && hasText(it))
       .filter((it) => {
-        const look = lookOf(it);
+        const look = lookOf(it, known);
         return look === null || (!judged.has(look) && judged.add(look));
       });
     sessionStorage.judged = JSON.stringify([...judged]);
     return found;
   }
 
+  // Whether what axe cannot decide is right: text of symbols only, or in a dialog above other text. What has been drawn
+  // anew meanwhile is no longer there.
+  const isFine = (rule, element) => !element.isConnected || (rule === "color-contrast" && textContrast(element) >= 4.5);
+
   // What axe finds in a part of the page: by all rules, or by those alone that a scheme can change the outcome of.
-  // These take longest by far, so that one text of each look stands for all.
+  // These take longest by far, so that one text of each look stands for all. A line for each element: rule, element,
+  // what is wrong (of a contrast: the ratio).
   async function axeFaults(part, standards) {
-    const colours = ["color-contrast", "link-in-text-block"];
-    const run = (where, type, values, rules) =>
-      axe.run(where, { runOnly: { type, values }, rules, resultTypes: ["violations", "incomplete"], preload: false });
-    const answers = [];
-    if (standards) answers.push(await run(part, "tag", standards, Object.fromEntries(colours.map((rule) => [rule, { enabled: false }]))));
-    const include = newLooks(part);
-    if (include.length) answers.push(await run({ include }, "rule", colours, {}));
-    return Object.fromEntries(["violations", "incomplete"].map((kind) => [kind, answers.flatMap((answer) => answer[kind])]));
+    const texts = newLooks(part);
+    if (!standards && !texts.length) return [];
+    // Of links also those in a text of a new look.
+    const selectors = {
+      "color-contrast": "[data-new-look]",
+      "link-in-text-block": ["a[href]", "[role=link]"].map((it) => `${it}[data-new-look], [data-new-look] ${it}`).join(", "),
+    };
+    axe.configure({ rules: Object.entries(selectors).map(([id, selector]) => ({ id, selector })) });
+    const runOnly = standards ? { type: "tag", values: standards } : { type: "rule", values: Object.keys(selectors) };
+    for (const it of texts) it.setAttribute("data-new-look", "");
+    const answer = await axe.run(part, { runOnly, resultTypes: ["violations", "incomplete"], preload: false, elementRef: true });
+    for (const it of texts) it.removeAttribute("data-new-look");
+    const found = ["violations", "incomplete"].flatMap((kind) =>
+      answer[kind].flatMap(({ id, nodes }) => nodes.filter((it) => kind === "violations" || !isFine(id, it.element)).map((it) => [id, it])),
+    );
+    const reasons = (node) => [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ");
+    return found.map(([id, node]) => `${id}: ${node.target}: ${reasons(node)}`);
   }
 
-  return { axeFaults, textContrast, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide, spilled };
+  return { axeFaults, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide, spilled };
 })();

@@ -314,7 +314,7 @@ def tab(people: dict[str, Any]) -> Iterator[Callable[..., Any]]:
 
 
 def axe_faults(page: Any, part: str = "html", widths: tuple[int, ...] = (WIDE, PHONE)) -> list[str]:
-    """What axe finds, a line for each element: rule, element, what is wrong (of a contrast: the ratio)."""
+    """What axe finds, a line for each element."""
     found = []
     for width in widths:
         page.set_viewport_size({"width": width, "height": HEIGHT})
@@ -323,26 +323,9 @@ def axe_faults(page: Any, part: str = "html", widths: tuple[int, ...] = (WIDE, P
         page.set_viewport_size({"width": width, "height": height})
         for scheme, standards in (("light", STANDARDS), ("dark", None)):
             page.emulate_media(color_scheme=scheme)
-            answer = page.evaluate("(given) => measures.axeFaults(...given)", [part, standards])
-            found += [
-                f"{scheme}, {width} px: {rule['id']}: {node['target']}: {reasons(node)}"
-                for kind in ("violations", "incomplete")
-                for rule in answer[kind]
-                for node in rule["nodes"]
-                if kind == "violations" or not is_fine(page, rule["id"], node["target"][0])
-            ]
+            lines = page.evaluate("(given) => measures.axeFaults(...given)", [part, standards])
+            found += [f"{scheme}, {width} px: {line}" for line in lines]
     return found
-
-
-def is_fine(page: Any, rule: str, selector: str) -> bool:
-    """Whether what axe cannot decide is right: text of symbols only, or in a dialog above other text."""
-    return rule == "color-contrast" and page.evaluate(
-        "(selector) => measures.textContrast(document.querySelector(selector)) >= 4.5", selector
-    )
-
-
-def reasons(node: dict[str, Any]) -> str:
-    return "; ".join(check["message"] for check in node["any"] + node["all"] + node["none"])
 
 
 def focus_faults(page: Any) -> list[str]:

@@ -35,10 +35,12 @@ WHOLE = ("browser", "e2e")
 """folders of tests with the whole service"""
 LONG = 180
 """s that a test with real parts may take at least, for they wait, and on a busy machine long"""
-READERS = tuple(f"tests/test_{name}.py" for name in ("docstrings", "requirements", "rooms"))
-"""files of tests that read all of the source"""
-LONGEST = ("tests/browser/test_accessibility.py",)
-"""files of which each test with parameters goes to a process as if it were a file of its own"""
+TOGETHER = {
+    "source": tuple(f"tests/test_{name}.py" for name in ("docstrings", "requirements", "rooms")),
+    "browser": ("tests/browser/test_browser",),
+}
+"""beginnings of tests that go to one process, as if they were one file: the first read all of the source,
+the others use a browser and a service, and take as long as test_accessibility.py does beside them"""
 WAITING = tuple(f"tests/e2e/test_{name}.py" for name in ("streaming_node_red", "kafka_chain"))
 """files that take long, and mostly wait: they begin first, beside what takes all that the processor gives"""
 REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect")
@@ -136,6 +138,16 @@ def pytest_pycollect_makeitem(name: str, obj: object) -> None:
         raise pytest.UsageError(f"{name}: tests are functions here, not a TestCase")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """To look for garbage among what is imported takes a tenth of the time, and finds nearly none."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """What is there before the tests is no part of any collection of garbage, and these are rare."""
     gc.collect()
@@ -164,18 +176,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file stays in one process; files are taken in the order in which they are collected.
-
-    Those that read all of the source are as one file, so that it is parsed once.
-    """
+    """A file stays in one process; files are taken in the order in which they are collected."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
+            for group, tests in TOGETHER.items():
+                if nodeid.startswith(tests):
+                    return group
             scope: str = super()._split_scope(nodeid)
-            if scope in READERS:
-                return "source"
-            return nodeid.partition("[")[0] if scope in LONGEST and "[" in nodeid else scope
+            return scope
 
         def _pending_of(self, workload: dict[str, dict[str, bool]]) -> int:
             # Asked after each test: files that are done are not to be counted again and again.

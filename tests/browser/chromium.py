@@ -44,3 +44,13 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
+
+
+def expect(shown: Any) -> Any:
+    """What Playwright asserts of something that is shown.
+
+    Loaded when it is first asked for: each process of pytest collects the tests, and few have a browser.
+    """
+    from playwright.sync_api import expect
+
+    return expect(shown)

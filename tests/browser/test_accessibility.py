@@ -15,15 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from bssci.web.pages.table import render
+from tests.browser.chromium import expect
 from tests.browser.conftest import addresses
 from tests.browser.test_browser import SILENT_STREAM
 from tests.support.running_service import STATION, RunningService
 from tests.web.pages.page_samples import samples
-
-axe_base = pytest.importorskip(
-    "axe_playwright_python.base", reason="needs axe: pip install axe-playwright-python"
-)
-expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDE, PHONE, NARROW = 1280, 390, 320
@@ -251,6 +247,9 @@ def viewer(chromium: Any, session: Any, things: None, service: RunningService) -
 @pytest.fixture(scope="module")
 def people(chromium: Any, session: Any, viewer: Any, service: RunningService) -> Iterator[dict[str, Any]]:
     """A context each; without motion, so that no colour is caught on its way to another."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.base", reason="needs axe: pip install axe-playwright-python"
+    )
     states = {"admin": session, "viewer": viewer, "nobody": None}
     contexts = {
         who: chromium.new_context(base_url=service.url, storage_state=state, reduced_motion="reduce")
@@ -258,7 +257,7 @@ def people(chromium: Any, session: Any, viewer: Any, service: RunningService) ->
     }
     for each in contexts.values():
         # Scripts of the browser's own, which the page's policy does not concern.
-        each.add_init_script(axe_base.AXE_SCRIPT)
+        each.add_init_script(axe.AXE_SCRIPT)
         each.add_init_script(MEASURES)
     yield contexts
     for each in contexts.values():

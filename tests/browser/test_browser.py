@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.browser.chromium import expect
 from tests.browser.conftest import addresses
 from tests.support.running_service import SENSOR, STATION, RunningService
 
-expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 EUI = str(SENSOR["eui"])
 HOSTILE = "<script>alert(1)</script>"
 NEW_STATION = "CAFEBA5E000000AA"

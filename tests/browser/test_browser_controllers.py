@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.browser.chromium import expect
 from tests.support.controllers import MAC, tables
-
-expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.browser.chromium import expect
 from tests.support.running_service import RATE, RunningService
 
-expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 pytestmark = pytest.mark.parts
 SECONDS = 1e3
 

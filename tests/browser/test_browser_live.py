@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from bssci.web.pages.table import STATIC, render
+from tests.browser.chromium import expect
 from tests.browser.conftest import WAIT
 from tests.browser.test_browser import SILENT_STREAM
 from tests.support.running_service import SENSOR, RunningService
 from tests.web.pages.page_samples import samples
 
-expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 EUI = SENSOR["eui"]
 ROW = '<tr data-key="7"><td><time datetime="2026-01-01T00:00:00Z"></time></td><td>Found</td></tr>'
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
+from tests.browser.chromium import expect
+
 pytestmark = pytest.mark.parts
 
 MAC, NAME = "AA:BB:CC:DD:EE:77", "f2-aabbccddee77"

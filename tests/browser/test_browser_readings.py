@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.browser.chromium import expect
 from tests.support.running_service import SENSOR, RunningService
 
-expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 EUI = SENSOR["eui"]
 WIDTHS = [390, 1280]
 MEASURES = (Path(__file__).parent / "measures.js").read_text()

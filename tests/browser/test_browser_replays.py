@@ -5,11 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-
+from tests.browser.chromium import expect
 from tests.support.running_service import SENSOR
-
-expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 
 
 def test_a_replay_is_refused_in_words_then_begun_and_followed_to_its_end(

@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 
 from bssci.certificates import bundles
+from tests.browser.chromium import expect
 from tests.support.running_service import RunningService
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-expect = sync_api.expect
 
 pytestmark = [pytest.mark.parts]
 

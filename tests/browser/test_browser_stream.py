@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.chromium import expect
 from tests.support.running_service import ROOT, SENSOR, RunningService
 
 PAGE = ROOT / "examples" / "streaming" / "browser" / "index.html"
@@ -44,8 +45,6 @@ def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 @pytest.mark.parts
 @pytest.mark.timeout(180)
 def test_readings_come_as_numbers_chart_and_map(chromium: Any, metered: RunningService) -> None:
-    from playwright.sync_api import expect
-
     token = metered.command("token", "create", "page", "--live").strip()
     tab = chromium.new_page()
     asked: list[str] = []
@@ -74,8 +73,6 @@ def test_readings_come_as_numbers_chart_and_map(chromium: Any, metered: RunningS
 def test_a_token_of_the_page_is_shown_once_lets_a_client_in_and_ends_it_when_revoked(
     page: Any, service: RunningService, tmp_path: Path
 ) -> None:
-    from playwright.sync_api import expect
-
     page.goto("/accounts")
     page.get_by_text("Make a live token").click()
     form = page.locator("form[data-api='POST /api/mqtt-tokens']")

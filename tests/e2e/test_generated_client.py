@@ -20,7 +20,6 @@ from bssci.web.access.accounts import AccountFile
 from tests.support.running_service import free_ports
 from tests.support.service import ServiceProcess, endpoint, until
 
-pytest.importorskip("openapi_python_client", reason="needs openapi-python-client")
 GENERATOR = Path(sysconfig.get_path("scripts")) / "openapi-python-client"
 SENSOR, NEW = "70B3D56770110001", "70B3D56770110002"
 CONFIGURATION = """\
@@ -44,6 +43,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
+@pytest.mark.skipif(not GENERATOR.exists(), reason="needs openapi-python-client")
 @pytest_twisted.ensureDeferred
 async def test_a_generated_client_reads_and_writes(tmp_path: Path, package: Path) -> None:
     port = free_ports(1)[0]

@@ -1,4 +1,7 @@
-"""The description of the API holds: whatever it allows, the running service answers as described."""
+"""The description of the API holds: whatever it allows, the running service answers as described.
+
+The test loads the library that makes the requests up: each process of pytest collects it, and one runs it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,12 @@ import json
 import socket
 import time
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 import pytest_twisted
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from requests import Session
-from schemathesis import APIOperation, Case, GenerationMode
-from schemathesis.specs.openapi import checks
 
 from bssci.web.access.accounts import AccountFile
 from tests.support.running_service import free_ports
@@ -29,18 +29,14 @@ PATIENCE = 60.0
 """s for one answer: some have keys made; the 10 s of the library are few on a busy machine"""
 LEFT_OUT = ["/api/live", "/api/logout", "/api/certificates/restore"]
 """a stream; the end of a session; an archive"""
-CHECKS = [
-    schemathesis.checks.not_a_server_error,
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_schema_conformance,
-]
-"""of each answer; of each route, once, also whether it is for those who have logged in"""
 
 
 @pytest.mark.timeout(LONGEST)
 @pytest_twisted.ensureDeferred
 async def test_the_service_answers_as_it_is_described(tmp_path: Path) -> None:
+    import schemathesis
+    from requests import Session
+
     port = free_ports(1)[0]
     service = ServiceProcess(tmp_path / "service", WEB_PORT=port)
     service.configure([endpoint(SENSOR, bidi=True)])
@@ -68,11 +64,25 @@ async def test_the_service_answers_as_it_is_described(tmp_path: Path) -> None:
         service.end()
 
 
-def _try(operation: APIOperation, url: str, headers: dict[str, str], session: Session) -> None:
-    """Requests that the description allows, some of them to the sensor that is there, and others."""
+def _try(operation: Any, url: str, headers: dict[str, str], session: Any) -> None:
+    """Requests that the description allows, some of them to the sensor that is there, and others.
+
+    Of each answer, status, type and schema are checked; of each route, once, also whether it is for those who
+    have logged in.
+    """
+    from schemathesis import GenerationMode
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
     cases = operation.as_strategy() | operation.as_strategy(GenerationMode.NEGATIVE)
     if "{eui}" in operation.path:
         cases |= operation.as_strategy(path_parameters={"eui": f"{SENSOR:016X}"})
+    always = [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+    ]
     once = [checks.ignored_auth]
 
     @settings(
@@ -83,8 +93,8 @@ def _try(operation: APIOperation, url: str, headers: dict[str, str], session: Se
         suppress_health_check=list(HealthCheck),
     )
     @given(case=cases)
-    def check(case: Case) -> None:
-        due = [*CHECKS, *once]
+    def check(case: Any) -> None:
+        due = [*always, *once]
         once.clear()
         case.call_and_validate(base_url=url, headers=headers, checks=due, session=session, timeout=PATIENCE)
 

@@ -40,7 +40,8 @@ class Subscriber:
 
     def _take(self, message: Received) -> None:
         topic = message.topic.removeprefix("mioty/")
-        self.messages.append((topic, json.loads(message.payload), message.retained))
+        # An empty one clears what was retained.
+        self.messages.append((topic, json.loads(message.payload or b"{}"), message.retained))
 
     def on(self, topic: str) -> list[dict[str, Any]]:
         """Payloads that came on a topic, oldest first."""

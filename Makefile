@@ -43,7 +43,7 @@ quick unit:
 	@$(MAKE) --no-print-directory $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync share-1 share-2 MARKS="$(MARKS)"
 
-SHARE := $(addprefix tests/,certificates cli journal web)
+SHARE := $(addprefix tests/,certificates cli decoders journal web wire)
 share-1:
 	$(BIN)/python -m pytest -q -m "$(MARKS)" $(SHARE)
 

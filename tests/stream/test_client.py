@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -74,7 +75,7 @@ def test_a_stop_while_it_connects_is_not_forgotten(
 def test_why_there_is_no_connection_is_said(
     monkeypatch: pytest.MonkeyPatch, url: str, error: Exception, said: str
 ) -> None:
-    watch = Watch(read_address(url), "", ["#"], give_up=0.001)
+    watch = Watch(read_address(url), "", ["#"], give_up=1.0, clock=count().__next__)
     monkeypatch.setattr(watch._client, "connect", Mock(side_effect=error))
     assert watch.run(Mock()) is ExitStatus.UNREACHABLE
     assert said in watch.reason

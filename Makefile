@@ -10,7 +10,7 @@ COMMA := ,
 # `make run` also fills tables where a PostgreSQL server is named, in the environment or in .env.
 TABLES := $(POSTGRES_HOST)$(POSTGRES_DSN)$(shell grep -shE '^POSTGRES_(HOST|DSN|DSN_FILE)=' .env)
 
-.PHONY: help run test quick unit share-1 share-2 thorough check bench docs system-parts timescaledb
+.PHONY: help run test quick unit share-1 share-2 share-3 thorough check bench docs system-parts timescaledb
 
 help:
 	@echo "make run    the service with an embedded MQTT broker and three simulated base stations; with POSTGRES_HOST also tables,"
@@ -30,25 +30,29 @@ run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 
 # Python may keep what it compiled, whatever the shell says: to compile all tests anew takes longer than to run most
 # of them, and the service starts a hundred times.
-test quick unit share-1 share-2: export PYTHONDONTWRITEBYTECODE =
+test quick unit share-1 share-2 share-3: export PYTHONDONTWRITEBYTECODE =
 # Tests with real parts wait for these more than half of their time: four processes keep two cores busy.
 test:
 	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.installed-test system-parts
 	$(BIN)/python -m pytest -n 4
 
-# Two cores take about half of the tests each, and neither collects what the other one runs.
+# Three shares for two cores: some tests wait for threads, and none collects what another one runs.
 quick: MARKS := not parts
 unit: MARKS := not parts and not service
 quick unit:
 	@$(MAKE) --no-print-directory $(VENV)/.installed-test
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync share-1 share-2 MARKS="$(MARKS)"
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync share-1 share-2 share-3 MARKS="$(MARKS)"
 
-SHARE := $(addprefix tests/,certificates cli decoders journal web wire)
+SHARE_1 := $(addprefix tests/,certificates cli journal wire)
+SHARE_2 := $(addprefix tests/,sinks sources web)
 share-1:
-	$(BIN)/python -m pytest -q -m "$(MARKS)" $(SHARE)
+	$(BIN)/python -m pytest -q -m "$(MARKS)" $(SHARE_1)
 
 share-2:
-	$(BIN)/python -m pytest -q -m "$(MARKS)" $(addprefix --ignore ,tests/e2e tests/browser $(SHARE))
+	$(BIN)/python -m pytest -q -m "$(MARKS)" $(SHARE_2)
+
+share-3:
+	$(BIN)/python -m pytest -q -m "$(MARKS)" $(addprefix --ignore ,tests/e2e tests/browser $(SHARE_1) $(SHARE_2))
 
 thorough: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser \

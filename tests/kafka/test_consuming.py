@@ -100,6 +100,7 @@ class Fixture:
 
 @pytest.fixture
 def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fixture]:
+    monkeypatch.setattr(consuming, "POLL", 0.02)
     monkeypatch.setattr(consuming, "FIRST_DELAY", 0.01)
     monkeypatch.setattr(consuming, "LONGEST_DELAY", 0.01)
     fixture = Fixture()

@@ -19,7 +19,7 @@ help:
 	@echo "make unit   the unit tests, each of one part"
 	@echo "make quick  these, and those that start the whole service in memory, without processes, sockets, a broker or a browser"
 	@echo "make thorough  the same with many more random examples; takes minutes"
-	@echo "make check  ruff, mypy, the rules of imports and of names"
+	@echo "make check  ruff, mypy, the rules of tests/rules that all source is held to"
 	@echo "make bench  figures"
 	@echo "make docs   docs/settings.md from the table of settings, docs/asyncapi.json from the types of payloads, docs/api-examples.md from a run"
 	@echo "make timescaledb  TimescaleDB for the tests, by npm"
@@ -52,7 +52,7 @@ share-2:
 	$(BIN)/python -m pytest -q -m "$(MARKS)" $(SHARE_2)
 
 share-3:
-	$(BIN)/python -m pytest -q -m "$(MARKS)" $(addprefix --ignore ,tests/e2e tests/browser $(SHARE_1) $(SHARE_2))
+	$(BIN)/python -m pytest -q -m "$(MARKS)" $(addprefix --ignore ,tests/e2e tests/browser tests/rules $(SHARE_1) $(SHARE_2))
 
 thorough: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser \
@@ -61,7 +61,7 @@ thorough: $(VENV)/.installed-test
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p bssci
-	$(BIN)/python -m pytest -q tests/test_rooms.py tests/test_names.py
+	$(BIN)/python -m pytest -q -m "not parts" tests/rules
 
 bench: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m bench

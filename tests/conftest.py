@@ -36,10 +36,10 @@ WHOLE = ("browser", "e2e")
 LONG = 180
 """s that a test with real parts may take at least, for they wait, and on a busy machine long"""
 TOGETHER = {
-    "source": tuple(f"tests/test_{name}.py" for name in ("docstrings", "requirements", "rooms")),
+    "rules": ("tests/rules/",),
     "browser": ("tests/browser/test_browser",),
 }
-"""beginnings of tests that go to one process, as if they were one file: the first read all of the source,
+"""beginnings of tests that go to one process, as if they were one file: the first read all source,
 the others use a browser and a service, and take as long as test_accessibility.py does beside them"""
 WAITING = tuple(f"tests/e2e/test_{name}.py" for name in ("streaming_node_red", "kafka_chain"))
 """files that take long, and mostly wait: they begin first, beside what takes all that the processor gives"""

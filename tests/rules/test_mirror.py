@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 CODE = HERE.parent / "bssci"
-WHOLE = ("bench", "browser", "deploy", "e2e")
-"""folders of tests of the whole service, or of files beside the code"""
+WHOLE = ("bench", "browser", "deploy", "e2e", "rules")
+"""folders of tests of the whole service, of all source, or of files beside the code"""
 CATALOGUES = {
     "center/replays.py": "an interface",
     "decoders/interfaces.py": "interfaces and the values that they pass",
@@ -77,16 +77,10 @@ SPANNING = {
     "sources/test_conformance.py": "every source keeps the contract of sources",
     "sinks/test_conformance.py": "every sink keeps the contract of sinks",
     "stations/test_tls.py": "certificates that change while stations are connected",
-    "test_clocks.py": "unit tests ask for no time of day",
     "test_decoder_example.py": "the example of a plugin for decoders",
-    "test_docstrings.py": "the first sentence of every docstring",
-    "test_mirror.py": "this",
-    "test_names.py": "the names of types in every room",
     "test_packaging.py": "what is installed",
     "test_plugins_doc.py": "docs/plugins.md",
     "test_source_example.py": "the example of a plugin for sources",
-    "test_requirements.py": "the packages that setup.cfg names",
-    "test_rooms.py": "imports between rooms",
     "web/http/test_fuzz.py": "every route with anything",
     "web/http/test_roles.py": "every page and every role",
     "web/http/test_routes.py": "every route's own description",

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TYPE = re.compile(r"^(?:class (?P<class>[A-Z]\w*)|(?P<alias>[A-Z]\w*[a-z]\w*) = (?!TypeVar\())", re.M)
 
 SAME = {

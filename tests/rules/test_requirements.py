@@ -11,9 +11,9 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from tests.support.source import statements
+from tests.rules.source import statements
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 OURS = "bssci"
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.source import statements, within
+from tests.rules.source import statements, within
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("service", "tap", "cli"),
     ("extensions", "plugins"),

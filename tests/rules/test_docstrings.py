@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.source import statements, within
+from tests.rules.source import statements, within
 
-PACKAGE = Path(__file__).resolve().parents[1] / "bssci"
+PACKAGE = Path(__file__).resolve().parents[2] / "bssci"
 
 RIDDLES = {
     "how",

@@ -43,8 +43,8 @@ quick unit:
 	@$(MAKE) --no-print-directory $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync share-1 share-2 share-3 MARKS="$(MARKS)"
 
-SHARE_1 := $(addprefix tests/,certificates cli journal wire)
-SHARE_2 := $(addprefix tests/,sinks sources web)
+SHARE_1 := $(addprefix tests/,cli journal wire)
+SHARE_2 := $(addprefix tests/,certificates sinks sources web)
 share-1:
 	$(BIN)/python -m pytest -q -m "$(MARKS)" $(SHARE_1)
 

@@ -22,6 +22,7 @@ import hypothesis
 import pytest
 import pytest_twisted
 from _pytest.runner import runtestprotocol
+from hypothesis.internal.conjecture import providers
 from twisted.internet import defer, reactor
 from twisted.internet.base import DelayedCall
 from twisted.internet.task import deferLater
@@ -125,9 +126,16 @@ def _hear_signals() -> None:
             signal.signal(number, handler)
 
 
-def pytest_configure() -> None:
+def _keep_examples() -> None:
+    """Make no examples of constants in our modules that happen to be loaded: to read these takes seconds."""
+    providers.is_local_module_file = lambda path: False
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Thousands of small journals are soonest made where there is no disk, if there is such a place."""
     _hear_signals()
+    if config.getoption("hypothesis_profile") != "thorough":
+        _keep_examples()
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
@@ -150,7 +158,6 @@ def pytest_collection() -> Iterator[None]:
 
 def pytest_collection_finish() -> None:
     """What is there before the tests is no part of any collection of garbage, and these are rare."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*RARELY)
 

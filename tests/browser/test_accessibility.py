@@ -45,11 +45,16 @@ def at(path: str, status: int = 200) -> Callable[[Any], None]:
     return show
 
 
-def sample(template: str, **changes: Any) -> Callable[[Any], None]:
-    """A page with more states than a service that has just started has."""
+def sample(template: str, parts: dict[str, slice] | None = None, **changes: Any) -> Callable[[Any], None]:
+    """A page with more states than a service that has just started has; of lists perhaps only parts.
+
+    Made when it is shown: each process of pytest collects this file, and one shows it.
+    """
 
     def show(page: Any) -> None:
-        text = render(template, **{**samples()[template], **changes})
+        values = {**samples()[template], **changes}
+        values.update({name: values[name][part] for name, part in (parts or {}).items()})
+        text = render(template, **values)
         page.route("**/sample", lambda route: route.fulfill(body=text, content_type="text/html"))
         page.goto("/sample")
 
@@ -198,7 +203,7 @@ SCENES: dict[str, Scene] = {
     ),
     "many states: stations": Scene(sample("stations.html"), "main", "sample"),
     "many states: sensors": Scene(
-        sample("sensors.html", rows=samples()["sensors.html"]["rows"][:9], args={"station": STATION}),
+        sample("sensors.html", {"rows": slice(9)}, args={"station": STATION}),
         "main",
         "sample",
     ),
@@ -206,12 +211,8 @@ SCENES: dict[str, Scene] = {
     "many states: gateway": Scene(sample("gateway.html"), "main", "sample"),
     "many states: controller": Scene(sample("controller.html"), "main", "sample"),
     "many states: template": Scene(sample("template.html"), "main", "sample"),
-    "many states: live": Scene(
-        sample("live.html", events=samples()["live.html"]["events"][-4:]), "main", "sample"
-    ),
-    "many states: logs": Scene(
-        sample("logs.html", lines=samples()["logs.html"]["lines"][:4]), "main", "sample"
-    ),
+    "many states: live": Scene(sample("live.html", {"events": slice(-4, None)}), "main", "sample"),
+    "many states: logs": Scene(sample("logs.html", {"lines": slice(4)}), "main", "sample"),
     "many states: certificates": Scene(
         sample("certificates.html", errors=["certs/ca.pem: cannot be read"]), "main", "sample"
     ),

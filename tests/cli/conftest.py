@@ -1,4 +1,4 @@
-"""Passwords that are hashed by Argon2 as ever, but quickly."""
+"""What takes long, done once or with less effort: a look for plugins, and Argon2."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from functools import partial
 
 import pytest
 from argon2 import PasswordHasher
+
+from bssci import extensions
+from tests.support.settings import INSTALLED
+
+
+@pytest.fixture(autouse=True)
+def _known_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extensions, "discover", lambda: INSTALLED)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from zope.interface import implementer
 from bssci import extensions
 from bssci.cli import findings
 from bssci.cli.absent_center import AbsentCenter
-from bssci.extensions import SINK, SOURCE, ExtensionKind
+from bssci.extensions import SINK, SOURCE, ExtensionKind, discover
 from bssci.sinks import ISinkFactory, SinkSetting
 from bssci.sinks.log import LogSink
 
@@ -37,7 +37,7 @@ class Factory:
 def said(monkeypatch: pytest.MonkeyPatch, product: Any, running: bool = False) -> list[tuple[str, str]]:
     factory = Factory(product)
     monkeypatch.setattr(extensions, "getPlugins", lambda interface, package: iter([factory]))
-    chosen = extensions.discover().catalogue.load({}, {"SAMPLE_URL": "x"}, Path(os.devnull)).settings
+    chosen = discover().catalogue.load({}, {"SAMPLE_URL": "x"}, Path(os.devnull)).settings
     return [tuple(each) for each in findings.about(SINK, factory, chosen, running)]
 
 
@@ -50,7 +50,7 @@ def test_an_incomplete_sink_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert level == "error" and message.startswith("sink sample is incomplete: ")
 
 
-INSTALLED = extensions.discover()
+INSTALLED = discover()
 
 
 @pytest.mark.parametrize(

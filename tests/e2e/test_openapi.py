@@ -21,7 +21,7 @@ from tests.support.running_service import free_ports
 from tests.support.service import ServiceProcess, endpoint, until
 
 SENSOR = 0x70B3D56770110001
-EXAMPLES = 7
+EXAMPLES = 4
 """requests to each route"""
 LONGEST = 900
 """s; it takes 50 alone, most of them for making requests up, and takes 240 beside three busy processes"""

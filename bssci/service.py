@@ -170,7 +170,7 @@ class BssciService(Service):
         loaded = await journal.load()
         center = self.center = ServiceCenter(reactor, self.configuration, journal, loaded, time.time)
         await center.recover()
-        self.reloads = Reloads(center.commands, center.sensors, self._certificate_reloads)
+        self.reloads = Reloads(reactor, center.commands, center.sensors, self._certificate_reloads)
         self._open_decoders()
         self._open_sinks(sinks, journal, loaded)
         self._open_sources(sources)
@@ -382,6 +382,7 @@ class BssciService(Service):
     async def _stop(self) -> None:
         for watch in self._watches:
             watch.stop()
+        self.reloads.stop()
         self.guard.stop()
         self.notices.stop()
         for tls in (self.tls, *self._others):

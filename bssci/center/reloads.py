@@ -12,13 +12,18 @@ from bssci.center.commands import Commands
 from bssci.center.devices.sensors import Sensors
 from bssci.model.commands import Actor, CommandError
 from bssci.system import logs
+from bssci.system.clock import Clock, Timer
 
+RETRY_AFTER = 30.0
+"""seconds after which sensors are read again that could not be stored, as the journal was full"""
 BY_HAND = Actor("file", "changed by hand")
 BY_SIGNAL = Actor("SIGHUP", "signal")
 
 
 class Reloads:
     """Reloads files; where one cannot be read, the present values stay in force.
+
+    Sensors that cannot be stored are read again until they can, or the file is as it was before.
 
     :param certificates: returns the functions that reload certificates.
     """
@@ -27,13 +32,16 @@ class Reloads:
 
     def __init__(
         self,
+        clock: Clock,
         commands: Commands,
         sensors: Sensors,
         certificates: Callable[[], Iterable[Callable[[], Any]]],
     ) -> None:
+        self._clock = clock
         self._commands = commands
         self._sensors = sensors
         self._certificates = certificates
+        self._retry: Timer | None = None
 
     def on_signal(self, done: Callable[[], object]) -> None:
         """Reload everything, reopen the log, then call ``done``."""
@@ -46,6 +54,11 @@ class Reloads:
     def sensors_changed(self) -> None:
         """Reload the sensors after a change of endpoints.json, unless the service itself made it."""
         self._begin(self._changed_sensors())
+
+    def stop(self) -> None:
+        """Read nothing again from now on."""
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
 
     async def _everything(self, done: Callable[[], object]) -> None:
         try:
@@ -74,6 +87,10 @@ class Reloads:
             await self._commands.reload_sensors(by)
         except CommandError as error:
             self.log.error("sensors not reloaded {error}", error=str(error))
+            if error.code == "unavailable":
+                self._sensors.not_stored(f"{self._sensors.path}: {error}")
+                if self._retry is None or not self._retry.active():
+                    self._retry = self._clock.callLater(RETRY_AFTER, self.sensors_changed)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         ensureDeferred(work).addErrback(lambda failure: self.log.failure("reload failed", failure))

@@ -61,5 +61,5 @@ def stamp_of(paths: Sequence[Path]) -> Stamp:
         except OSError:
             found.append((0, 0, 0))
         else:
-            found.append((status.st_mtime_ns, status.st_size, status.st_ino))
+            found.append((status.st_ctime_ns, status.st_size, status.st_ino))
     return tuple(found)

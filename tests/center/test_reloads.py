@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
-from bssci.center.reloads import Reloads
+from bssci.center.reloads import RETRY_AFTER, Reloads
 from bssci.model.commands import Actor, CommandError
 
 
@@ -17,12 +18,19 @@ class Parts:
     def __init__(self) -> None:
         self.done: list[tuple[str, ...]] = []
         self.refused: set[str] = set()
+        self.code = "invalid"
+        self.trouble = ""
+        self.clock = Clock()
         self.is_changed_by_hand = True
         itself: Any = self
         self.settings = SimpleNamespace(reload=self.reload_settings)
+        sensors: Any = SimpleNamespace(
+            path="endpoints.json", is_changed=self.is_changed, not_stored=self.not_stored
+        )
         self.reloads = Reloads(
+            self.clock,
             itself,
-            SimpleNamespace(is_changed=self.is_changed),  # type: ignore[arg-type]
+            sensors,
             lambda: [self.reload_stations, self.reload_web],
         )
 
@@ -43,10 +51,13 @@ class Parts:
     async def is_changed(self) -> bool:
         return self.is_changed_by_hand
 
+    def not_stored(self, reason: str) -> None:
+        self.trouble = reason
+
     def _note(self, *what: str) -> None:
         self.done.append(what)
         if what[0] in self.refused:
-            raise CommandError("invalid", "wrong")
+            raise CommandError(self.code, "wrong")
 
 
 def test_a_signal_has_everything_read_again_and_written_down() -> None:
@@ -92,3 +103,37 @@ def test_the_service_manager_is_told_whatever_happens(
     it.reloads.on_signal(lambda: ended.append(True))
     assert ended == [True] and len(expected_errors) == 1
     expected_errors.clear()
+
+
+def test_sensors_that_could_not_be_stored_are_read_again_by_themselves() -> None:
+    it = Parts()
+    it.refused, it.code = {"sensors"}, "unavailable"
+    it.reloads.sensors_changed()
+    it.reloads.sensors_changed()  # touched in between: there is one retry all the same
+    assert it.trouble == "endpoints.json: wrong"
+    it.clock.advance(RETRY_AFTER)
+    assert len(it.done) == 3
+    it.refused.clear()
+    it.clock.advance(RETRY_AFTER)
+    it.clock.advance(RETRY_AFTER)
+    assert it.done == [("sensors", "file")] * 4
+
+
+def test_a_file_that_is_wrong_or_was_put_back_is_not_read_again_by_itself() -> None:
+    it = Parts()
+    it.refused = {"sensors"}
+    it.reloads.sensors_changed()
+    it.code = "unavailable"
+    it.reloads.sensors_changed()
+    it.is_changed_by_hand = False
+    it.clock.advance(RETRY_AFTER)
+    assert len(it.done) == 2 and not it.clock.getDelayedCalls()
+
+
+def test_nothing_is_read_again_after_the_stop() -> None:
+    it = Parts()
+    it.refused, it.code = {"sensors"}, "unavailable"
+    it.reloads.sensors_changed()
+    it.reloads.stop()
+    it.reloads.stop()
+    assert not it.clock.getDelayedCalls()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from twisted.internet.task import Clock
 
-from bssci.system.watching import FileWatch
+from bssci.system.watching import FileWatch, stamp_of
 
 
 def test_a_change_is_told_once_it_is_at_rest(tmp_path: Path) -> None:
@@ -42,3 +43,23 @@ def test_a_change_before_the_start_counts(tmp_path: Path) -> None:
     path.unlink()
     clock.pump([5.0] * 2)
     assert told == [1, 1]
+
+
+def test_a_file_that_becomes_readable_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "endpoints.json"
+    path.write_text("[1]")
+    status, before = path.stat(), stamp_of([path])
+    while path.stat().st_ctime_ns == status.st_ctime_ns:  # the clock of a file system has ticks
+        path.chmod(0o640)
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+    assert stamp_of([path]) != before
+
+
+def test_a_file_that_keeps_size_and_time_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "cert.pem"
+    path.write_text("[1]")
+    status, before = path.stat(), stamp_of([path])
+    while path.stat().st_ctime_ns == status.st_ctime_ns:
+        path.write_text("[2]")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert stamp_of([path]) != before

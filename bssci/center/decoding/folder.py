@@ -203,7 +203,7 @@ def _listed(path: Path, kinds: Mapping[str, ReadFile]) -> Signature:
         except OSError:
             continue  # it was deleted since the listing
         if stat.S_ISREG(status.st_mode):
-            found[name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+            found[name] = (status.st_ctime_ns, status.st_size, status.st_ino)
     return found
 
 

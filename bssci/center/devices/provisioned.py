@@ -254,4 +254,4 @@ def _stamp(file: Path) -> tuple[int, int, int]:
         status = file.stat()
     except FileNotFoundError:
         return (0, 0, 0)
-    return (status.st_ino, status.st_mtime_ns, status.st_size)
+    return (status.st_ino, status.st_ctime_ns, status.st_size)

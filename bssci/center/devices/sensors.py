@@ -107,8 +107,15 @@ class Sensors:
         return ((eui, entry.fingerprint) for eui, entry in self._by_eui.items())
 
     def is_changed(self) -> Deferred[bool]:
-        """Fire with whether the file was changed by others, or cannot be read."""
-        return self._lock.run(self._run_in_thread, self._differs_from_file)
+        """Fire with whether the file was changed by others, or cannot be read.
+
+        If it is as it is in force, again or still, there is no trouble with it any more.
+        """
+        return self._lock.run(lambda: ensureDeferred(self._compare_file()))
+
+    def not_stored(self, reason: str) -> None:
+        """Note that the present file could not be put in force, although it was not read."""
+        self.trouble = reason
 
     def reload(self, around: Around = _by_itself) -> Deferred[Changes]:
         """Read the file again; fires with the changes.
@@ -175,6 +182,12 @@ class Sensors:
             self._report()
         await self._let_go(before)
         return changes
+
+    async def _compare_file(self) -> bool:
+        differs: bool = await self._run_in_thread(self._differs_from_file)
+        if not differs:
+            self.trouble = ""
+        return differs
 
     async def _read_file(self) -> _Read:
         """Read the file.

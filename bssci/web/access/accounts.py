@@ -132,7 +132,7 @@ class AccountFile:
             status = os.stat(self.path)
         except OSError:
             return MISSING
-        return (status.st_mtime_ns, status.st_size, status.st_ino)
+        return (status.st_ctime_ns, status.st_size, status.st_ino)
 
     def read(self) -> Directory:
         """Return the contents of the file.

@@ -115,3 +115,22 @@ def test_many_entries_are_freed_in_a_thread_some_at_a_time(
     assert lengths == []
     result_of(sensors.remove([eui(2), eui(3), eui(4)], _by_itself))
     assert lengths == [0] and [sensor.eui for sensor in sensors] == [eui(0)]
+
+
+def test_a_file_that_was_put_back_is_no_trouble(path: Path) -> None:
+    sensors, text = make(path), path.read_text()
+    path.write_text("[")
+    with pytest.raises(EndpointsError):
+        result_of(sensors.reload())
+    assert sensors.trouble and result_of(sensors.is_changed()) and sensors.trouble
+    path.write_text(text)
+    assert not result_of(sensors.is_changed()) and sensors.trouble == ""
+
+
+def test_a_file_that_could_not_be_stored_is_trouble_until_it_is(path: Path) -> None:
+    sensors = make(path)
+    path.write_text(json.dumps([entry(3)]))
+    sensors.not_stored("endpoints.json: the disk is full")
+    assert result_of(sensors.is_changed()) and sensors.trouble == "endpoints.json: the disk is full"
+    result_of(sensors.reload())
+    assert sensors.trouble == "" and sensors.euis() == [eui(3)]

@@ -457,7 +457,12 @@ def _put_in_order(settings: Settings) -> None:
         raise SettingsError(f"new certificates cannot be put in place, {reason}; make it writable") from error
     certificates = settings.cert_file.parent
     files = [settings.cert_file, settings.key_file, settings.ca_file, settings.sensor_config_file, ENV_FILE]
-    directories = [settings.state_dir, *(path.parent for path in files), *certificates.glob("stations/*")]
+    directories = [
+        settings.state_dir,
+        settings.decoder_dir,
+        *(path.parent for path in files),
+        *certificates.glob("stations/*"),
+    ]
     removed = sweep(directories, [path.name for path in files] + ["ca_key.pem", "accounts.json"])
     for path in removed:
         BssciService.log.warn("removed {path}, left by a process that was killed", path=str(path))

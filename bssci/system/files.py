@@ -326,6 +326,53 @@ def _age(path: Path) -> float:
 # several together
 
 
+class Drafts:
+    """New contents of files, on disk beside the files that they are to replace. Blocks.
+
+    Callers that have to store something else, too, do so between this and :meth:`place`: if that fails, they
+    discard the drafts, and nothing has changed.
+
+    :param files: new content by path; links are replaced.
+    :param mode: of new files.
+    :raises OSError: one cannot be written; there are no drafts then.
+    """
+
+    def __init__(self, files: Mapping[Path, bytes], mode: int = 0o600) -> None:
+        self._files = dict(files)
+        self._names: dict[Path, str] = {}
+        try:
+            for path, data in self._files.items():
+                self._names[path] = _draft(path, data, mode, _status(path), private=False)
+        except BaseException:
+            self.discard()
+            raise
+
+    def place(self) -> None:
+        """Replace the files, needing no further space.
+
+        :raises OSError: the directory is at fault; files before the one at fault were replaced.
+        """
+        try:
+            for path in list(self._names):
+                try:
+                    os.replace(self._names[path], path)
+                    del self._names[path]
+                except OSError as error:
+                    if error.errno not in NO_RENAME:
+                        raise
+                    _write_in_place(path, self._files[path])
+            for directory in {path.parent for path in self._files}:
+                sync_directory(directory)
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove the drafts that have not replaced a file."""
+        while self._names:
+            with suppress(OSError):
+                os.unlink(self._names.popitem()[1])
+
+
 def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -> None:
     """Replace several files, mode 0600 if new, so that any later start sees all of them replaced or none.
 

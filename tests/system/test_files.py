@@ -13,6 +13,7 @@ import pytest
 from bssci.system import files
 from bssci.system.files import (
     ROOM,
+    Drafts,
     finish_replacement,
     hold_room,
     make_directory,
@@ -357,3 +358,43 @@ def test_a_file_that_is_written_in_place_needs_no_room(
     hold_room(path).close()
     with pytest.raises(OSError, match="Read-only"):
         hold_room(tmp_path / "new")
+
+
+def test_drafts_replace_their_files_together(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("old")
+    one.chmod(0o640)
+    drafts = Drafts({one: b"new", two: b"first"}, 0o644)
+    assert one.read_text() == "old" and not two.exists()
+    drafts.place()
+    assert (one.read_text(), two.read_text()) == ("new", "first")
+    assert tuple(stat.S_IMODE(path.stat().st_mode) for path in (one, two)) == (0o640, 0o644)
+    assert sorted(os.listdir(tmp_path)) == ["one", "two"]
+
+
+def test_drafts_that_are_discarded_or_cannot_be_written_change_nothing(tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    one.write_text("old")
+    Drafts({one: b"new", tmp_path / "two": b"first"}).discard()
+    with pytest.raises(FileNotFoundError):
+        Drafts({one: b"new", tmp_path / "missing" / "two": b"first"})
+    assert one.read_text() == "old" and os.listdir(tmp_path) == ["one"]
+
+
+def test_a_draft_of_a_file_mounted_alone_is_written_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("old")
+    drafts = Drafts({one: b"new", two: b"first"})
+    replace = os.replace
+
+    def refuse(source: str, target: Path) -> None:
+        if target == one:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", refuse)
+    drafts.place()
+    assert (one.read_text(), two.read_text()) == ("new", "first")
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]

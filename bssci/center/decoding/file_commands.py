@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 
 from bssci.center.audit import AuditLog
@@ -24,9 +26,24 @@ class DecoderFileCommands:
         :raises OSError: the file cannot be written; without room for it, there is no audit entry either.
         :raises bssci.journal.StorageError: the audit entry cannot be stored; nothing changed.
         """
-        room = partial(self._folder.room, file, text)
+        room = partial(self._folder.room, {file: text})
         async with self._audit.around(by, "decoder.put", name, detail, hold_room=room):
             await self._folder.put(file, text)
+
+    @asynccontextmanager
+    async def importing(self, texts: Mapping[str, str], by: Actor) -> AsyncIterator[None]:
+        """Store many decoders' files, and use them once the context is left; if it fails, none has changed.
+
+        :param texts: text of each file by its name. Raises as :meth:`put`.
+        """
+        if not texts:
+            yield
+            return
+        detail = f"{len(texts)} files: {', '.join(sorted(texts))}"
+        room = partial(self._folder.room, texts)
+        entry = self._audit.around(by, "decoder.import", "", detail, hold_room=room)
+        async with entry, self._folder.putting(texts):
+            yield
 
     async def delete(self, name: str, file: str, by: Actor) -> None:
         """Remove a decoder's file; raises as :meth:`put`, and ``FileNotFoundError`` if there is none."""

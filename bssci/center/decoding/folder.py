@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +16,7 @@ from twisted.logger import Logger
 from bssci.decoders.commented_json import MAX_CHARACTERS
 from bssci.decoders.library import MAX_FILES, Library, Problem, ReadFile, build_library, check_file
 from bssci.system.clock import Clock, RunInThread, Ticker
-from bssci.system.files import hold_room, make_directory, write_atomically
+from bssci.system.files import Drafts, hold_room, make_directory, write_atomically
 
 INTERVAL = 2.0
 """s between two checks of the folder"""
@@ -77,12 +78,12 @@ class DecoderFolder:
         """Read the folder if it changed. A missing folder counts as empty; invalid files become problems."""
         return self._lock.run(lambda: ensureDeferred(self._load()))
 
-    def room(self, file: str, text: str) -> Deferred[IO[bytes]]:
-        """Reserve the disk space that :meth:`put` needs; fires with a file that frees it when it is closed.
+    def room(self, texts: Mapping[str, str]) -> Deferred[IO[bytes]]:
+        """Reserve the disk space that files need; fires with a file that frees it when it is closed.
 
         The Deferred fails with OSError if there is too little.
         """
-        return self._run_in_thread(self._hold_room, file, len(text.encode("utf-8")))
+        return self._run_in_thread(self._hold_room, texts)
 
     def put(self, file: str, text: str) -> Deferred[Library]:
         """Write a file, and use it.
@@ -91,6 +92,28 @@ class DecoderFolder:
         :mod:`bssci.decoders.commented_json` if the line is known), or with OSError; nothing changed then.
         """
         return self._lock.run(lambda: ensureDeferred(self._put(file, text)))
+
+    @asynccontextmanager
+    async def putting(self, texts: Mapping[str, str]) -> AsyncIterator[None]:
+        """Write files, then use them once the context is left; if it fails, nothing changed.
+
+        :raises ValueError: a text is not a valid decoder; nothing changed.
+        :raises OSError: a file cannot be written.
+        """
+        async with self._lock:
+            library = await self._load()
+            if len(library.texts.keys() | texts.keys()) > MAX_FILES:
+                raise ValueError(f"only {MAX_FILES} files are read: remove some first")
+            drafts: Drafts = await self._run_in_thread(self._drafts, texts)
+            try:
+                yield
+            except BaseException:
+                await self._run_in_thread(drafts.discard)
+                raise
+            try:
+                await self._run_in_thread(drafts.place)
+            finally:
+                await self._load()
 
     def delete(self, file: str) -> Deferred[Library]:
         """Remove a file. The Deferred fails with OSError: FileNotFoundError, if there is none."""
@@ -137,12 +160,34 @@ class DecoderFolder:
             if problem not in known:
                 self.log.warn("decoder file {problem}", problem=str(problem))
 
-    def _hold_room(self, file: str, size: int) -> IO[bytes]:
+    def _hold_room(self, texts: Mapping[str, str]) -> IO[bytes]:
         make_directory(self.path)
-        return hold_room(self.path / os.path.basename(file), size)
+        first = next(iter(texts), "")
+        return hold_room(
+            self.path / os.path.basename(first), sum(len(text.encode("utf-8")) for text in texts.values())
+        )
 
     def _write(self, file: str, text: str) -> None:
         """Write a decoder's file, in a thread."""
+        self._check(file, text)
+        make_directory(self.path)
+        write_atomically(self.path / file, text.encode("utf-8"), FILE_MODE)
+
+    def _drafts(self, texts: Mapping[str, str]) -> Drafts:
+        """Write drafts of decoders' files, in a thread."""
+        for file, text in texts.items():
+            self._check(file, text)
+        make_directory(self.path)
+        files = {
+            Path(os.path.realpath(self.path / file)): text.encode("utf-8") for file, text in texts.items()
+        }
+        return Drafts(files, FILE_MODE)
+
+    def _check(self, file: str, text: str) -> None:
+        """Check the file of a decoder.
+
+        :raises ValueError: it is wrong, or another one has its name.
+        """
         check_file(file, text, self._kinds)
         name = file.rpartition(".")[0]
         if name in self._taken:
@@ -150,8 +195,6 @@ class DecoderFolder:
         for other, taken in self.library.files.items():
             if taken == name and other != file:
                 raise ValueError(f"{other} makes a decoder {name!r} already")
-        make_directory(self.path)
-        write_atomically(self.path / file, text.encode("utf-8"), FILE_MODE)
 
 
 def read_folder(

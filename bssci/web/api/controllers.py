@@ -6,8 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bssci.center.devices.controller_tables import ControllerTablesError, read_controller_tables
+from bssci.center.devices.controller_tables import (
+    ControllerTables,
+    ControllerTablesError,
+    read_controller_tables,
+)
 from bssci.decoders.datapoints import DataPoints
+from bssci.model.commands import Actor
 from bssci.web.api.decoders import not_written
 from bssci.web.api.schemas.common import DryRun, Scalar
 from bssci.web.api.schemas.devices import ControllerAnswered, ControllerCommand, ImportedControllers
@@ -45,8 +50,7 @@ class ControllerRoutes:
             raise invalid("file", str(error)) from error
         self._refuse_clashes(found.models)
         if not query.dry_run:
-            await self._put(call, found.models)
-            await self._commands.devices.import_(found.devices, call.actor)
+            await self._enter(found, call.actor)
         return ImportedControllers(
             dry_run=query.dry_run,
             models=list(found.models),
@@ -81,15 +85,17 @@ class ControllerRoutes:
             if name in there and not isinstance(there[name], DataPoints):
                 raise ApiError(409, "conflict", f"there is another decoder {name}: rename the template")
 
-    async def _put(self, call: Call, models: Mapping[str, str]) -> None:
-        folder = self._decoders.decoders.folder
-        for name, text in models.items():
-            file = self._decoders.file_of(name) or name + BLUEPRINT
-            if folder.library.texts.get(file) == text:
-                continue
-            try:
-                await self._decoders.files.put(name, file, text, "imported", call.actor)
-            except ValueError as error:
-                raise wrong_text(error) from error
-            except OSError as error:
-                raise not_written(error) from error
+    async def _enter(self, found: ControllerTables, by: Actor) -> None:
+        """Enter models and devices, all or none."""
+        present = await self._decoders.decoders.folder.load()
+        files = {
+            self._decoders.file_of(name) or name + BLUEPRINT: text for name, text in found.models.items()
+        }
+        changed = {file: text for file, text in files.items() if present.texts.get(file) != text}
+        try:
+            async with self._decoders.files.importing(changed, by):
+                await self._commands.devices.import_(found.devices, by)
+        except ValueError as error:
+            raise wrong_text(error) from error
+        except OSError as error:
+            raise not_written(error) from error

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
 
@@ -29,7 +31,7 @@ class Parts:
             raise StorageError("disk full")
         self.done.append((entry.who, entry.action, entry.target, entry.detail))
 
-    async def room(self, file: str, text: str) -> BytesIO:
+    async def room(self, texts: Mapping[str, str]) -> BytesIO:
         if self.crowded:
             raise OSError(errno.ENOSPC, "No space left on device")
         return BytesIO()
@@ -38,6 +40,11 @@ class Parts:
         if not text:
             raise ValueError("empty")
         self.done.append(("put", file))
+
+    @asynccontextmanager
+    async def putting(self, texts: Mapping[str, str]) -> AsyncIterator[None]:
+        yield
+        self.done.append(("put", *texts))
 
     async def delete(self, file: str) -> None:
         self.done.append(("delete", file))
@@ -76,3 +83,30 @@ async def test_one_without_room_on_the_disk_is_not_written_down() -> None:
     with pytest.raises(OSError, match="No space left"):
         await it.commands.put("meter", "meter.json", "{}", "", ANN)
     assert it.done == []
+
+
+async def test_an_import_is_one_entry_and_puts_its_files_last() -> None:
+    it = Parts()
+    async with it.commands.importing({"b.json": "{}", "a.json": "{}"}, ANN):
+        it.done.append(("devices",))
+    assert it.done == [
+        ("ann", "decoder.import", "", "2 files: a.json, b.json"),
+        ("devices",),
+        ("put", "b.json", "a.json"),
+    ]
+
+
+async def test_an_import_whose_other_half_is_refused_puts_no_file() -> None:
+    it = Parts()
+    with pytest.raises(StorageError):
+        async with it.commands.importing({"a.json": "{}"}, ANN):
+            raise StorageError("disk full")
+    assert [each[1] for each in it.done] == ["decoder.import", "decoder.import.failed"]
+
+
+async def test_an_import_without_files_has_no_entry() -> None:
+    it = Parts()
+    it.full = it.crowded = True
+    async with it.commands.importing({}, ANN):
+        it.done.append(("devices",))
+    assert it.done == [("devices",)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred, ensureDeferred, execute
 from twisted.internet.task import Clock
 
 from bssci.center.decoding.folder import INTERVAL, DecoderFolder
@@ -154,6 +154,40 @@ def test_room_for_a_file_is_held_in_a_folder_that_may_be_new(
 ) -> None:
     sizes: list[int] = []
     monkeypatch.setattr("os.posix_fallocate", lambda descriptor, start, size: sizes.append(size))
-    watched.result(watched.folder.room("a.json", "ä" * 100)).close()
+    watched.result(watched.folder.room({"a.json": "ä" * 50, "b.json": "ä" * 50})).close()
     assert sizes == [200 + ROOM]
     assert list(watched.folder.path.iterdir()) == []
+
+
+def test_files_are_put_together_once_the_other_half_is_stored(watched: Watched) -> None:
+    path = watched.folder.path
+    watched.load()
+    watched.result(watched.folder.put("a.json", GOOD))
+
+    async def put() -> None:
+        async with watched.folder.putting({"a.json": NEXT, "b.json": GOOD}):
+            assert (path / "a.json").read_text() == GOOD and not (path / "b.json").exists()
+
+    watched.result(ensureDeferred(put()))
+    assert {name: it.version for name, it in watched.told[-1].decoders.items()} == {"a": "2", "b": "1"}
+    assert sorted(os.listdir(path)) == ["a.json", "b.json"]
+
+
+@pytest.mark.parametrize("wrong", ["the other half", "a text", "too many"])
+def test_files_that_cannot_be_put_together_are_as_before(
+    watched: Watched, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = watched.folder.path
+    watched.load()
+    watched.result(watched.folder.put("a.json", GOOD))
+    if wrong == "too many":
+        monkeypatch.setattr("bssci.center.decoding.folder.MAX_FILES", 1)
+
+    async def put() -> None:
+        async with watched.folder.putting({"a.json": NEXT, "b.json": "{" if wrong == "a text" else GOOD}):
+            raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused|ends too early|only 1 files"):
+        watched.result(ensureDeferred(put()))
+    assert (path / "a.json").read_text() == GOOD and os.listdir(path) == ["a.json"]
+    watched.result(watched.folder.put("a.json", NEXT))  # nothing is held

@@ -93,6 +93,22 @@ def test_what_cannot_be_imported_is_refused(house: WebHouse) -> None:
     assert house.browser("admin").post(IMPORT, other).status == 409
 
 
+def test_an_import_is_whole_or_not_made(house: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = house.browser("admin")
+    two = tables()
+    two["DeviceTemplate"].append({"Id": 9, "Name": "Rain", "Model": "R1"})
+    two["DataPoint"].append(tables()["DataPoint"][0] | {"Id": 99, "DeviceTemplateId": 9})
+    monkeypatch.setattr("bssci.center.devices.registry.MAX_KNOWN", 1)
+    assert browser.post(IMPORT, two).status == 409
+    assert len(house.center.devices) == 0
+    for name in ("soil-probe", "rain"):
+        assert browser.get(f"/api/decoders/{name}").status == 404
+    monkeypatch.undo()
+    assert browser.post(IMPORT, two).json()["models"] == ["soil-probe", "rain"]
+    assert browser.get("/api/decoders/rain").status == 200
+    assert ("admin", "decoder.import", "") in house.audit()
+
+
 def test_a_sensor_at_another_pin_is_read_there(house: WebHouse) -> None:
     house.browser("admin").post(IMPORT, TABLES)
     other = PIN.replace("/3", "/4")

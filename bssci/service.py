@@ -56,8 +56,9 @@ from bssci.stations.protocol import LimitedTLSFactory, StationFactory
 from bssci.system import logs
 from bssci.system.clock import use_boot_time
 from bssci.system.descriptors import raise_limit, shortage
-from bssci.system.files import finish_replacement, sweep
+from bssci.system.files import sweep
 from bssci.system.notify import Watchdog, service_manager
+from bssci.system.replacing import finish_replacement
 from bssci.system.signals import end_at_interrupt, kept_signals
 from bssci.system.stopping import Deadline
 from bssci.system.watching import FileWatch

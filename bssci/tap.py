@@ -24,8 +24,8 @@ from bssci.settings.old_config import old_config_warning
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.system import logs
-from bssci.system.files import take_staged
 from bssci.system.pidfile import remove_stale
+from bssci.system.replacing import take_staged
 from bssci.system.signals import kept_signals
 
 _log = Logger()

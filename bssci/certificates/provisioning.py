@@ -36,15 +36,14 @@ from bssci.certificates.revoking import empty_list, revoke
 from bssci.certificates.steps import host_of
 from bssci.model.iso_times import iso_whole_seconds
 from bssci.system.files import (
-    finish_replacement,
     hold_room,
     make_directory,
     open_lock,
-    replace_together,
     scratch_directory,
     sweep,
     write_atomically,
 )
+from bssci.system.replacing import finish_replacement, replace_together
 from bssci.system.shell import ShellChange, noted
 
 LIFE = timedelta(days=365)

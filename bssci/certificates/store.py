@@ -27,7 +27,8 @@ from bssci.certificates.checking import check_pair, is_signed_by, refuse_station
 from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
-from bssci.system.files import hold_room, replace_together, scratch_directory, write_atomically
+from bssci.system.files import hold_room, scratch_directory, write_atomically
+from bssci.system.replacing import replace_together
 from bssci.system.utc import utc_now
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"

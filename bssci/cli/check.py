@@ -28,6 +28,7 @@ from bssci.settings.table import Settings
 from bssci.settings.trial import try_log_file, try_state_directory
 from bssci.system.descriptors import raise_limit, shortage
 from bssci.system.files import try_to_write
+from bssci.system.replacing import DAMAGED
 
 DAY = 86400.0
 MEGABYTE = 1024 * 1024
@@ -164,6 +165,9 @@ def _state_directory(path: Path) -> Finding:
         return Finding("error", str(error))
     if not path.exists():
         return Finding("warning", f"{path}: does not exist yet; `bssci init` or the first start creates it")
+    if (path / DAMAGED).exists():
+        text = "files that belonged together were damaged and not replaced: repeat the change, then remove it"
+        return Finding("warning", f"{path / DAMAGED}: {text}")
     return Finding("ok", f"{path}: can be read and written")
 
 

@@ -18,13 +18,11 @@ from bssci.journal import DirectoryInUse, JournalError, inspect, no_service, rep
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
 from bssci.system.files import (
-    finish_replacement,
     prepare_directory,
-    replace_together,
     scratch_directory,
-    stage_together,
     write_atomically,
 )
+from bssci.system.replacing import finish_replacement, replace_together, stage_together
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

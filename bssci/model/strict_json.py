@@ -61,6 +61,7 @@ def standard_json(text: str) -> Any:
     """Return the value of a JSON text, refusing NaN and Infinity but accepting lone surrogates.
 
     :raises json.JSONDecodeError: the text is not JSON.
+    :raises ValueError: a number has thousands of digits.
     :raises RecursionError: it is nested too deeply.
     """
 

@@ -1,10 +1,5 @@
-"""Crash-safe files: written completely or not at all, one or several together, with restrictive modes.
+"""Crash-safe files: written completely or not at all, with restrictive modes.
 
-STATE_DIR/replacement.new/   files that belong together, while they are being written
-STATE_DIR/replacement/       the same, complete with ``plan.json``; the rename makes it all or nothing.
-                             Then each file moves to its place, and the directory is removed
-STATE_DIR/staged/            complete, but kept for the next start, when :func:`take_staged` renames it to
-                             ``replacement``
 .NAME.PID.xxxxxxxx.new       a file that a process is writing, beside NAME
 STATE_DIR/.scratch.PID.xxxxxxxx/  working copies of a process, which may include private keys
 """
@@ -13,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import re
 import shutil
@@ -31,10 +25,6 @@ ROOM = 64 * 1024
 """bytes by which a file may grow when it is replaced, and what others may take of its disk meanwhile"""
 LEFT_OVER = 60.0
 """seconds after which a scratch file without a process id in its name counts as left over"""
-_PLAN = "plan.json"
-_STAGED = "staged"
-_MOVE, _REMOVE = "move-", "remove-"
-"""prefixes of names in the plan"""
 _SCRATCH = ".scratch"
 _DRAWN = r"[a-z0-9_]{8}"
 
@@ -221,7 +211,7 @@ def make_directory(path: Path, mode: int = 0o777) -> None:
         missing.append(directory)
     for directory in reversed(missing):
         directory.mkdir(mode=mode if directory is path else 0o777, exist_ok=True)
-        _give_away(directory)
+        give_away(directory)
     path.mkdir(exist_ok=True)  # raises if it is not a directory
 
 
@@ -323,7 +313,7 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-# several together
+# several, beside what else is stored
 
 
 class Drafts:
@@ -373,123 +363,10 @@ class Drafts:
                 os.unlink(self._names.popitem()[1])
 
 
-def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -> None:
-    """Replace several files, mode 0600 if new, so that any later start sees all of them replaced or none.
-
-    :param directory: a directory of our own that holds the new contents meanwhile; to be given to
-        :func:`finish_replacement` at the next start.
-    :param files: for each path its new content, or a file on the same file system as ``directory`` to move
-        there, or None to delete the file.
-    :raises OSError: before anything was replaced, or in the middle; then :func:`finish_replacement` does
-        the rest.
-    """
-    finish_replacement(directory)
-    _prepare(directory, files, directory / "replacement")
-    finish_replacement(directory)
-
-
-def stage_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -> None:
-    """Prepare a :func:`replace_together` for the next start, in place of one that was staged before.
-
-    :raises OSError: it failed; nothing is staged now.
-    """
-    forgotten = directory / "staged.old"
-    shutil.rmtree(forgotten, ignore_errors=True)
-    if (directory / _STAGED).exists():
-        os.rename(directory / _STAGED, forgotten)
-        shutil.rmtree(forgotten, ignore_errors=True)
-    _prepare(directory, files, directory / _STAGED)
-
-
-def take_staged(directory: Path) -> list[Path]:
-    """Carry out what :func:`stage_together` prepared; return the paths that were replaced.
-
-    To be called at the start, before the files are read.
-
-    :raises OSError: a file cannot be written; the next start does the rest.
-    """
-    staged = directory / _STAGED
-    if not (staged / _PLAN).exists():
-        return []
-    finish_replacement(directory)
-    os.rename(staged, directory / "replacement")
-    sync_directory(directory)
-    return finish_replacement(directory)
-
-
-def _prepare(directory: Path, files: Mapping[Path, bytes | Path | None], ready: Path) -> None:
-    """Write the new contents and the plan into a draft directory, and rename it to ``ready``."""
-    draft = ready.with_name(f"{ready.name}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700)
-    _give_away(draft)
-    plan = {}
-    try:
-        for number, (path, content) in enumerate(files.items()):
-            if isinstance(content, bytes):
-                name = str(number)
-                write_atomically(draft / name, content)
-            elif content is None:
-                name = f"{_REMOVE}{number}"
-            else:
-                name = f"{_MOVE}{number}"
-                os.rename(content, draft / name)
-                _give_away(draft / name)
-            plan[name] = str(path.absolute())
-        write_atomically(draft / _PLAN, json.dumps(plan).encode())
-        os.rename(draft, ready)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    sync_directory(directory)
-
-
-def finish_replacement(directory: Path) -> list[Path]:
-    """Finish a replacement that an earlier run began; return the paths that were replaced.
-
-    To be called before the files are read.
-
-    :raises OSError: a file cannot be written.
-    """
-    ready = directory / "replacement"
-    shutil.rmtree(directory / "replacement.new", ignore_errors=True)
-    if not ready.exists():
-        return []
-    if not (ready / _PLAN).exists():
-        shutil.rmtree(ready)
-        return []
-    plan: dict[str, str] = json.loads((ready / _PLAN).read_bytes())
-    replaced = []
-    for name, target in plan.items():
-        path = Path(target)
-        make_directory(path.parent, 0o700)
-        if name.startswith(_REMOVE):
-            path.unlink(missing_ok=True)
-        elif name.startswith(_MOVE):
-            _move(ready / name, path)
-        else:
-            write_atomically(path, (ready / name).read_bytes())
-        replaced.append(path)
-    # The plan goes first: a directory without a plan is ignored and removed.
-    (ready / _PLAN).unlink()
-    sync_directory(ready)
-    shutil.rmtree(ready)
-    return replaced
-
-
-def _give_away(path: Path, directory: Path | None = None) -> None:
+def give_away(path: Path, directory: Path | None = None) -> None:
     """Give a path to the owner of ``directory``, by default its parent; see :func:`give_to_owner`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         give_to_owner(descriptor, directory or path.parent)
     finally:
         os.close(descriptor)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Move a file to its place, unless an earlier attempt has done so."""
-    if not source.exists():
-        return
-    _give_away(source, target.parent)
-    os.replace(source, target)
-    sync_directory(target.parent)

@@ -18,7 +18,7 @@ import pytest
 from bssci.cli import archive, main
 from bssci.journal import copy_journal
 from bssci.journal.sqlite.database import Database, hold_directory, load_schema
-from bssci.system import files as filesystem
+from bssci.system import replacing as filesystem
 
 KEY = "00112233445566778899AABBCCDDEEFF"
 SENSOR = {"eui": "70B3D56770110001", "nwKey": KEY, "shortAddr": "1505", "bidi": False}

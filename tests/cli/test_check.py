@@ -117,6 +117,20 @@ def test_an_unknown_setting_is_a_warning(capsys: pytest.CaptureFixture[str], dir
     assert (status, bad) == (0, ["warning: .env line 1: LISTEN_PROT is not a setting; LISTEN_PORT is"])
 
 
+def test_a_replacement_that_was_damaged_is_a_warning(
+    capsys: pytest.CaptureFixture[str], directory: Path
+) -> None:
+    (directory / "data" / "replacement.damaged").mkdir()
+    status, _, bad = report(capsys)
+    assert (status, bad) == (
+        0,
+        [
+            "warning: data/replacement.damaged: files that belonged together were damaged and not replaced:"
+            " repeat the change, then remove it"
+        ],
+    )
+
+
 def test_every_fault_is_reported(
     capsys: pytest.CaptureFixture[str], directory: Path, monkeypatch: pytest.MonkeyPatch, taken_port: int
 ) -> None:

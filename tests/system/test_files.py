@@ -14,15 +14,11 @@ from bssci.system import files
 from bssci.system.files import (
     ROOM,
     Drafts,
-    finish_replacement,
     hold_room,
     make_directory,
     prepare_directory,
-    replace_together,
     scratch_directory,
-    stage_together,
     sweep,
-    take_staged,
     try_to_write,
     write_atomically,
 )
@@ -281,31 +277,6 @@ def test_what_stands_in_the_way_of_writing_is_named(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     reason = try_to_write(path)
     assert reason is not None and "belongs to user 0, its directory to user 4711; run `chown 4711:" in reason
-
-
-def test_files_together(tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    state.mkdir()
-    (state / "replacement.new").mkdir()
-    (state / "replacement.new" / "0").write_bytes(b"a key that was never put in place")
-    assert finish_replacement(state) == []
-    assert os.listdir(state) == []
-    replace_together(state, {tmp_path / "one": b"1", tmp_path / "deep" / "two": b"2"})
-    assert ((tmp_path / "one").read_bytes(), (tmp_path / "deep" / "two").read_bytes()) == (b"1", b"2")
-    assert os.listdir(state) == []
-
-
-def test_what_is_staged_waits_for_a_start_and_the_last_one_counts(tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    state.mkdir()
-    place = tmp_path / "one"
-    stage_together(state, {place: b"1"})
-    stage_together(state, {place: b"2"})
-    replace_together(state, {tmp_path / "other": b"x"})
-    assert finish_replacement(state) == [] and not place.exists()
-    assert take_staged(state) == [place]
-    assert place.read_bytes() == b"2"
-    assert take_staged(state) == [] and list(state.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")

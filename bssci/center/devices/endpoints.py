@@ -155,6 +155,8 @@ def _entries(path: Path, text: str) -> list[Any]:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise EndpointsError(path, [f"is not valid JSON at {place}: {error.msg}"]) from None
+    except ValueError as error:  # a number with thousands of digits
+        raise EndpointsError(path, [f"is not a list of sensors: {error}"]) from None
     except RecursionError:
         raise EndpointsError(path, ["is not a list of sensors: nested too deeply"]) from None
     if not isinstance(entries, list):

@@ -120,7 +120,7 @@ class Discovery:
         try:
             eui = parse_eui(parts[1].removeprefix(NODE))
             said = msgspec.json.decode(message.payload, type=dict[str, Any])
-        except (ValueError, msgspec.MsgspecError):
+        except (ValueError, RecursionError):
             return
         # Another service center may be at the same broker.
         if said.get("availability_topic") != self._source.status_topic or self._sensor(eui) is not None:

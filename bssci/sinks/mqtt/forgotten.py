@@ -132,7 +132,7 @@ class LeftStates:
             return
         try:
             said = msgspec.json.decode(message.payload, type=dict[str, Any])
-        except (ValueError, msgspec.MsgspecError):
+        except (ValueError, RecursionError):
             return
         kind, id = found[1] or found[2], found[3]
         if said.get("sc_eui") == self._own and not self._is_known(kind, id):

@@ -95,7 +95,7 @@ def read_uses(state_dir: Path) -> dict[str, Use]:
     """Return the stored last uses of tokens; an empty mapping if they cannot be read."""
     try:
         return _decoder.decode((state_dir / USES_FILE).read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

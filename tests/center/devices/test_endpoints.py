@@ -161,6 +161,11 @@ def test_keys_are_not_told(path: Path) -> None:
         (b'["\xe9"]', "is not UTF-8 (byte 3): save it as UTF-8"),
         ("{}", "must be a JSON array of sensors, [ ... ]; [] for none"),
         ("null", "must be a JSON array of sensors, [ ... ]; [] for none"),
+        (
+            "[" + "1" * 5000 + "]",
+            "is not a list of sensors: Exceeds the limit (4300 digits) for integer string conversion: "
+            "value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit",
+        ),
         ("[" * 200_000, "is not a list of sensors: nested too deeply"),
     ],
 )

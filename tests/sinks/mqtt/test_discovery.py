@@ -94,6 +94,14 @@ def test_another_name_is_told() -> None:
     assert b'"Attic"' in it.kept[f"{PREFIX}/temperature/config"]
 
 
+def test_what_others_announce_in_our_names_is_passed_over() -> None:
+    topic = f"homeassistant/sensor/bssci_{SENSOR}/x/config"
+    it = Fixture({topic: b""})
+    for payload in (b"{", b"[]", b'{"a": "\xff"}', b'{"a": ' + b"[" * 100_000, b"{}"):
+        it.discovery.received(Received(topic, payload, True))
+    assert it.kept == {topic: b""} and it.filters == []
+
+
 def test_names_without_end_are_not_announced_without_end() -> None:
     it = Fixture()
     it.hear(*(Reading(f"value {number}", 1) for number in range(2 * MAX_VALUES)))

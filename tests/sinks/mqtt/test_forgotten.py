@@ -115,6 +115,7 @@ def test_what_is_known_or_of_somebody_else_stays() -> None:
         b"",
         b"[]",
         b"\xff",
+        b'{"a": ' + b"[" * 100_000,
     ):
         it.comes(TOPICS[1], payload)
     # Our own, of just now: a station that is forgotten at this moment is cleared elsewhere.

@@ -19,7 +19,7 @@ from bssci.certificates import bundles
 from bssci.certificates.checking import check_pair
 from bssci.certificates.reading import CertificateError, euis_of
 from bssci.model import EUI
-from bssci.system import files as filesystem
+from bssci.system import replacing as filesystem
 from bssci.web.outside import Outside
 from tests.support.center import Line
 from tests.support.web import Connection, WebHouse

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from bssci.web.door.admission import USES_FILE, read_uses
 from tests.support.web import WebHouse
 from tests.web.door.live_door import (
     LiveProbe,
@@ -54,3 +57,9 @@ def test_an_api_token_in_the_web_admin_is_no_live_token(web: WebHouse) -> None:
     browser = web.browser()
     browser.token = live_token(web)
     assert browser.get("/api/sensors").status == 401
+
+
+@pytest.mark.parametrize("damaged", [b'{"a": {"at": 1.0, "address": "\xff"}}', b"{", b"[]", b"[" * 100_000])
+def test_damaged_uses_are_forgotten(tmp_path: Path, damaged: bytes) -> None:
+    (tmp_path / USES_FILE).write_bytes(damaged)
+    assert read_uses(tmp_path) == {}

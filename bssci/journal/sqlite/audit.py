@@ -8,12 +8,15 @@ from twisted.internet.defer import Deferred
 
 from bssci.journal.records import AuditEntry
 from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.statements import SqlValue
 
 MAX_AUDIT = 100_000
 """entries that are kept, about; beyond that the oldest are deleted"""
 MAX_REFUSED = 10_000
 """log-ins refused among them, about: anybody can cause these, and must not displace what people did"""
 REFUSED = "login.refused"
+_COLUMNS = ("seq", "at", "who", "address", "action", "target", "detail")
+DAMAGED = "(damaged)"
 SWEEP = 100
 """entries after which the oldest are looked for"""
 
@@ -66,11 +69,14 @@ def _select(
         conditions.append("substr(action, 1, ?) = ?")
         values += [len(action), action]
     rows = cursor.execute(
-        "SELECT seq, at, who, address, action, target, detail FROM audit "
-        f"WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?",
+        f"SELECT {', '.join(_COLUMNS)} FROM audit WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?",
         (*values, limit),
     ).fetchall()
-    return [
-        AuditEntry(seq=seq, at=at, who=name, address=address, action=did, target=target, detail=detail)
-        for seq, at, name, address, did, target, detail in rows
-    ]
+    return [_entry(*row) for row in rows]
+
+
+def _entry(seq: int, at: SqlValue, *texts: SqlValue) -> AuditEntry:
+    """Return the entry of a row. A damaged column costs itself only: no entry may be missing."""
+    who, address, action, target, detail = (text if isinstance(text, str) else DAMAGED for text in texts)
+    at = float(at) if isinstance(at, int | float) else 0.0
+    return AuditEntry(seq=seq, at=at, who=who, address=address, action=action, target=target, detail=detail)

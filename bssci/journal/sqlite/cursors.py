@@ -62,7 +62,7 @@ def load_cursors(cursor: sqlite3.Cursor) -> dict[str, int]:
     """Return the last event that each sink has delivered; damaged cursors are left out."""
     cursors: dict[str, int] = {}
     for name, seq in cursor.execute("SELECT name, seq FROM sink_cursor").fetchall():
-        if isinstance(seq, int):
+        if isinstance(name, str) and isinstance(seq, int):
             cursors[name] = seq
         else:
             pass_over(cursor, "sink_cursor", name, TypeError("not a number"))

@@ -9,7 +9,9 @@ from twisted.logger import Logger
 
 log = Logger()
 
-UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, LookupError, OverflowError, RecursionError)
+UNREADABLE = (
+    msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 """errors that decoding a damaged entry raises, ``ValueError`` among them for a text that is not UTF-8"""
 LOG_EVERY = 100
 """the first damaged entry is logged, and then one in this many"""

@@ -230,12 +230,17 @@ def count_downlinks(cursor: sqlite3.Cursor) -> DownlinkCounts:
     ).fetchall()
     last = cursor.execute("SELECT COALESCE(MAX(queue_id), 0) FROM downlink").fetchone()[0]
     return DownlinkCounts(
-        queued=dict(queued),
-        bound={eui for (eui,) in bound},
-        sent={eui for (eui,) in sent},
-        stations={eui for (eui,) in stations},
+        queued={EUI(eui): count for eui, count in queued if isinstance(eui, str)},
+        bound=_euis(bound),
+        sent=_euis(sent),
+        stations=_euis(stations),
         last_queue_id=int(last),
     )
+
+
+def _euis(rows: Iterable[tuple[object]]) -> set[EUI]:
+    """Return the EUIs of rows without the damaged ones, which may be of any type."""
+    return {EUI(eui) for (eui,) in rows if isinstance(eui, str)}
 
 
 def _picture(
@@ -269,12 +274,17 @@ def _picture(
         "WHERE end_point_eui IN (VALUES {rows}) AND state = 'attached'",
         each_sensor,
     ):
-        picture.attached_at[station, eui] = at
+        if isinstance(at, int | float):
+            picture.attached_at[station, eui] = at
     left = "SELECT base_station_eui, queue_id, end_point_eui FROM downlink_left WHERE "
     found = query_rows(cursor, left + "end_point_eui IN (VALUES {rows})", each_sensor)
     for station in stations:
         found += cursor.execute(left + "base_station_eui = ? LIMIT ?", (station, limit)).fetchall()
-    picture.left = [Left(*row) for row in dict.fromkeys(found)]
+    picture.left = [
+        Left(EUI(station), queue_id, EUI(eui))
+        for station, queue_id, eui in dict.fromkeys(found)
+        if isinstance(station, str) and isinstance(eui, str)
+    ]
     return picture
 
 

@@ -179,7 +179,7 @@ def _look_back(
 def _that_fit(cursor: sqlite3.Cursor, numbers: list[int]) -> list[int]:
     """Return the first of some events, as many as one read may hold."""
     seqs, lengths = cursor.execute(
-        "SELECT group_concat(seq), group_concat(length(body)) FROM event WHERE seq IN "
+        "SELECT group_concat(seq), group_concat(COALESCE(length(body), 0)) FROM event WHERE seq IN "
         "(SELECT value FROM json_each(?))",
         (f"[{','.join(map(str, numbers))}]",),
     ).fetchone()

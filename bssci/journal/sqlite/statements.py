@@ -64,14 +64,16 @@ def fetch_bodies(
     """Return the rows of a query for the columns ``seq``, whole numbers, and ``body``, in any order."""
     numbers, lengths, bodies = cursor.execute(
         "SELECT group_concat(seq), group_concat(length(body)), CAST(group_concat(CAST(body AS TEXT), '') AS "
-        f"BLOB) FROM (SELECT seq, CAST(body AS BLOB) AS body FROM ({query}))",
+        f"BLOB) FROM (SELECT seq, COALESCE(CAST(body AS BLOB), x'') AS body FROM ({query}))",
         values,
     ).fetchone()
     if numbers is None:
         return []
     ends = list(accumulate(map(int, lengths.split(","))))
     if ends[-1] != len(bodies):  # SQLite guarantees nothing for a cast of bytes that are not text
-        return cursor.execute(f"SELECT seq, CAST(body AS BLOB) FROM ({query})", values).fetchall()
+        return cursor.execute(
+            f"SELECT seq, COALESCE(CAST(body AS BLOB), x'') FROM ({query})", values
+        ).fetchall()
     return [
         (seq, bodies[begin:end])
         for seq, begin, end in zip(map(int, numbers.split(",")), [0, *ends], ends, strict=False)
@@ -87,9 +89,13 @@ def fetch_numbers(cursor: sqlite3.Cursor, query: str, values: Sequence[SqlValue]
 def fetch_texts(
     cursor: sqlite3.Cursor, query: str, columns: Sequence[str], values: Sequence[SqlValue] = ()
 ) -> list[list[str]]:
-    """Return the rows of a query for some columns, texts, in any order."""
+    """Return the rows of a query for some columns, in any order.
+
+    Everything is returned as text, because damage may change types.
+    """
+    texts = ", ".join(f"COALESCE(CAST({column} AS TEXT), '')" for column in columns)
     (rows,) = cursor.execute(
-        f"SELECT json_group_array(json_array({', '.join(columns)})) FROM ({query})", values
+        f"SELECT json_group_array(json_array({texts})) FROM ({query})", values
     ).fetchone()
     return _decode_texts(rows)
 

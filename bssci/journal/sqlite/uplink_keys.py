@@ -135,7 +135,8 @@ def newest_of_sensor(
 def waiting_keys(cursor: sqlite3.Cursor) -> list[tuple[EUI, int, int]]:
     """Return the keys that are not on disk yet, for :class:`UplinkKeys` at the start."""
     return cursor.execute(
-        "SELECT end_point_eui, packet_counter, seq FROM event WHERE kind = 'uplink' AND seq > ?",
+        "SELECT end_point_eui, packet_counter, seq FROM event WHERE kind = 'uplink' AND seq > ? "
+        "AND typeof(end_point_eui) = 'text' AND typeof(packet_counter) = 'integer'",
         (find_checkpoint(cursor, UPLINK_KEY) or 0,),
     ).fetchall()
 

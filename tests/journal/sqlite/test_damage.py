@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
-from bssci.journal import (
-    Fact,
-    inspect,
-)
+from bssci.journal import Fact, inspect
+from bssci.journal.sqlite.journal import SqliteJournal
 from tests.support.journal import BAD_TEXT, SENSOR, STATION, fill, uplink
 
 
@@ -32,6 +32,41 @@ async def test_text_inside_an_event_that_is_no_utf_8_blocks_no_sink(open_journal
     assert journal.usage().unreadable == 2
 
 
+def damage(connection: sqlite3.Connection, table: str, column: str, value: str) -> None:
+    with suppress(sqlite3.IntegrityError):  # the number of a row is nothing else, and keys differ
+        connection.execute(f"UPDATE {table} SET {column} = {value}")
+
+
+def columns_of(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """Columns of every table."""
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {
+        name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
+        for (name,) in names
+        if not name.startswith("sqlite_")
+    }
+
+
+async def start_and_ask(open_journal: Callable[..., SqliteJournal], directory: Path) -> None:
+    inspect(directory)
+    journal = open_journal(tail_bytes=0)
+    loaded = await journal.load()
+    texts = [*loaded.cursors, *loaded.downlinks.queued, *loaded.downlinks.stations]
+    await journal.events.read(0, 10)
+    await journal.history.look_back(before=None, limit=10)
+    await journal.history.uplinks_of_sensor(SENSOR, before=None, limit=10)
+    await journal.events.find_uplinks([(SENSOR, 1)])
+    await journal.sessions.registrations_at(STATION)
+    await journal.sessions.registration_states([SENSOR])
+    await journal.sessions.count_registrations()
+    await journal.sessions.sensors_with_refusals()
+    await journal.downlinks.picture(queue_ids=[1], sensors=[SENSOR], stations=[STATION], limit=10)
+    [entry] = await journal.audit.read(before=None, limit=10)
+    texts += [entry.who, entry.address, entry.action, entry.target, entry.detail]
+    assert all(isinstance(text, str) for text in texts)
+    await journal.events.append([uplink(9)])
+
+
 @pytest.mark.parametrize("seed", range(16))
 async def test_any_damaged_column_leaves_a_journal_that_starts_and_answers(open_journal, tmp_path, seed):
     journal = open_journal()
@@ -39,29 +74,27 @@ async def test_any_damaged_column_leaves_a_journal_that_starts_and_answers(open_
     await journal.close()
     chance = random.Random(seed)
     with closing(sqlite3.connect(tmp_path / "data" / "journal.sqlite", isolation_level=None)) as connection:
-        tables = [
-            name
-            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            if not name.startswith("sqlite_")
-        ]
+        tables = columns_of(connection)
         for _ in range(3):
-            table = chance.choice(tables)
-            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if not row[5]]
-            if not columns:
-                continue
+            table = chance.choice(list(tables))
             value = chance.choice([BAD_TEXT, "x'ff'", "'text'", "x'c1c1'", "-1e300", "9223372036854775807"])
-            connection.execute(f"UPDATE {table} SET {chance.choice(columns)} = {value}")
-    inspect(tmp_path / "data")
-    journal = open_journal(tail_bytes=0)
-    await journal.load()
-    await journal.events.read(0, 10)
-    await journal.history.look_back(before=None, limit=10)
-    await journal.history.uplinks_of_sensor(SENSOR, before=None, limit=10)
-    await journal.events.find_uplinks([(SENSOR, 1)])
-    await journal.sessions.registrations_at(STATION)
-    await journal.downlinks.picture(queue_ids=[1], sensors=[SENSOR], stations=[STATION], limit=10)
-    await journal.audit.read(before=None, limit=10)
-    await journal.events.append([uplink(9)])
+            damage(connection, table, chance.choice(tables[table]), value)
+    await start_and_ask(open_journal, tmp_path / "data")
+
+
+@pytest.mark.parametrize("position", range(8))
+async def test_texts_that_have_become_bytes_leave_a_journal_that_starts_and_answers(
+    open_journal, tmp_path, position
+):
+    """One bit in the head of a row makes the difference."""
+    journal = open_journal()
+    await fill(journal)
+    await journal.close()
+    with closing(sqlite3.connect(tmp_path / "data" / "journal.sqlite", isolation_level=None)) as connection:
+        for table, columns in columns_of(connection).items():
+            for column in columns[position : position + 1]:
+                damage(connection, table, column, f"CAST({column} AS BLOB)")
+    await start_and_ask(open_journal, tmp_path / "data")
 
 
 async def test_an_own_eui_that_is_none_is_passed_over(open_journal):

@@ -107,6 +107,30 @@ globalThis.measures = (() => {
       .map((cell) => `${cell.dataset.label ?? ""}: ${cell.textContent.trim().slice(0, 40)}`);
   }
 
+  // Square corners of something coloured over the round ones of the panel that it is in.
+  function squareCorners() {
+    const corners = [["top", "left"], ["top", "right"], ["bottom", "left"], ["bottom", "right"]];
+    const round = (style, [y, x]) => parseFloat(style.getPropertyValue(`border-${y}-${x}-radius`)) > 0;
+    const found = [];
+    for (const panel of document.querySelectorAll(".panel")) {
+      const outside = panel.getBoundingClientRect();
+      for (const element of panel.querySelectorAll("*")) {
+        const inside = element.getBoundingClientRect();
+        const style = getComputedStyle(element);
+        if (numbers(style.backgroundColor)[3] === 0 || !inside.width || !inside.height || element.closest(".visually-hidden")) continue;
+        for (const corner of corners.filter(([y, x]) => Math.abs(inside[y] - outside[y]) < 2 && Math.abs(inside[x] - outside[x]) < 2)) {
+          let clipped = round(style, corner);
+          for (let it = element.parentElement; it !== panel && !clipped; it = it.parentElement) {
+            const around = getComputedStyle(it);
+            clipped = around.overflowX !== "visible" && round(around, corner);
+          }
+          if (!clipped) found.push(`${nameOf(element)}, ${corner.join(" ")}`);
+        }
+      }
+    }
+    return found;
+  }
+
   // What the contrast of a text takes from an element and those around it: colours, and what lies behind; each
   // element is asked once. Null on a picture.
   function groundOf(element, known) {
@@ -183,5 +207,5 @@ globalThis.measures = (() => {
     return found.map(([id, node]) => `${id}: ${node.target}: ${reasons(node)}`);
   }
 
-  return { axeFaults, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide, spilled };
+  return { axeFaults, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide, spilled, squareCorners };
 })();

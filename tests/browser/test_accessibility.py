@@ -364,6 +364,16 @@ def reflow_faults(page: Any) -> list[str]:
     return found
 
 
+def corner_faults(page: Any) -> list[str]:
+    """What covers the round corners of a panel."""
+    found = []
+    for width, scheme in ((WIDE, "light"), (PHONE, "dark")):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.emulate_media(color_scheme=scheme)
+        found += [f"{width} px: corner: {it}" for it in page.evaluate("measures.squareCorners()")]
+    return found
+
+
 # The tests
 
 
@@ -371,6 +381,7 @@ def reflow_faults(page: Any) -> list[str]:
 def test_a_page_is_for_everybody(path: str, kept_tab: Callable[..., Any]) -> None:
     page = kept_tab(at(path), "admin")
     found = landmark_faults(page) + axe_faults(page) + focus_faults(page) + reflow_faults(page)
+    found += corner_faults(page)
     assert not found, "\n".join([path, *found])
 
 
@@ -378,7 +389,7 @@ def test_a_page_is_for_everybody(path: str, kept_tab: Callable[..., Any]) -> Non
 def test_what_comes_and_goes_is_for_everybody(name: str, kept_tab: Callable[..., Any]) -> None:
     scene = SCENES[name]
     page = kept_tab(scene.show, scene.who)
-    found = axe_faults(page, scene.part, scene.widths)
+    found = axe_faults(page, scene.part, scene.widths) + corner_faults(page)
     assert not found, "\n".join([name, *found])
 
 

@@ -63,6 +63,16 @@ def short_verdict(problems: Sequence[HealthProblem], online: int, watched: int =
     return many(len(problems), "warning", "warnings")
 
 
+def brief_verdict(problems: Sequence[HealthProblem], watched: int = 0) -> str:
+    """Return the verdict for the corner of a narrow screen, in two words at most.
+
+    :param watched: open alarms whose condition is over.
+    """
+    if problems:
+        return str(len(problems))
+    return f"{watched} watched" if watched else "OK"
+
+
 def worst_first(problems: Iterable[HealthProblem]) -> list[HealthProblem]:
     return sorted(problems, key=lambda problem: problem.severity != "error")
 

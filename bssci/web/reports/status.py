@@ -163,7 +163,7 @@ class StatusViews:
             "tone": worst,
             "text": health.short_verdict(look.problems, look.stations["online"], len(look.watched)),
             "sentence": health.health_sentence(look.problems, look.stations["online"], len(look.watched)),
-            "count": len(look.problems),
+            "brief": health.brief_verdict(look.problems, len(look.watched)),
         }
 
     async def _look(self, certificates_for: float) -> _Look:

@@ -116,6 +116,15 @@ def test_every_page_says_how_the_service_is(web: WebHouse) -> None:
         assert (verdict.text, verdict["title"]) == ("1 warning1", "The service runs, but x is refused."), path
 
 
+def test_an_alarm_that_is_watched_is_in_the_corner_of_wide_and_narrow_screens(web: WebHouse) -> None:
+    bad = Condition("station-refused:x", "warning", "X is refused", "/stations")
+    web.center.alarms.evaluate({"station-refused"}, [bad])
+    web.center.alarms.evaluate({"station-refused"}, [])
+    page = Document(web.browser("admin").get("/sensors").text)
+    texts = [each.text for each in page.all("span") if each["class"] in ("in-full", "in-short")]
+    assert texts == ["All is well, 1 watched", "1 watched"]
+
+
 def test_the_page_of_a_sensor_that_was_detached_automatically_says_why_and_what_to_do(
     make_web_house: Callable[..., WebHouse],
 ) -> None:

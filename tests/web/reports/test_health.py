@@ -29,6 +29,16 @@ def test_the_sentence_is_the_worst_problem(problems: list[HealthProblem], online
     assert health.health_sentence(health.worst_first(problems), online) == said
 
 
+@pytest.mark.parametrize(
+    ("problems", "watched", "said"),
+    [([], 0, "OK"), ([], 2, "2 watched"), ([AWAY], 0, "1"), ([JOURNAL, AWAY, SILENT], 2, "3")],
+)
+def test_a_narrow_screen_shows_two_words_at_most(
+    problems: list[HealthProblem], watched: int, said: str
+) -> None:
+    assert health.brief_verdict(problems, watched) == said
+
+
 def test_a_sink_that_delivers_with_a_warning_is_a_problem() -> None:
     figures = {"queued": 0, "failing": False, "trouble": "", "warning": "it held up", "oldest_seconds": 0.0}
     problems = list(health.of_sinks({"mine": figures}, {}))

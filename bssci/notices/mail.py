@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from io import BytesIO
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -50,30 +49,26 @@ class MailChannel:
         settings = self._settings()
         return bool(settings.alarm_mail_host and settings.alarm_mail_to)
 
-    def send(self, notice: Notice) -> Deferred[None]:
+    def send(self, notice: Notice) -> Deferred[str]:
         """Send one mail; see :class:`bssci.center.alarms.notices.Channel`. Fails with :class:`NotSent`."""
         # With the first mail: most services send none.
-        from twisted.mail.smtp import ESMTPSenderFactory
+        from bssci.notices.smtp import Mailing, reason_of, refused
 
         settings = self._settings()
-        finished: Deferred[Any] = Deferred()
-        factory = ESMTPSenderFactory(
-            settings.alarm_mail_username.encode() or None,
-            settings.alarm_mail_password.encode() or None,
-            _sender(settings),
-            list(settings.alarm_mail_to),
-            BytesIO(message(notice, settings)),
-            finished,
-            retries=0,
-            timeout=int(TIMEOUT),
-            contextFactory=optionsForClientTLS(settings.alarm_mail_host),
-            requireAuthentication=bool(settings.alarm_mail_username),
-            requireTransportSecurity=settings.alarm_mail_tls == "starttls",
-        )
-        factory.noisy = False
-        self._endpoint(settings).connect(factory).addErrback(_pass_on, finished)
-        finished.addTimeout(4 * TIMEOUT, self._reactor)
-        return finished.addCallbacks(lambda _: None, _explained, errbackArgs=(settings,))
+        place = f"{settings.alarm_mail_host}:{settings.alarm_mail_port}"
+        mailing = Mailing(settings, _sender(settings), message(notice, settings), TIMEOUT)
+
+        def taken(outcome: Any) -> str:
+            others = refused(outcome[1])
+            return _one_line(f"{place}: it refuses {others}") if others else ""
+
+        def not_taken(failure: Failure) -> str:
+            reason = reason_of(failure.value or NotSent(), settings, mailing.was_greeted)
+            raise NotSent(_one_line(f"{place}: {reason}"))
+
+        self._endpoint(settings).connect(mailing).addErrback(mailing.failed)
+        mailing.outcome.addTimeout(4 * TIMEOUT, self._reactor)
+        return mailing.outcome.addCallbacks(taken, not_taken)
 
     def _server(self, settings: Settings) -> IStreamClientEndpoint:
         endpoint: IStreamClientEndpoint = HostnameEndpoint(
@@ -98,23 +93,9 @@ def message(notice: Notice, settings: Settings) -> bytes:
     return bytes(mail).replace(b"\r\n", b"\n")
 
 
-def _pass_on(failure: Failure, finished: Deferred[Any]) -> None:
-    if not finished.called:
-        finished.errback(failure)
-
-
 def _sender(settings: Settings) -> str:
     return settings.alarm_mail_from or settings.alarm_mail_to[0]
 
 
-def _explained(failure: Failure, settings: Settings) -> None:
-    from twisted.mail.smtp import SMTPClientError
-
-    error = failure.value
-    if isinstance(error, SMTPClientError):
-        said = error.resp.decode("utf-8", "replace") if isinstance(error.resp, bytes) else str(error.resp)
-        reason = f"{error.code} {said}" if error.code > 0 else said
-    else:
-        reason = failure.getErrorMessage()
-    place = f"{settings.alarm_mail_host}:{settings.alarm_mail_port}"
-    raise NotSent(f"{place}: {' '.join(reason.split())[:300]}")
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]

@@ -54,14 +54,14 @@ class WebhookChannel:
         """Return whether a URL is set."""
         return bool(self._settings().alarm_webhook_url)
 
-    def send(self, notice: Notice) -> Deferred[None]:
+    def send(self, notice: Notice) -> Deferred[str]:
         """Post a notice; see :class:`bssci.center.alarms.notices.Channel`.
 
         The Deferred fails with :class:`NotTaken`, or as the HTTP client does.
         """
         return ensureDeferred(self._send(notice))
 
-    async def _send(self, notice: Notice) -> None:
+    async def _send(self, notice: Notice) -> str:
         settings = self._settings()
         body = _encode(as_json(notice, settings.timezone, settings.web_url))
         poster = self._poster(settings.alarm_webhook_url)
@@ -81,6 +81,7 @@ class WebhookChannel:
             await poster.close()
         if not 200 <= answer.status < 300:
             raise NotTaken(f"{poster.target.origin}: answered {answer.status}")
+        return ""
 
     def _make_poster(self, url: str) -> Poster:
         return make_poster(self._reactor, parse_target(url), TIMEOUT, None, "ALARM_WEBHOOK_URL")

@@ -141,7 +141,7 @@ class Poster:
         except TimeoutError:
             reason = f"no answer within {self._timeout:g} s"
         except _FAILURES as error:
-            reason = _explain(error)
+            reason = explain(error)
         raise NoAnswer(f"{self.target.origin}: {reason}")
 
     async def _post(self, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
@@ -245,13 +245,13 @@ def _beginning(response: IResponse) -> Deferred[bytes]:
     return protocol.done
 
 
-def _explain(error: Exception) -> str:
-    """Return the reason why there was no answer, without any text from the server."""
+def explain(error: Exception) -> str:
+    """Return the reason why there was no answer, in a few words without any text from the server."""
     if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
         inner = [each.value for each in error.reasons if isinstance(each.value, Exception)]
         known = [each for each in inner if isinstance(each, (SSL.Error, VerificationError, OSError))]
         if known or (inner and isinstance(inner[0], _CONNECTING)):
-            return _explain((known or inner)[0])
+            return explain((known or inner)[0])
         return "its answer is not HTTP" if inner else "the connection broke"
     if isinstance(error, VerificationError):
         return "its certificate is for another host name"

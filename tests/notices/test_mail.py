@@ -119,7 +119,7 @@ def send(server: Server, **more: Any) -> list[Any]:
 
 def test_everybody_gets_it() -> None:
     server = Server()
-    assert send(server) == [None]
+    assert send(server) == [""]
     assert [recipient for recipient, _ in server.mails] == ["kim@example.org", "lee@example.org"]
     mail = message_from_bytes(server.mails[0][1], policy=policy.default)
     assert mail["Subject"] == "[bssci] ERROR: Käthe: mqtt is down"
@@ -129,7 +129,7 @@ def test_everybody_gets_it() -> None:
 
 def test_it_links_to_the_web_admin_where_its_address_is_set() -> None:
     server = Server()
-    assert send(server, web_url="https://sc.example") == [None]
+    assert send(server, web_url="https://sc.example") == [""]
     mail = message_from_bytes(server.mails[0][1], policy=policy.default)
     assert "\n  https://sc.example/\n" in mail.get_content()
 
@@ -137,7 +137,7 @@ def test_it_links_to_the_web_admin_where_its_address_is_set() -> None:
 def test_it_logs_in_where_that_is_set() -> None:
     server = Server(password="right")
     login = {"alarm_mail_username": "kim", "alarm_mail_from": "bssci@example.org"}
-    assert send(server, alarm_mail_password="right", **login) == [None]
+    assert send(server, alarm_mail_password="right", **login) == [""]
     assert len(server.mails) == 2
     [failed] = send(server, alarm_mail_password="wrong", **login)
     assert failed.check(NotSent) and "wrong" not in failed.getErrorMessage()
@@ -148,6 +148,13 @@ def test_a_server_without_tls_gets_nothing_if_tls_is_wanted() -> None:
     [failed] = send(server, alarm_mail_tls="starttls")
     assert failed.check(NotSent) and server.mails == []
     assert failed.getErrorMessage().startswith("mail.example:25: ")
+
+
+def test_recipients_that_are_refused_are_named_while_others_get_it() -> None:
+    server = Server(refuses="kim")
+    [said] = send(server)
+    assert said.startswith("mail.example:25: it refuses kim@example.org: 550 ")
+    assert [recipient for recipient, _ in server.mails] == ["lee@example.org"]
 
 
 def test_a_refusal_is_one_line() -> None:

@@ -45,8 +45,12 @@ class Channel(Protocol):
     def is_set(self) -> bool:
         """Return whether these settings are set."""
 
-    def send(self, notice: Notice) -> Deferred[None]:
-        """Send a message; fires when the remote side has accepted it, fails with a one-line reason."""
+    def send(self, notice: Notice) -> Deferred[str]:
+        """Send a message.
+
+        Fires when the remote side has accepted it, with one line about recipients that it refused meanwhile;
+        empty: there are none. Fails with a one-line reason.
+        """
 
 
 class Notices:
@@ -133,7 +137,7 @@ class _Desk:
         self._retry = FIRST_RETRY
         self._is_stopped = False
         self._timer: Timer | None = None
-        self._sending: Deferred[None] | None = None
+        self._sending: Deferred[str] | None = None
 
     def is_set(self) -> bool:
         return self._channel.is_set()
@@ -187,9 +191,11 @@ class _Desk:
         sending.addCallbacks(self._took, self._failed, callbackArgs=(told,))
         sending.addErrback(lambda failure: self.log.failure("message about alarms failed", failure))
 
-    def _took(self, _: object, told: Sequence[tuple[int, ToldPart]]) -> None:
+    def _took(self, refused: str, told: Sequence[tuple[int, ToldPart]]) -> None:
         self._sending = None
-        self.trouble = ""
+        self.trouble = refused
+        if refused:
+            self.log.warn("alarm message refused in part {channel} {error}", channel=self.name, error=refused)
         self._retry = FIRST_RETRY
         self._sent_at.append(self._clock.seconds())
         self._done(told)

@@ -96,11 +96,13 @@ class AlarmTrial:
             return WayTried(channel.name, "not set", f"it sends to nobody: set {channel.needs}")
         try:
             sending = maybeDeferred(channel.send, notice)
-            await sending.addTimeout(PATIENCE, self._clock)  # type: ignore[arg-type]
+            refused = await sending.addTimeout(PATIENCE, self._clock)  # type: ignore[arg-type]
         except TimeoutError:
             return WayTried(channel.name, "failed", f"no answer within {PATIENCE:.0f} s")
         except Exception as error:  # any failure of the remote side is a result
             return WayTried(channel.name, "failed", str(error) or type(error).__name__)
+        if refused:
+            return WayTried(channel.name, "failed", f"{refused}; others get it")
         return WayTried(channel.name, "done", "accepted by the server")
 
     async def _by_sink(self, sink: Delivery, seq: int) -> WayTried:

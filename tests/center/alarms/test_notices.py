@@ -23,6 +23,7 @@ class Recorder:
     """A channel that keeps what it is given.
 
     :ivar away: fails.
+    :ivar refused: recipients that it does not take, in words.
     """
 
     name = "tester"
@@ -32,17 +33,18 @@ class Recorder:
         self.sent: list[tuple[list[str], list[str]]] = []
         self.open: list[int] = []
         self.away = False
+        self.refused = ""
         self.used = True
 
     def is_set(self) -> bool:
         return self.used
 
-    def send(self, notice: Notice) -> Deferred[None]:
+    def send(self, notice: Notice) -> Deferred[str]:
         if self.away:
             return fail(StorageError("no answer"))
         self.sent.append(([each.id for each in notice.begun], [each.id for each in notice.over]))
         self.open.append(notice.open)
-        return succeed(None)
+        return succeed(self.refused)
 
 
 @pytest.fixture
@@ -108,6 +110,17 @@ def test_a_channel_that_is_away_gets_all_of_it_later(house: House, channel: Reco
     house.advance(FIRST_RETRY, step=5)
     assert channel.sent == [(["sink-failing:1", "sink-failing:2"], [])]
     assert notices.states() == [("tester", "TESTER", "")]
+
+
+def test_recipients_that_are_refused_are_trouble_and_the_others_get_it_once(
+    house: House, channel: Recorder, begin
+) -> None:
+    notices = begin(house)
+    channel.refused = "kim: 550"
+    look(house, bad(1), times=8)
+    house.advance(FIRST_RETRY * 2, step=5)
+    assert channel.sent == [(["sink-failing:1"], [])]
+    assert notices.states() == [("tester", "TESTER", "kim: 550")]
 
 
 def test_what_was_not_told_before_a_crash_is_told_after_it_and_nothing_twice(

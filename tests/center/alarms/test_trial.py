@@ -55,8 +55,9 @@ def trial_of(house: House, *ways: Way, sinks: tuple[Sink, ...] = ()) -> AlarmTri
 def test_every_way_is_tried_and_says_what_became_of_it(make_house: Callable[..., House]) -> None:
     house = make_house()
     ways = [
-        Way("good", lambda: succeed(None)),
+        Way("good", lambda: succeed("")),
         Way("bad", lambda: fail(ValueError("550 no such user"))),
+        Way("half", lambda: succeed("kim: 550")),
         Way("mute", Deferred),
         Way("none", None),
     ]
@@ -69,6 +70,7 @@ def test_every_way_is_tried_and_says_what_became_of_it(make_house: Callable[...,
     assert result_of(running) == [
         ("good", "done", "accepted by the server"),
         ("bad", "failed", "550 no such user"),
+        ("half", "failed", "kim: 550; others get it"),
         ("mute", "failed", "no answer within 20 s"),
         ("none", "not set", "it sends to nobody: set ALARM_WAY"),
         ("quick", "done", "taken by the sink, as opened and closed"),
@@ -81,13 +83,13 @@ def test_every_way_is_tried_and_says_what_became_of_it(make_house: Callable[...,
 
 def test_a_test_is_no_alarm_and_one_at_a_time(make_house: Callable[..., House]) -> None:
     house = make_house()
-    answer: Deferred[None] = Deferred()
+    answer: Deferred[str] = Deferred()
     trial = trial_of(house, Way("slow", lambda: answer))
     running = ensureDeferred(trial.run("anna"))
     house.settle()
     with pytest.raises(CommandError, match="another test"):
         result_of(ensureDeferred(trial.run("bert")))
-    answer.callback(None)
+    answer.callback("")
     house.settle()
     assert [each.state for each in result_of(running)] == ["done"]
     assert len(house.center.alarms) == 0

@@ -88,13 +88,17 @@ globalThis.measures = (() => {
     document.adoptedStyleSheets = on ? [sheet] : [];
   }
 
-  // What makes the page wider than its window.
+  // What makes the page wider than its window: the innermost elements whose box, or text, ends outside.
   function tooWide() {
     const width = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= width) return [];
-    return [...document.querySelectorAll("body *")]
-      .filter((it) => it.getBoundingClientRect().right > width + 0.5 && it.checkVisibility() && !it.closest(".table, .visually-hidden"))
-      .map((it) => `${nameOf(it)} by ${Math.round(it.getBoundingClientRect().right - width)} px`);
+    const ends = (it) => {
+      const { left, right } = it.getBoundingClientRect();
+      return getComputedStyle(it).overflowX === "visible" ? Math.max(right, left + it.scrollWidth) : right;
+    };
+    const wide = new Set([...document.querySelectorAll("body *")].filter((it) => ends(it) > width + 0.5 && it.checkVisibility()));
+    const found = [...wide].filter((it) => !it.closest(".table, .visually-hidden") && ![...it.children].some((inner) => wide.has(inner)));
+    return found.length ? found.map((it) => `${nameOf(it)} by ${Math.round(ends(it) - width)} px`) : ["the page"];
   }
 
   // Cells of tables whose content lies over their neighbours'.

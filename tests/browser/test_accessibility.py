@@ -355,7 +355,7 @@ def landmark_faults(page: Any) -> list[str]:
 def reflow_faults(page: Any) -> list[str]:
     """What needs scrolling sideways, or is lost: in a narrow window (1.4.10), with wide letters (1.4.12)."""
     found = []
-    for width, spaced in ((NARROW, False), (NARROW, True), (WIDE, True)):
+    for width, spaced in ((PHONE, False), (NARROW, False), (NARROW, True), (WIDE, True), (WIDE, False)):
         page.set_viewport_size({"width": width, "height": HEIGHT})
         page.evaluate(f"measures.spaceText({str(spaced).lower()})")
         where = f"{width} px{', wide letters' if spaced else ''}"

@@ -208,9 +208,10 @@ def test_the_colours_follow_the_system_and_the_switch(page: Any) -> None:
 
 
 @pytest.mark.usefixtures("things")
-def test_no_page_is_wider_than_the_screen(page: Any, known_sensor: str) -> None:
+def test_no_page_of_a_sensor_that_is_heard_is_wider_than_the_screen(page: Any, known_sensor: str) -> None:
+    """Of all other pages, test_accessibility.py asks that."""
     wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    for each in addresses(known_sensor):
+    for each in [path for path in addresses(known_sensor) if known_sensor in path]:
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.goto(each).status == 200, each
         assert page.evaluate(wider) <= 0, each

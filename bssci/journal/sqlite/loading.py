@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import TypeVar
 
 from bssci.journal.kept import (
     Activity,
@@ -35,6 +36,13 @@ from bssci.journal.sqlite.sessions import load_sessions
 from bssci.journal.sqlite.tables import TABLES
 from bssci.model import EUI
 from bssci.model.eui import parse_eui
+
+MAX_COUNTER = (1 << 32) - 1
+"""largest packet counter of an uplink"""
+MAX_COUNT = 1 << 53
+MAX_TIME = 1e11
+"""Unix seconds; in the year 5138"""
+Number = TypeVar("Number", int, float)
 
 
 def load(cursor: sqlite3.Cursor) -> Loaded:
@@ -73,7 +81,7 @@ def load(cursor: sqlite3.Cursor) -> Loaded:
 def _activities(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
     """Return the stored activities, updated with the events after their checkpoint."""
     rows = cursor.execute(
-        "SELECT end_point_eui, MAX(last_seen_at), MAX(packet_counter), SUM(uplink_count) FROM ("
+        "SELECT end_point_eui, MAX(last_seen_at), MAX(packet_counter), TOTAL(uplink_count) FROM ("
         "SELECT end_point_eui, last_seen_at, packet_counter, uplink_count FROM sensor_activity "
         "UNION ALL "
         "SELECT end_point_eui, at, packet_counter, 1 FROM event WHERE kind = 'uplink' "
@@ -85,13 +93,23 @@ def _activities(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
         try:
             found[eui] = Activity(
                 end_point_eui=EUI(parse_eui(eui)),
-                last_seen_at=float(last_seen_at),
-                packet_counter=int(counter),
-                uplink_count=int(count),
+                last_seen_at=_within(float(last_seen_at), MAX_TIME),
+                packet_counter=_within(int(counter), MAX_COUNTER),
+                uplink_count=_within(int(count), MAX_COUNT),
             )
         except UNREADABLE as error:
             pass_over(cursor, Activity.TABLE, eui, error)
     return found
+
+
+def _within(number: Number, most: float) -> Number:
+    """Return a number that damage has not put out of range, where it could be neither stored nor sent.
+
+    :raises ValueError: it is out of range.
+    """
+    if not 0 <= number <= most:
+        raise ValueError(f"{number!r:.40} is out of range")
+    return number
 
 
 def _paths_seq(cursor: sqlite3.Cursor) -> int:

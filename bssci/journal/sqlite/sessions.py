@@ -230,6 +230,7 @@ def _registrations(cursor: sqlite3.Cursor, column: str, eui: EUI) -> Iterator[tu
         try:
             kept = dict(zip(_REGISTRATION[1:], values, strict=True))
             registration = msgspec.convert(kept, Registration, builtin_types=(bytes,))
+            parse_eui(station)
         except UNREADABLE as error:
             pass_over(cursor, "registration", (station, values[0]), error)
         else:

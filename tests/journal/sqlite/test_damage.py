@@ -57,6 +57,7 @@ async def start_and_ask(open_journal: Callable[..., SqliteJournal], directory: P
     await journal.history.uplinks_of_sensor(SENSOR, before=None, limit=10)
     await journal.events.find_uplinks([(SENSOR, 1)])
     await journal.sessions.registrations_at(STATION)
+    texts += await journal.sessions.registrations_of(SENSOR)
     await journal.sessions.registration_states([SENSOR])
     await journal.sessions.count_registrations()
     await journal.sessions.sensors_with_refusals()

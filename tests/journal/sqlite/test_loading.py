@@ -30,6 +30,9 @@ def spoil(tmp_path, *statements: str) -> None:
         ("attachment", "UPDATE attachment SET state = 'attached?'"),
         ("attachment", f"UPDATE attachment SET end_point_eui = {BAD_TEXT}"),
         ("sensor_activity", "UPDATE sensor_activity SET packet_counter = 'many'"),
+        ("sensor_activity", "UPDATE sensor_activity SET packet_counter = 1e308"),
+        ("sensor_activity", "UPDATE sensor_activity SET packet_counter = -1"),
+        ("sensor_activity", "UPDATE sensor_activity SET last_seen_at = 1e308"),
         ("path", "UPDATE path SET body = 'text'"),
         ("session", "UPDATE session SET sn_bs_uuid = 7 WHERE rowid = 1"),
         ("session", f"UPDATE session SET base_station_eui = {BAD_TEXT} WHERE rowid = 1"),
@@ -59,3 +62,16 @@ async def test_the_start_passes_over_what_is_damaged_and_the_inspection_names_it
     await journal.load()
     assert [seq for seq, _ in await journal.events.read(0, 10)] == ([1, 3] if table == "event" else [1, 2, 3])
     assert (journal.usage().unreadable > 0) is (table != "request")
+
+
+async def test_a_count_that_overflows_costs_its_sensor_only(open_journal, tmp_path):
+    journal = open_journal()
+    await fill(journal)
+    await journal.close()
+    spoil(
+        tmp_path,
+        "UPDATE sensor_activity SET uplink_count = 9223372036854775807",
+        "UPDATE checkpoint SET seq = 0",
+    )
+    loaded = await open_journal().load()
+    assert not loaded.activities and len(loaded.sessions) == 2

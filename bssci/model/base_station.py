@@ -81,6 +81,25 @@ def parse_station_change(entry: object) -> StationChange:
     return StationChange(**values)
 
 
+def station_faults(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return every invalid field of an entry with what is allowed there; empty if the entry is valid."""
+    found: dict[str, str] = {}
+    left = dict(entry)
+    while True:
+        try:
+            parse_station_change(left)
+        except StationError as error:
+            if error.field in found:
+                return found
+            found[error.field] = error.message
+            # Parsing stops at the first fault: leave that field out to find the others.
+            left.pop(error.field, None)
+            if error.field == "eui":
+                left["eui"] = "0" * 16
+        else:
+            return found
+
+
 def _check_controls(values: Mapping[str, Any]) -> None:
     fault = entered_fault(values)
     if fault is not None:

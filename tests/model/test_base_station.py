@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bssci.model.base_station import StationError, parse_station_change
+from bssci.model.base_station import StationError, parse_station_change, station_faults
 
 
 def test_what_is_not_named_stays() -> None:
@@ -39,3 +39,9 @@ def test_what_is_wrong_is_named(entry: Any, field: str) -> None:
     with pytest.raises(StationError) as wrong:
         parse_station_change(entry)
     assert wrong.value.field == field
+
+
+def test_all_that_is_wrong_is_named() -> None:
+    entry = {"eui": "1", "name": 7, "tags": ["\x1b"], "location": {"lat": 91}, "blocked": 1, "colour": 1}
+    assert set(station_faults(entry)) == set(entry)
+    assert station_faults({"eui": "CAFE000000000001"}) == {}

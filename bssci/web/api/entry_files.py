@@ -29,6 +29,16 @@ EntryFaults = Iterable[Mapping[str, str]]
 """``field`` and ``message`` of each fault of an entry"""
 
 
+@dataclass(frozen=True)
+class SpoiltRow:
+    """A row of which some cells cannot be read."""
+
+    entry: Mapping[str, Any]
+    """entry that the other cells make"""
+    faults: Mapping[str, str]
+    """message by field"""
+
+
 @dataclass
 class EntryFile(Generic[E]):
     """The entries of a file, and its wrong rows."""
@@ -51,7 +61,7 @@ def gather(
 ) -> EntryFile[E]:
     """Parse the entries of a file.
 
-    :param given: an entry as in the file, or the error of its row.
+    :param given: an entry as in the file, or its :class:`SpoiltRow`, or the error of the whole row.
     :param parse: raises EntryError.
     :param faults: yields further faults of a wrong entry.
     :param most: entries of one file.
@@ -67,6 +77,8 @@ def gather(
         try:
             if isinstance(each, EntryError):
                 raise each
+            if isinstance(each, SpoiltRow):
+                raise EntryError(*next(iter(each.faults.items())))
             entry = parse(each)
             earlier = seen.setdefault(entry.eui, number)
             if earlier != number:
@@ -74,7 +86,8 @@ def gather(
         except EntryError as error:
             found.wrong += 1
             if found.wrong <= MAX_ERRORS:
-                found.errors += [{"row": number, **fault} for fault in faults(each, error)]
+                listed = _all_of(each, parse, faults) if isinstance(each, SpoiltRow) else faults(each, error)
+                found.errors += [{"row": number, **fault} for fault in listed]
         else:
             found.entries.append(entry)
     return found
@@ -108,9 +121,33 @@ def read_table(
         names = [name_of(name.strip()) for name in next(rows, ())]
         if "eui" not in names:
             raise ApiError(422, "invalid", "the first row must name the columns, eui among them", "eui")
-        return [entry_of(names, cells) for cells in rows if any(cell.strip() for cell in cells)]
+        return [
+            _too_long(names, cells) or entry_of(names, cells)
+            for cells in rows
+            if any(cell.strip() for cell in cells)
+        ]
     except csv.Error as error:
         raise ApiError(400, "malformed", f"the file is no CSV: {error}", "body") from None
+
+
+def _too_long(names: list[str], cells: Sequence[str]) -> EntryError | None:
+    if not any(cell.strip() for cell in cells[len(names) :]):
+        return None
+    message = f"has {len(cells)} cells, but the first row names {len(names)}: quote cells with separators"
+    return EntryError("row", message)
+
+
+def _all_of(
+    row: SpoiltRow, parse: Callable[[Any], Any], faults: Callable[[Any, EntryError], EntryFaults]
+) -> EntryFaults:
+    """Return the faults of a row's cells, then those of the entry that the other cells make."""
+    found = dict(row.faults)
+    try:
+        parse(row.entry)
+    except EntryError as error:
+        for fault in faults(row.entry, error):
+            found.setdefault(fault["field"], fault["message"])
+    return [{"field": name, "message": message} for name, message in found.items()]
 
 
 def _fault(error: EntryError) -> dict[str, str]:

@@ -11,7 +11,6 @@ comes in again as it was:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -21,8 +20,18 @@ from bssci.model.entry_error import EntryError
 from bssci.model.sensor import SECRETS, check_entered, sensor_faults
 from bssci.model.strict_json import JsonError, read_json
 from bssci.settings.rows import MASK
-from bssci.web.api.entry_files import EntryFile, gather, read_array, read_table
-from bssci.web.api.spreadsheets import CSV, FALSE, TRUE, decoded, guarded, unguarded, write_rows
+from bssci.web.api.entry_files import EntryFile, SpoiltRow, gather, read_array, read_table
+from bssci.web.api.spreadsheets import (
+    CSV,
+    FALSE,
+    LOST_DIGITS,
+    TRUE,
+    decoded,
+    guarded,
+    is_made_a_number,
+    unguarded,
+    write_rows,
+)
 from bssci.web.http.call import refuse_dry_run
 from bssci.web.http.routing import JSON
 from bssci.web.reports.sensors import masked, unmasked
@@ -54,8 +63,6 @@ _OURS = set(COLUMNS) - {"extra", "decoder", *_JSON}
 """fields that ``extra`` must not have"""
 _DIGITS = {"eui": 16, "nwKey": 32, "shortAddr": 4, "typeEui": 16}
 """hexadecimal digits of a field"""
-_MADE_A_NUMBER = re.compile(r"\d(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
-_LOST = "was made a number by a spreadsheet, which lost digits: format the column as text"
 _LOWER = {column.lower(): column for column in COLUMNS}
 
 
@@ -177,11 +184,9 @@ def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
     return unmasked(entry, sensor)
 
 
-def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SensorError:
-    if any(cell.strip() for cell in cells[len(names) :]):
-        message = f"has {len(cells)} cells, but the first row names {len(names)}: quote cells with separators"
-        return SensorError("row", message)
+def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
     entry: dict[str, Any] = {}
+    faults: dict[str, str] = {}
     for name, cell in zip(names, cells, strict=False):
         text = unguarded(cell)
         if not text or not name:
@@ -189,27 +194,23 @@ def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SensorError
         if name in _FLAGS:
             word = text.lower()
             entry[name] = True if word in TRUE else False if word in FALSE else text
-        elif name in _DIGITS and _is_damaged(text, _DIGITS[name]):
-            return SensorError(name, _LOST)
+        elif name in _DIGITS and is_made_a_number(text, _DIGITS[name]):
+            faults[name] = LOST_DIGITS
         elif name == "tags":
             entry[name] = _tags(text)
         elif name in _JSON:
-            entry[name] = text if text == MASK else _parsed(text)
-            if entry[name] is None:
-                return SensorError(name, "must be JSON")
+            value = text if text == MASK else _parsed(text)
+            if value is None:
+                faults[name] = "must be JSON"
+            else:
+                entry[name] = value
         elif name == "extra":
             extra = _parsed(text)
             if not isinstance(extra, dict) or extra.keys() & _OURS:
-                return SensorError("extra", "must be a JSON object of fields that have no column")
-            entry |= extra
+                faults["extra"] = "must be a JSON object of fields that have no column"
+            else:
+                entry |= extra
         else:
             entry[name] = text
     entry.setdefault("bidi", False)
-    return entry
-
-
-def _is_damaged(text: str, digits: int) -> bool:
-    """Return whether a spreadsheet turned hexadecimal digits into a number."""
-    if len(text) == digits:
-        return False
-    return bool(_MADE_A_NUMBER.fullmatch(text)) or (text.isascii() and text.isdigit() and len(text) < digits)
+    return SpoiltRow(entry, faults) if faults else entry

@@ -22,6 +22,9 @@ TRUE = frozenset({"true", "1", "yes", "wahr", "ja", "vrai", "oui", "verdadero", 
 """true as people and the Excels of several languages write it"""
 FALSE = frozenset({"false", "0", "no", "falsch", "nein", "faux", "non", "falso", "onwaar"})
 
+LOST_DIGITS = "was made a number by a spreadsheet, which lost digits: format the column as text"
+"""message for a cell that :func:`is_made_a_number`"""
+
 _ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -35,6 +38,7 @@ _SEP = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
 _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,14}")
 _MAYBE_NUMBER = re.compile(r"[\d.,:/\-+ %€$£]*\d[\d.,:/\-+ %€$£]*(?:[Ee][+\-]?\d+)?")
+_MADE_A_NUMBER = re.compile(r"\d(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _MONTH = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zé]*\.?"
 _DATE = re.compile(rf"\d{{1,4}}[\s.\-/]*{_MONTH}[\s.\-/\d]*|{_MONTH}[\s.\-/]*\d[\s.,\-/\d]*", re.IGNORECASE)
 
@@ -122,3 +126,10 @@ def _is_changed(text: str) -> bool:
     word = text.lower()
     is_word = word in TRUE or word in FALSE
     return is_word or bool(_MAYBE_NUMBER.fullmatch(text) or _DATE.fullmatch(text))
+
+
+def is_made_a_number(text: str, digits: int) -> bool:
+    """Return whether a spreadsheet turned so many hexadecimal digits into a number."""
+    if len(text) == digits:
+        return False
+    return bool(_MADE_A_NUMBER.fullmatch(text)) or (text.isascii() and text.isdigit() and len(text) < digits)

@@ -7,12 +7,23 @@ tags are separated by ``;``; see :mod:`bssci.web.api.spreadsheets` for what else
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bssci.model.base_station import StationChange, StationError, parse_station_change
-from bssci.web.api.entry_files import EntryFile, gather, read_array, read_table
-from bssci.web.api.spreadsheets import CSV, FALSE, TRUE, decoded, guarded, unguarded, write_rows
+from bssci.model.base_station import StationChange, parse_station_change, station_faults
+from bssci.model.entry_error import EntryError
+from bssci.web.api.entry_files import EntryFile, SpoiltRow, gather, read_array, read_table
+from bssci.web.api.spreadsheets import (
+    CSV,
+    FALSE,
+    LOST_DIGITS,
+    TRUE,
+    decoded,
+    guarded,
+    is_made_a_number,
+    unguarded,
+    write_rows,
+)
 from bssci.web.http.routing import JSON
 
 MAX_STATIONS = 20_000
@@ -29,7 +40,16 @@ def read_stations(data: bytes, content_type: str) -> EntryFile[StationChange]:
         entries = read_table(text, str.lower, _row)
     else:
         entries, _ = read_array(text, "base_stations", "base stations")
-    return gather(entries, parse_station_change, most=MAX_STATIONS, noun="base stations")
+    return gather(entries, parse_station_change, _faults, most=MAX_STATIONS, noun="base stations")
+
+
+def _faults(entry: Any, error: EntryError) -> Iterator[dict[str, str]]:
+    """Yield every fault of an entry: field and message."""
+    faults = {error.field: error.message}
+    if isinstance(entry, Mapping):
+        faults |= station_faults(entry)
+    for name, message in faults.items():
+        yield {"field": name, "message": message}
 
 
 def write_csv(entries: Iterable[Mapping[str, Any]]) -> bytes:
@@ -60,8 +80,9 @@ def _cell(value: str | float | bool) -> str:
     return guarded(value) if isinstance(value, str) else str(value)
 
 
-def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | StationError:
+def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
     entry: dict[str, Any] = {}
+    faults: dict[str, str] = {}
     place: dict[str, Any] = {}
     for name, cell in zip(names, cells, strict=False):
         text = unguarded(cell)
@@ -70,7 +91,9 @@ def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | StationErro
                 try:
                     place[name] = float(text.replace(",", "."))
                 except ValueError:
-                    return StationError("location", f"{name} must be a number of degrees")
+                    faults["location"] = f"{name} must be a number of degrees"
+        elif name == "eui" and is_made_a_number(text, 16):
+            faults[name] = LOST_DIGITS
         elif name == "place":
             if text:
                 place["text"] = text
@@ -84,4 +107,4 @@ def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | StationErro
             entry[name] = text
     if {"lat", "lon", "place"} & set(names):
         entry["location"] = place or None
-    return entry
+    return SpoiltRow(entry, faults) if faults else entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bssci.model.base_station import StationChange, StationError, parse_station_change
+from bssci.model.base_station import StationChange, StationError, parse_station_change, station_faults
 from bssci.web.api.schemas.common import DryRun, OfLastDay, told
 from bssci.web.api.schemas.stations import (
     NewStation,
@@ -21,7 +21,7 @@ from bssci.web.api.spreadsheets import ANY, CSV
 from bssci.web.api.station_files import read_stations, write_csv, write_json
 from bssci.web.context import Context
 from bssci.web.http.call import Call
-from bssci.web.http.errors import ApiError, invalid
+from bssci.web.http.errors import ApiError, invalid_fields
 from bssci.web.http.replies import Done, Reply
 from bssci.web.http.routing import JSON, Route, alias, route, routes_of
 from bssci.web.reports.facade import Views
@@ -150,5 +150,5 @@ def _change(entry: Mapping[str, Any]) -> StationChange:
     """
     try:
         return parse_station_change(entry)
-    except StationError as error:
-        raise invalid(error.field, error.message) from None
+    except StationError:
+        raise invalid_fields(station_faults(entry)) from None

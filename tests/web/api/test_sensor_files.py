@@ -133,3 +133,14 @@ def _csv(**cells: str) -> bytes:
     writer.writeheader()
     writer.writerow(row)
     return out.getvalue().encode()
+
+
+def test_all_faults_of_a_row_are_named_also_beside_a_cell_that_a_spreadsheet_spoilt() -> None:
+    head = b"eui;nwKey;shortAddr;bidi;interval;extra\n"
+    rows = head + b"7,01E+15;12z;2;perhaps;soon;[\n70B3D56770000001;00;2;ja;;\n"
+    found = read_sensors(rows, "text/csv", lambda eui: None)
+    named = [(each["row"], each["field"]) for each in found.errors]
+    first = {(1, name) for name in ("eui", "nwKey", "shortAddr", "bidi", "interval", "extra")}
+    assert (set(named), len(named)) == (first | {(2, "nwKey"), (2, "shortAddr")}, 8)
+    messages = {each["field"]: each["message"] for each in found.errors if each["row"] == 1}
+    assert messages["eui"].startswith("was made a number") and messages["interval"] == "must be JSON"

@@ -49,3 +49,14 @@ def test_every_wrong_row_is_named() -> None:
 def test_what_is_no_such_file_is_refused(data: bytes) -> None:
     with pytest.raises(ApiError):
         read_stations(data, "application/json" if data[:1] in b"{[" and data else "text/csv")
+
+
+def test_all_faults_of_a_row_are_named() -> None:
+    rows = b"eui,lat,blocked\n7.01235E+15,far,perhaps\n70B3D56770000001,51,true,lost\n"
+    found = read_stations(rows, "text/csv")
+    assert [(each["row"], each["field"]) for each in found.errors] == [
+        (1, "eui"),
+        (1, "location"),
+        (1, "blocked"),
+        (2, "row"),
+    ]

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a name or address by which base stations reach this machine, in addition to those that are "
+        help="a name or address by which base stations reach this machine; it comes before those that are "
         "detected; may be repeated",
     )
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     installed, (chosen, _, warnings) = load()
     for warning in warnings:
         print(f"warning: {warning}")
-    for made in _everything(installed.catalogue, chosen, [*local_hosts(), *arguments.host]):
+    for made in _everything(installed.catalogue, chosen, [*arguments.host, *local_hosts()]):
         print(f"{'created' if made.created else 'kept   '} {made.path}")
     for warning in check_pair(chosen.cert_file, chosen.key_file, chosen.ca_file, datetime.now(UTC)):
         print(f"warning: {warning}")

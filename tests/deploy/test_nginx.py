@@ -96,11 +96,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ):
             assert example in own, example
             own = own.replace(example, here)
-        (directory / "below.conf").write_text(below)
         name = "server_name sc.example;"
         own = own.replace(name, f"{name} include {directory}/below.conf;", 1)
-        address = "{}:{}".format(*upstream.getsockname())
-        own = re.sub(r"(location = /mqtt \{\s+proxy_pass http://)bssci;", rf"\g<1>{address};", own)
+        other = "{}:{}".format(*upstream.getsockname())
+        own = re.sub(r"(location = /mqtt \{\s+proxy_pass http://)bssci;", rf"\g<1>{other};", own)
+        (directory / "below.conf").write_text(below.replace(f"{address}/mqtt;", f"{other}/mqtt;"))
         (directory / "site.conf").write_text(own)
         configuration = directory / "nginx.conf"
         temporary = "\n".join(
@@ -237,18 +237,21 @@ def test_a_browser_under_a_path(site: Site) -> None:
     assert not stray
 
 
-def test_websocket_connections_pass(site: Site) -> None:
+@pytest.mark.parametrize("below", ["", BELOW])
+def test_websocket_connections_pass(site: Site, below: str) -> None:
     with ssl._create_unverified_context().wrap_socket(
         socket.create_connection(("127.0.0.1", site.port), PATIENCE)
     ) as client:
         client.sendall(
-            b"GET /mqtt HTTP/1.1\r\nHost: sc.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {below}/mqtt HTTP/1.1\r\nHost: sc.example\r\n".encode()
+            + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: x\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
         )
         server, _ = site.upstream.accept()
         with server:
             server.settimeout(PATIENCE)
             head = server.recv(4096).lower()
+            assert head.startswith(b"get /mqtt ")
             assert b"\r\nupgrade: websocket\r\n" in head and b"\r\nconnection: upgrade\r\n" in head
             assert b"\r\nsec-websocket-protocol: mqtt\r\n" in head
             assert b"\r\nx-forwarded-proto: https\r\n" in head

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from bssci import extensions
-from bssci.certificates import reading as certificates
 from bssci.cli.absent_center import AbsentCenter
-from bssci.cli.ports import reachable, tls_certificate
+from bssci.cli.ports import listens
 from bssci.extensions import ExtensionError, ExtensionKind
+from bssci.journal import holder
 from bssci.settings.groups import Group, ListeningAddress
 from bssci.settings.table import Settings
 
@@ -71,13 +69,10 @@ def _unusable(group: Group, chosen: Settings) -> str:
 
 
 def is_running(chosen: Settings, places: Sequence[ListeningAddress]) -> bool:
-    """Return whether this service center is running, by the certificate on the base stations' port."""
+    """Return whether this service center is running, by the port of the base stations.
+
+    The process that holds STATE_DIR listens on it. A port that was changed since is not its own.
+    """
     place = next((each for each in places if each.setting in STATIONS_LISTEN), None)
-    if place is None:
-        return False
-    shown = tls_certificate(reachable(place.host), place.port)
-    try:
-        ours = certificates.read_certificates(chosen.cert_file, "CERT_FILE")[0]
-    except certificates.CertificateError:
-        return False
-    return shown == ours.public_bytes(Encoding.DER)
+    pid = holder(chosen.state_dir)
+    return place is not None and pid is not None and listens(pid, place.port)

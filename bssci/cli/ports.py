@@ -1,13 +1,16 @@
-"""Checks of ports: whether they are free, and which certificate a server on one presents."""
+"""Checks of ports: whether they are free, and whether a process listens on one."""
 
 from __future__ import annotations
 
-import socket
-import ssl
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from bssci.settings.groups import ListeningAddress
 from bssci.settings.trial import cannot_listen
+
+_LISTEN = "0A"
+"""state of a socket that listens, in /proc/net/tcp"""
 
 
 def listening_problems(places: Iterable[ListeningAddress]) -> Iterator[tuple[str, str]]:
@@ -23,19 +26,35 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def tls_certificate(host: str, port: int, timeout: float = 1.0) -> bytes | None:
-    """Return the certificate (DER) that a TLS server presents; None if there is no such server.
+def listens(pid: int, port: int) -> bool:
+    """Return whether a process of this machine listens on a TCP port.
 
-    :param timeout: seconds.
+    Nothing is sent to the port: the process would count it as a refused connection. Of a process whose
+    sockets another user may not see, the port is enough.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    process = Path("/proc", str(pid))
     try:
-        with (
-            socket.create_connection((host, port), timeout) as plain,
-            context.wrap_socket(plain) as connection,
-        ):
-            return connection.getpeercert(binary_form=True)
+        sockets = {f"socket:[{inode}]" for inode in _listening(process, port)}
+        held = {_target(each) for each in (process / "fd").iterdir()}
+    except PermissionError:
+        return bool(sockets)
     except OSError:
-        return None
+        return False
+    return not sockets.isdisjoint(held)
+
+
+def _listening(process: Path, port: int) -> Iterator[str]:
+    """Yield the inodes of the sockets that listen on a port in the network of a process."""
+    for name in ("tcp", "tcp6"):
+        for line in (process / "net" / name).read_text().splitlines()[1:]:
+            # A line is: number, local address, remote address, state, ..., inode (tenth).
+            fields = line.split()
+            if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:  # closed meanwhile
+        return ""

@@ -36,7 +36,7 @@ from bssci.journal.records import (
     Usage,
 )
 from bssci.journal.sqlite.copying import OWN_FILES, copy_journal, no_service, replacement
-from bssci.journal.sqlite.database import check_journal
+from bssci.journal.sqlite.database import check_journal, holder
 from bssci.journal.sqlite.inspection import inspect
 from bssci.journal.sqlite.journal import open_journal
 
@@ -77,6 +77,7 @@ __all__ = [
     "check_journal",
     "copy_journal",
     "inspect",
+    "holder",
     "no_service",
     "open_journal",
     "replacement",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
-from bssci.cli import check, findings, main
+from bssci.cli import check, main
 from bssci.cli.check import free_bytes
+from bssci.journal import no_service
 from bssci.mqtt.trial import try_broker
 
 pytestmark = pytest.mark.parts
@@ -139,7 +139,6 @@ def test_every_fault_is_reported(
     shutil.rmtree(directory / "data")
     (directory / "data").touch()
     monkeypatch.setenv("LISTEN_PORT", str(taken_port))
-    monkeypatch.setattr(findings, "tls_certificate", lambda host, port: None)
     status, good, bad = report(capsys)
     assert status == 1
     assert bad == [
@@ -230,7 +229,6 @@ def test_the_embedded_broker_needs_its_port_and_its_package(
     monkeypatch.setattr("bssci.mqtt.trial.find_spec", lambda name: None)
     monkeypatch.setattr("bssci.mqtt.settings.try_broker", try_broker)
     monkeypatch.setattr("bssci.mqtt.trial._is_broker", lambda port: False)
-    monkeypatch.setattr(findings, "tls_certificate", lambda host, port: None)
     status, _, bad = report(capsys)
     assert (status, bad) == (
         1,
@@ -243,26 +241,16 @@ def test_the_embedded_broker_needs_its_port_and_its_package(
 
 
 def test_ports_of_the_running_service_are_its_own(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, directory: Path
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, directory: Path, taken_port: int
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(
-        directory / "certs/service_center_cert.pem", directory / "certs/service_center_key.pem"
-    )
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with context.wrap_socket(connection, server_side=True):
-                pass
-
-        thread = Thread(target=serve)
-        thread.start()
-        monkeypatch.setenv("LISTEN_PORT", str(server.getsockname()[1]))
+    monkeypatch.setenv("LISTEN_PORT", str(taken_port))
+    with no_service(directory / "data"):
         status, good, bad = report(capsys)
-        thread.join()
     assert (status, bad) == (0, [])
     assert "ok: ports: in use by the running service" in good
+    (directory / "data/lock").write_text(f"{os.getppid()}\n")
+    status, _, [problem] = report(capsys)
+    assert status == 1 and problem.startswith(f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{taken_port}")
 
 
 def test_a_sink_says_what_it_finds(

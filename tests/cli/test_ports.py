@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from bssci.cli.ports import listening_problems, reachable, tls_certificate
+from bssci.cli.ports import listening_problems, listens, reachable
 from bssci.settings.groups import ListeningAddress
 
 
@@ -30,5 +31,10 @@ def test_a_taken_port_is_a_problem_of_its_setting(taken: int) -> None:
 
 
 @pytest.mark.parts
-def test_a_server_without_tls_shows_no_certificate(taken: int) -> None:
-    assert tls_certificate("127.0.0.1", taken, timeout=0.05) is None
+def test_who_listens_is_known_without_a_connection(taken: int) -> None:
+    assert listens(os.getpid(), taken)
+    assert not listens(os.getppid(), taken)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        assert not listens(os.getpid(), other.getsockname()[1])
+    assert not listens(0, taken)

@@ -249,6 +249,14 @@ def hold_directory(directory: Path) -> int:
     return descriptor
 
 
+def holder(directory: Path) -> int | None:
+    """Return the process that holds a directory, or held it last; None if that is not known."""
+    try:
+        return int((directory / LOCK_NAME).read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def _refuse_orphaned_log(path: Path) -> None:
     """Refuse a write-ahead log without its database: it holds commits that a new database would destroy."""
     log = path.with_name(path.name + "-wal")

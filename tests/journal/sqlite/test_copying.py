@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from bssci.journal import JournalError
 from bssci.journal.sqlite.copying import copy_journal, no_service, replacement
-from bssci.journal.sqlite.database import FILE_NAME
+from bssci.journal.sqlite.database import FILE_NAME, holder
 from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
 from tests.support.journal import online
@@ -46,10 +47,11 @@ def test_what_is_no_journal_cannot_be_copied(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_kept_for_one(tmp_path: Path) -> None:
+    assert holder(tmp_path) is None
     with no_service(tmp_path), pytest.raises(JournalError), no_service(tmp_path):
         pass
     with no_service(tmp_path):
-        pass
+        assert holder(tmp_path) == os.getpid()
 
 
 def test_a_copy_comes_in_place_of_a_journal_and_of_its_log(tmp_path: Path) -> None:

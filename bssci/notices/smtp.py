@@ -58,9 +58,11 @@ class Mailing(ESMTPSenderFactory):
     def __init__(self, settings: Settings, sender: str, mail: bytes, timeout: float) -> None:
         self.outcome: Deferred[Any] = Deferred()
         encrypts = settings.alarm_mail_tls == "starttls"
+        user = settings.alarm_mail_username.encode() or None
         super().__init__(
-            settings.alarm_mail_username.encode() or None,
-            settings.alarm_mail_password.encode() or None,
+            user,
+            # With a password alone Twisted would log in as nobody.
+            settings.alarm_mail_password.encode() if user else None,
             sender,
             list(settings.alarm_mail_to),
             BytesIO(mail),

@@ -77,6 +77,14 @@ def test_none_means_no_encryption_whatever_the_server_offers(encryption: str, ne
     assert transport.value().startswith(next_line)
 
 
+@pytest.mark.parametrize(("user", "next_line"), [("", b"MAIL FROM"), ("kim", b"AUTH PLAIN")])
+def test_a_password_without_a_user_is_not_used(user: str, next_line: bytes) -> None:
+    _, protocol, transport = greeted(alarm_mail_username=user, alarm_mail_password="secret")
+    transport.clear()
+    protocol.dataReceived(b"250-here\r\n250 AUTH PLAIN\r\n")
+    assert transport.value().startswith(next_line)
+
+
 def test_a_lost_connection_is_known_at_once() -> None:
     mailing, protocol, _ = greeted()
     failed: list[Failure] = []

@@ -25,12 +25,28 @@ from twisted.python.failure import Failure
 from bssci.settings.table import Settings
 from bssci.sinks.http_post import explain
 
+ANSWERS_READ = 131_072
+"""bytes of a server's answers after which its connection is cut: one without end would fill the memory"""
 Answers = Sequence[tuple[bytes, int, bytes]]
 """address of each recipient, with code and text of the server's answer"""
 
 
 class _Sender(ESMTPSender):
     has_greeting = False
+    _read = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self._read += len(data)
+        if self._read > ANSWERS_READ:
+            self.cut()
+        else:
+            super().dataReceived(data)
+
+    def cut(self) -> None:
+        """Close the connection at once."""
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
 
     def lineReceived(self, line: bytes) -> None:
         self.has_greeting = True
@@ -49,14 +65,15 @@ class Mailing(ESMTPSenderFactory):
 
     :param mail: the mail, with its headers.
     :param timeout: seconds that each answer of the server may take.
-    :ivar outcome: fires with the number of recipients and the :data:`Answers`; fails with any error.
+    :ivar outcome: fires with the number of recipients and the :data:`Answers`; fails with any error. If it is
+        cancelled, the connection is closed.
     """
 
     protocol = _Sender
     noisy = False
 
     def __init__(self, settings: Settings, sender: str, mail: bytes, timeout: float) -> None:
-        self.outcome: Deferred[Any] = Deferred()
+        self.outcome: Deferred[Any] = Deferred(lambda _: self._give_up())
         encrypts = settings.alarm_mail_tls == "starttls"
         user = settings.alarm_mail_username.encode() or None
         super().__init__(
@@ -83,6 +100,10 @@ class Mailing(ESMTPSenderFactory):
         """Take note that there is no connection, or no longer."""
         if not self.outcome.called:
             self.outcome.errback(reason)
+
+    def _give_up(self) -> None:
+        if self._protocol is not None:
+            self._protocol.cut()
 
     @property
     def was_greeted(self) -> bool:

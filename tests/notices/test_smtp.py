@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import StringTransport
 from twisted.mail.smtp import AUTHRequiredError, SMTPDeliveryError, SMTPTimeoutError, TLSRequiredError
 from twisted.python.failure import Failure
 
-from bssci.notices.smtp import Mailing, reason_of, refused
+from bssci.notices.smtp import ANSWERS_READ, Mailing, reason_of, refused
 from tests.notices.test_mail import settings_of
 
 UNTRUSTED = SSL.Error([("SSL routines", "", "certificate verify failed")])
@@ -91,3 +91,29 @@ def test_a_lost_connection_is_known_at_once() -> None:
     mailing.outcome.addErrback(failed.append)
     protocol.connectionLost(Failure(UNTRUSTED))
     assert mailing.was_greeted and failed[0].value is UNTRUSTED
+
+
+def test_a_server_whose_answer_never_ends_is_cut_off() -> None:
+    mailing = Mailing(settings_of(), "kim@example.org", b"", 5.0)
+    client, transport = mailing.buildProtocol(None), StringTransport()
+    client.setTimeout = lambda seconds: None
+    client.makeConnection(transport)
+    for _ in range(ANSWERS_READ // 1000):
+        client.dataReceived(b"220-" + 994 * b"x" + b"\r\n")
+    assert not transport.disconnecting
+    client.dataReceived(b"220-" + 994 * b"x" + b"\r\n")
+    assert transport.disconnected
+    failed: list[Failure] = []
+    mailing.outcome.addErrback(failed.append)
+    client.connectionLost(Failure(ConnectionAborted()))
+    assert "its answer is too long" in reason_of(failed[0].value, settings_of(), True)
+
+
+def test_a_server_that_takes_too_long_is_cut_off() -> None:
+    mailing = Mailing(settings_of(), "kim@example.org", b"", 5.0)
+    mailing.outcome.addErrback(lambda failure: failure.trap(CancelledError) and None)
+    client, transport = mailing.buildProtocol(None), StringTransport()
+    client.setTimeout = lambda seconds: None
+    client.makeConnection(transport)
+    mailing.outcome.cancel()
+    assert transport.disconnected

@@ -283,9 +283,15 @@ def of_device_registry(trouble: str) -> Iterator[Condition]:
         yield Condition("device-registry-unusable", "warning", text, "/provisioned")
 
 
-def of_wrong_entries(wrong: Sequence[WrongEntry]) -> Iterator[Condition]:
-    """Yield the condition that endpoints.json has invalid entries, which are not used."""
-    if wrong:
+def of_wrong_entries(wrong: Sequence[WrongEntry], trouble: str = "") -> Iterator[Condition]:
+    """Yield the condition that endpoints.json has invalid entries, or is not in force as a whole.
+
+    :param trouble: reason why the present file is not in force.
+    """
+    if trouble:
+        text = f"The sensors stay as they were, as their file cannot be used: {trouble}"
+        yield Condition("endpoints-wrong", "warning", text, "/sensors")
+    elif wrong:
         count = len(wrong)
         some = "1 entry" if count == 1 else f"{count} entries"
         text = f"{some} of endpoints.json cannot be used; the first: {wrong[0]}"

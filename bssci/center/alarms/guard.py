@@ -163,7 +163,7 @@ class AlarmGuard:
             ),
         )
         yield OF_LISTENING, lambda: looks.of_listening(watched.listening())
-        yield OF_ENTRIES, lambda: looks.of_wrong_entries(watched.sensors.wrong)
+        yield OF_ENTRIES, lambda: looks.of_wrong_entries(watched.sensors.wrong, watched.sensors.trouble)
         yield OF_DECODERS, lambda: looks.of_decoders(watched.decoders())
         for kind, look in (watched.others or {}).items():
             yield frozenset({kind}), look

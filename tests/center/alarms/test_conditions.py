@@ -162,6 +162,10 @@ def test_certificates_that_end() -> None:
 def test_wrong_entries_resting_decoders_and_closed_ports() -> None:
     wrong = WrongEntry(3, None, "eui must be 16 hexadecimal digits", "{}")
     assert "the first: entry 3" in texts(conditions.of_wrong_entries([wrong]))[0]
+    trouble = "endpoints.json: is not valid JSON"
+    assert trouble in texts(conditions.of_wrong_entries([wrong], trouble))[0]
+    assert trouble in texts(conditions.of_wrong_entries([], trouble))[0]
+    assert not texts(conditions.of_wrong_entries([]))
     report = {"resting": [{"decoder": "a/b", "reason": "too slow"}], "problems": ["x.json: bad"]}
     assert [each.id for each in conditions.of_decoders(report)] == ["decoder-rests:a%2Fb", "decoder-unusable"]
     assert not list(conditions.of_decoders(None))

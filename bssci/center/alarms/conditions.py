@@ -15,7 +15,7 @@ from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
 from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI, Sensor
-from bssci.model.events import GatewayState
+from bssci.model.events import GatewayState, StationState
 from bssci.stations.causes import BLOCKED, OF_STATIONS
 from bssci.stations.station import ConnectionState, Station
 
@@ -133,27 +133,29 @@ def of_unsteady_stations(
 
 
 def of_refusals(
-    refusals: Iterable[RefusedConnection], now: float, online_since: Callable[[EUI], float | None]
+    refusals: Iterable[RefusedConnection], now: float, state_of: Callable[[EUI], StationState | None]
 ) -> Iterator[Condition]:
     """Yield stations that were refused lately, and have not connected since.
 
     An address without a certificate is a port scanner, and blocked stations are meant to be refused.
 
-    :param online_since: returns the Unix seconds since when a station is online; None if it is not.
+    :param state_of: returns the state of a station; None if it is not known.
     """
     found: dict[str, tuple[RefusedConnection, str]] = {}
     for each in refusals:
         if each.reason == BLOCKED.reason:
             continue
         eui = each.base_station_eui
-        came = online_since(eui) if eui is not None else None
-        if came is not None and came >= each.at:
+        state = state_of(eui) if eui is not None else None
+        # One that went offline afterwards had got in before.
+        if state is not None and state.at >= each.at:
             continue
         is_station = eui or each.subject or each.reason in OF_STATIONS
         if now - each.at < REFUSED_LATELY and is_station:
             subject = eui or each.address
             # Somebody else, or a second connection: the station itself was let in.
-            who = subject if came is None else f"A connection that calls itself {subject}, which is online,"
+            is_in = state is not None and state.state == "online"
+            who = f"A connection that calls itself {subject}, which is online," if is_in else subject
             found.setdefault(subject, (each, who))
     for subject, (each, who) in found.items():
         yield Condition(

@@ -19,6 +19,7 @@ from bssci.certificates.reading import CertificateError, certificate_span
 from bssci.certificates.store import CertificateFiles, CertificateStore
 from bssci.journal import Journal
 from bssci.model import EUI
+from bssci.model.events import StationState
 from bssci.settings.table import Settings
 from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
@@ -151,7 +152,7 @@ class AlarmGuard:
 
     def _looks(self) -> Iterator[tuple[frozenset[str], Look]]:
         watched, now = self._watched, self._now()
-        yield OF_REFUSALS, lambda: looks.of_refusals(watched.refusals.listed(), now, self._online_since)
+        yield OF_REFUSALS, lambda: looks.of_refusals(watched.refusals.listed(), now, self._state_of)
         yield (
             OF_SINKS,
             lambda: looks.of_sinks(watched.deliveries.statistics(), watched.settings().alarm_backlog_after),
@@ -178,9 +179,9 @@ class AlarmGuard:
             found += looks.of_protocol_errors(few, now)
         return found
 
-    def _online_since(self, eui: EUI) -> float | None:
+    def _state_of(self, eui: EUI) -> StationState | None:
         station = self._watched.stations.get(eui)
-        return station.state.at if station is not None and station.is_online else None
+        return station.state if station is not None else None
 
     async def _look_far(self) -> None:
         """Run the checks that take long, at their own intervals."""

@@ -12,7 +12,7 @@ from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
 from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI
-from bssci.model.events import GatewayState
+from bssci.model.events import GatewayState, StationState
 from bssci.model.sensor import parse_sensor
 from bssci.stations.causes import UNTRUSTED_SERVER
 from tests.support.center import House, Line, sensor_entry
@@ -70,8 +70,14 @@ def refusal(**more: object) -> RefusedConnection:
     return RefusedConnection(**{**values, "at": NOW, **more})
 
 
-def refused(*found: RefusedConnection, now: float = NOW, online_since: float | None = None) -> list[str]:
-    return texts(conditions.of_refusals(found, now, lambda eui: online_since))
+def refused(
+    *found: RefusedConnection, now: float = NOW, state: str = "offline", since: float = 0.0
+) -> list[str]:
+    return texts(
+        conditions.of_refusals(
+            found, now, lambda eui: StationState(at=since, base_station_eui=eui, state=state)
+        )
+    )
 
 
 def test_a_refused_station_counts_and_a_scanner_does_not() -> None:
@@ -86,9 +92,11 @@ def test_a_refused_station_counts_and_a_scanner_does_not() -> None:
 
 def test_a_station_that_got_in_since_is_refused_no_more() -> None:
     named = refusal(base_station_eui=EUI("CAFE000000000001"))
-    assert not refused(named, now=NOW + 10, online_since=NOW + 5)
+    assert not refused(named, now=NOW + 10, state="online", since=NOW + 5)
+    # It was in, and is away again for another reason.
+    assert not refused(named, now=NOW + 10, state="offline", since=NOW + 7)
     # Somebody else speaks in the name of one that is online.
-    assert refused(named, now=NOW + 10, online_since=NOW - 5) == [
+    assert refused(named, now=NOW + 10, state="online", since=NOW - 5) == [
         "A connection that calls itself CAFE000000000001, which is online, is refused: it was revoked"
     ]
 

@@ -23,9 +23,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bssci.decoders import library
 from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.controller_states import ENCODINGS, NAME, PARAMETER
-from bssci.decoders.datapoints import parse_datapoints
+from bssci.decoders.datapoints import MAX_POINTS, parse_datapoints
 from bssci.model.plain_text import control_fault
 from bssci.model.strict_json import JsonError, read_json
 
@@ -37,6 +38,8 @@ MAX_TEXT = 200
 """characters of a name"""
 MAX_PARAMETERS = 100
 """rows of device_parameters of one controller"""
+MAX_MODELS = library.MAX_FILES
+"""models of an import"""
 MAX_NAME = 60
 """characters of the name of a decoder"""
 _TABLES = ("devicetemplate", "device", "controller", "connector", "pin", "datapoint", "deviceparameter")
@@ -145,32 +148,44 @@ class _Reader:
             except _WrongRowError as error:
                 self._say(f"devicetemplate {id}: {error}")
                 continue
+            if len(self._models) >= MAX_MODELS:
+                self._say(f"devicetemplate {id}: {MAX_MODELS} templates with data points come before it")
+                continue
             model = self._model(title, points.get(id, ()))
             if model is None:
                 continue
-            if name in self._models:
-                name = f"{name[:40]}-{len(self._models) + 1}"
+            name = self._free(name)
             self._models[name] = model
             self._decoders[id] = name
 
+    def _free(self, name: str) -> str:
+        """Return a name, or one with a number after it, that no model has yet."""
+        numbered, number = name, len(self._models)
+        while numbered in self._models:
+            number += 1
+            numbered = f"{name[:40]}-{number}"
+        return numbered
+
     def _model(self, title: str, rows: Sequence[ImportedRow]) -> str | None:
         """Return the text of a model's file; None if none of its data points can be used."""
-        points: list[dict[str, Any]] = []
+        points: dict[str, dict[str, Any]] = {}
         for row in rows:
             try:
+                if len(points) >= MAX_POINTS:
+                    raise _WrongRowError(f"its template has {MAX_POINTS} already")
                 point = _point(row)
                 parse_datapoints("model", json.dumps({"dataPoints": [point]}))
-                if any(other["name"] == point["name"] for other in points):
+                if point["name"] in points:
                     raise _WrongRowError(f"the label {point['name']} appears twice in its template")
             except DefinitionError as error:
                 self._say(f"datapoint {row.get('id')}: {error.reason}")
             except _WrongRowError as error:
                 self._say(f"datapoint {row.get('id')}: {error}")
             else:
-                points.append(point)
+                points[point["name"]] = point
         if not points:
             return None
-        model = {"model": title, "check": "modbus", "dataPoints": points}
+        model = {"model": title, "check": "modbus", "dataPoints": list(points.values())}
         return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
 
     # devices

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bssci.center.devices import controller_tables as module
 from bssci.center.devices.controller_tables import ControllerTablesError, read_controller_tables
 from bssci.decoders.datapoints import parse_datapoints
 from tests.support.controllers import MAC, TABLES, row, tables
@@ -50,6 +51,33 @@ def test_two_templates_with_one_name_are_two_models() -> None:
     twice = [row("DeviceTemplate", 1), row("DeviceTemplate", 1, Id=8)]
     points = [row("DataPoint", 0), row("DataPoint", 1, DeviceTemplateId=8)]
     assert list(read(tables(DeviceTemplate=twice, DataPoint=points)).models) == ["soil-probe", "soil-probe-2"]
+
+
+def points_of(*templates: int) -> list[dict[str, Any]]:
+    """A data point for each of some templates."""
+    return [
+        row("DataPoint", 0, Id=number, DeviceTemplateId=template, Label=f"value {number}")
+        for number, template in enumerate(templates)
+    ]
+
+
+def test_a_numbered_name_replaces_no_template_of_that_name() -> None:
+    names = ["a-4", "b", "a", "a"]
+    templates = [{"Id": number, "Name": name} for number, name in enumerate(names)]
+    found = read(tables(DeviceTemplate=templates, Pin=[], DataPoint=points_of(0, 1, 2, 3)))
+    assert list(found.models) == ["a-4", "b", "a", "a-5"]
+
+
+def test_what_exceeds_the_bounds_of_decoders_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_POINTS", 2)
+    monkeypatch.setattr(module, "MAX_MODELS", 1)
+    templates = [{"Id": number, "Name": "a"} for number in range(2)]
+    found = read(tables(DeviceTemplate=templates, Pin=[], DataPoint=points_of(0, 0, 0, 1)))
+    assert found.wrong == [
+        "datapoint 2: its template has 2 already",
+        "devicetemplate 1: 1 templates with data points come before it",
+    ]
+    assert list(found.models) == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -373,7 +373,7 @@ def _row(setting: PluginSetting | Setting | str) -> Setting | None:
         return Setting(
             setting.name,
             setting.default,
-            Parser(_careful(setting.parse), setting.allowed),
+            Parser(_careful(setting.parse), setting.allowed or getattr(setting.parse, "allowed", "")),
             setting.description,
             live=setting.live,
             reread=setting.reread,

@@ -328,3 +328,10 @@ def test_a_decoder_that_cannot_be_used_costs_itself_only(
     assert all("\n" not in problem for problem in problems)
     assert len(expected_errors) == 1
     expected_errors.clear()
+
+
+def test_every_setting_of_ours_says_what_is_allowed() -> None:
+    rows = extensions.discover().catalogue.rows
+    # The errors of rules say what is wrong with which rule.
+    silent = {name for name, row in rows.items() if not row.parser.allowed and not name.endswith("_RULES")}
+    assert silent == set()

@@ -35,6 +35,16 @@ class Parser(Generic[T_co]):
     parse: Callable[[str], T_co]
     allowed: str
 
+    def __call__(self, text: str) -> T_co:
+        """Return the value of a text.
+
+        :raises ValueError: saying what is allowed, without the text.
+        """
+        try:
+            return self.parse(text)
+        except ValueError:
+            raise ValueError(f"{self.allowed} is allowed") from None
+
 
 def integer(low: int, high: int) -> Parser[int]:
     return Parser(lambda text: _within(int(text), low, high), f"a whole number from {low} to {high}")

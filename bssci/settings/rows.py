@@ -121,12 +121,13 @@ class PluginSetting:
     default: str
     description: str
     parse: Callable[[str], Any] = str
-    """returns the value of a text; raises ValueError with what is allowed"""
+    """returns the value of a text; raises ValueError with what is allowed; may be a
+    :class:`bssci.settings.parsers.Parser`"""
     live: bool = False
     """a change takes effect while the service runs, because the plugin watches for it"""
     secret: bool = False
     """never shown, logged or sent; may be given as NAME_FILE"""
     allowed: str = ""
-    """description of the allowed values: ``a port from 1 to 65535``; empty: those of ``parse``"""
+    """description of the allowed values: ``a port from 1 to 65535``; empty: what ``parse`` says"""
     reread: bool = False
     """the plugin reads the file that it names again while it runs: only another path needs a restart"""

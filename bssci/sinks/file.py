@@ -26,7 +26,7 @@ from zope.interface import implementer
 
 from bssci.settings import parsers
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
-from bssci.sinks.json_events import EncodedBatch, encode_batch, parse_kinds, reader
+from bssci.sinks.json_events import EVENT_KINDS, EncodedBatch, encode_batch
 from bssci.sinks.set_aside import SetAside
 
 MODE = 0o640
@@ -284,28 +284,22 @@ class FileSinkFactory:
     name = "file"
     description = "appends uplinks and events to a file, one line of JSON each"
     settings = (
-        SinkSetting(
-            "FILE_PATH", "events.jsonl", "file that lines of JSON are appended to", reader(parsers.path)
-        ),
+        SinkSetting("FILE_PATH", "events.jsonl", "file that lines of JSON are appended to", parsers.path),
         SinkSetting(
             "FILE_MAX_SIZE",
             "100",
             "MB at which a new file is begun; 0: no limit",
-            reader(parsers.integer(0, 1 << 20)),
+            parsers.integer(0, 1 << 20),
         ),
         SinkSetting(
             "FILE_MAX_AGE",
             "24",
             "hours after which a new file is begun; 0: no limit",
-            reader(parsers.number(0, 1e6)),
+            parsers.number(0, 1e6),
         ),
-        SinkSetting(
-            "FILE_KEEP", "30", "old files that are kept; 0: all", reader(parsers.integer(0, 1_000_000))
-        ),
-        SinkSetting(
-            "FILE_SYNC", "true", "wait until the disk has written each batch", reader(parsers.boolean)
-        ),
-        SinkSetting("FILE_EVENTS", "", "kinds of events, separated by commas; empty: all", parse_kinds),
+        SinkSetting("FILE_KEEP", "30", "old files that are kept; 0: all", parsers.integer(0, 1_000_000)),
+        SinkSetting("FILE_SYNC", "true", "wait until the disk has written each batch", parsers.boolean),
+        SinkSetting("FILE_EVENTS", "", "kinds of events, separated by commas; empty: all", EVENT_KINDS),
     )
 
     def build(self, settings: Mapping[str, Any], center: Any) -> FileSink:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -12,8 +12,6 @@ from bssci.model import AnyEvent
 from bssci.model.event_json import event_json, kind_of
 from bssci.settings.parsers import Parser
 from bssci.sinks.set_aside import SetAside
-
-Value = TypeVar("Value")
 
 KINDS = tuple(str(each.__struct_config__.tag) for each in get_args(AnyEvent))
 """kinds of events that this version knows"""
@@ -65,17 +63,9 @@ def parse_kinds(text: str) -> frozenset[str]:
     """
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     if not names <= frozenset(KINDS):
-        raise ValueError(f"allowed are empty for all kinds of events, or of {', '.join(KINDS)}")
+        raise ValueError
     return names
 
 
-def reader(parser: Parser[Value]) -> Callable[[str], Value]:
-    """Return ``parser`` for a sink's setting: its error says what is allowed."""
-
-    def parse(text: str) -> Value:
-        try:
-            return parser.parse(text)
-        except ValueError:
-            raise ValueError(f"allowed is {parser.allowed}") from None
-
-    return parse
+EVENT_KINDS = Parser(parse_kinds, f"some of {', '.join(KINDS)}, or nothing for all")
+"""parser of a setting that chooses kinds of events"""

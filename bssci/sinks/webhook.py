@@ -31,9 +31,10 @@ from zope.interface import implementer
 
 from bssci import __version__
 from bssci.settings import parsers
+from bssci.settings.parsers import Parser
 from bssci.sinks.http_post import NoAnswer, Poster, ReceiverAnswer, Target, make_poster, parse_target
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
-from bssci.sinks.json_events import EncodedEvent, encode_batch, parse_kinds, reader
+from bssci.sinks.json_events import EVENT_KINDS, EncodedEvent, encode_batch
 from bssci.sinks.set_aside import RefusalStreak, SetAside
 from bssci.system.clock import pause
 
@@ -390,30 +391,34 @@ class WebhookSinkFactory:
             "WEBHOOK_URL",
             "",
             "URL that batches are sent to; it may hold user:password@",
-            parse_url,
+            Parser(
+                parse_url, "a URL such as https://host/path, other characters than ASCII as %XX, or empty"
+            ),
             secret=True,
         ),
-        SinkSetting("WEBHOOK_SECRET", "", "key of the signature; empty: none", parse_secret, secret=True),
+        SinkSetting(
+            "WEBHOOK_SECRET",
+            "",
+            "key of the signature; empty: none",
+            Parser(parse_secret, "whsec_ followed by Base64, or text on one line that begins otherwise"),
+            secret=True,
+        ),
         SinkSetting(
             "WEBHOOK_AUTHORIZATION",
             "",
             "header Authorization, for example Bearer and a token; empty: none",
-            parse_header,
+            Parser(parse_header, "one line of ASCII"),
             secret=True,
         ),
-        SinkSetting(
-            "WEBHOOK_BATCH_SIZE", "100", "events in a request, at most", reader(parsers.integer(1, 500))
-        ),
-        SinkSetting(
-            "WEBHOOK_TIMEOUT", "30", "time that a request may take, s", reader(parsers.number(1, 600))
-        ),
+        SinkSetting("WEBHOOK_BATCH_SIZE", "100", "events in a request, at most", parsers.integer(1, 500)),
+        SinkSetting("WEBHOOK_TIMEOUT", "30", "time that a request may take, s", parsers.number(1, 600)),
         SinkSetting(
             "WEBHOOK_CA_FILE",
             "",
             "authorities that may sign the receiver's certificate; empty: the system's",
-            reader(parsers.optional_path),
+            parsers.optional_path,
         ),
-        SinkSetting("WEBHOOK_EVENTS", "", "kinds of events, separated by commas; empty: all", parse_kinds),
+        SinkSetting("WEBHOOK_EVENTS", "", "kinds of events, separated by commas; empty: all", EVENT_KINDS),
     )
 
     def __init__(self, get_reactor: Callable[[], Any]) -> None:

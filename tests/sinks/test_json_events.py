@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from bssci.settings import parsers
-from bssci.sinks.json_events import KINDS, encode_batch, parse_kinds, reader
+from bssci.sinks.json_events import EVENT_KINDS, KINDS, encode_batch
 from bssci.sinks.set_aside import SetAside
 from bssci.sinks.testing_events import every_event, odd_events, uplink
 
@@ -41,16 +40,9 @@ def test_what_cannot_be_written_is_refused_and_counted_later() -> None:
     [("", set()), ("uplink", {"uplink"}), (" uplink ,station-state,", {"uplink", "station-state"})],
 )
 def test_kinds_are_named_with_commas(text: str, kinds: set[str]) -> None:
-    assert parse_kinds(text) == kinds
+    assert EVENT_KINDS(text) == kinds
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(ValueError, match="uplink"):
-        parse_kinds("uplink,rumour")
-
-
-def test_the_error_of_a_setting_says_what_is_allowed() -> None:
-    parse = reader(parsers.integer(1, 5))
-    assert parse("5") == 5
-    with pytest.raises(ValueError, match="^allowed is a whole number from 1 to 5$"):
-        parse("6")
+        EVENT_KINDS("uplink,rumour")

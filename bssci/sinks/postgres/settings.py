@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bssci.settings import parsers
 from bssci.settings.parsers import Parser
 from bssci.sinks.interfaces import SinkSetting
 from bssci.sinks.postgres.errors import PostgresError
 
-T = TypeVar("T")
-
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 COPY, INSERT = "copy", "insert"
 _SCHEMA = re.compile(r"[^\x00-\x1f\x7f]{1,63}")
-
-
-def _allowed(parser: Parser[T]) -> Callable[[str], T]:
-    """Return a parser for a :class:`SinkSetting`: its error says what is allowed and never quotes the
-    value."""
-
-    def parse(text: str) -> T:
-        try:
-            return parser.parse(text)
-        except ValueError:
-            raise ValueError(f"{parser.allowed} is allowed") from None
-
-    return parse
 
 
 def _schema(text: str) -> str:
@@ -39,64 +24,66 @@ def _schema(text: str) -> str:
     return text.strip()
 
 
-_path = _allowed(parsers.optional_path)
-_port = _allowed(parsers.integer(1, 65535))
-_days = _allowed(parsers.integer(0, 36500))
+_days = parsers.integer(0, 36500)
 
 SETTINGS = (
     SinkSetting(
         "POSTGRES_HOST",
         "localhost",
         "host of the PostgreSQL server, or the directory of its socket",
-        _allowed(parsers.text),
+        parsers.text,
     ),
-    SinkSetting("POSTGRES_PORT", "5432", "port of the PostgreSQL server", _port),
-    SinkSetting("POSTGRES_DB", "bssci", "database", _allowed(parsers.text)),
-    SinkSetting("POSTGRES_USER", "bssci", "user at the PostgreSQL server", _allowed(parsers.text)),
+    SinkSetting("POSTGRES_PORT", "5432", "port of the PostgreSQL server", parsers.integer(1, 65535)),
+    SinkSetting("POSTGRES_DB", "bssci", "database", parsers.text),
+    SinkSetting("POSTGRES_USER", "bssci", "user at the PostgreSQL server", parsers.text),
     SinkSetting(
-        "POSTGRES_PASSWORD", "", "password at the PostgreSQL server", _allowed(parsers.text), secret=True
+        "POSTGRES_PASSWORD", "", "password at the PostgreSQL server", parsers.text, secret=True
     ),
     SinkSetting(
         "POSTGRES_PASSWORD_FILE",
         "",
         "file that holds POSTGRES_PASSWORD; read at each connection",
-        _path,
+        parsers.optional_path,
         reread=True,
     ),
-    SinkSetting("POSTGRES_SSLMODE", "prefer", "TLS to the server", _allowed(parsers.choice(*SSL_MODES))),
+    SinkSetting("POSTGRES_SSLMODE", "prefer", "TLS to the server", parsers.choice(*SSL_MODES)),
     SinkSetting(
         "POSTGRES_SCHEMA",
         "public",
         "schema that the tables are in; created if it is missing",
-        _allowed(Parser(_schema, "a name of at most 63 characters")),
+        Parser(_schema, "a name of at most 63 characters"),
     ),
     SinkSetting(
         "POSTGRES_DSN",
         "",
         "instead of the settings above, except POSTGRES_SCHEMA: postgresql://user:password@host:5432/database",
-        _allowed(parsers.text),
+        parsers.text,
         secret=True,
     ),
     SinkSetting(
-        "POSTGRES_DSN_FILE", "", "file that holds POSTGRES_DSN; read at each connection", _path, reread=True
+        "POSTGRES_DSN_FILE",
+        "",
+        "file that holds POSTGRES_DSN; read at each connection",
+        parsers.optional_path,
+        reread=True,
     ),
     SinkSetting(
         "POSTGRES_BATCH_SIZE",
         "500",
         "events written in one transaction, at most",
-        _allowed(parsers.integer(1, 10_000)),
+        parsers.integer(1, 10_000),
     ),
     SinkSetting(
         "POSTGRES_BATCH_TIMEOUT",
         "1",
         "s from one transaction to the next while there are fewer events than POSTGRES_BATCH_SIZE",
-        _allowed(parsers.number(0, 60)),
+        parsers.number(0, 60),
     ),
     SinkSetting(
         "POSTGRES_WRITE",
         COPY,
         "how rows are written: copy; insert for a server that cannot do COPY",
-        _allowed(parsers.choice(COPY, INSERT)),
+        parsers.choice(COPY, INSERT),
     ),
     SinkSetting("POSTGRES_RAW_DAYS", "90", "days that raw telegrams are kept there; 0: forever", _days),
     SinkSetting(

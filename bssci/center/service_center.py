@@ -363,6 +363,7 @@ class ServiceCenter:
             "status": "degraded" if has_trouble or self.journal.statistics.failed_in_row else "ok",
             "timestamp": self.now(),
             "base_stations": len(self.stations.connected()),
+            "alarms": self.alarms.by_severity(),
             "queue": queue,
         }
 

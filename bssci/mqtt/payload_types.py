@@ -385,6 +385,7 @@ class HealthPayload(msgspec.Struct, kw_only=True):
     status: Literal["ok", "degraded"]
     timestamp: Seconds
     base_stations: Annotated[int, Meta(ge=0, description="base stations that are connected")]
+    alarms: Annotated[dict[str, int], Meta(description="open alarms by severity, `error` and `warning`")]
     queue: Annotated[dict[str, BacklogPayload], Meta(description="by sink")]
     requests: (
         Annotated[BacklogPayload, Meta(description="requests by MQTT; published at the broker only")]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import ensureDeferred
 
+from bssci.center.alarms.conditions import Condition
 from bssci.model.commands import CommandError
 from bssci.system import logs
 from tests.support.center import TESTER, House, Line, result_of
@@ -74,7 +75,11 @@ def test_what_must_not_change(house: House, values: dict[str, Any], code: str) -
 
 def test_health_tells_who_is_there_and_what_fails(house: House) -> None:
     center = house.center
-    assert center.health() == {"status": "ok", "timestamp": house.now(), "base_stations": 0, "queue": {}}
+    alarms = {"error": 0, "warning": 0}
+    expected = {"status": "ok", "timestamp": house.now(), "base_stations": 0, "alarms": alarms, "queue": {}}
+    assert center.health() == expected
+    center.alarms.evaluate({"sink-failing"}, [Condition("sink-failing:x", "error", "x cannot deliver", "/")])
+    assert center.health()["alarms"] == {"error": 1, "warning": 0}
     Line(house).connect()
     sink = {"failing": False, "warning": "", "queued": 3}
     center.deliveries.statistics = lambda: {"mqtt": sink}

@@ -12,6 +12,7 @@ the journal cannot store it; an acknowledgement, which is a command, is not.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -89,6 +90,11 @@ class Alarms:
     def open(self) -> Iterator[AlarmRecord]:
         """Yield the open alarms, oldest first."""
         return (self._all[number] for number in self._open.values())
+
+    def by_severity(self) -> dict[str, int]:
+        """Return the number of open alarms of each severity."""
+        counts = Counter(each.severity for each in self.open())
+        return {severity: counts[severity] for severity in ("error", "warning")}
 
     def get(self, number: int) -> AlarmRecord | None:
         return self._all.get(number)

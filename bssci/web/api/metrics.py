@@ -293,9 +293,8 @@ class HealthCollector(Collector):
             "bssci_ready", "1 if the service can store and base stations can connect.", float(self.is_ready)
         )
         alarms = GaugeMetricFamily("bssci_alarms", "Open alarms.", labels=["severity"])
-        found = [each.severity for each in self._alarms.open()]
-        for severity in ("error", "warning"):
-            alarms.add_metric([severity], found.count(severity))
+        for severity, count in self._alarms.by_severity().items():
+            alarms.add_metric([severity], count)
         yield alarms
         channels = GaugeMetricFamily(
             "bssci_alarm_channel_failing",

@@ -20,12 +20,13 @@ from twisted.python.failure import Failure
 from bssci import __version__, extensions
 from bssci.center.access import Access
 from bssci.center.alarms.conditions import (
-    Condition,
     of_channels,
     of_device_registry,
     of_gateways,
     of_provisioned,
     of_sources,
+    of_unused_certificates,
+    of_unused_settings,
 )
 from bssci.center.alarms.guard import AlarmGuard, Watched
 from bssci.center.alarms.notices import Channel, Notices
@@ -97,13 +98,13 @@ class StartError(SystemExit, Exception):
 class Web(Protocol):
     """The part of the web admin's interface that the service uses."""
 
+    tls: ServerTLS | None
+
     async def listen(self) -> None: ...
 
     def start(self) -> None: ...
 
     def stop(self) -> Deferred[Any]: ...
-
-    async def reload_certificates(self) -> None: ...
 
 
 class BssciService(Service):
@@ -171,7 +172,7 @@ class BssciService(Service):
         loaded = await journal.load()
         center = self.center = ServiceCenter(reactor, self.configuration, journal, loaded, time.time)
         await center.recover()
-        self.reloads = Reloads(reactor, center.commands, center.sensors, self._certificate_reloads)
+        self.reloads = Reloads(reactor, center.commands, center.sensors, self._all_tls)
         self._open_decoders()
         self._open_sinks(sinks, journal, loaded)
         self._open_sources(sources)
@@ -252,8 +253,12 @@ class BssciService(Service):
                 "gateway-offline": lambda: of_gateways(center.gateway_states()),
                 "source-failing": lambda: of_sources(center.sources.statistics()),
                 "alarms-not-told": lambda: of_channels(self.notices.states()),
-                "device-certificate-ends": self._device_ends,
+                "device-certificate-ends": lambda: of_provisioned(
+                    center.provisioned.ends(configuration.current.alarm_certificate_days), center.now()
+                ),
                 "device-registry-unusable": lambda: of_device_registry(center.provisioned.trouble),
+                "settings-unusable": lambda: of_unused_settings(configuration.trouble),
+                "certificates-unusable": lambda: of_unused_certificates(self._all_tls()),
             },
         )
         self.guard = AlarmGuard(self._reactor, center.alarms, watched, time.time, deferToThread)
@@ -267,10 +272,6 @@ class BssciService(Service):
         self.notices = Notices(
             self._reactor, center.alarms, channels, lambda: configuration.current, center.eui
         )
-
-    def _device_ends(self) -> Iterator[Condition]:
-        days = self.configuration.current.alarm_certificate_days
-        return of_provisioned(self.center.provisioned.ends(days), self.center.now())
 
     def _outside(self, loaded: Loaded) -> Outside:
         return Outside(
@@ -426,10 +427,10 @@ class BssciService(Service):
     def _sensors_changed(self) -> None:
         self.reloads.sensors_changed()
 
-    def _certificate_reloads(self) -> Iterator[Callable[[], Any]]:
-        yield from (tls.reload for tls in (self.tls, *self._others))
-        if self.web is not None:
-            yield self.web.reload_certificates
+    def _all_tls(self) -> Iterator[ServerTLS]:
+        yield from (self.tls, *self._others)
+        if self.web is not None and self.web.tls is not None:
+            yield self.web.tls
 
     def _summary(self) -> str:
         """Return one line about the service, for the service manager."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import ensureDeferred, maybeDeferred
 from twisted.logger import Logger
@@ -20,12 +20,18 @@ BY_HAND = Actor("file", "changed by hand")
 BY_SIGNAL = Actor("SIGHUP", "signal")
 
 
+class Reloadable(Protocol):
+    """Certificates that can be read again."""
+
+    def reload(self) -> Any: ...
+
+
 class Reloads:
     """Reloads files; where one cannot be read, the present values stay in force.
 
     Sensors that cannot be stored are read again until they can, or the file is as it was before.
 
-    :param certificates: returns the functions that reload certificates.
+    :param certificates: returns what reloads certificates.
     """
 
     log = Logger()
@@ -35,7 +41,7 @@ class Reloads:
         clock: Clock,
         commands: Commands,
         sensors: Sensors,
-        certificates: Callable[[], Iterable[Callable[[], Any]]],
+        certificates: Callable[[], Iterable[Reloadable]],
     ) -> None:
         self._clock = clock
         self._commands = commands
@@ -64,8 +70,8 @@ class Reloads:
         try:
             logs.reopen()
             await self._settings(BY_SIGNAL)
-            for reload in self._certificates():
-                await maybeDeferred(reload).addErrback(
+            for each in self._certificates():
+                await maybeDeferred(each.reload).addErrback(
                     lambda failure: self.log.failure("certificates not reloaded", failure)
                 )
             await self._read_sensors(BY_SIGNAL)

@@ -35,6 +35,8 @@ from bssci.system.watching import stamp_of
 
 CHECK_INTERVAL = 5.0
 """s between checks whether the files changed"""
+PATIENCE = 30.0
+"""s for which changed files may not fit each other, as they are replaced one by one"""
 
 
 class ServerFiles(Protocol):
@@ -137,7 +139,10 @@ class ServerTLS:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.files = files
+        self._clock = clock
         self._now = now
+        self._refusal: tuple[float, str] | None = None
+        """clock's seconds when the present files were refused first, and why they were last"""
         self._run_in_thread = run_in_thread
         self._stamp = stamp_of(files.paths)
         self._context = files.load(self._now(), at_start=True)
@@ -149,6 +154,13 @@ class ServerTLS:
 
     def stop(self) -> None:
         self._ticker.stop()
+
+    @property
+    def trouble(self) -> str:
+        """Why the present files are not in use; empty if they are, or are still being replaced."""
+        if self._refusal is None or self._clock.seconds() - self._refusal[0] < PATIENCE:
+            return ""
+        return self._refusal[1]
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """See ``IOpenSSLServerConnectionCreator``."""
@@ -174,9 +186,12 @@ class ServerTLS:
 
     def _loaded(self, context: SSL.Context) -> None:
         self._context = context
+        self._refusal = None
         self.log.info("certificates reloaded {file}", file=str(self.files.paths[0]))
 
     def _not_loaded(self, failure: Failure) -> None:
         reason = failure.check(CertificateError)
         text = failure.getErrorMessage() if reason else failure.getTraceback()
+        since = self._refusal[0] if self._refusal is not None else self._clock.seconds()
+        self._refusal = since, failure.getErrorMessage()
         self.log.error("new certificates not used, the old ones stay {error}", error=text)

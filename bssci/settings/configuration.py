@@ -50,6 +50,8 @@ class Configuration:
         self._env_file = env_file
         self._trials = tuple(trials)
         self._run_in_thread = run_in_thread
+        self.trouble = ""
+        """why ``.env``, as somebody has changed it, is not in force; empty: it is"""
         self._lock = DeferredLock()
         self._watchers: list[tuple[frozenset[str], SettingsWatcher]] = []
         self.current, self.origins, self.warnings = self._load(env_file)
@@ -158,7 +160,9 @@ class Configuration:
                     self._ports(),
                 )
         except (ValueError, OSError) as error:
+            self.trouble = str(error)
             raise CommandError("invalid", str(error)) from error
+        self.trouble = ""
         if changed:
             self._take(loaded)
         later = sorted(changed - self.catalogue.live())
@@ -172,7 +176,9 @@ class Configuration:
         )
 
     async def _change(self, values: Mapping[str, str]) -> frozenset[str]:
-        return self._take(await self._tried(values, keep=True))
+        loaded = await self._tried(values, keep=True)
+        self.trouble = ""
+        return self._take(loaded)
 
     def _take(self, loaded: LoadedValues) -> frozenset[str]:
         """Apply settings and notify their watchers; return the names of those that changed."""

@@ -134,9 +134,9 @@ class WebAdmin:
         self._refresher = Ticker(reactor, REFRESH_INTERVAL, self._refresh_soon)
         self._refreshing = False
         self._sampler = Sampler(reactor, now, center, figures)
-        self._tls: ServerTLS | None = None
+        self.tls: ServerTLS | None = None
         if settings.web_tls:
-            self._tls = ServerTLS(
+            self.tls = ServerTLS(
                 reactor,
                 WebFiles(
                     settings.web_cert_file or settings.cert_file, settings.web_key_file or settings.key_file
@@ -204,15 +204,10 @@ class WebAdmin:
     def _description(self, cookie: str) -> dict[str, Any]:
         return openapi.openapi_document(self.routes, self.context.center.version, cookie)
 
-    async def reload_certificates(self) -> None:
-        """Load the certificate of the web admin again, if it has one."""
-        if self._tls is not None:
-            await self._tls.reload()
-
     async def _take_certificates(self) -> None:
         await self.context.outside.take_certificates()
-        if self._tls is not None:
-            await self._tls.check()
+        if self.tls is not None:
+            await self.tls.check()
 
     def _refresh_soon(self) -> None:
         """Refresh, unless an earlier refresh still waits for a slow disk."""
@@ -248,8 +243,8 @@ class WebAdmin:
             this machine.
         """
         factory: Any = self.site
-        if self._tls is not None:
-            factory = TLSMemoryBIOFactory(self._tls, False, factory, self._reactor)
+        if self.tls is not None:
+            factory = TLSMemoryBIOFactory(self.tls, False, factory, self._reactor)
         settings, limited = self._settings, LimitedFactory(factory, self.site.proxies)
         places = described_places(self._reactor, "WEB_LISTEN", settings.web_listen) or [
             simple_place(self._reactor, "WEB_PORT", "WEB_HOST", settings.web_host, settings.web_port)
@@ -265,7 +260,7 @@ class WebAdmin:
             return str(address)  # a socket without a port, such as a Unix socket
         host = address.host
         shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        return f"{'https' if self._tls else 'http'}://{shown}:{address.port}/"
+        return f"{'https' if self.tls else 'http'}://{shown}:{address.port}/"
 
     def start(self) -> None:
         """Start all parts; after :meth:`listen` and the start of the center."""
@@ -283,8 +278,8 @@ class WebAdmin:
             self._refresher,
         ):
             part.start()
-        if self._tls is not None:
-            self._tls.start()
+        if self.tls is not None:
+            self.tls.start()
         context.run_in_thread(_warm_up, self._stopping)
 
     def _announce(self) -> None:
@@ -309,8 +304,8 @@ class WebAdmin:
             context.logbook,
         ):
             part.stop()
-        if self._tls is not None:
-            self._tls.stop()
+        if self.tls is not None:
+            self.tls.stop()
         stopping = [self.sessions.stop(), context.door.stop()]
         stopping += [maybeDeferred(port.stopListening) for port in self._ports]
         return gatherResults(stopping)

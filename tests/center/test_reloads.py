@@ -31,7 +31,7 @@ class Parts:
             self.clock,
             itself,
             sensors,
-            lambda: [self.reload_stations, self.reload_web],
+            lambda: [SimpleNamespace(reload=each) for each in (self.reload_stations, self.reload_web)],
         )
 
     async def reload_settings(self, by: Actor) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from bssci.certificates import bundles
 from bssci.certificates.handshakes import meet
 from bssci.certificates.reading import CertificateError, read_certificates
-from bssci.certificates.server import CHECK_INTERVAL, ServerTLS, StationFiles, WebFiles
+from bssci.certificates.server import CHECK_INTERVAL, PATIENCE, ServerTLS, StationFiles, WebFiles
 
 NOW = datetime.now(UTC)
 
@@ -63,6 +63,23 @@ def test_files_that_do_not_fit_leave_the_old_ones_in_force(
     (tmp_path / "server_key.pem").write_text("nonsense")
     clock.advance(CHECK_INTERVAL)
     assert serves(tls, tmp_path)
+    tls.stop()
+
+
+def test_files_that_stay_unfit_are_trouble_until_they_fit(
+    started: Callable[[], tuple[Clock, ServerTLS]], tmp_path: Path
+) -> None:
+    clock, tls = started()
+    (tmp_path / "server_key.pem").write_text("nonsense")
+    clock.advance(CHECK_INTERVAL)
+    assert tls.trouble == ""
+    clock.advance(PATIENCE / 2)
+    tls.reload()
+    clock.advance(PATIENCE / 2)
+    assert "server_key.pem" in tls.trouble
+    make(tmp_path)
+    clock.advance(CHECK_INTERVAL)
+    assert tls.trouble == "" and serves(tls, tmp_path)
     tls.stop()
 
 

@@ -203,3 +203,13 @@ def test_values_that_no_setting_has(value: object) -> None:
     with pytest.raises(CommandError) as raised:
         setting_text("X", value)
     assert raised.value.field == "X"
+
+
+def test_a_file_that_cannot_be_used_is_trouble_until_it_can(make: Make, env_file: Path) -> None:
+    configuration, good = make(), env_file.read_text()
+    env_file.write_text("STATUS_INTERVAL=often\n")
+    with pytest.raises(CommandError):
+        result_of(configuration.reload())
+    assert "STATUS_INTERVAL" in configuration.trouble
+    env_file.write_text(good)
+    assert result_of(configuration.reload()) == frozenset() and configuration.trouble == ""

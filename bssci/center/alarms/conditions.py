@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
 from bssci.center.devices.endpoints import WrongEntry
@@ -283,6 +283,28 @@ def of_device_registry(trouble: str) -> Iterator[Condition]:
     if trouble:
         text = f"The registry of devices cannot be read: {trouble}"
         yield Condition("device-registry-unusable", "warning", text, "/provisioned")
+
+
+def of_unused_settings(trouble: str) -> Iterator[Condition]:
+    """Yield the condition that ``.env``, which somebody changed, cannot be used: a start would be refused."""
+    if trouble:
+        text = f"The settings stay as they were, as .env cannot be used: {trouble}"
+        yield Condition("settings-unusable", "warning", text, "/config")
+
+
+class HasTrouble(Protocol):
+    """Certificates in use; ``trouble`` is why their present files are not, or empty."""
+
+    @property
+    def trouble(self) -> str: ...
+
+
+def of_unused_certificates(used: Iterable[HasTrouble]) -> Iterator[Condition]:
+    """Yield the condition that certificate files, which somebody changed, cannot be used."""
+    trouble = next((each.trouble for each in used if each.trouble), "")
+    if trouble:
+        text = f"The certificates stay as they were, as their files cannot be used: {trouble}"
+        yield Condition("certificates-unusable", "warning", text, "/certificates")
 
 
 def of_wrong_entries(wrong: Sequence[WrongEntry], trouble: str = "") -> Iterator[Condition]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -236,3 +237,15 @@ def test_every_kind_is_documented() -> None:
         "device-registry-unusable",
     }
     assert [kind for kind in sorted(kinds) if f"`{kind}`" not in text] == []
+
+
+def test_files_that_somebody_changed_and_that_cannot_be_used() -> None:
+    [found] = conditions.of_unused_settings("PORT='x'")
+    assert found.id == "settings-unusable" and "PORT='x'" in found.text
+    [found] = conditions.of_unused_certificates(
+        SimpleNamespace(trouble=trouble) for trouble in ("", "server.pem: no PEM", "other")
+    )
+    assert found.id == "certificates-unusable" and "server.pem: no PEM" in found.text
+    assert not list(conditions.of_unused_settings("")) and not list(
+        conditions.of_unused_certificates([SimpleNamespace(trouble="")])
+    )

@@ -280,7 +280,7 @@ def test_the_answer_comes_when_new_certificates_are_in_force(make_web_house: Cal
     waiting: Deferred[None] = Deferred()
     outside = Outside(take_certificates=take)
     web = make_web_house(outside=outside, **{"web-tls": "true"})
-    tls = web.admin._tls
+    tls = web.admin.tls
     assert tls is not None
     admin, old = web.browser("admin"), tls._context
     connection = Connection(web)

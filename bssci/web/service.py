@@ -21,10 +21,9 @@ from bssci.certificates.listening import described_places, simple_place
 from bssci.certificates.server import ServerTLS, WebFiles
 from bssci.journal import StorageError
 from bssci.settings.configuration import Configuration
-from bssci.settings.rows import SettingsError
 from bssci.system import memory
 from bssci.system.clock import RunInThread, Ticker
-from bssci.web.access.accounts import AccountError, AccountFile
+from bssci.web.access.accounts import AccountFile
 from bssci.web.access.attempts import Attempts
 from bssci.web.access.sessions import SESSIONS_FILE, WebSessions
 from bssci.web.api import openapi
@@ -97,10 +96,7 @@ class WebAdmin:
         self._stopping = Event()
         self.sessions = WebSessions(settings.state_dir / SESSIONS_FILE, reactor, now, run_in_thread)
         file = AccountFile(settings.state_dir, now)
-        try:
-            self.guard = Guard(file, self.sessions, Attempts(reactor), run_in_thread)
-        except (AccountError, OSError) as error:
-            raise SettingsError(f"STATE_DIR={settings.state_dir}: {error}") from error
+        self.guard = Guard(file, self.sessions, Attempts(reactor), run_in_thread)
         figures = Figures(reactor, center)
         self.context = Context(
             clock=reactor,

@@ -17,6 +17,7 @@ from bssci.web.access.accounts import (
     Account,
     AccountError,
     AccountFile,
+    Directory,
     may,
     token_digest,
 )
@@ -57,11 +58,23 @@ class Guard:
         self._run_in_thread = run_in_thread
         self._hashing = DeferredSemaphore(HASHES_AT_A_TIME)
         self._stamp = file.stamp()
-        self.directory = file.read()
         self._trouble = ""
         """reason why the file could not be read last; empty: it could"""
-        self.setup_secret = "" if self.directory.accounts else secrets.token_urlsafe(24)
+        self.directory = self._first_read()
+        closed = self.directory.accounts or self._trouble
+        self.setup_secret = "" if closed else secrets.token_urlsafe(24)
         """secret of the one-time set-up link; empty as soon as there is an account"""
+
+    def _first_read(self) -> Directory:
+        """Return the accounts; none if they cannot be read, as everything else is to work all the same."""
+        try:
+            return self.file.read()
+        except (AccountError, OSError) as error:
+            self._trouble = str(error)
+            if isinstance(error, OSError):
+                self._stamp = MISSING  # the next request tries again
+            self.log.error("nobody can log in, accounts not readable {error}", error=self._trouble)
+            return Directory()
 
     # Identification
 
@@ -168,7 +181,13 @@ class Guard:
             raise ApiError(429, "too_many_attempts", f"try again in {wait:.0f} s", retry_after=wait)
         self._attempts.failed(name, address)
         await self._attempts.slow_down()
-        account: Account | None = await self.hashed(self.file.verify, name, password)
+        try:
+            account: Account | None = await self.hashed(self.file.verify, name, password)
+        except (AccountError, OSError) as error:
+            self.log.error("nobody can log in, accounts not readable {error}", error=str(error))
+            raise ApiError(
+                503, "unavailable", f"{self.file.path.name} cannot be read, see the log"
+            ) from error
         if account is None:
             self.log.warn("log-in refused {account} {address}", account=self.shown(name), address=address)
             raise ApiError(401, "wrong_credentials", "name or password is wrong")

@@ -3,9 +3,12 @@ from __future__ import annotations
 import sys
 
 import pytest
+from twisted.internet.defer import ensureDeferred, maybeDeferred
 
 from bssci.web.access.accounts import Directory
-from bssci.web.http.guard import LOG_IN, NO_SUCH_TOKEN
+from bssci.web.access.attempts import Attempts
+from bssci.web.http.guard import LOG_IN, NO_SUCH_TOKEN, Guard
+from tests.support.center import result_of
 from tests.support.log_lines import log_lines
 from tests.support.web import SENSOR, WebHouse
 from tests.web.http.test_routes import path_of
@@ -94,3 +97,24 @@ def test_accounts_that_could_not_be_read_after_a_change_are_read_with_the_next_r
     assert admin.delete("/api/tokens/robot").status == 200
     assert [robot.get("/api/sensors").status for _ in range(3)] == [200, 200, 401]
     assert len([line for line in log_lines if "accounts not readable" in line]) == 1
+
+
+@pytest.mark.parametrize("damaged", [b"", b"nonsense", None])
+def test_accounts_that_cannot_be_read_at_the_start_let_nobody_in_until_they_can(
+    web: WebHouse, damaged: bytes | None, log_lines: list[str]
+) -> None:
+    good, path = web.file.path.read_bytes(), web.file.path
+    path.unlink()
+    if damaged is None:
+        path.mkdir()  # what root may read, it cannot read either
+    else:
+        path.write_bytes(damaged)
+    guard = Guard(web.file, web.admin.sessions, Attempts(web.clock), maybeDeferred)
+    assert guard.setup_secret == "" and not guard.directory.accounts
+    assert any("nobody can log in" in line for line in log_lines)
+    answer = web.browser().log_in("viewer")
+    assert (answer.status, answer.error["code"]) == (503, "unavailable")
+    path.rmdir() if damaged is None else path.unlink()
+    path.write_bytes(good)
+    result_of(ensureDeferred(guard.refresh()))
+    assert guard.directory.accounts and web.browser().log_in("viewer").status == 200

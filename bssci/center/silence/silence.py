@@ -407,8 +407,9 @@ class SilenceWatch:
                 events, [replace(self._known[eui], detached_since=silent[eui]) for eui in detached]
             )
             for event in events:
+                # People look for this word in the log.
                 self.log.info(
-                    "silent sensor detached {event.end_point_eui} after {event.inactive_hours} h", event=event
+                    "AUTO-DETACH {event.end_point_eui}, silent for {event.inactive_hours} h", event=event
                 )
         finally:
             self._under_way.difference_update(silent)

@@ -26,9 +26,10 @@ from tests.center.silence.watch import (
     watch,
 )
 from tests.support.center import sensor_entry
+from tests.support.log_lines import log_lines
 from tests.support.work import calls
 
-__all__ = ["make_watch", "watch"]
+__all__ = ["log_lines", "make_watch", "watch"]
 
 
 def auto_detached(watch: Watch) -> list[SensorAutoDetached]:
@@ -36,6 +37,12 @@ def auto_detached(watch: Watch) -> list[SensorAutoDetached]:
 
 
 # a silence from its beginning to its end
+
+
+def test_log_names_an_automatic_detach_and_the_sensor(watch: Watch, log_lines: list[str]) -> None:
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    assert [line.split(",")[0] for line in log_lines if "AUTO-DETACH" in line] == [f"AUTO-DETACH {sensor(1)}"]
 
 
 def test_silent_sensor_is_warned_of_once_then_detached(watch: Watch) -> None:

@@ -75,7 +75,8 @@ def examine(
     if not _leads_to(chain, authorities):
         raise CertificateError(
             f"{cert_file}: is not signed by {ca_file} (signed by {chain[-1].issuer.rfc4514_string()}); "
-            "set CA_FILE to its authority, or remove it and its key and run `bssci init`"
+            "append the certificate of each authority in between, set CA_FILE to its authority, "
+            "or remove it and its key and run `bssci init`"
         )
     for authority in authorities:
         if not _may_sign(authority):

@@ -186,7 +186,8 @@ def test_a_certificate_of_another_authority_is_refused(files: Files, tmp_path: P
     shutil.copy(Files(tmp_path / "other").make().ca, files.ca)
     assert files.refusal() == (
         f"{files.cert}: is not signed by {files.ca} (signed by CN=BSSCI service center CA); "
-        "set CA_FILE to its authority, or remove it and its key and run `bssci init`"
+        "append the certificate of each authority in between, set CA_FILE to its authority, "
+        "or remove it and its key and run `bssci init`"
     )
 
 

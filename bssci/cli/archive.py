@@ -44,7 +44,7 @@ MAX_MANIFEST = 16 * 1024 * 1024
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._@+ -]{0,199}"
 _MEMBER = re.compile(
     rf"env|{re.escape(JOURNAL)}|settings/[A-Z0-9_]+|beside/{_NAME}|decoders/{_NAME}|state/{_NAME}"
-    rf"|stations/(?:[0-9A-F]{{16}}|base-station)/{_NAME}|authority/{_NAME}|devices/(?:{_NAME}/)?{_NAME}"
+    rf"|stations/{_NAME}/{_NAME}|authority/{_NAME}|devices/(?:{_NAME}/)?{_NAME}"
 )
 _PASSING = re.compile(r"lock|.*\.lock|.*\.new|.*\.tmp|\..*")
 """files of STATE_DIR that are meaningless once their process has ended"""
@@ -138,6 +138,11 @@ def restored_path(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Pat
         "state": chosen.state_dir,
     }[kind]
     return directory / rest
+
+
+def has_place(name: str) -> bool:
+    """Return whether a file may have this name in a backup."""
+    return _MEMBER.fullmatch(name) is not None
 
 
 def write(target: IO[bytes], files: Iterable[tuple[str, Path]], journal: Path | None) -> Manifest:

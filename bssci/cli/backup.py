@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from bssci.cli import archive
@@ -21,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the backup, and print a summary."""
     chosen = load()[1].settings
+    files = dict(archive.places(chosen))
+    left_out = [files.pop(name) for name in list(files) if not archive.has_place(name)]
     target: Path = arguments.file
     draft = target.with_name(f".{target.name}.{os.getpid()}.new")
     with scratch_directory(chosen.state_dir) as scratch:
@@ -29,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             descriptor = _create(draft)
             with os.fdopen(descriptor, "wb") as file:
-                manifest = archive.write(file, archive.places(chosen), copy if has_journal else None)
+                manifest = archive.write(file, files.items(), copy if has_journal else None)
                 file.flush()
                 os.fsync(file.fileno())
                 give_to_owner(file.fileno(), target.parent)
@@ -41,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(
         f"{target}: {len(manifest.files)} files, {target.stat().st_size} bytes. It holds keys: keep it safe."
     )
+    for path in left_out:
+        print(f"warning: {path} is left out, its name cannot be in a backup: rename it", file=sys.stderr)
     if not has_journal:
         print("warning: there is no journal yet")
     return 0

@@ -243,6 +243,21 @@ def test_a_restore_that_is_cut_off_is_finished_by_the_next_start(
     assert not (home / "data" / "replacement").exists()
 
 
+def test_a_file_whose_name_has_no_place_in_a_backup_is_left_out_and_named(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("Halle 3", "Stra\u00dfe"):
+        (home / "certs" / "stations" / folder).mkdir()
+        (home / "certs" / "stations" / folder / "ca_cert.pem").write_text(folder)
+    assert main(["backup", str(tmp_path / "backup")]) == 0
+    said = capsys.readouterr().err
+    place = "certs/stations/Stra\u00dfe/ca_cert.pem"
+    assert said == f"warning: {place} is left out, its name cannot be in a backup: rename it\n"
+    shutil.rmtree(home / "certs" / "stations")
+    assert main(["restore", str(tmp_path / "backup")]) == 0
+    assert (home / "certs" / "stations" / "Halle 3" / "ca_cert.pem").read_text() == "Halle 3"
+
+
 def test_an_installation_without_a_journal(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,9 +73,18 @@ PAGES: tuple[Page, ...] = (
 )
 
 
+class _Templates(Environment):
+    """Jinja2 where ``row["values"]`` of a dict without that key is undefined, and not the method of dicts."""
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, dict) and argument not in obj:
+            return self.undefined(obj=obj, name=argument)
+        return super().getitem(obj, argument)
+
+
 def environment(loader: BaseLoader | None = None, compiled: BytecodeCache | None = None) -> Environment:
     """Return an environment of Jinja2 that escapes everything, with the filters of this service."""
-    made = Environment(
+    made = _Templates(
         loader=loader or FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,

@@ -15,7 +15,16 @@ from bssci import __version__
 from bssci.web.access.accounts import ROLES, Role
 from bssci.web.access.accounts import may as includes
 from bssci.web.pages import table as pages
-from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, compile_templates, link, render, user_may
+from bssci.web.pages.table import (
+    PAGES,
+    STATIC,
+    TEMPLATES,
+    compile_templates,
+    environment,
+    link,
+    render,
+    user_may,
+)
 from tests.web.html import Document, faults
 from tests.web.pages.page_samples import samples
 
@@ -147,6 +156,17 @@ def test_forms_that_change_something_are_shown_to_those_who_may(template: str) -
     targets = [each["data-api"].partition(" ")[2] for each in plain_page(template, "viewer").all("form")]
     assert [each for each in targets if each and not each.startswith(own)] == []
     assert plain_page(template, "viewer").all("dialog") == []
+
+
+@pytest.mark.parametrize("template", ["{{ row['values'] }}", "{{ row['items'].more }}"])
+def test_what_a_row_does_not_have_is_not_shown(template: str) -> None:
+    assert environment().from_string(template).render(row={}) == ""
+
+
+def test_an_event_without_values_has_none_on_the_live_page() -> None:
+    sample = samples()["live.html"]
+    events = [{name: it for name, it in each.items() if name != "values"} for each in sample["events"]]
+    assert " object at " not in render("live.html", **{**sample, "events": events})
 
 
 def test_a_full_page_of_sensors_is_small() -> None:

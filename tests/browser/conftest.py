@@ -20,6 +20,8 @@ EXPECTED = ("status of 422", "net::ERR_INTERNET_DISCONNECTED")
 
 DEVICE, PROVISIONED = "ble:AA:BB:CC:DD:EE:FF", "f2-aabbccddee01"
 MAC = "0a1b2c3d4e5f"
+LONG_WORD = "Wasserzählerschachtabdeckung" * 3
+"""a name that no window of a phone has room for in one line"""
 STRIKE = f"f2:{MAC}/J2/strike-1"
 
 FOLDER = "tests/browser/"
@@ -115,7 +117,7 @@ def things(chromium: Any, session: Any, service: RunningService) -> Iterator[Non
     headers = {"X-CSRF-Token": page.locator("meta[name=csrf]").get_attribute("content")}
     entered = [f"/api/devices/{DEVICE}", f"/api/devices/{STRIKE}"]
     for each in entered:
-        answer = context.request.patch(each, data={"name": "Fridge"}, headers=headers)
+        answer = context.request.patch(each, data={"name": LONG_WORD, "tags": [LONG_WORD]}, headers=headers)
         assert answer.ok, answer.text()
     provisioned = {"id": PROVISIONED, "serial_number": "4711", "force": True}
     assert context.request.post("/api/provisioned", data=provisioned, headers=headers).ok

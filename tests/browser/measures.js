@@ -103,10 +103,11 @@ globalThis.measures = (() => {
 
   // Cells of tables whose content lies over their neighbours'.
   function spilled() {
+    const isCut = (it, cell) => getComputedStyle(it).overflowX !== "visible" || (it !== cell && isCut(it.parentElement, cell));
     return [...document.querySelectorAll("td")]
       .filter((cell) => {
         const right = cell.getBoundingClientRect().right + 1;
-        return [...cell.querySelectorAll("*")].some((it) => it.checkVisibility() && it.getBoundingClientRect().right > right);
+        return [...cell.querySelectorAll("*")].some((it) => it.checkVisibility() && it.getBoundingClientRect().right > right && !isCut(it.parentElement, cell));
       })
       .map((cell) => `${cell.dataset.label ?? ""}: ${cell.textContent.trim().slice(0, 40)}`);
   }

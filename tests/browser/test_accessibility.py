@@ -16,7 +16,7 @@ import pytest
 
 from bssci.web.pages.table import render
 from tests.browser.chromium import expect
-from tests.browser.conftest import addresses
+from tests.browser.conftest import LONG_WORD, addresses
 from tests.browser.test_browser import SILENT_STREAM
 from tests.support.running_service import STATION, RunningService
 from tests.web.pages.page_samples import samples
@@ -27,7 +27,7 @@ HEIGHT = 844
 MEASURES = (Path(__file__).parent / "measures.js").read_text()
 
 EUI = "70B3D59CDFFFFFF1"
-SENSOR = {"eui": EUI, "nwKey": "0F" * 16, "shortAddr": "0F0F", "bidi": True, "name": "Water meter, cellar"}
+SENSOR = {"eui": EUI, "nwKey": "0F" * 16, "shortAddr": "0F0F", "bidi": True, "name": LONG_WORD, "tags": ["a"]}
 TOKEN = "made-here"
 VIEWER, PASSWORD = "vera", "a password of vera"
 NEW_SENSORS = "\n".join(
@@ -361,6 +361,7 @@ def reflow_faults(page: Any) -> list[str]:
         where = f"{width} px{', wide letters' if spaced else ''}"
         found += [f"{where}: too wide: {it}" for it in page.evaluate("measures.tooWide()")]
         found += [f"{where}: cut off: {it}" for it in page.evaluate("measures.cutOff()")]
+        found += [f"{where}: over its neighbours: {it}" for it in page.evaluate("measures.spilled()")]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from bssci.model import EUI
 CA_LIFE = timedelta(days=3653)
 LIFE = timedelta(days=1826)
 """validity of the certificates that the authority issues, which never exceeds its own"""
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"(?!.{{254}}){_LABEL}(?:\.{_LABEL})*")
 _CLOCK_SKEW = timedelta(days=1)
 """Certificates are valid from this much earlier, because clocks of base stations may be wrong."""
 
@@ -44,6 +47,31 @@ def create_authority(key: PrivateKey, now: datetime, path_length: int = 0) -> x5
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
     builder = builder.add_extension(_key_usage(authority=True), critical=True)
     return builder.sign(key, hashes.SHA256())
+
+
+def parse_host(text: str) -> str:
+    """Return a host name or an address as a certificate holds it.
+
+    :raises ValueError: it is neither; the text names it.
+    """
+    text = text.strip()
+    if _is_address(text):
+        return text
+    try:
+        name = text.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    # The last part of a name is not a number: 192.0.2.300 is a wrong address.
+    if not _HOST_NAME.fullmatch(name) or name.rpartition(".")[2].isdigit():
+        raise ValueError(f"{text[:80]!r} is neither a host name nor an address")
+    return name
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return "%" not in text and bool(ipaddress.ip_address(text).packed)
+    except ValueError:
+        return False
 
 
 def issue_server(

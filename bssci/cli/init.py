@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from bssci.certificates import bundles
 from bssci.certificates import reading as certificates
 from bssci.certificates.bundles import Made
 from bssci.certificates.checking import check_pair
+from bssci.certificates.issuing import parse_host
 from bssci.cli.chosen import load
 from bssci.settings.catalogue import Catalogue
 from bssci.settings.env_file import ENV_FILE
@@ -24,10 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host",
         action="append",
         default=[],
+        type=_host,
         metavar="NAME",
         help="a name or address by which base stations reach this machine; it comes before those that are "
         "detected; may be repeated",
     )
+
+
+def _host(text: str) -> str:
+    try:
+        return parse_host(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,7 +67,9 @@ def _first_account(chosen: Settings) -> None:
 
 def local_hosts() -> list[str]:
     """Return this machine's name, and the addresses from which it would connect to others."""
-    hosts = [socket.gethostname()]
+    hosts = []
+    with suppress(ValueError):
+        hosts.append(parse_host(socket.gethostname()))
     # Documentation addresses (RFC 5737, RFC 3849): connecting a datagram socket sends nothing.
     for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         try:

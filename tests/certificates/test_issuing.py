@@ -16,6 +16,7 @@ from bssci.certificates.issuing import (
     issue_station,
     key_to_pem,
     new_key,
+    parse_host,
 )
 from bssci.certificates.reading import euis_of
 from bssci.model import EUI
@@ -63,3 +64,30 @@ def test_no_certificate_outlives_its_authority(authority: Authority) -> None:
 def test_files_are_pem(authority: Authority) -> None:
     assert key_to_pem(authority.key).startswith(b"-----BEGIN PRIVATE KEY-----\n")
     assert certificate_to_pem(authority.certificate).startswith(b"-----BEGIN CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        (" sc.example ", "sc.example"),
+        ("sc", "sc"),
+        ("my_vm", "my_vm"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("sc\u00e9.example", "xn--sc-cja.example"),
+        ("9.example", "9.example"),
+    ],
+)
+def test_a_host_is_a_name_or_an_address(text: str, host: str) -> None:
+    assert parse_host(text) == host
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a b", "sc..example", "192.0.2.300", "http://sc.example", "sc.example:16018", "-sc", "fe80::1%eth0",
+     "x" * 64, "\u00e9" * 300, ".".join(["abc"] * 64)],
+)  # fmt: skip
+def test_what_is_no_host_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="is neither a host name nor an address") as refused:
+        parse_host(text)
+    assert repr(text[:80]) in str(refused.value)

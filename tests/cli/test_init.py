@@ -92,6 +92,13 @@ def test_addresses_of_this_machine_and_given_names_are_certified(directory: Path
     assert steps.host_of(directory / "certs/service_center_cert.pem") == "sc.example.org"
 
 
+def test_what_is_no_host_makes_nothing(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["init", "--host", "http://sc.example"])
+    assert "'http://sc.example' is neither a host name nor an address" in capsys.readouterr().err
+    assert contents(directory) == {}
+
+
 def test_the_env_file_says_where(directory: Path) -> None:
     (directory / ".env").write_text("CERT_FILE=tls/a.pem\nKEY_FILE=tls/b.pem\nCA_FILE=ca/c.pem\n")
     assert main(["init"]) == 0

@@ -9,6 +9,7 @@ from typing import Any
 from cryptography import x509
 
 from bssci.center.certificate_commands import CertificateCommands
+from bssci.certificates.issuing import parse_host
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.store import (
     CA,
@@ -139,8 +140,12 @@ class CertificateRoutes:
         "A new certificate for the service center; with what=all also a new authority",
     )
     async def generate(self, call: Call, query: DryRun, body: Generate) -> Replaced:
+        try:
+            hosts = [parse_host(each) for each in body.hosts]
+        except ValueError as error:
+            raise invalid("hosts", f"must be names and addresses: {error}") from None
         with _refusals():
-            files = await self._commands.generate(body.what == "all", body.hosts)
+            files = await self._commands.generate(body.what == "all", hosts)
         return await self._replace(call, files, f"generate {body.what}", body.force, is_dry=query.dry_run)
 
     @route(

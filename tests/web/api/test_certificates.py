@@ -131,6 +131,7 @@ def test_a_server_certificate_is_generated_and_fits(web: WebHouse) -> None:
     assert {"sc.example", "192.0.2.1"} <= set(names)
     wrong = web.browser("admin").post("/api/certificates/generate", {"hosts": ["a b"]})
     assert wrong.status == 422 and wrong.error["field"] == "hosts"
+    assert "'a b' is neither a host name nor an address" in wrong.error["message"]
 
 
 def test_a_dry_run_changes_nothing(web: WebHouse, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ class Generate(msgspec.Struct, kw_only=True):
 
     what: Literal["server", "all"] = "server"
     hosts: Annotated[
-        list[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]],
+        list[Annotated[str, Meta(max_length=253)]],
         Meta(max_length=MAX_HOSTS, extra=_HOSTS),
     ] = []
     force: Force = False

@@ -261,6 +261,9 @@ def _uploaded(kind: str, upload: Upload) -> dict[str, bytes]:
     A key in the file of a certificate goes to the file of the key, unless that came, too.
     """
     names = UPLOADS[kind]
+    for name in ("ca", "ca_key"):
+        if name not in names and getattr(upload, name):
+            raise invalid(name, f"is not part of an upload of {kind}, but of set")
     files, keys = {}, {}
     for name, file in names.items():
         text: str | None = getattr(upload, name)

@@ -155,6 +155,7 @@ def test_an_upload_that_does_not_fit_changes_nothing_and_says_why(web: WebHouse,
     assert browser.post("/api/certificates/upload/ca", {"certificate": theirs["ca"]}).status == 422
     assert browser.post("/api/certificates/upload/server", {"certificate": "rubbish"}).status == 422
     assert browser.post("/api/certificates/upload/server", {}).error["field"] == "certificate"
+    assert browser.post("/api/certificates/upload/server", theirs).error["field"] == "ca"
     assert browser.post("/api/certificates/upload/other", {}).status == 404
     assert certs(web) == before
 

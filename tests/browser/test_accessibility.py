@@ -396,6 +396,13 @@ def test_what_comes_and_goes_is_for_everybody(name: str, kept_tab: Callable[...,
     assert not found, "\n".join([name, *found])
 
 
+def test_the_longest_verdict_fits_beside_the_search(tab: Callable[..., Any]) -> None:
+    verdict = {"tone": "ok", "text": "All is well, 20 watched", "brief": "20 watched", "sentence": ""}
+    page = tab(sample("dashboard.html", verdict=verdict), NARROW)
+    expect(page.locator(".verdict")).to_have_text("20 watched", use_inner_text=True)
+    assert page.evaluate("measures.tooWide()") == []
+
+
 def test_bars_that_stick_do_not_hide_the_focus(tab: Callable[..., Any]) -> None:
     for show in (rows_chosen, setting_refused):
         assert focus_faults(tab(show)) == []

@@ -307,7 +307,13 @@ class CertificateStore:
 
         :raises CertificateError: there is none.
         """
-        return certificates.read_certificates(self.stations / eui / _STATION_CERTIFICATE, "the bundle")[0]
+        path = self.stations / eui / _STATION_CERTIFICATE
+        if not path.exists():
+            raise CertificateError(
+                f"{eui} has shown no certificate, and there is no bundle of it here: give the certificate, or"
+                " block the base station"
+            )
+        return certificates.read_certificates(path, "the bundle")[0]
 
     def revoke(self, certificate: x509.Certificate) -> None:
         """Add a certificate to the revocation list of the service's authority.

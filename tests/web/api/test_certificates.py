@@ -514,4 +514,7 @@ def test_what_is_not_ours_is_not_revoked(web: WebHouse, tmp_path: Path) -> None:
     assert answer.status == 422 and "only its owner can revoke it" in answer.error["message"]
     for body in ({}, {"certificate": "x"}, {"eui": STATION, "certificate": "x"}, {"eui": STATION}):
         assert admin.post("/api/certificates/revoke", body).status == 422, body
+    unknown = web.browser("admin").post("/api/certificates/revoke", {"eui": "CAFE0000000000FF"})
+    assert unknown.status == 422
+    assert "CAFE0000000000FF has shown no certificate, and there is no bundle" in unknown.error["message"]
     assert web.browser("operator").post("/api/certificates/revoke", {"eui": STATION}).status == 403

@@ -39,6 +39,8 @@ class Retention:
 
     :param days: age in days at which events are deleted.
     :param now: returns Unix seconds.
+    :param last_event_at: Unix seconds of the newest event at the start. A clock that is far beyond is doubted
+        as one that was set: a machine may start with a wrong year.
     :param delivered: returns the number of the last event that every sink has taken.
     """
 
@@ -52,10 +54,13 @@ class Retention:
         days: float,
         now: Callable[[], float],
         delivered: Callable[[], int],
+        last_event_at: float = 0.0,
     ) -> None:
         self.days = days
         self._journal = journal
         self._now = SteadyTime(clock, now)
+        if last_event_at and self._now() - last_event_at > DAY:
+            self._now.follow(last_event_at - self._now())
         self._clock = clock
         self._doubt: tuple[float, float] | None = None
         """a clock that was set: by how many s, and until when (on the monotonic clock) that is doubted"""

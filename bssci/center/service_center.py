@@ -228,7 +228,12 @@ class ServiceCenter:
         ):
             self.stations.watch(watcher)
         self.retention = Retention(
-            clock, journal, days=settings.retention_days, now=now, delivered=self.deliveries.delivered_seq
+            clock,
+            journal,
+            days=settings.retention_days,
+            now=now,
+            delivered=self.deliveries.delivered_seq,
+            last_event_at=loaded.last_event_at,
         )
         configuration.watch(LIVE, self._reconfigure)
         self.telegrams = 0

@@ -19,7 +19,7 @@ GIGABYTE = 1 << 30
 class Bench:
     """A journal that fills as the test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_event_at: float = 0.0, ahead: float = 0.0) -> None:
         self.clock = Clock()
         self.undelivered = 0
         self.trimmed: list[tuple[float, int]] = []
@@ -32,13 +32,14 @@ class Bench:
                 size=GIGABYTE, max_size=10 * GIGABYTE, undelivered=self.undelivered, unreadable=0
             ),
         )
-        self.ahead = 0.0
+        self.ahead = ahead
         self.retention = Retention(
             self.clock,
             journal,
             days=2.0,
             now=lambda: self.clock.seconds() + self.ahead,
             delivered=lambda: 7,
+            last_event_at=last_event_at,
         )
 
     def _trim(self, before_at: float, delivered_seq: int) -> Deferred[int]:
@@ -58,6 +59,28 @@ def bench():
 def test_what_is_old_and_delivered_goes_now_and_then(bench: Bench) -> None:
     bench.clock.advance(INTERVAL)
     assert bench.trimmed[-1] == (DAY + INTERVAL, 7)
+
+
+def test_a_clock_that_is_far_beyond_the_last_event_at_the_start_is_doubted_for_an_hour() -> None:
+    years = 3000 * DAY
+    bench = Bench(last_event_at=10 * DAY, ahead=years)
+    bench.retention.start()
+    bench.clock.pump([INTERVAL] * 3)
+    assert bench.trimmed[-1][0] == pytest.approx(8 * DAY + 3 * INTERVAL)
+    bench.ahead = 11 * DAY - bench.clock.seconds()  # by NTP
+    bench.clock.pump([INTERVAL] * 5)
+    assert bench.trimmed[-1][0] < 9 * DAY
+    bench.clock.pump([INTERVAL] * 4)
+    assert bench.trimmed[-1][0] > 9 * DAY
+    bench.retention.stop()
+
+
+def test_a_clock_that_fits_the_last_event_is_believed_at_once() -> None:
+    bench = Bench(last_event_at=10 * DAY, ahead=10.5 * DAY)
+    bench.retention.start()
+    bench.clock.advance(INTERVAL)
+    assert bench.trimmed[-1][0] == 8.5 * DAY + INTERVAL
+    bench.retention.stop()
 
 
 def test_a_clock_that_was_set_is_doubted_for_an_hour(bench: Bench) -> None:

@@ -62,7 +62,7 @@ def read_certificates(path: Path, setting: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(data)
     except ValueError:
         raise CertificateError(
-            f"{path}: holds no PEM certificate; set {setting} to a file that does"
+            f"{path}: holds no PEM certificate; {_remedy(setting, ' to a file that does')}"
         ) from None
 
 
@@ -73,7 +73,9 @@ def read_key(path: Path, setting: str) -> PrivateKey:
     """
     key = _read_key(path, setting)
     if not isinstance(key, PrivateKey):
-        raise CertificateError(f"{path}: is neither an elliptic-curve nor an RSA key; set {setting} to one")
+        raise CertificateError(
+            f"{path}: is neither an elliptic-curve nor an RSA key; {_remedy(setting, ' to one')}"
+        )
     return key
 
 
@@ -87,7 +89,7 @@ def _read_key(path: Path, setting: str) -> PrivateKeyTypes:
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateError(
-            f"{path}: holds no PEM private key; set {setting} to a file that does"
+            f"{path}: holds no PEM private key; {_remedy(setting, ' to a file that does')}"
         ) from None
 
 
@@ -274,11 +276,16 @@ def _alternative_names(certificate: x509.Certificate) -> Iterable[x509.GeneralNa
         return ()
 
 
+def _remedy(setting: str, to: str = "") -> str:
+    """Return the advice to change a setting; or to make anew what is no setting, as ``the bundle``."""
+    return f"set {setting}{to}" if setting.isupper() else f"make {setting} anew"
+
+
 def _read(path: Path, setting: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        remedy = "run `bssci init`, or set" if setting in MADE_BY_INIT else "set"
-        raise CertificateError(f"{path}: does not exist; {remedy} {setting}") from None
+        remedy = "run `bssci init`, or " if setting in MADE_BY_INIT else ""
+        raise CertificateError(f"{path}: does not exist; {remedy}{_remedy(setting)}") from None
     except OSError as error:
         raise CertificateError(f"{path}: cannot be read: {error.strerror}; check {setting}") from None

@@ -301,3 +301,11 @@ def test_a_key_that_gateways_do_not_know_is_refused(files: Files) -> None:
         )
     )
     assert files.refusal() == f"{files.key}: is neither an elliptic-curve nor an RSA key; set KEY_FILE to one"
+
+
+def test_what_no_setting_names_is_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(CertificateError, match="cert.pem: does not exist; make the bundle anew$"):
+        certificates.read_certificates(tmp_path / "cert.pem", "the bundle")
+    (tmp_path / "cert.pem").write_text("x")
+    with pytest.raises(CertificateError, match="holds no PEM certificate; make the bundle anew$"):
+        certificates.read_certificates(tmp_path / "cert.pem", "the bundle")

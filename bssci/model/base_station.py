@@ -21,6 +21,11 @@ from bssci.model.sensor import (
 MAX_NOTE = 2000
 """characters of a note, at most"""
 FIELDS = ("eui", "name", "location", "tags", "note", "blocked")
+MAX_FIELD = 40
+"""characters of an unknown field that a message shows"""
+MAX_UNKNOWN = 20
+"""unknown fields that are named"""
+_NO_FIELD = f"is not a field; the fields are {', '.join(FIELDS)}"
 
 
 class StationError(EntryError):
@@ -53,7 +58,7 @@ def parse_station_change(entry: object) -> StationChange:
         raise StationError("entry", "must be an object")
     unknown = [field for field in entry if field not in FIELDS]
     if unknown:
-        raise StationError(str(unknown[0])[:40], f"is not a field; the fields are {', '.join(FIELDS)}")
+        raise StationError(str(unknown[0])[:MAX_FIELD], _NO_FIELD)
     if "eui" not in entry:
         raise StationError("eui", "is missing")
     try:
@@ -82,9 +87,13 @@ def parse_station_change(entry: object) -> StationChange:
 
 
 def station_faults(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return every invalid field of an entry with what is allowed there; empty if the entry is valid."""
-    found: dict[str, str] = {}
-    left = dict(entry)
+    """Return every invalid field of an entry with what is allowed there; empty if the entry is valid.
+
+    Of fields that are not known, which may be thousands, only some are named.
+    """
+    unknown = [field for field in entry if field not in FIELDS]
+    found = {str(field)[:MAX_FIELD]: _NO_FIELD for field in unknown[:MAX_UNKNOWN]}
+    left = {field: entry[field] for field in FIELDS if field in entry}
     while True:
         try:
             parse_station_change(left)

@@ -142,7 +142,10 @@ def check_entered(sensor: Sensor, known: Sensor | None) -> None:
 
 
 def sensor_faults(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return every invalid field of an entry with what is allowed there; empty if the entry is valid."""
+    """Return every invalid field of an entry with what is allowed there; empty if the entry is valid.
+
+    Of fields that are not known, which may be thousands, only one is named.
+    """
     found: dict[str, str] = {}
     left = dict(entry)
     while True:
@@ -156,6 +159,8 @@ def sensor_faults(entry: Mapping[str, Any]) -> dict[str, str]:
             left.pop(error.field, None)
             if error.field in _ALLOWED:
                 left[error.field] = _ALLOWED[error.field]
+            elif error.field not in _KNOWN:
+                left = {field: value for field, value in left.items() if field in _KNOWN}
         else:
             return found
 
@@ -260,17 +265,19 @@ def tags_fault(tags: object) -> str:
 def _check_size(fields: Mapping[str, Any], most: int, allowed: str) -> None:
     """Check the size of all fields together.
 
-    :raises SensorError: naming the largest field, if they are too large together.
+    :raises SensorError: naming the largest field so far, as soon as they are too large together.
     """
     sizes: dict[str, int] = {}
+    left = most
     for field, value in fields.items():
         try:
             sizes[field] = len(json.dumps({field: value}, ensure_ascii=False, allow_nan=False).encode())
         except (ValueError, RecursionError):
             raise SensorError(field[:MAX_FIELD], "must be JSON in UTF-8") from None
-    if sum(sizes.values()) > most:
-        largest = max(sizes, key=sizes.__getitem__)
-        raise SensorError(largest[:MAX_FIELD], f"is too large: {allowed}")
+        left -= sizes[field]
+        if left < 0:
+            largest = max(sizes, key=sizes.__getitem__)
+            raise SensorError(largest[:MAX_FIELD], f"is too large: {allowed}")
 
 
 def _eui(entry: Mapping[str, Any], field: str) -> EUI:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bssci.model.base_station import StationError, parse_station_change, station_faults
+from bssci.model.base_station import MAX_UNKNOWN, StationError, parse_station_change, station_faults
 
 
 def test_what_is_not_named_stays() -> None:
@@ -45,3 +45,16 @@ def test_all_that_is_wrong_is_named() -> None:
     entry = {"eui": "1", "name": 7, "tags": ["\x1b"], "location": {"lat": 91}, "blocked": 1, "colour": 1}
     assert set(station_faults(entry)) == set(entry)
     assert station_faults({"eui": "CAFE000000000001"}) == {}
+
+
+def test_of_thousands_of_unknown_fields_some_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[object] = []
+
+    def parse(entry: Any) -> object:
+        parsed.append(entry)
+        return parse_station_change(entry)
+
+    monkeypatch.setattr("bssci.model.base_station.parse_station_change", parse)
+    faults = station_faults({f"field{number}": 1 for number in range(5000)} | {"blocked": 1})
+    assert list(faults) == [*(f"field{number}" for number in range(MAX_UNKNOWN)), "eui", "blocked"]
+    assert len(parsed) < 5, "each fault is looked for anew among all fields"

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bssci.model import Sensor, SensorError, changed_fields, parse_sensor, sensor_to_json
+from bssci.model import (
+    Sensor,
+    SensorError,
+    changed_fields,
+    parse_sensor,
+    sensor_faults,
+    sensor_to_json,
+)
 
 ENTRY = {"eui": "FCA84A0300001234", "nwKey": "00" * 16, "shortAddr": "1234", "bidi": False}
 KEY = "000102030405060708090A0B0C0D0E0F"
@@ -68,3 +77,16 @@ def test_parameters_are_secret() -> None:
     assert KEY not in repr(sensor)
     before: Sensor = parse_sensor(ENTRY)
     assert changed_fields(before, sensor) == list(READING)
+
+
+def test_of_thousands_of_unknown_fields_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[object] = []
+
+    def dumps(value: object, **options: object) -> str:
+        written.append(value)
+        return json.dumps(value, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("bssci.model.sensor.json", SimpleNamespace(dumps=dumps))
+    faults = sensor_faults({"bidi": 1} | {f"field{number:04}": 1 for number in range(5000)})
+    assert list(faults) == ["eui", "nwKey", "shortAddr", "bidi", "field0000"]
+    assert len(written) < 2000, "each fault is looked for anew among all fields"

@@ -264,7 +264,8 @@ class CertificateStore:
         """Return a new certificate and key for the service center, and a new authority if wished; nothing is
         replaced.
 
-                :raises CertificateError: the key of the authority in use is not here.
+        :param hosts: names and addresses for the certificate; empty: those of the present one.
+        :raises CertificateError: the key of the authority in use is not here.
         """
         if not authority:
             bundles.read_authority(self.paths[CA])
@@ -276,11 +277,18 @@ class CertificateStore:
                     write_atomically(path, self.read(file))
             list(bundles.make_authority(ca, now))
             server, key = directory / "server.pem", directory / "server_key.pem"
-            list(bundles.make_server(ca, server, key, hosts, now))
+            list(bundles.make_server(ca, server, key, hosts or self._hosts(), now))
             made = {SERVER: server.read_bytes(), SERVER_KEY: key.read_bytes()}
             if authority:
                 made |= {CA: ca.read_bytes(), CA_KEY: bundles.authority_key_file(ca).read_bytes()}
             return made
+
+    def _hosts(self) -> Sequence[str]:
+        """Return the names and addresses in the service center's certificate; none if it cannot be read."""
+        try:
+            return certificates.describe(certificates.read_certificates(self.paths[SERVER], SERVER)[0]).names
+        except CertificateError:
+            return ()
 
     def station_bundle(self, eui: EUI, renew: bool, host: str = "", ports: Sequence[int] = ()) -> bytes:
         """Return a ZIP archive with the three files of a base station and a page of instructions.

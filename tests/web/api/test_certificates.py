@@ -129,6 +129,9 @@ def test_a_server_certificate_is_generated_and_fits(web: WebHouse) -> None:
     assert (web.directory / "certs" / "server_key.pem").stat().st_mode & 0o777 == 0o600
     names = web.browser("viewer").get("/api/certificates/status").json()["certificates"][1]["names"]
     assert {"sc.example", "192.0.2.1"} <= set(names)
+    # Without names it keeps them: base stations that look for theirs would not connect any more.
+    assert web.browser("admin").post("/api/certificates/generate", {}).status == 200
+    assert web.browser("viewer").get("/api/certificates/status").json()["certificates"][1]["names"] == names
     wrong = web.browser("admin").post("/api/certificates/generate", {"hosts": ["a b"]})
     assert wrong.status == 422 and wrong.error["field"] == "hosts"
     assert "'a b' is neither a host name nor an address" in wrong.error["message"]

@@ -174,13 +174,19 @@ class StationViews:
             "sensors_failed": held.get("refused", 0),
         }
 
-    def _described(self, der: bytes) -> dict[str, Any]:
-        """Return the description of a station's certificate; each certificate is parsed once."""
+    def _described(self, der: bytes) -> dict[str, Any] | None:
+        """Return the description of a station's certificate; each certificate is parsed once.
+
+        None if the stored certificate is damaged, which is to hide no station.
+        """
         known = self._certificates.get(der)
         if known is None:
             if len(self._certificates) >= MAX_STATIONS:
                 self._certificates.clear()
-            description = describe(x509.load_der_x509_certificate(der))
+            try:
+                description = describe(x509.load_der_x509_certificate(der))
+            except ValueError:
+                return None
             known = self._certificates[der] = {
                 "subject": description.subject,
                 "issuer": description.issuer,

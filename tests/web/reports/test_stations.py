@@ -36,6 +36,21 @@ def test_base_stations_and_their_history(web: WebHouse) -> None:
     assert "<script>" not in browser.get("/stations").text
 
 
+def test_a_damaged_certificate_hides_no_station(web: WebHouse) -> None:
+    from bssci.journal import StationRecord
+
+    record = StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, certificate=b"\x91")
+    web.journal.tables.put([record])
+    web.settle()
+    web.crash()
+    browser = web.browser("viewer")
+    [row] = browser.get("/api/base_stations").json()["base_stations"]
+    assert (row["eui"], row["certificate"]) == (STATION, None)
+    assert browser.get(f"/api/base_stations/{STATION}").json()["certificate"] is None
+    for page in ("/stations", f"/stations/{STATION}"):
+        assert browser.get(page).status == 200
+
+
 def test_a_new_session_is_one_line_of_the_timeline_with_the_number_of_sensors(web: WebHouse) -> None:
     from bssci.journal import StationRecord
 

@@ -167,7 +167,7 @@ def test_twisted_logs_no_traceback_of_a_module_that_cannot_be_loaded(
     [
         (
             SinkSetting("SAMPLE_A", "1", "n", int, allowed="a number"),
-            "SAMPLE_A='x' .environment.: a number is",
+            "SAMPLE_A='x' .environment.: must be a number",
         ),
         (SinkSetting("SAMPLE_A", "1", "n", lambda text: {"1": 1}[text]), "its parse failed: KeyError: 'x'"),
         (SinkSetting("SAMPLE_A", "1", "n", int, secret=True), r"SAMPLE_A=\*{8} .*: .*'\*{8}'$"),

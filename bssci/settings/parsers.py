@@ -43,7 +43,7 @@ class Parser(Generic[T_co]):
         try:
             return self.parse(text)
         except ValueError:
-            raise ValueError(f"{self.allowed} is allowed") from None
+            raise ValueError(f"must be {self.allowed}") from None
 
 
 def integer(low: int, high: int) -> Parser[int]:
@@ -158,9 +158,9 @@ def _zone(text: str) -> str:
 
 text = Parser(_text, "text on one line")
 host = Parser(lambda text: _matching(_HOST, text), "a host name or an address")
-optional_server = Parser(_optional_server, "host:port, or nothing")
+optional_server = Parser(_optional_server, "host:port; may be empty")
 optional_host = Parser(
-    lambda text: _matching(_HOST, text) if text.strip() else "", "a host name or an address, or empty"
+    lambda text: _matching(_HOST, text) if text.strip() else "", "a host name or an address; may be empty"
 )
 ports = Parser(
     lambda text: _list(text, integer(1, 65535).parse), "ports from 1 to 65535, each once, separated by commas"
@@ -169,28 +169,30 @@ names = Parser(
     lambda text: _list(text, lambda name: _matching(_NAME, name)), "names, each once, separated by commas"
 )
 optional_names: Parser[tuple[str, ...]] = Parser(
-    lambda text: names.parse(text) if text.strip() else (), "names, each once, separated by commas, or empty"
+    lambda text: names.parse(text) if text.strip() else (),
+    "names, each once, separated by commas; may be empty",
 )
 descriptions: Parser[tuple[str, ...]] = Parser(
     _descriptions,
-    "endpoints such as tcp:16018 or systemd:domain=INET:index=0, separated by spaces or ; or empty",
+    "endpoints such as tcp:16018 or systemd:domain=INET:index=0, separated by spaces or semicolons;"
+    " may be empty",
 )
 networks: Parser[tuple[str, ...]] = Parser(
     _networks,
-    f"addresses and networks such as 127.0.0.1 or 10.0.0.0/8, or {UNIX}, separated by commas; or empty",
+    f"addresses and networks such as 127.0.0.1 or 10.0.0.0/8, or {UNIX}, separated by commas; may be empty",
 )
 boolean = Parser(_boolean, "true or false")
 path = Parser(_path, "a path")
 optional_path: Parser[Path | None] = Parser(
-    lambda text: _path(text) if text.strip() else None, "a path, or empty"
+    lambda text: _path(text) if text.strip() else None, "a path; may be empty"
 )
 optional_eui: Parser[EUI | None] = Parser(
-    lambda text: parse_eui(text) if text.strip() else None, "16 hexadecimal digits, or empty"
+    lambda text: parse_eui(text) if text.strip() else None, "16 hexadecimal digits; may be empty"
 )
-url = Parser(_url, "a URL that begins with http:// or https://, or empty")
-addresses: Parser[tuple[str, ...]] = Parser(_addresses, "mail addresses, separated by commas, or empty")
+url = Parser(_url, "a URL that begins with http:// or https://; may be empty")
+addresses: Parser[tuple[str, ...]] = Parser(_addresses, "mail addresses, separated by commas; may be empty")
 address: Parser[str] = Parser(
-    lambda text: next(iter(_list_of_one(_addresses(text))), ""), "a mail address, or empty"
+    lambda text: next(iter(_list_of_one(_addresses(text))), ""), "a mail address; may be empty"
 )
 topic = Parser(_topic, "a topic without + and #")
 zone = Parser(_zone, "a name of the IANA time zone database, for example UTC or Europe/Berlin")

@@ -85,21 +85,20 @@ class Setting:
             return self._value(text)
         except ValueError as error:
             shown = MASK if self.secret else repr(text)
-            allowed = (
-                f"{self.parser.allowed} is allowed" if self.parser.allowed else self._reason(error, text)
-            )
-            raise SettingsError(f"{self.name}={shown} ({origin}): {allowed}") from None
+            raise SettingsError(f"{self.name}={shown} ({origin}): {self._fault(error, text)}") from None
 
     def fault(self, text: str) -> str | None:
         """Return what is allowed instead of a text; None if it is allowed."""
         try:
             self._value(text)
         except ValueError as error:
-            return f"must be {self.parser.allowed}" if self.parser.allowed else self._reason(error, text)
+            return self._fault(error, text)
         return None
 
-    def _reason(self, error: ValueError, text: str) -> str:
-        """Return what a parser says of a text in one line, without the text if that is secret."""
+    def _fault(self, error: ValueError, text: str) -> str:
+        """Return what is allowed, or else what the parser says of a text; without the text if secret."""
+        if self.parser.allowed:
+            return f"must be {self.parser.allowed}"
         reason = " ".join(str(error).split())
         return reason.replace(text.strip() or MASK, MASK) if self.secret else reason
 

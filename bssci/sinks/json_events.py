@@ -67,5 +67,5 @@ def parse_kinds(text: str) -> frozenset[str]:
     return names
 
 
-EVENT_KINDS = Parser(parse_kinds, f"some of {', '.join(KINDS)}, or nothing for all")
+EVENT_KINDS = Parser(parse_kinds, f"some of {', '.join(KINDS)}; may be empty for all")
 """parser of a setting that chooses kinds of events"""

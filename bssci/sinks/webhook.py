@@ -392,7 +392,7 @@ class WebhookSinkFactory:
             "",
             "URL that batches are sent to; it may hold user:password@",
             Parser(
-                parse_url, "a URL such as https://host/path, other characters than ASCII as %XX, or empty"
+                parse_url, "a URL such as https://host/path, other characters than ASCII as %XX; may be empty"
             ),
             secret=True,
         ),

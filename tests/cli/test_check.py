@@ -267,7 +267,7 @@ def test_a_sink_says_what_it_finds(
     status, _, bad = report(capsys)
     assert (status, bad) == (
         1,
-        ["error: POSTGRES_PORT='none' (environment): a whole number from 1 to 65535 is allowed"],
+        ["error: POSTGRES_PORT='none' (environment): must be a whole number from 1 to 65535"],
     )
 
 

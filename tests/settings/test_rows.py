@@ -29,7 +29,7 @@ def test_an_empty_text_stands_for_the_default(text: str, value: int) -> None:
 def test_an_error_names_setting_value_origin_and_what_is_allowed() -> None:
     with pytest.raises(SettingsError) as caught:
         row().parse("-1", "environment")
-    assert str(caught.value) == "WEB_PORT='-1' (environment): a whole number from 0 to 65535 is allowed"
+    assert str(caught.value) == "WEB_PORT='-1' (environment): must be a whole number from 0 to 65535"
 
 
 def test_what_is_allowed_is_said_by_the_parser_or_by_its_error() -> None:
@@ -39,6 +39,14 @@ def test_what_is_allowed_is_said_by_the_parser_or_by_its_error() -> None:
     assert row().fault("-1") == "must be a whole number from 0 to 65535"
     assert row(parser=parsers.Parser(parse, "")).fault("x") == "allowed is a URL: https://host/path"
     assert (row().fault("80"), row().fault("")) == (None, None)
+
+
+def test_an_error_and_the_hint_of_a_value_that_may_be_empty_read_as_one_sentence() -> None:
+    path = row(name="LOG_FILE", default="", parser=parsers.optional_path)
+    with pytest.raises(SettingsError) as caught:
+        path.parse("a\nb", "environment")
+    assert str(caught.value) == "LOG_FILE='a\\nb' (environment): must be a path; may be empty"
+    assert path.fault("a\nb") == "must be a path; may be empty"
 
 
 def test_an_error_does_not_show_a_secret() -> None:

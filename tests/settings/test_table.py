@@ -120,13 +120,13 @@ def test_values(name: str, text: str, value: object) -> None:
 )
 def test_a_bad_value_names_setting_value_origin_and_what_is_allowed(name: str, text: str) -> None:
     message = refusal(environ={name: text})
-    assert message == f"{name}={text!r} (environment): {SETTINGS[name].parser.allowed} is allowed"
+    assert message == f"{name}={text!r} (environment): must be {SETTINGS[name].parser.allowed}"
 
 
 def test_a_bad_value_of_a_file_names_the_file(env_file: Path) -> None:
     env_file.write_text("MQTT_PORT=many\n")
     assert refusal(env_file=env_file) == (
-        f"MQTT_PORT='many' ({env_file}): a whole number from 1 to 65535 is allowed"
+        f"MQTT_PORT='many' ({env_file}): must be a whole number from 1 to 65535"
     )
 
 

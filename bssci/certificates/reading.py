@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bssci.model import EUI, parse_eui
+from bssci.model.eui import EUI_IN_TEXT
 
 MADE_BY_INIT = ("CERT_FILE", "KEY_FILE", "CA_FILE")
 """settings whose files ``bssci init`` makes"""
@@ -25,10 +26,6 @@ REVOKED = "crl.pem"
 """name of the file beside CA_FILE with revocation lists, unless CRL_FILE names another"""
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
 """line that begins or ends a block of a PEM file"""
-_HEX_EUI = re.compile(
-    r"(?<![0-9a-f])(?:[0-9a-f]{16}|[0-9a-f]{2}([-:])(?:[0-9a-f]{2}\1){6}[0-9a-f]{2})(?!\1?[0-9a-f])",
-    re.IGNORECASE,
-)
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 """kinds of private key that the TLS libraries of gateways understand"""
@@ -258,7 +255,7 @@ def euis_of(certificate: x509.Certificate) -> set[EUI]:
         for name in _alternative_names(certificate)
         if isinstance(name, (x509.DNSName, x509.UniformResourceIdentifier))
     ]
-    return {parse_eui(match[0]) for text in texts for match in _HEX_EUI.finditer(text)}
+    return {parse_eui(match[0]) for text in texts for match in EUI_IN_TEXT.finditer(text)}
 
 
 def _may_serve(certificate: x509.Certificate) -> bool:

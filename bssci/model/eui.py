@@ -10,6 +10,11 @@ EUI = NewType("EUI", str)
 
 _SEPARATORS = str.maketrans("", "", "-:")
 _HEX16 = re.compile(r"[0-9A-Fa-f]{16}")
+EUI_IN_TEXT = re.compile(
+    r"(?<![0-9a-f])(?:[0-9a-f]{16}|[0-9a-f]{2}([-:])(?:[0-9a-f]{2}\1){6}[0-9a-f]{2})(?!\1?[0-9a-f])",
+    re.IGNORECASE,
+)
+"""an EUI in any spelling within a text, such as ``urn:dev:mac:70b3d567ffff1505``; no part of more digits"""
 
 
 def parse_eui(text: str) -> EUI:

@@ -13,6 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from bssci.center.retention import full_in
+from bssci.model.eui import EUI_IN_TEXT
 from bssci.model.iso_times import iso_milliseconds
 
 NOTHING = "\N{EN DASH}"
@@ -120,6 +121,15 @@ def payload(hexadecimal: Any) -> str:
         if text.isprintable():
             return text
     return octets(hexadecimal)
+
+
+def with_euis(text: Any) -> Markup:
+    """Return a text in which each EUI is marked as one, so that it stays on one line."""
+    marked, end = Markup(""), 0
+    for match in EUI_IN_TEXT.finditer(str(text)):
+        marked += Markup('{}<span class="eui">{}</span>').format(str(text)[end : match.start()], match[0])
+        end = match.end()
+    return marked + str(text)[end:]
 
 
 def fingerprint(hexadecimal: Any) -> str:
@@ -232,6 +242,7 @@ FILTERS = {
     "duration": duration,
     "octets": octets,
     "payload": payload,
+    "with_euis": with_euis,
     "fingerprint": fingerprint,
     "tone": tone,
     "days_tone": days_tone,

@@ -410,6 +410,17 @@ def test_a_region_appears_and_vanishes_on_an_open_page(page: Any) -> None:
     expect(region).to_be_hidden()
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_an_eui_in_a_narrow_cell_stays_on_one_line(page: Any, width: int) -> None:
+    subject = 'CN=Gateway<span class="eui">70B3D56770110001</span>,O=Example'
+    cells = f'<td>{"Why it was refused. " * 20}</td><td class="break">{subject}</td>'
+    table = f'<div class="table"><table class="cards"><tbody><tr>{cells}</tr></tbody></table></div>'
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/stations")
+    page.locator("main").evaluate("(main, table) => main.innerHTML = table", table)
+    assert page.locator("td.break .eui").evaluate("eui => eui.getClientRects().length") == 1
+
+
 def test_tags_with_commas_survive_an_edit(page: Any, known_sensor: str) -> None:
     page.goto("/")
     headers = {"X-CSRF-Token": page.locator("meta[name=csrf]").get_attribute("content")}

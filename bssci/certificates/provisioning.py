@@ -115,6 +115,10 @@ class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "active"
     """active or revoked"""
 
+    def __post_init__(self) -> None:
+        """Refuse an entry whose expiry is no time; ``ValueError``."""
+        self.ends_at  # noqa: B018
+
     @property
     def ends_at(self) -> float:
         """Time at which the certificate expires, in Unix seconds."""
@@ -192,8 +196,11 @@ class Provisioning:
             return {}
         try:
             return msgspec.json.decode(data, type=dict[str, Provisioned])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise CertificateError(f"{self.registry_file}: is damaged: {error}") from None
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise CertificateError(
+                f"{self.registry_file}: is damaged: {error}; restore it from a backup, or remove it and"
+                " provision the devices anew"
+            ) from None
 
     def prepare(self, now: datetime) -> Iterator[Made]:
         """Make the authority and its revocation list, unless they exist."""
@@ -317,8 +324,11 @@ class Provisioning:
             return msgspec.json.decode(file.read_bytes(), type=tuple[ShellChange, ...])
         except FileNotFoundError:
             return ()
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise CertificateError(f"{file}: is damaged: {error}; remove it") from None
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise CertificateError(
+                f"{file}: is damaged: {error}; remove it, which only costs the audit log the latest changes"
+                " by the command line"
+            ) from None
 
     def forget_changes(self, count: int) -> None:
         """Remove the oldest changes, which are in the audit log now."""
@@ -378,7 +388,7 @@ class Provisioning:
                 directory / "device_cert.pem": certificate_to_pem(certificate),
                 directory / "ca_cert.pem": certificates_of(self._server_ca_file),
                 directory / "mqtt_config.json": _json(client_configuration(name, broker)),
-                **(self._revoking(name, now) if name in devices else {}),
+                **(self._revoking(name, now) if name in devices else self._revoking_lost(name, now)),
                 self.registry_file: _registry({**devices, name: entry}),
                 **self._noting(action, name, detail, now),
             }
@@ -395,16 +405,30 @@ class Provisioning:
         certificate: x509.Certificate = read_certificates(file, "its path")[0]
         return {self.list_file: revoke(self._ca_file, certificate, now)}
 
+    def _revoking_lost(self, name: str, now: datetime) -> dict[Path, bytes]:
+        """Return the same for a device that is not registered: if the registry was lost, its certificate
+        would still be accepted. One of another authority is not.
+        """
+        try:
+            return self._revoking(name, now)
+        except CertificateError:
+            return {}
+
     def _noting(self, action: str, name: str, detail: str, now: datetime) -> dict[Path, bytes]:
         """Return the file of changes with this change added; it is written together with the change
-        itself.
+        itself. A damaged file of changes is kept beside it: it must not keep anybody from revoking.
         """
         if not self._who:
             return {}
+        file = self._directory / CHANGES
         change = ShellChange(
             at=now.timestamp(), who=self._who, action=f"provisioned.{action}", target=name, detail=detail
         )
-        return {self._directory / CHANGES: msgspec.json.encode(noted(self.changes(), change))}
+        try:
+            return {file: msgspec.json.encode(noted(self.changes(), change))}
+        except CertificateError:
+            aside = file.with_name(f"{CHANGES}.damaged")
+            return {aside: file.read_bytes(), file: msgspec.json.encode((change,))}
 
     def _write(self, files: Mapping[Path, bytes]) -> None:
         """Put files in place, all or none.

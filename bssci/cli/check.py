@@ -120,6 +120,7 @@ def _devices(chosen: Settings) -> Iterator[Finding]:
     files = Provisioning(chosen.device_ca_file, chosen.ca_file)
     try:
         devices = files.devices()
+        files.changes()
     except (certificates.CertificateError, OSError) as error:
         yield Finding("warning", str(error))
         return

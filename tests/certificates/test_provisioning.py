@@ -268,10 +268,44 @@ def test_a_full_registry_takes_no_more(it: Provisioning, monkeypatch: pytest.Mon
         it.add("roof", BROKER, NOW)
 
 
-@pytest.mark.parametrize("content", [b"no", b"[]", b'{"a": {}}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no", b"[]", b'{"a": {}}', b"\xff", b'{"a": ' + b"[" * 100_000,
+        b'{"a": {"mac_address": "", "registered_at": "", "certificate_serial": "1",'
+        b' "certificate_expires": "soon"}}',
+    ],
+)  # fmt: skip
 def test_a_damaged_registry_is_named_and_not_overwritten(it: Provisioning, content: bytes) -> None:
     list(it.prepare(NOW))
     it.registry_file.write_bytes(content)
-    with pytest.raises(CertificateError, match="is damaged"):
+    with pytest.raises(CertificateError, match=r"is damaged: .*; restore it from a backup, or remove it"):
         it.add(MAC, BROKER, NOW)
     assert it.registry_file.read_bytes() == content
+
+
+def test_a_device_of_a_lost_registry_keeps_no_certificate_beside_the_new_one(it: Provisioning) -> None:
+    it.add(MAC, BROKER, NOW)
+    old = read_certificates(it.directory_of(NAME) / "device_cert.pem", "")[0]
+    it.registry_file.unlink()
+    it.add(MAC, BROKER, NOW)
+    assert serials(it) == {old.serial_number}
+
+
+def test_a_device_of_another_authority_and_no_registry_can_be_provisioned(it: Provisioning) -> None:
+    it.add(MAC, BROKER, NOW)
+    for path in (it.registry_file, it.ca_file, it.ca_file.parent / "ca_key.pem", it.list_file):
+        path.unlink()
+    it.add(MAC, BROKER, NOW)
+    assert serials(it) == set()
+
+
+def test_damaged_notes_for_the_audit_log_keep_nobody_from_revoking(it: Provisioning) -> None:
+    it.add(MAC, BROKER, NOW)
+    notes = it.registry_file.parent / "changes.json"
+    notes.write_bytes(b"[")
+    shell = Provisioning(it.ca_file, it.ca_file.parents[1] / "ca_cert.pem", "command line me")
+    shell.revoke(MAC, NOW)
+    assert it.devices()[NAME].status == "revoked"
+    assert [each.action for each in it.changes()] == ["provisioned.revoke"]
+    assert notes.with_name("changes.json.damaged").read_bytes() == b"["

@@ -299,6 +299,11 @@ def test_devices_whose_certificates_end_and_a_damaged_registry_are_warnings(
     )
     registry.write_text("{")
     assert "is damaged" in report(capsys)[2][0]
+    registry.write_text("{}")
+    (registry.parent / "changes.json").write_text("{")
+    [warning] = report(capsys)[2]
+    assert warning.startswith("warning: certs/devices/changes.json: is damaged: ")
+    assert "remove it" in warning
 
 
 @pytest.mark.parametrize("name", ["accounts.json", "sessions.json"])

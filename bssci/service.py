@@ -39,6 +39,7 @@ from bssci.center.retention import full_in
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
 from bssci.certificates.reading import CertificateError
+from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, SOURCE, Installed
 from bssci.journal import Journal, JournalError, Loaded, StorageError, open_journal
@@ -462,6 +463,7 @@ def _put_in_order(settings: Settings) -> None:
     directories = [
         settings.state_dir,
         settings.decoder_dir,
+        Provisioning(settings.device_ca_file, settings.ca_file).registry_file.parent,
         *(path.parent for path in files),
         *certificates.glob("stations/*"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -130,6 +131,26 @@ def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(
         assert told == {"too_many": 1, "handshake": 2, "timeout": 3, "framing": 4}
     finally:
         service._abandon()
+
+
+def test_what_killed_processes_left_is_removed_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_at_once(monkeypatch)
+    of_devices = tmp_path / "devices"
+    options = {"decoder-dir": str(tmp_path / "decoders"), "device-ca-file": str(of_devices / "ca_cert.pem")}
+    configuration = configuration_in(tmp_path, **options | {"listen-port": "2", "web-port": "0"})
+    earlier = os.getpid()  # an earlier process had the same id, as in a container
+    directories = [tmp_path / name for name in ("data", "decoders", "devices", "stations/CAFE000000000001")]
+    for directory in (tmp_path, *directories):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f".one.js.{earlier}.abcdefgh.new").write_bytes(b"half")
+        (directory / f".scratch.{earlier}.abcdefgh").mkdir()
+        (directory / f".scratch.{earlier}.abcdefgh" / "device_key.pem").write_bytes(b"secret")
+    service = BssciService(Reactor(0), configuration, INSTALLED)
+    service.privilegedStartService()
+    service._abandon()
+    assert [path for path in tmp_path.rglob(".*") if str(earlier) in path.name] == []
 
 
 @pytest.mark.parts

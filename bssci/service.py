@@ -38,8 +38,8 @@ from bssci.center.reloads import Reloads
 from bssci.center.retention import full_in
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
-from bssci.certificates.reading import CertificateError
 from bssci.certificates.provisioning import Provisioning
+from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, SOURCE, Installed
 from bssci.journal import Journal, JournalError, Loaded, StorageError, open_journal

@@ -88,14 +88,16 @@ def read_authority(ca_file: Path) -> Authority:
     key_file = authority_key_file(ca_file)
     if not key_file.exists():
         raise CertificateError(
-            f"{key_file}: does not exist; only the owner of the CA, who has its key, can issue certificates"
+            f"{key_file}: does not exist", "only the owner of the CA, who has its key, can issue certificates"
         )
     key = certificates.read_key(key_file, "CA_FILE")
     for authority in authorities:
         if authority.public_key() == key.public_key():
             return Authority(authority, key)
     raise CertificateError(
-        f"{key_file}: is not the key of {ca_file}; restore the right key, or make a new CA"
+        f"{key_file}: is not the key of {ca_file}",
+        "restore the right key, or make a new CA",
+        "upload an authority and its own key together, or the authority alone",
     )
 
 

@@ -39,7 +39,7 @@ handshake
 class FilesVerdict(NamedTuple):
     """Faults of and warnings about files that the service center can open; one line each."""
 
-    faults: tuple[str, ...]
+    faults: tuple[CertificateError, ...]
     """faults that keep everybody out as long as they last, though the files are right: an expired
     certificate
     """
@@ -56,7 +56,7 @@ def check_pair(
     """
     verdict = examine(cert_file, key_file, ca_file, now, crl_file)
     if verdict.faults:
-        raise CertificateError(verdict.faults[0])
+        raise verdict.faults[0]
     return list(verdict.warnings)
 
 
@@ -74,9 +74,11 @@ def examine(
     _refuse_order(cert_file, chain)
     if not _leads_to(chain, authorities):
         raise CertificateError(
-            f"{cert_file}: is not signed by {ca_file} (signed by {chain[-1].issuer.rfc4514_string()}); "
+            f"{cert_file}: is not signed by {ca_file} (signed by {chain[-1].issuer.rfc4514_string()})",
             "append the certificate of each authority in between, set CA_FILE to its authority, "
-            "or remove it and its key and run `bssci init`"
+            "or remove it and its key and run `bssci init`",
+            "append the certificate of each authority in between, or upload certificate, key and authority"
+            " together",
         )
     for authority in authorities:
         if not _may_sign(authority):
@@ -222,7 +224,7 @@ def _refuse_untaken(
         )
 
 
-def _out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -> Iterator[str]:
+def _out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -> Iterator[CertificateError]:
     for number, certificate in enumerate(found):
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         which = f" ({_name(certificate)})" if number else ""
@@ -232,12 +234,16 @@ def _out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -
                 if number
                 else "remove it and run `bssci init`"
             )
-            yield f"{path}: expired on {end:%Y-%m-%d}{which}; {remedy}"
+            upload = "" if number else "upload one that is valid"
+            yield CertificateError(f"{path}: expired on {end:%Y-%m-%d}{which}", remedy, upload)
         elif now < begin:
-            yield f"{path}: is valid only from {begin:%Y-%m-%d}{which}; check this machine's clock"
+            fault = f"{path}: is valid only from {begin:%Y-%m-%d}{which}"
+            yield CertificateError(fault, "check this machine's clock")
 
 
-def _all_out_of_time(path: Path, authorities: Sequence[x509.Certificate], now: datetime) -> list[str]:
+def _all_out_of_time(
+    path: Path, authorities: Sequence[x509.Certificate], now: datetime
+) -> list[CertificateError]:
     found = list(_out_of_time(path, authorities, now))
     return found[:1] if len(found) == len(authorities) else []
 

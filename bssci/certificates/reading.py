@@ -33,7 +33,17 @@ _SIGNING = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKe
 
 
 class CertificateError(ValueError):
-    """A certificate or key cannot be used: one line with file, place and remedy."""
+    """A certificate or key cannot be used: one line with file, place and remedy.
+
+    :param fault: what is wrong, and where.
+    :param remedy: what to do about a file that settings name; empty: ``fault`` says it.
+    :param upload: what to do about a file that is being uploaded; empty: the same.
+    :ivar uploaded: the line for a file that is being uploaded.
+    """
+
+    def __init__(self, fault: str, remedy: str = "", upload: str = "") -> None:
+        super().__init__("; ".join(filter(None, (fault, remedy))))
+        self.uploaded = "; ".join(filter(None, (fault, upload or remedy)))
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,9 @@ def read_certificates(path: Path, setting: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(data)
     except ValueError:
         raise CertificateError(
-            f"{path}: holds no PEM certificate; {_remedy(setting, ' to a file that does')}"
+            f"{path}: holds no PEM certificate",
+            _remedy(setting, " to a file that does"),
+            "upload one that does",
         ) from None
 
 
@@ -71,7 +83,7 @@ def read_key(path: Path, setting: str) -> PrivateKey:
     key = _read_key(path, setting)
     if not isinstance(key, PrivateKey):
         raise CertificateError(
-            f"{path}: is neither an elliptic-curve nor an RSA key; {_remedy(setting, ' to one')}"
+            f"{path}: is neither an elliptic-curve nor an RSA key", _remedy(setting, " to one"), "upload one"
         )
     return key
 
@@ -82,11 +94,15 @@ def _read_key(path: Path, setting: str) -> PrivateKeyTypes:
         return serialization.load_pem_private_key(data, password=None)
     except TypeError:
         raise CertificateError(
-            f"{path}: is protected by a password; remove it with `openssl pkey -in {path} -out NEW`"
+            f"{path}: is protected by a password",
+            f"remove it with `openssl pkey -in {path} -out NEW`",
+            "remove it with `openssl pkey -in OLD -out NEW`, and upload NEW",
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateError(
-            f"{path}: holds no PEM private key; {_remedy(setting, ' to a file that does')}"
+            f"{path}: holds no PEM private key",
+            _remedy(setting, " to a file that does"),
+            "upload one that does",
         ) from None
 
 
@@ -102,7 +118,9 @@ def read_pair(certificate: Path, key: Path, prefix: str = "") -> tuple[list[x509
     if not _may_serve(chain[0]):
         raise CertificateError(
             f"{certificate}: is for clients only (extended key usage without serverAuth), no client would "
-            f"accept it; set {prefix}CERT_FILE to a certificate for servers"
+            "accept it",
+            f"set {prefix}CERT_FILE to a certificate for servers",
+            "upload a certificate for servers",
         )
     return chain, found
 
@@ -131,7 +149,9 @@ def _refuse_strangers(
                 f" {key_file}, and must come first; put each certificate before the one that signed it"
             )
     raise CertificateError(
-        f"{key_file}: is not the key of {cert_file}; set {prefix}KEY_FILE and {prefix}CERT_FILE to a pair"
+        f"{key_file}: is not the key of {cert_file}",
+        f"set {prefix}KEY_FILE and {prefix}CERT_FILE to a pair",
+        "upload a certificate and its own key together",
     )
 
 
@@ -282,7 +302,7 @@ def _read(path: Path, setting: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        remedy = "run `bssci init`, or " if setting in MADE_BY_INIT else ""
-        raise CertificateError(f"{path}: does not exist; {remedy}{_remedy(setting)}") from None
+        remedy, upload = ("run `bssci init`, or ", "upload it, too") if setting in MADE_BY_INIT else ("", "")
+        raise CertificateError(f"{path}: does not exist", remedy + _remedy(setting), upload) from None
     except OSError as error:
         raise CertificateError(f"{path}: cannot be read: {error.strerror}; check {setting}") from None

@@ -78,8 +78,8 @@ class StationFiles:
         verdict = examine(self.certificate, self.key, self.authorities, now, self.revoked)
         for fault in verdict.faults:
             if not at_start:
-                raise CertificateError(fault)
-            self.log.error("no base station can connect: {fault}", fault=fault)
+                raise fault
+            self.log.error("no base station can connect: {fault}", fault=str(fault))
         for warning in verdict.warnings:
             self.log.warn("{warning}", warning=warning)
         authorities = read_certificates(self.authorities, "CA_FILE")

@@ -176,7 +176,7 @@ class CertificateStore:
                     bundles.read_authority(directory / f"{CA}.pem")
                 self._refuse_stations(directory)
             except CertificateError as error:
-                raise CertificateError(str(error).replace(f"{directory}/", "")) from None
+                raise CertificateError(error.uploaded.replace(f"{directory}/", "")) from None
         return [warning.replace(f"{directory}/", "") for warning in warnings]
 
     def _refuse_stations(self, directory: Path) -> None:

@@ -89,7 +89,8 @@ def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[st
             beside = unpacked / "beside" / "crl.pem"
             found = next((path for path in (revoked, beside) if path.exists()), None)
             verdict = examine(paths[0], paths[1], paths[2], datetime.now(UTC), found)
-            yield from (f"warning: {_short(text, unpacked)}" for text in (*verdict.faults, *verdict.warnings))
+            found_wrong = (*map(str, verdict.faults), *verdict.warnings)
+            yield from (f"warning: {_short(text, unpacked)}" for text in found_wrong)
         sensors = unpacked / "settings" / "SENSOR_CONFIG_FILE"
         if sensors.exists():
             yield from (f"warning: endpoints.json: {each}; not used" for each in read_file(sensors).wrong)

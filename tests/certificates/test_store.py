@@ -108,6 +108,35 @@ def test_a_revocation_list_that_cannot_be_read_is_a_problem(store: CertificateSt
         CertificateStore(files).check({})
 
 
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"server": b"rubbish"}, "server.pem: holds no PEM certificate; upload one that does"),
+        ({"server_key": b"rubbish"}, "server_key.pem: holds no PEM private key; upload one that does"),
+        (
+            {"server_key": key_to_pem(issuing.new_key())},
+            "server_key.pem: is not the key of server.pem; upload a certificate and its own key together",
+        ),
+        (
+            {"ca": certificate_to_pem(issuing.create_authority(issuing.new_key(), datetime.now(UTC)))},
+            "; append the certificate of each authority in between, or upload certificate, key and authority"
+            " together",
+        ),
+        (
+            {"ca_key": key_to_pem(issuing.new_key())},
+            "ca_key.pem: is not the key of ca.pem; upload an authority and its own key together, or the"
+            " authority alone",
+        ),
+    ],
+)
+def test_a_refused_upload_advises_what_to_upload(
+    store: CertificateStore, files: dict[str, bytes], message: str
+) -> None:
+    with pytest.raises(CertificateError) as refused:
+        store.check(files)
+    assert str(refused.value).endswith(message)
+
+
 def test_an_authority_whose_stations_would_not_get_in_is_not_put_in_place(store: CertificateStore) -> None:
     """The service center itself would be taken: only a base station's handshake shows it."""
     weak = rsa.generate_private_key(65537, 1024)

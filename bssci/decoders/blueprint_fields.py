@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from bssci.decoders import bits
@@ -16,6 +17,8 @@ from bssci.decoders.quantities import MAX_NAME, QuantityRule, rules_for
 
 MAX_FIELDS = 1000
 """fields of a format"""
+MAX_CHAIN = 20
+"""components of a field, each of which refers to the next"""
 MAX_TEXT_BITS = 8 * 1024
 MAX_OFFSET = 8 * 4096
 """bits before a field, at most"""
@@ -122,6 +125,8 @@ def _chain(entry: Node, definitions: Mapping[str, Node]) -> list[Node]:
             raise reference.error(f"{key!r} refers to itself")
         if key not in definitions:
             raise reference.error(f"no component {key!r} is defined")
+        if len(seen) >= MAX_CHAIN:
+            raise reference.error(f"more than {MAX_CHAIN} components refer to each other")
         seen.add(key)
         chain.append(definitions[key])
         reference = definitions[key].get("component")
@@ -186,28 +191,29 @@ def _virtual_steps(
     fields: Sequence[_Field], known: Collection[str], rules: Mapping[int, QuantityRule]
 ) -> Iterator[FieldStep]:
     """Yield the steps in an order in which each comes after those it refers to."""
-    names = {field.name for field in fields}
-    waiting: list[tuple[_Field, FieldStep, set[str]]] = []
+    places = {field.name: place for place, field in enumerate(fields)}
+    either = {*known, *places}
+    order = TopologicalSorter[str](dict.fromkeys(places, ()))
+    steps: dict[str, FieldStep] = {}
     for field in fields:
         func = field.get("func")
         if func is None or func.value == "":
             raise field.node.error(f"{field.name}: func is missing")
-        expressions = [_expression(func, {*known, *names})]
+        expressions = [_expression(func, either)]
         condition = field.get("condition")
         if condition is not None and condition.value != "":
-            expressions.append(_expression(condition, {*known, *names}))
-        needs = {name for expression in expressions for name in expression.references if name in names}
-        waiting.append((field, _virtual(field, expressions, rules.get(id(field.node))), needs))
-    done: set[str] = set()
-    while waiting:
-        ready = [entry for entry in waiting if entry[2] <= done]
-        if not ready:
-            field = waiting[0][0]
-            raise field.node.error(f"{field.name}: virtual fields refer to each other in a circle")
-        for field, step, _ in ready:
-            done.add(field.name)
-            yield step
-        waiting = [entry for entry in waiting if entry[0].name not in done]
+            expressions.append(_expression(condition, either))
+        order.add(field.name, *(name for each in expressions for name in each.references if name in places))
+        steps[field.name] = _virtual(field, expressions, rules.get(id(field.node)))
+    try:
+        order.prepare()
+    except CycleError as error:
+        first = fields[min(places[name] for name in error.args[1])]
+        raise first.node.error(f"{first.name}: virtual fields refer to each other in a circle") from None
+    while order.is_active():
+        ready = sorted(order.get_ready(), key=places.__getitem__)
+        yield from (steps[name] for name in ready)
+        order.done(*ready)
 
 
 def _virtual(field: _Field, expressions: Sequence[Expression], rule: QuantityRule | None) -> FieldStep:

@@ -87,7 +87,8 @@ def compile_expression(text: str, names: Collection[str] = (), raw_bits: int = 6
     :param raw_bits: size of the raw values, which decides whether the expression is exact.
     :raises ExpressionError: it is wrong, or refers to an unknown name.
     """
-    parser = _Parser(tokens(text, names), frozenset(names), raw_bits)
+    known = frozenset(names)
+    parser = _Parser(tokens(text, known), known, raw_bits)
     node = parser.whole()
     exact = node.precision > _ROUNDED and node.bits <= _MANTISSA
     return Expression(text, node.evaluate, frozenset(parser.references), exact)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 MAX_LENGTH = 1000
@@ -40,21 +40,21 @@ _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[^\W0-9]\w*(?:\.\w+)?")
 
 
-def tokens(text: str, names: Iterable[str]) -> list[Word]:
+def tokens(text: str, names: Collection[str]) -> list[Word]:
     """Return the tokens of an expression; an ``end`` comes last.
 
-    :param names: names that ``$name`` may refer to; they may hold spaces and signs; the longest match is
-        taken.
+    :param names: set of the names that ``$name`` may refer to; they may hold spaces and signs; the longest
+        match is taken.
     :raises ExpressionError: a character belongs to no token.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH + 1)
-    known = sorted(names, key=len, reverse=True)
+    longest = max(map(len, names), default=0)
     found: list[Word] = []
     place = _skip_space(text, 0)
     while place < len(text):
         if text[place] == "$":
-            token = _reference(text, place, known)
+            token = _reference(text, place, names, longest)
             place += 1 + len(token.text)
         else:
             token, place = _word(text, place)
@@ -69,10 +69,11 @@ def _skip_space(text: str, place: int) -> int:
     return match.end() if match else place
 
 
-def _reference(text: str, place: int, known: list[str]) -> Word:
+def _reference(text: str, place: int, names: Collection[str], longest: int) -> Word:
     start = place + 1
-    for name in known:
-        if text.startswith(name, start) and not _goes_on(text, start + len(name), name):
+    for end in range(min(len(text), start + longest), start, -1):
+        name = text[start:end]
+        if name in names and not _goes_on(text, end, name):
             return Word("reference", name, place + 1)
     unknown = _NAME.match(text, start)
     if unknown is None:

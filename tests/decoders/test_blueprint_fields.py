@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bssci.decoders.blueprint_fields import MAX_FIELDS, Defaults, compile_layout
+from bssci.decoders.blueprint_fields import MAX_CHAIN, MAX_FIELDS, Defaults, compile_layout
 from bssci.decoders.commented_json import DefinitionError, parse
 from bssci.decoders.layouts import Layout
 
@@ -57,3 +57,24 @@ def test_a_wrong_field_is_refused_with_its_line(fields: list[dict[str, Any]]) ->
     with pytest.raises(DefinitionError) as caught:
         compiled(*fields)
     assert caught.value.line == 1
+
+
+def test_components_refer_to_each_other_only_so_often() -> None:
+    def components(number: int) -> dict[str, Any]:
+        chain = {f"c{each}": {"component": f"c{each + 1}"} for each in range(1, number)}
+        return chain | {f"c{number}": {"size": 8, "type": "uint"}}
+
+    def compile_chain(number: int) -> Layout:
+        definitions = parse(json.dumps(components(number))).members()
+        node = parse(json.dumps({"payload": [{"name": "a", "component": "c1"}]}))
+        return compile_layout(node, Defaults(definitions, frozenset(), False), 0)
+
+    assert [step.size for step in compile_chain(MAX_CHAIN).steps] == [8]
+    with pytest.raises(DefinitionError, match=f"more than {MAX_CHAIN} components"):
+        compile_chain(MAX_CHAIN + 1)
+
+
+def test_of_virtual_fields_one_in_the_circle_is_named() -> None:
+    virtual = [{"name": "a", "func": "$b"}, {"name": "b", "func": "$c"}, {"name": "c", "func": "$b"}]
+    with pytest.raises(DefinitionError, match="b: virtual fields refer to each other in a circle"):
+        compiled({"name": "x", "size": 8, "type": "uint"}, virtual=virtual)

@@ -33,3 +33,17 @@ def test_what_is_no_word_is_named_by_its_column(text: str, column: int) -> None:
     with pytest.raises(ExpressionError) as caught:
         tokens(text, ())
     assert caught.value.column == column
+
+
+def test_a_reference_is_not_compared_with_each_of_a_thousand_names() -> None:
+    class Names(frozenset[str]):
+        looked_up = 0
+
+        def __contains__(self, name: object) -> bool:
+            self.looked_up += 1
+            return super().__contains__(name)
+
+    names = Names(f"{number:04}x" for number in range(1000))
+    found = [word.text for word in tokens("$0007x + $0999x", names) if word.kind == "reference"]
+    assert found == ["0007x", "0999x"]
+    assert names.looked_up <= 2 * 5

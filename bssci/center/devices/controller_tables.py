@@ -99,7 +99,7 @@ class _Reader:
         self._wrong_count = 0
         self._rows = {name: self._table(name, tables.get(name)) for name in _TABLES}
         self._by_id = {
-            name: {str(row["id"]): row for row in rows if row.get("id") is not None}
+            name: {_key(row["id"]): row for row in rows if row.get("id") is not None}
             for name, rows in self._rows.items()
         }
         self._models: dict[str, str] = {}
@@ -138,7 +138,7 @@ class _Reader:
     def _read_models(self) -> None:
         points: dict[str, list[ImportedRow]] = {}
         for row in self._rows["datapoint"]:
-            points.setdefault(str(row.get("devicetemplateid")), []).append(row)
+            points.setdefault(_key(row.get("devicetemplateid")), []).append(row)
         for id in points.keys() - self._by_id["devicetemplate"].keys():
             self._say(f"datapoint {points[id][0].get('id')}: there is no template {id}")
         for id, template in self._by_id["devicetemplate"].items():
@@ -242,7 +242,7 @@ class _Reader:
         return mac, controller, f"J{number[1]}/{place[1] if place else position}"
 
     def _referred(self, row: ImportedRow, column: str, *tables: str) -> ImportedRow:
-        id = str(row.get(column))
+        id = _key(row.get(column))
         for table in tables:
             if id in self._by_id[table]:
                 return self._by_id[table][id]
@@ -253,7 +253,7 @@ class _Reader:
 
         :raises _WrongRowError: one has control characters.
         """
-        id = str(device.get("devicetemplateid"))
+        id = _key(device.get("devicetemplateid"))
         template = self._by_id["devicetemplate"].get(id, {})
         name = _text(device, "devicename") or _text(device, "name") or _text(device, "serialnumber")
         found: dict[str, Any] = {
@@ -311,6 +311,11 @@ def _point(row: ImportedRow) -> dict[str, Any]:
         "unit": _text(row, "append") or None,
     }
     return {name: value for name, value in columns.items() if value is not None}
+
+
+def _key(value: Any) -> str:
+    """Return an id as text, the first characters of a long one, to which thousands of rows may refer."""
+    return str(value)[:MAX_TEXT] if value is None or isinstance(value, str | int | float) else "of this kind"
 
 
 def _plain(name: str) -> str:

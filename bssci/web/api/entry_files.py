@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -108,12 +108,13 @@ def read_array(text: str, key: str, noun: str) -> tuple[list[Any], Mapping[str, 
 
 
 def read_table(
-    text: str, name_of: Callable[[str], str], entry_of: Callable[[list[str], Sequence[str]], Any]
-) -> list[Any]:
-    """Return the entries of a CSV file; empty rows are skipped.
+    text: str, name_of: Callable[[str], str], reader_of: Callable[[list[str]], Callable[[Sequence[str]], Any]]
+) -> Iterator[Any]:
+    """Yield the entries of a CSV file, as far as they are wanted; empty rows are skipped.
 
     :param name_of: the name of a column as the file spells it.
-    :param entry_of: the entry of a row, of the columns' names and its cells.
+    :param reader_of: the function from a row's cells to its entry, made once of the columns' names: there may
+        be a million columns, and a million rows.
     :raises ApiError: it is no CSV, or its first row names no ``eui``.
     """
     try:
@@ -121,11 +122,10 @@ def read_table(
         names = [name_of(name.strip()) for name in next(rows, ())]
         if "eui" not in names:
             raise ApiError(422, "invalid", "the first row must name the columns, eui among them", "eui")
-        return [
-            _too_long(names, cells) or entry_of(names, cells)
-            for cells in rows
-            if any(cell.strip() for cell in cells)
-        ]
+        entry_of = reader_of(names)
+        for cells in rows:
+            if any(cell.strip() for cell in cells):
+                yield _too_long(names, cells) or entry_of(cells)
     except csv.Error as error:
         raise ApiError(400, "malformed", f"the file is no CSV: {error}", "body") from None
 

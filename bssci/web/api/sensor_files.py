@@ -74,7 +74,7 @@ def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor |
     """
     text = decoded(data, is_csv=content_type != JSON)
     if content_type in CSV_TYPES or (content_type != JSON and text.lstrip()[:1] not in ("[", "{")):
-        entries = read_table(text, lambda name: _LOWER.get(name.lower(), name), _row)
+        entries: Iterable[Any] = read_table(text, lambda name: _LOWER.get(name.lower(), name), _row_reader)
     else:
         entries, about = read_array(text, "sensors", "sensors")
         refuse_dry_run(about)
@@ -182,6 +182,10 @@ def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
     if sensor is None:
         raise SensorError(hidden[0], "is masked, and the sensor is not known yet: give it as it is")
     return unmasked(entry, sensor)
+
+
+def _row_reader(names: list[str]) -> Callable[[Sequence[str]], dict[str, Any] | SpoiltRow]:
+    return lambda cells: _row(names, cells)
 
 
 def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:

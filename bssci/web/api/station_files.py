@@ -7,7 +7,7 @@ tags are separated by ``;``; see :mod:`bssci.web.api.spreadsheets` for what else
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bssci.model.base_station import StationChange, parse_station_change, station_faults
@@ -37,7 +37,7 @@ def read_stations(data: bytes, content_type: str) -> EntryFile[StationChange]:
     """
     text = decoded(data, is_csv=content_type != JSON)
     if content_type == CSV or (content_type != JSON and text.lstrip()[:1] not in ("[", "{")):
-        entries = read_table(text, str.lower, _row)
+        entries: Iterable[Any] = read_table(text, str.lower, _row_reader)
     else:
         entries, _ = read_array(text, "base_stations", "base stations")
     return gather(entries, parse_station_change, _faults, most=MAX_STATIONS, noun="base stations")
@@ -80,7 +80,12 @@ def _cell(value: str | float | bool) -> str:
     return guarded(value) if isinstance(value, str) else str(value)
 
 
-def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
+def _row_reader(names: list[str]) -> Callable[[Sequence[str]], dict[str, Any] | SpoiltRow]:
+    is_located = not {"lat", "lon", "place"}.isdisjoint(names)
+    return lambda cells: _row(names, is_located, cells)
+
+
+def _row(names: list[str], is_located: bool, cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
     entry: dict[str, Any] = {}
     faults: dict[str, str] = {}
     place: dict[str, Any] = {}
@@ -105,6 +110,6 @@ def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
                 entry[name] = True if word in TRUE else False if word in FALSE else text
         elif name:
             entry[name] = text
-    if {"lat", "lon", "place"} & set(names):
+    if is_located:
         entry["location"] = place or None
     return SpoiltRow(entry, faults) if faults else entry

@@ -159,3 +159,14 @@ def test_a_row_that_is_none_is_named() -> None:
 def test_what_holds_no_tables_is_refused(text: str) -> None:
     with pytest.raises(ControllerTablesError):
         read_controller_tables(text)
+
+
+@pytest.mark.parametrize("id", ["7" * 100_000, [7] * 100_000])
+def test_a_long_id_that_many_rows_refer_to_is_spelt_out_in_no_fault(id: Any) -> None:
+    changed = {
+        "Connector": [{"Id": 1, "ControllerId": id, "ConnectorNumber": 1}],
+        "Pin": [{"Id": number, "ConnectorId": 1, "Position": 1, "DeviceId": 1} for number in range(50)],
+    }
+    found = read_controller_tables(json.dumps(changed))
+    assert found.wrong_count == 50
+    assert all("there is no device" in wrong and len(wrong) < 2 * module.MAX_TEXT for wrong in found.wrong)

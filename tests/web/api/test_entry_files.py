@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -47,9 +48,23 @@ def test_an_array_may_stand_in_an_object() -> None:
 
 def test_a_table_has_a_head_and_rows_with_content() -> None:
     rows = read_table(
-        "EUI;Name\na;x\n;\nb;y\n", str.lower, lambda names, cells: dict(zip(names, cells, strict=True))
+        "EUI;Name\na;x\n;\nb;y\n", str.lower, lambda names: lambda cells: dict(zip(names, cells, strict=True))
     )
-    assert rows == [{"eui": "a", "name": "x"}, {"eui": "b", "name": "y"}]
+    assert list(rows) == [{"eui": "a", "name": "x"}, {"eui": "b", "name": "y"}]
     for text in ("", "name\nx\n", 'eui\n"a'):
         with pytest.raises(ApiError):
-            read_table(text, str.lower, lambda names, cells: None)
+            list(read_table(text, str.lower, lambda names: lambda cells: None))
+
+
+def test_the_names_of_the_columns_are_looked_at_once_and_no_more_rows_are_read_than_are_allowed() -> None:
+    heads: list[list[str]] = []
+    rows: list[str] = []
+
+    def reader(names: list[str]) -> Callable[[Sequence[str]], str]:
+        heads.append(names)
+        return lambda cells: rows.append(cells[0]) or cells[0]  # type: ignore[func-returns-value]
+
+    text = "eui\n" + "".join(f"{number}\n" for number in range(1000))
+    with pytest.raises(ApiError, match="2 things are allowed in one file"):
+        gather(read_table(text, str.lower, reader), parse, most=2, noun="things")
+    assert (heads, rows) == ([["eui"]], ["0", "1", "2"])

@@ -42,6 +42,8 @@ from bssci.model import EUI, Reading, parse_eui
 
 MAX_POINTS = 1000
 MAX_DECIMALS = 18
+LONGEST_ANSWER = 256
+"""bytes of a Modbus RTU answer"""
 
 _ENCODING = re.compile(r"(u?int)(8|16|24|32|40|48|56|64)|float(16|32|64)|boolean|bool|string|hex")
 _TEXTS = {"string": bits.text, "hex": bits.octets}
@@ -145,12 +147,16 @@ def compile_datapoints(name: str, document: Node, text: str) -> DataPoints:
 def check_modbus(data: bytes) -> None:
     """Check a Modbus RTU answer and the checksum at its end.
 
-    :raises DecodeError: it is too short, the checksum is wrong, or the answer is an error.
+    :raises DecodeError: it is too short or too long, the checksum is wrong, or the answer is an error.
     """
     if not data:
         raise DecodeError("empty", "the payload is empty")
     if len(data) < 5:
         raise DecodeError("too_short", f"a Modbus answer has 5 bytes or more, the payload {len(data)}")
+    if len(data) > LONGEST_ANSWER:
+        raise DecodeError(
+            "too_long", f"a Modbus answer has {LONGEST_ANSWER} bytes at most, the payload {len(data)}"
+        )
     checksum = 0xFFFF
     for byte in data[:-2]:
         checksum ^= byte

@@ -111,6 +111,7 @@ def test_encodings(member: dict[str, Any], data: str, value: Any) -> None:
         (modbus("01 03 06 0100 0136 0200")[:-1] + b"\0", "checksum"),
         (modbus("01 83 02"), "modbus_error"),
         (modbus("01 03 01 01"), "too_short"),
+        (modbus("01 03" + "00" * 253), "too_long"),
     ],
 )
 def test_bad_modbus_answers(data: bytes, code: str) -> None:

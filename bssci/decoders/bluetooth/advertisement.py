@@ -19,6 +19,8 @@ _HEX = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{1,4})")
 _SERVICE_DATA = {0x16: 2, 0x20: 4, 0x21: 16}
 """and the bytes of the UUID in each"""
 _MANUFACTURER_DATA = 0xFF
+LONGEST = 1650
+"""bytes of an advertisement, also an extended one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,14 @@ def _entries(envelope: Mapping[str, Any], field: str) -> Iterator[tuple[str, Any
 
 def _base64(value: Any, place: str) -> bytes:
     try:
-        return binascii.a2b_base64(value, strict_mode=True)
+        data = binascii.a2b_base64(value, strict_mode=True)
     except (TypeError, ValueError):
         raise DecodeError("bad_envelope", f"{place} is not base64") from None
+    if len(data) > LONGEST:
+        raise DecodeError(
+            "too_long", f"{place} has {len(data)} bytes; an advertisement has at most {LONGEST}"
+        )
+    return data
 
 
 def _uuid(text: str) -> int | str:
@@ -107,6 +114,8 @@ def _uuid(text: str) -> int | str:
 
 
 def _structures(data: bytes) -> Iterator[tuple[int, bytes]]:
+    if len(data) > LONGEST:
+        raise DecodeError("too_long", f"byte {LONGEST}: no advertisement is longer")
     at = 0
     while at < len(data) and data[at]:
         end = at + 1 + data[at]

@@ -110,9 +110,10 @@ def _seconds(value: object, remark: Remark, zone: tzinfo, zone_is_known: bool) -
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
+        if not 0 <= value < 1e14:
+            return None
         # Milliseconds, in this century, are beyond all seconds.
-        seconds = value / 1000 if value > 1e11 else float(value)
-        return seconds if 0 <= seconds < 1e11 else None
+        return value / 1000 if value > 1e11 else float(value)
     if not isinstance(value, str):
         return None
     try:

@@ -74,7 +74,7 @@ def _uplink(body: Mapping[str, Any], payload: dict[str, Any], at: float, source:
     """Return a mioty uplink as a telegram of its sensor: the same id, the best station as its gateway."""
     stations = payload.get("baseStations")
     best = stations[0] if isinstance(stations, list) and stations and isinstance(stations[0], dict) else {}
-    rx_time = best.get("rxTime")
+    rx_time = _number(best.get("rxTime"))
     return Telegram(
         at=at,
         id=_text(payload.get("id")),
@@ -82,7 +82,7 @@ def _uplink(body: Mapping[str, Any], payload: dict[str, Any], at: float, source:
         gateway=_text(payload.get("bs_eui")),
         source=source,
         payload=_numbers(payload.get("data")),
-        gateway_time=rx_time / 1e9 if isinstance(rx_time, int) and not isinstance(rx_time, bool) else None,
+        gateway_time=None if rx_time is None else rx_time / 1e9,
         rssi=_number(payload.get("rssi")),
         envelope=_without_readings(payload) | {"topic": body.get("original_topic")},
     )
@@ -116,14 +116,22 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # JSON bounds no number
+        return None
 
 
 def _numbers(value: object) -> bytes:
-    try:
-        return bytes(value)  # type: ignore[call-overload, no-any-return]
-    except (TypeError, ValueError):
-        raise BadMessage("data is not a list of bytes") from None
+    # Of a number, bytes() would make as many zeros, gigabytes of them.
+    if isinstance(value, list):
+        try:
+            return bytes(value)
+        except (TypeError, ValueError):
+            pass
+    raise BadMessage("data is not a list of bytes")
 
 
 def _without_readings(payload: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
-from bssci.decoders.bluetooth.advertisement import read_advertisement
+from bssci.decoders.bluetooth.advertisement import LONGEST, read_advertisement
 from bssci.decoders.interfaces import DecodeError, Payload
 
 
@@ -86,3 +87,15 @@ def test_what_is_no_advertisement(data: str, envelope: dict[str, Any], code: str
     with pytest.raises(DecodeError) as caught:
         read_advertisement(payload(data, envelope))
     assert caught.value.code == code
+
+
+def test_what_is_longer_than_any_advertisement_is_not_read() -> None:
+    def read(size: int) -> Any:
+        data = base64.b64encode(bytes(size)).decode()
+        return read_advertisement(payload(envelope={"service_data": {"fcd2": data}}))
+
+    assert len(read(LONGEST).services[0xFCD2]) == LONGEST
+    with pytest.raises(DecodeError, match="at most 1650"):
+        read(LONGEST + 1)
+    with pytest.raises(DecodeError, match="no advertisement is longer"):
+        read_advertisement(payload((b"\x01\xff" * LONGEST).hex()))

@@ -29,6 +29,7 @@ from tests.support.telegrams import AT
         (True, None),
         (-5, None),
         (1e300, None),
+        (10**400, None),
         ("", None),
         ("0001-01-01T00:00:00+14:00", None),
         ([], None),

@@ -126,3 +126,18 @@ def test_a_record_of_another_form_is_read_by_its_rule() -> None:
 def test_a_rule_is_held_against_the_topic_of_a_bridge() -> None:
     [telegram] = by_rule(BRIDGED, {"original_topic": "plant/fern/state", "payload": {"level": 3}})
     assert telegram.device == "plant:fern"
+
+
+UPLINK = {"kind": "uplink", "device_id": "mioty:70B3D56770110001"}
+
+
+@pytest.mark.parametrize("data", [1 << 40, 10**400, {"1": 1}, "00", None])
+def test_a_number_in_place_of_the_bytes_makes_no_zeros(data: Any) -> None:
+    with pytest.raises(BadMessage, match="data is not a list of bytes"):
+        read(UPLINK | {"payload": {"id": "a", "bs_eui": "b", "data": data}})
+
+
+def test_numbers_that_no_float_holds_are_left_out() -> None:
+    payload = {"id": "a", "bs_eui": "b", "data": [1], "rssi": 10**400, "baseStations": [{"rxTime": 10**400}]}
+    [telegram] = read(UPLINK | {"payload": payload})
+    assert (telegram.rssi, telegram.gateway_time, telegram.payload) == (None, None, b"\1")

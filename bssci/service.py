@@ -44,6 +44,7 @@ from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, SOURCE, Installed
 from bssci.journal import Journal, JournalError, Loaded, StorageError, open_journal
 from bssci.model.commands import Actor
+from bssci.model.counts import many
 from bssci.notices.mail import MailChannel
 from bssci.notices.webhook import WebhookChannel
 from bssci.settings.configuration import Configuration
@@ -360,7 +361,7 @@ class BssciService(Service):
         super().startService()
         self._manager.ready(self._summary())
         self.log.info(
-            "service {version} started as {eui}, ports {ports}, {sensors} sensors, sinks {sinks},"
+            "service {version} started as {eui}, ports {ports}, sensors {sensors}, sinks {sinks},"
             " sources {sources}, pid {pid}",
             version=__version__,
             eui=self.center.eui,
@@ -435,7 +436,7 @@ class BssciService(Service):
 
     def _summary(self) -> str:
         """Return one line about the service, for the service manager."""
-        return f"{len(self.center.sensors)} sensors, base stations on {', '.join(self._places())}"
+        return f"{many(len(self.center.sensors), 'sensor')}, base stations on {', '.join(self._places())}"
 
 
 def wait_for(reactor: Any, deferred: Deferred[None]) -> None:

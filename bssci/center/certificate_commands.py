@@ -16,6 +16,7 @@ from bssci.certificates.reading import CertificateError
 from bssci.certificates.store import CA, SECRET_FILES, CertificateStore
 from bssci.model import EUI
 from bssci.model.commands import Actor, CommandError
+from bssci.model.counts import many
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
 from bssci.stations.directory import Stations
@@ -157,7 +158,8 @@ class CertificateCommands:
         if refused and not force:
             raise CommandError(
                 "conflict",
-                f"{len(refused)} connected base stations would be refused: {', '.join(refused[:MAX_NAMED])}; "
+                f"{many(len(refused), 'connected base station')} would be refused:"
+                f" {', '.join(refused[:MAX_NAMED])}; "
                 "confirm with force",
                 "force",
             )

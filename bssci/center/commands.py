@@ -39,6 +39,7 @@ from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, SensorError, changed_fields
 from bssci.model.commands import Actor, CommandError, Outcomes
+from bssci.model.counts import many
 from bssci.model.iso_times import iso_seconds
 from bssci.model.sensor import check_entered
 from bssci.settings.configuration import Configuration
@@ -199,7 +200,7 @@ class Commands:
     async def clear(self, by: Actor) -> Outcomes:
         """Remove all sensors; see :meth:`remove`."""
         euis = self._sensors.euis()
-        text = naming(f"{len(euis)} sensors", euis)
+        text = naming(many(len(euis), "sensor"), euis)
         return await self._in_turn(euis, lambda: self._remove(euis, by, "sensor.clear", "", text))
 
     async def _remove(self, euis: Sequence[EUI], by: Actor, action: str, target: str, text: str) -> Outcomes:
@@ -310,7 +311,7 @@ class Commands:
     async def begin_replay(self, replays: Replaying, request: ReplayRequest, by: Actor) -> dict[str, Any]:
         """Deliver stored messages again to a sink; see :meth:`bssci.center.replays.Replaying.begin`."""
         span = f"{iso_seconds(request.from_at)} to {iso_seconds(request.to_at)}"
-        devices = f", {len(request.devices)} devices" if request.devices else ""
+        devices = f", {many(len(request.devices), 'device')}" if request.devices else ""
         async with self._recorder.before(by, "replay.begin", request.sink, span + devices):
             return await stored(replays.begin(request, by.name))
 
@@ -379,4 +380,4 @@ class Commands:
 
 def _named(euis: Sequence[EUI]) -> tuple[str, str]:
     """Return target and detail of a command on sensors, for the audit log."""
-    return (euis[0], "") if len(euis) == 1 else ("", naming(f"{len(euis)} sensors", euis))
+    return (euis[0], "") if len(euis) == 1 else ("", naming(many(len(euis), "sensor"), euis))

@@ -15,6 +15,7 @@ from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.scanner_commands import ScannerAnswer
 from bssci.center.recorder import Recorder, stored
 from bssci.model.commands import Actor, CommandError
+from bssci.model.counts import many
 from bssci.model.device_id import eui_of_device
 from bssci.model.plain_text import CONTROLS, control_fault, entered_fault, texts_of
 
@@ -60,7 +61,7 @@ class DeviceCommands:
         :param devices: new values by the names of the fields of :class:`Device`, by the device's id.
         :raises CommandError: ``conflict``: there are too many; ``unavailable``.
         """
-        async with self._recorder.before(by, "device.import", "", f"{len(devices)} devices"):
+        async with self._recorder.before(by, "device.import", "", many(len(devices), "device")):
             await stored(self._devices.change(devices))
 
     async def move(self, id: str, to: str, by: Actor) -> None:

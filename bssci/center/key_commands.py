@@ -6,6 +6,7 @@ from bssci.center.devices.sensors import Sensors
 from bssci.center.recorder import Recorder
 from bssci.model import EUI, Sensor
 from bssci.model.commands import Actor, CommandError
+from bssci.model.counts import many
 
 
 class KeyCommands:
@@ -33,5 +34,5 @@ class KeyCommands:
         :raises CommandError: ``unavailable``: the audit entry cannot be stored, so nothing is exported.
         """
         sensors = list(self._sensors)
-        async with self._recorder.before(by, "sensor.export_keys", "", f"{len(sensors)} sensors"):
+        async with self._recorder.before(by, "sensor.export_keys", "", many(len(sensors), "sensor")):
             return sensors

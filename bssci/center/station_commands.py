@@ -10,6 +10,7 @@ from bssci.center.station_entries import StationEntries
 from bssci.model import EUI
 from bssci.model.base_station import StationChange
 from bssci.model.commands import Actor, CommandError
+from bssci.model.counts import many
 from bssci.stations.directory import Stations
 from bssci.stations.variable_mac import VariableMac, run_variable_mac
 
@@ -64,7 +65,7 @@ class StationCommands:
         """
         euis = [change.eui for change in changes]
         async with self._recorder.before(
-            by, "station.import", "", naming(f"{len(euis)} base stations", euis)
+            by, "station.import", "", naming(many(len(euis), "base station"), euis)
         ):
             await stored(self._entries.change(changes, by.name))
 

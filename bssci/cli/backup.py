@@ -10,6 +10,7 @@ from pathlib import Path
 from bssci.cli import archive
 from bssci.cli.chosen import load
 from bssci.journal import copy_journal
+from bssci.model.counts import many
 from bssci.system.files import give_to_owner, scratch_directory, sync_directory
 
 
@@ -42,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise
     sync_directory(target.parent)
     print(
-        f"{target}: {len(manifest.files)} files, {target.stat().st_size} bytes. It holds keys: keep it safe."
+        f"{target}: {many(len(manifest.files), 'file')}, {target.stat().st_size} bytes."
+        " It holds keys: keep it safe."
     )
     for path in left_out:
         print(f"warning: {path} is left out, its name cannot be in a backup: rename it", file=sys.stderr)

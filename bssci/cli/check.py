@@ -20,6 +20,7 @@ from bssci.cli.archive import JOURNAL
 from bssci.cli.findings import Finding, about, is_running
 from bssci.cli.ports import listening_problems
 from bssci.journal import JournalError, inspect
+from bssci.model.counts import many
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.groups import ListeningAddress
 from bssci.settings.old_config import OLD_CONFIG, old_config_warning
@@ -128,7 +129,7 @@ def _devices(chosen: Settings) -> Iterator[Finding]:
         return
     soon = datetime.now(UTC).timestamp() + chosen.alarm_certificate_days * DAY
     ending = sorted(name for name, each in devices.items() if each.status == "active" and each.ends_at < soon)
-    yield Finding("ok", f"{files.registry_file}: {len(devices)} devices")
+    yield Finding("ok", f"{files.registry_file}: {many(len(devices), 'device')}")
     if ending:
         more = f" and {len(ending) - MOST_NAMED} more" if len(ending) > MOST_NAMED else ""
         names = ", ".join(ending[:MOST_NAMED])
@@ -156,7 +157,7 @@ def _sensors(path: Path) -> Iterator[Finding]:
         return
     for each in file.wrong:
         yield Finding("error", f"{path}: {each}; not used")
-    yield Finding("ok", f"{path}: {len(file.sensors)} sensors")
+    yield Finding("ok", f"{path}: {many(len(file.sensors), 'sensor')}")
 
 
 def _state_directory(path: Path) -> Finding:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bssci.cli.chosen import load
 from bssci.cli.service_api import RefusedError, ServiceUnavailableError, service_api
 from bssci.cli.service_api import add_arguments as add_service_arguments
+from bssci.model.counts import many
 from bssci.model.strict_json import JsonError, read_json
 from bssci.web.access.accounts import AccountError
 
@@ -41,5 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"skipped: {line}", file=sys.stderr)
     would = "would enter" if arguments.dry_run else "entered"
     models, devices = len(done["models"]), len(done["devices"])
-    print(f"{would} {devices} devices and {models} models; {done['empty_pins']} pins without a device")
+    print(
+        f"{would} {many(devices, 'device')} and {many(models, 'model')};"
+        f" {many(done['empty_pins'], 'pin')} without a device"
+    )
     return 0

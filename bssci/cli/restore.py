@@ -15,6 +15,7 @@ from bssci.cli import archive
 from bssci.cli.archive import BackupError, Manifest
 from bssci.cli.chosen import load
 from bssci.journal import DirectoryInUse, JournalError, inspect, no_service, replacement
+from bssci.model.counts import many
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
 from bssci.system.files import (
@@ -70,7 +71,7 @@ def restore(source: Path) -> Iterator[str]:
                 manifest = archive.unpack(file, unpacked)
             yield from _verify(manifest, unpacked, chosen)
             replace(chosen.state_dir, _placed(manifest, unpacked, chosen))
-    yield f"{done} {len(manifest.files)} files of {manifest.created}; {then}"
+    yield f"{done} {many(len(manifest.files), 'file')} of {manifest.created}; {then}"
 
 
 def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[str]:

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.model import Reading
+from bssci.model.counts import many
 
 MAX_BYTES = 1024
 """bytes of a payload; a mioty telegram has 245 at most"""
@@ -138,7 +139,7 @@ def _entries(data: bytes) -> Iterator[tuple[int, int, int]]:
         if size > left:
             raise DecodeError(
                 "too_short",
-                f"byte {place}: type {number} of channel {channel} has {size} bytes, {left} follow",
+                f"byte {place}: type {number} of channel {channel} has {many(size, 'byte')}, {left} follow",
             )
         yield place, channel, number
         place += size

@@ -14,6 +14,7 @@ from bssci.decoders.interfaces import DecodeError
 from bssci.decoders.plain_layouts import PlainField, PlainLayout, ReadFields
 from bssci.decoders.quantities import QuantityRule
 from bssci.model import Reading
+from bssci.model.counts import many
 
 DECIMALS = 10
 """decimals of computed values: 22.1, not 22.099999999999966"""
@@ -310,5 +311,5 @@ def _too_short(step: FieldStep, end: int, data: bytes) -> DecodeError:
 def _too_long(end: int, data: bytes) -> DecodeError:
     used = (end + 7) // 8
     return DecodeError(
-        "too_long", f"byte {used}: the format ends before it; the payload has {len(data)} bytes"
+        "too_long", f"byte {used}: the format ends before it; the payload has {many(len(data), 'byte')}"
     )

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bssci.model.counts import many
 from bssci.mqtt import version5
 from bssci.mqtt.batches import Confirmation
 from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
@@ -431,7 +432,7 @@ class MqttConnection(Protocol):
         last = self._window.sent_last
         if self._window.in_flight and last is not None:
             retained = ", retained" if last.retain else ""
-            return f"sent last: {last.topic[:200]}, {len(last.payload)} bytes{retained}"
+            return f"sent last: {last.topic[:200]}, {many(len(last.payload), 'byte')}{retained}"
         if self._subscriptions:
             return f"asked for last: {', '.join(self.unanswered_filters)[:300]}"
         return ""

@@ -10,6 +10,8 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 
+from bssci.model.counts import many
+
 
 class IStream(ITCPTransport, IConsumer, IPushProducer):
     """A stream with flow control both ways, as Twisted's TCP and TLS transports are."""
@@ -39,7 +41,7 @@ class MessagesRefused(Exception):
 
     def __init__(self, refused: Mapping[int, PublishRefusal]) -> None:
         first = next(iter(refused.values()))
-        super().__init__(f"the broker refused {len(refused)} messages: {first.words}")
+        super().__init__(f"the broker refused {many(len(refused), 'message')}: {first.words}")
         self.refused = refused
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+from bssci.model.counts import many
 from bssci.simulator.certs import Bundle, BundleError
 from bssci.simulator.configuration import (
     FIRST_SENSOR,
@@ -215,7 +216,7 @@ def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
     stations = _stations(arguments)
     if arguments.copies > len(stations):
         raise ArgumentError(
-            f"--copies {arguments.copies}: there are only {len(stations)} stations to hear an uplink"
+            f"--copies {arguments.copies}: there are only {many(len(stations), 'station')} to hear an uplink"
         )
     random = Random(arguments.seed)
     sensors = _sensors(arguments, random)

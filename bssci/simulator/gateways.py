@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from bssci.model.counts import many
 from bssci.mqtt.client import MqttClient
 from bssci.scanner.agent import ended
 from bssci.scanner.configuration import MqttPart
@@ -180,7 +181,7 @@ class GatewaySimulation:
                 return False
             await pause(self._reactor, LOOK)
         self._say(
-            f"{len(self.scanners)} scanners and {len(self.controllers)} controllers connected to "
-            f"{self._plan.broker.broker}:{self._plan.broker.port}"
+            f"{many(len(self.scanners), 'scanner')} and {many(len(self.controllers), 'controller')} connected"
+            f" to {self._plan.broker.broker}:{self._plan.broker.port}"
         )
         return True

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError, ensureDeferred, gatherResults
 
+from bssci.model.counts import many
 from bssci.simulator import counters
 from bssci.simulator.certs import Bundle, ClientTLS
 from bssci.simulator.over_the_air import attach_all
@@ -222,16 +223,17 @@ class Simulation:
             self.error = f"could not connect to {self._plan.host}:{self._plan.port}{reason}"
             return False
         count = len(self.stations)
-        self._say(
-            f"{count} station{'s' if count > 1 else ''} connected to {self._plan.host}:{self._plan.port}"
-        )
+        self._say(f"{many(count, 'station')} connected to {self._plan.host}:{self._plan.port}")
         return True
 
     async def _attach(self) -> None:
         sensors = self._plan.sensors
         attaching = ensureDeferred(attach_all(sensors, self.stations, self.refused_attaches))
         await DeferredList([attaching, self._end], fireOnOneCallback=True, fireOnOneErrback=True)
-        self._say(f"{len(sensors) - len(self.refused_attaches)}/{len(sensors)} sensors attached over the air")
+        self._say(
+            f"{len(sensors) - len(self.refused_attaches)}/{many(len(sensors), 'sensor')}"
+            " attached over the air"
+        )
         for eui, reason in list(self.refused_attaches.items())[:1]:
             self._say(f"for example {eui:016X} did not: {reason}")
 
@@ -258,7 +260,7 @@ class Simulation:
     def _tell_progress(self) -> None:
         connected = sum(station.state is StationPhase.CONNECTED for station in self.stations)
         self._say(
-            f"{connected}/{len(self.stations)} stations, sent {self.report.sent}, "
+            f"{connected}/{many(len(self.stations), 'station')}, sent {self.report.sent}, "
             f"acknowledged {self.report.acknowledged}, refused {self.report.refused.total()}, "
             f"waiting {self.traffic.outstanding}"
         )

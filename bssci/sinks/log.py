@@ -60,7 +60,7 @@ class LogSink:
             session = "resumed" if event.resumed else "new"
             self.log.info("station online {bs_eui} {session} session", bs_eui=eui, session=session)
         if event.attached is not None:
-            self.log.info("station serves {bs_eui} {attached} sensors", bs_eui=eui, attached=event.attached)
+            self.log.info("sensors attached {bs_eui} {attached}", bs_eui=eui, attached=event.attached)
 
     def _debug(self, event: AnyEvent) -> None:
         if isinstance(event, Uplink):

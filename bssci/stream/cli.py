@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from bssci.model.counts import many
 from bssci.stream.address import TOKEN, StreamError, read_address, read_token
 from bssci.stream.client import ExitStatus, Watch
 from bssci.stream.outputs import Console, File, Output, Postgres, Sqlite, Webhook
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     outcome = watch.run(writer)
     writer.stop()
     if outcome is ExitStatus.DONE and arguments.count and writer.written < arguments.count:
-        print(f"error: {writer.written} of {arguments.count} messages came", file=sys.stderr)
+        print(f"error: {writer.written} of {many(arguments.count, 'message')} came", file=sys.stderr)
         return ExitStatus.NOTHING
     if outcome is not ExitStatus.DONE:
         print(f"error: {watch.reason}", file=sys.stderr)

@@ -115,9 +115,7 @@ async def test_files_are_replaced_after_the_entry_and_used(it: Parts) -> None:
 
 
 async def test_stations_that_could_not_come_back_are_not_refused_by_accident(it: Parts) -> None:
-    with pytest.raises(
-        CommandError, match=f"1 connected base stations would be refused: {STATION}"
-    ) as raised:
+    with pytest.raises(CommandError, match=f"1 connected base station would be refused: {STATION}") as raised:
         await it.commands.replace({CA: b""}, "restore", ANN)
     assert (raised.value.code, raised.value.field, it.done) == ("conflict", "force", [])
     assert (await it.commands.examine({CA: b""})).refused_stations == [STATION]

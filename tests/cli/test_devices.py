@@ -48,7 +48,7 @@ def test_a_file_is_imported_and_what_is_left_out_is_named(
     assert main(["devices", "import", "tables.json"]) == 0
     assert service.asked == [("POST", "/api/devices/import", {"Pin": []})]
     said = capsys.readouterr()
-    assert said.out == "entered 2 devices and 1 models; 3 pins without a device\n"
+    assert said.out == "entered 2 devices and 1 model; 3 pins without a device\n"
     assert said.err == "skipped: pin 5: has no place\n"
     assert main(["devices", "import", "tables.json", "--dry-run"]) == 0
     assert service.asked[1][1] == "/api/devices/import?dry_run=1"

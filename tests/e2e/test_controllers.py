@@ -64,7 +64,7 @@ async def test_import_readings_and_a_command(service: ServiceProcess, broker: Mo
     (service.directory / "tables.json").write_text(json.dumps(TABLES))
     done = await deferToThread(run_import, service.directory)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "entered 3 devices and 1 models; 1 pins without a device\n"
+    assert done.stdout == "entered 3 devices and 1 model; 1 pin without a device\n"
 
     commands: list[Any] = []
 

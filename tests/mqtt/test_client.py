@@ -168,9 +168,9 @@ def test_a_lost_connection_fails_what_it_did_not_acknowledge_and_sends_nothing_a
     it.broker.acknowledge(*sent[:2])
     it.broker.drop()
     assert done == [None]
-    assert offline(half) == offline(waiting) == "the connection was lost; sent last: t, 1 bytes"
+    assert offline(half) == offline(waiting) == "the connection was lost; sent last: t, 1 byte"
     assert not it.client.online
-    assert it.events == ["online", "the connection was lost; sent last: t, 1 bytes"]
+    assert it.events == ["online", "the connection was lost; sent last: t, 1 byte"]
     it.wait_for_attempt()
     it.come_back()
     it.clock.pump([1.0] * 5)

@@ -94,7 +94,7 @@ def test_a_broker_that_acknowledges_nothing_is_left(it):
         it.clock.advance(1.0)
         if not it.broker.wire.closed:
             it.broker.publish("still", b"there")
-    assert offline(outcome) == "the broker did not acknowledge t for 45 s; sent last: t, 1 bytes"
+    assert offline(outcome) == "the broker did not acknowledge t for 45 s; sent last: t, 1 byte"
 
 
 def test_a_broker_that_never_acknowledges_one_message_is_left_however_many_others_it_does(it):
@@ -274,4 +274,4 @@ def test_a_message_that_the_broker_closes_at_is_said_to_be_retained(it):
     it.client.publish([Publication("t", b"1", retain=True)]).addBoth(outcome.append)
     it.turn()
     it.broker.close()
-    assert offline(outcome) == "the broker closed the connection; sent last: t, 1 bytes, retained"
+    assert offline(outcome) == "the broker closed the connection; sent last: t, 1 byte, retained"

@@ -16,7 +16,7 @@ from tests.support.tls import TLSFiles
     [
         (["--stations", "0"], "--stations 0: must be at least 1"),
         (["--rate", "0"], "--rate 0.0: must be above 0"),
-        (["--copies", "2"], "--copies 2: there are only 1 stations"),
+        (["--copies", "2"], "--copies 2: there are only 1 station"),
         (["--vendor", "acme"], "--vendor acme: must be one of weptech"),
         (["--quirk", "odd"], "--quirk: no quirk 'odd'"),
         (["--quirk", "json", "bin-arrays"], "exclude each other"),

@@ -45,7 +45,7 @@ def test_it_runs_for_its_time_and_says_what_was_sent(clients: list[Client]) -> N
     assert summary["messages_sent"] > 20
     assert (summary["messages_dropped"], fixture.run.exit_status) == (0, 0)
     assert round(summary["seconds"]) == 20
-    assert fixture.lines[0] == "2 scanners and 1 controllers connected to broker:1883"
+    assert fixture.lines[0] == "2 scanners and 1 controller connected to broker:1883"
     assert "controllers sent 3 measurements" in fixture.run.description
     assert {client.settings.client_id for client in clients} == {
         "f2-5ef200000001", "bssci-scan-simulated-1", "bssci-scan-simulated-2",

@@ -44,9 +44,9 @@ def test_comings_and_goings_and_refusals_are_told(written: list[LogEvent]) -> No
         (LogLevel.info, f"station offline {STATION} cable cut"),
         (LogLevel.info, f"sensor attach_failed 70B3D56770110001 {STATION} 5 no room"),
         (LogLevel.info, f"station online {STATION} new session"),
-        (LogLevel.info, f"station serves {STATION} 7 sensors"),
+        (LogLevel.info, f"sensors attached {STATION} 7"),
         (LogLevel.info, f"station online {STATION} resumed session"),
-        (LogLevel.info, f"station serves {STATION} 0 sensors"),
+        (LogLevel.info, f"sensors attached {STATION} 0"),
     ]
 
 

@@ -15,6 +15,7 @@ from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
 from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI, Sensor
+from bssci.model.counts import many
 from bssci.model.events import GatewayState, StationState
 from bssci.stations.causes import BLOCKED, OF_STATIONS
 from bssci.stations.station import ConnectionState, Station
@@ -317,7 +318,7 @@ def of_wrong_entries(wrong: Sequence[WrongEntry], trouble: str = "") -> Iterator
         yield Condition("endpoints-wrong", "warning", text, "/sensors")
     elif wrong:
         count = len(wrong)
-        some = "1 entry" if count == 1 else f"{count} entries"
+        some = many(count, "entry", "entries")
         text = f"{some} of endpoints.json cannot be used; the first: {wrong[0]}"
         yield Condition("endpoints-wrong", "warning", text, "/sensors")
 

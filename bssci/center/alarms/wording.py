@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from bssci.center.alarms.notices import Notice
 from bssci.journal import AlarmRecord
+from bssci.model.counts import many
 
 MAX_LINES = 25
 """alarms that a message lists at most, of the new ones and of those that are over"""
@@ -32,7 +33,7 @@ def text(notice: Notice, zone: str, web_url: str = "") -> str:
     """
     base = web_url.rstrip("/")
     lines = [*_section("New:", notice.begun, zone, base), *_section("Over:", notice.over, zone, base)]
-    count = "1 alarm is" if notice.open == 1 else f"{notice.open} alarms are"
+    count = many(notice.open, "alarm is", "alarms are")
     page = f"{base}/alarms" if base else "page Alarms of its web admin."
     lines.append(f"{count} open now. Service center {notice.service}, {page}")
     return "\n".join(lines) + "\n"
@@ -83,7 +84,7 @@ def _span(record: AlarmRecord, zone: str) -> str:
     if record.until is not None:
         span = f"{span} until {_moment(record.until, zone)}"
     if record.returns:
-        span = f"{span}, came back {record.returns} {'time' if record.returns == 1 else 'times'}"
+        span = f"{span}, came back {many(record.returns, 'time')}"
     return span
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from bssci.center.audit import AuditLog
 from bssci.center.decoding.folder import DecoderFolder
 from bssci.model.commands import Actor
+from bssci.model.counts import many
 
 
 class DecoderFileCommands:
@@ -39,7 +40,7 @@ class DecoderFileCommands:
         if not texts:
             yield
             return
-        detail = f"{len(texts)} files: {', '.join(sorted(texts))}"
+        detail = f"{many(len(texts), 'file')}: {', '.join(sorted(texts))}"
         room = partial(self._folder.room, texts)
         entry = self._audit.around(by, "decoder.import", "", detail, hold_room=room)
         async with entry, self._folder.putting(texts):

@@ -11,6 +11,7 @@ from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
 from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
+from bssci.model.counts import many
 
 SERVICE = 0x181A
 """Environmental Sensing, which others use as well: this firmware is recognised by the length"""
@@ -38,7 +39,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
     else:
         raise DecodeError(
             "unknown_format",
-            f"{len(data)} bytes; atc1441 sends 13, pvvx 15; encrypted messages are not supported",
+            f"{many(len(data), 'byte')}; atc1441 sends 13, pvvx 15; encrypted messages are not supported",
         )
     measured.add("battery", battery, "%")
     measured.add("battery_voltage", voltage / 1000, "V")

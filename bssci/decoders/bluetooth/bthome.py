@@ -14,6 +14,7 @@ from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.decoders.keys import aes_key, needed_key
 from bssci.model import Reading
+from bssci.model.counts import many
 
 SERVICE = 0xFCD2
 _UUID_ON_AIR = b"\xd2\xfc"
@@ -172,7 +173,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
         return _objects(data[at:])
     if len(data) < at + _COUNTER + _TAG + 1:
         raise DecodeError(
-            "too_short", f"{len(data)} bytes; an encrypted message needs {at + _COUNTER + _TAG + 1}"
+            "too_short", f"{many(len(data), 'byte')}; an encrypted message needs {at + _COUNTER + _TAG + 1}"
         )
     end = len(data) - _COUNTER - _TAG
     nonce = (address or advertisement.needed_address()) + _UUID_ON_AIR + data[:1] + data[end : end + _COUNTER]
@@ -205,7 +206,8 @@ def _objects(data: bytes) -> list[Reading]:
         at = start + length
         if at > len(data):
             raise DecodeError(
-                "too_short", f"byte {start}: object 0x{kind:02x} has {length} bytes, {len(data) - start} left"
+                "too_short",
+                f"byte {start}: object 0x{kind:02x} has {many(length, 'byte')}, {len(data) - start} left",
             )
         _add(measured, kind, data[start:at])
     return measured.readings

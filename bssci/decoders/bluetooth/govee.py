@@ -11,6 +11,7 @@ from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
 from bssci.decoders.bluetooth.measured import RANGES, MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
+from bssci.model.counts import many
 
 COMPANY = 0xEC88
 _PACKED_BYTES = 6
@@ -38,7 +39,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
         measured.add("humidity", humidity / 100, "%")
         measured.add("battery", battery, "%")
     else:
-        raise DecodeError("unknown_format", f"{len(data)} bytes; H5075 sends 6, H5074 sends 7")
+        raise DecodeError("unknown_format", f"{many(len(data), 'byte')}; H5075 sends 6, H5074 sends 7")
     return measured.readings
 
 

@@ -25,6 +25,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from twisted.logger import Logger
 
+from bssci.model.counts import many
 from bssci.system.files import make_directory, open_lock, write_atomically
 from bssci.system.shell import ShellChange, noted, shell_user
 from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw_secret, new_token
@@ -173,8 +174,9 @@ class AccountFile:
 
     def _damage(self, rest: Directory, error: object) -> str:
         return (
-            f"{self.path}: is damaged ({error}); {len(rest.accounts)} accounts and"
-            f" {len(rest.tokens) + len(rest.live_tokens)} tokens in it can be read, the rest is skipped"
+            f"{self.path}: is damaged ({error}); {many(len(rest.accounts), 'account')} and"
+            f" {many(len(rest.tokens) + len(rest.live_tokens), 'token')} in it can be read,"
+            " the rest is skipped"
         )
 
     # accounts
@@ -367,7 +369,7 @@ def described(token: LiveToken) -> str:
     """Return a description of what a token for live streams allows, for the audit log."""
     bound = (*token.devices, *(f"tag {tag}" for tag in token.tags))
     days = round((token.expires_at - token.created_at) / 86400)
-    return f"{', '.join(token.topics)}; {', '.join(bound) or 'all devices'}; {days} days"[:1000]
+    return f"{', '.join(token.topics)}; {', '.join(bound) or 'all devices'}; {many(days, 'day')}"[:1000]
 
 
 def token_digest(secret: str) -> str:

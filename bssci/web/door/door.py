@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from bssci.center.service_center import ServiceCenter
 from bssci.journal.kept import LiveSession
 from bssci.model import EUI, AnyEvent, Sensor
+from bssci.model.counts import many
 from bssci.mqtt import payloads
 from bssci.mqtt.server import frames
 from bssci.mqtt.server.packets import REFUSED_FILTER, ConnectPacket, EncodedMessage, encode_message
@@ -224,12 +225,16 @@ class Door:
             # [MQTT-3.1.4-2]
             earlier.close(frames.POLICY, "taken_over", "another client connected with this identifier")
         if len(self._inside) >= self._max_clients:
-            return Denial(UNAVAILABLE, "too_many_clients", f"{self._max_clients} clients are connected")
+            return Denial(
+                UNAVAILABLE,
+                "too_many_clients",
+                f"{many(self._max_clients, 'client is', 'clients are')} connected",
+            )
         if self.connections_of(token.id) >= token.connections:
             return Denial(
                 UNAVAILABLE,
                 "token_connections",
-                f"the token is for {token.connections} connections at a time",
+                f"the token is for {many(token.connections, 'connection')} at a time",
             )
         return None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bssci.decoders.bluetooth import presence
+from bssci.model.counts import many
 from bssci.web.formats import duration, number, percent, share
 
 Described = Mapping[str, Any]
@@ -38,8 +39,8 @@ def _uplink(event: Described) -> str:
     size = event.get("size", 0)
     known = "" if event.get("known", True) else " from an unknown sensor"
     copies = event.get("duplicates", 0)
-    merged = f", {copies} {'copy' if copies == 1 else 'copies'} merged" if copies else ""
-    return f"Uplink {event['cnt']}{known}, {size} {'byte' if size == 1 else 'bytes'}{merged}"
+    merged = f", {many(copies, 'copy', 'copies')} merged" if copies else ""
+    return f"Uplink {event['cnt']}{known}, {many(size, 'byte')}{merged}"
 
 
 def _sensor_status(event: Described) -> str:
@@ -91,7 +92,7 @@ def _telegram(event: Described) -> str:
         return f"Report of the {kind}"
     what = _DIRECTIONS.get(str(envelope.get("direction")), "Advertisement" if kind == "ble" else "Telegram")
     size = len(event.get("dataHex") or "") // 2
-    return f"{what}, {size} {'byte' if size == 1 else 'bytes'}"
+    return f"{what}, {many(size, 'byte')}"
 
 
 _DIRECTIONS = {"stat": "State", "tele": "Measurement", "cmnd": "Command"}
@@ -146,7 +147,7 @@ _STATUS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 def _station_state(event: Described) -> str:
     if event["state"] == "online":
         attached = event.get("attached")
-        serves = f", {attached} {'sensor' if attached == 1 else 'sensors'} attached" if attached else ""
+        serves = f", {many(attached, 'sensor')} attached" if attached else ""
         return f"Came online, {'session resumed' if event.get('resumed') else 'new session'}{serves}"
     reason = event.get("reason")
     return f"Went offline: {reason}" if reason else "Went offline"

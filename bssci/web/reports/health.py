@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from bssci.center.retention import full_in
 from bssci.certificates.store import BUNDLE
 from bssci.journal import AlarmRecord
+from bssci.model.counts import many
 from bssci.web.formats import link
 
 OLD_BACKLOG = 60.0
@@ -57,10 +58,8 @@ def short_verdict(problems: Sequence[HealthProblem], online: int, watched: int =
         return "All is well" if online else "Ready, no base station yet"
     errors = sum(each.severity == "error" for each in problems)
     if errors:
-        return many(errors, "error", "errors") + (
-            f", {len(problems) - errors} more" if errors < len(problems) else ""
-        )
-    return many(len(problems), "warning", "warnings")
+        return many(errors, "error") + (f", {len(problems) - errors} more" if errors < len(problems) else "")
+    return many(len(problems), "warning")
 
 
 def brief_verdict(problems: Sequence[HealthProblem], watched: int = 0) -> str:
@@ -314,7 +313,3 @@ def _ending(
     if not others:
         return HealthProblem(severity, text, first["href"])
     return HealthProblem(severity, f"{text}, and {len(others)} more within {limit:.0f} days", "/certificates")
-
-
-def many(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"

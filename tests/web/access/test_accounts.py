@@ -107,7 +107,7 @@ def test_a_damaged_entry_is_passed_over_and_the_file_is_kept(tmp_path: Path, old
     rest = file.read()
     assert [each.name for each in rest.accounts] == ["root"]
     assert [each.name for each in rest.tokens] == ["program"]
-    assert "1 accounts and 1 tokens in it can be read" in file.damage()
+    assert "1 account and 1 token in it can be read" in file.damage()
     file.add("eve", "viewer", "a long password")
     assert file.damage() == ""
     assert (tmp_path / "accounts.json.damaged").read_bytes() == damaged

@@ -47,6 +47,8 @@ TAKEOVERS = 3
 """connections that the broker ended without saying why, before another client is suspected"""
 TAKEOVER_PERIOD = 600.0
 """s within which these must have ended: the delays of both clients grow"""
+TAKEOVER_WARNED = 300.0
+"""s after the last of these for which there is a warning: the connection works in between"""
 
 Connector = Callable[[Any, MqttSettings, Protocol], Coroutine[Deferred[Any], Any, IStream]]
 
@@ -107,6 +109,8 @@ class MqttClient:
         self._version: Literal["3.1.1", "5"] = "5"
         """version that is tried where the settings leave it open"""
         self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
+        self._contended = ""
+        self._contended_at = 0.0
         self._connection: MqttConnection | None = None
         self._attempt: Deferred[Any] | None = None
         self._stream: IStream | None = None
@@ -138,6 +142,13 @@ class MqttClient:
         if not self._trouble or self._state is ClientState.STOPPED:
             return ""
         return f"not connected to {self._settings.host}:{self._settings.port}: {self._trouble.rstrip('.')}"
+
+    @property
+    def warning(self) -> str:
+        """What is wrong although there is a connection: another client keeps taking it over; or empty."""
+        if self._contended and self._reactor.seconds() - self._contended_at < TAKEOVER_WARNED:
+            return self._contended
+        return ""
 
     def start(self) -> None:
         """Connect, and stay connected until :meth:`stop`. An absent broker is not an error."""
@@ -232,6 +243,8 @@ class MqttClient:
     def _begin(self) -> None:
         self._delay = FIRST_DELAY
         self._trouble = ""
+        self._contended = ""
+        self._takeovers.clear()
         self._try()
 
     def _try(self) -> None:
@@ -329,20 +342,27 @@ class MqttClient:
         """Return the reason of a loss, with the likely cause if such losses repeat."""
         self._filters.lost(connection.unanswered_filters)
         now = self._reactor.seconds()
-        if connection.is_taken_over:
-            client_id = self._settings.client_id
-            return f"{reason}: another client uses the client identifier {client_id!r}, give each its own"
-        if connection.unanswered or not connection.is_ended_by_broker:
+        client_id = self._settings.client_id
+        if not connection.is_taken_over and (connection.unanswered or not connection.is_ended_by_broker):
             self._takeovers.clear()
             return reason
         self._takeovers.append(now)
-        if len(self._takeovers) < TAKEOVERS or now - self._takeovers[0] > TAKEOVER_PERIOD:
-            return reason
-        return (
-            f"{reason}; {TAKEOVERS} times within {max(1, round((now - self._takeovers[0]) / 60))} min:"
-            f" another client may use the client identifier {self._settings.client_id!r} and take the session"
-            " over, give each its own"
-        )
+        minutes = max(1, round((now - self._takeovers[0]) / 60))
+        repeats = len(self._takeovers) == TAKEOVERS and now - self._takeovers[0] <= TAKEOVER_PERIOD
+        often = f"{TAKEOVERS} times within {minutes} min"
+        if connection.is_taken_over:
+            cause = f"another client uses the client identifier {client_id!r}, give each its own"
+            said = f"{reason}: {cause}"
+        else:
+            cause = (
+                f"another client may use the client identifier {client_id!r} and take the session over,"
+                " give each its own"
+            )
+            said = f"{reason}; {often}: {cause}" if repeats else reason
+        if repeats:
+            self._contended_at = now
+            self._contended = f"the broker ended the connection {often}: {cause}"
+        return said
 
     def _retry(self, reason: str, *, was_online: bool, at_once: bool = False) -> None:
         self._state = ClientState.WAITING

@@ -248,6 +248,24 @@ def test_somebody_with_the_same_client_identifier_is_suspected():
     assert "3 times within 1 min: another client may use the client identifier 'center'" in troubled
 
 
+def test_the_suspicion_stays_a_warning_while_the_connection_works_in_between():
+    it = Fixture()
+    it.client.start()
+    for _ in range(3):
+        assert it.client.warning == ""
+        it.come_back()
+        it.broker.close()
+        it.wait_for_attempt()
+    it.come_back()
+    assert (it.client.trouble, it.client.warning) == (
+        "",
+        "the broker ended the connection 3 times within 1 min: another client may use the client identifier"
+        " 'center' and take the session over, give each its own",
+    )
+    it.clock.advance(client_module.TAKEOVER_WARNED)
+    assert it.client.warning == ""
+
+
 def test_it_is_suspected_also_when_both_come_back_later_and_later():
     it = Fixture()
     it.client.start()

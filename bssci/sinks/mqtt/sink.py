@@ -145,6 +145,11 @@ class MqttSink:
             or self._refusals.trouble
         )
 
+    @property
+    def warning(self) -> str:
+        """What is wrong although events are delivered in between; or empty."""
+        return self._client.warning
+
     def request_figures(self) -> dict[str, Any]:
         """Return the figures of the queue of requests."""
         refused = [topic for topic in self._request_topics if self._client.is_refused(topic)]
@@ -414,8 +419,8 @@ class MqttSink:
         trouble = connection
         if not self._client.online:
             trouble = connection or "connecting"
-        elif not connection and self.trouble:
-            trouble = f"connected, but {self.trouble}"
+        elif not connection and (self.trouble or self.warning):
+            trouble = f"connected, but {self.trouble or self.warning}"
         self._live.tell(self._settings, trouble)
 
     def _publish_health(self) -> None:

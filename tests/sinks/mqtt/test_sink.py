@@ -347,6 +347,17 @@ def test_a_station_on_its_way_in_for_the_first_time_has_no_state_yet(it: Fixture
     assert topics(it.published()) == ["service/status"]
 
 
+def test_a_client_identifier_in_use_twice_is_a_warning_also_to_other_processes(
+    it: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = it.sink._live = Live()
+    it.accept()
+    monkeypatch.setattr(MqttClient, "warning", "another client may use our identifier")
+    it.clock.advance(TROUBLE_INTERVAL)
+    assert it.sink.warning == "another client may use our identifier"
+    assert live.told[-1] == "connected, but another client may use our identifier"
+
+
 class Live:
     """The file in which other processes read how the connection is."""
 

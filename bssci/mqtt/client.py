@@ -145,7 +145,7 @@ class MqttClient:
 
     @property
     def warning(self) -> str:
-        """What is wrong although there is a connection: another client keeps taking it over; or empty."""
+        """Text about another client that keeps taking over the connection; empty: there is none."""
         if self._contended and self._reactor.seconds() - self._contended_at < TAKEOVER_WARNED:
             return self._contended
         return ""

@@ -28,6 +28,7 @@ from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.layout import MessageLayout
 from bssci.sinks.mqtt.own_broker import OwnBroker
+from bssci.sinks.mqtt.present import PresentStates
 from bssci.sinks.mqtt.refusals import PublishRefusals
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
@@ -76,12 +77,18 @@ class MqttSink:
         )
         self._intake = Intake(reactor, center.journal, center.now)
         self._refusals = PublishRefusals()
+        self._present = PresentStates(
+            lambda messages: self._client.publish([self._as_allowed(each) for each in messages]),
+            self._health,
+            self._note_refused,
+        )
         self._states = RetainedStates(
             reactor,
             center,
             self._base_topic,
             self._client,
             self._publish,
+            self._present,
             lambda: self._retain,
             self._present_not_published,
         )
@@ -147,8 +154,8 @@ class MqttSink:
 
     @property
     def warning(self) -> str:
-        """What is wrong although events are delivered in between; or empty."""
-        return self._client.warning
+        """Text that says what is wrong although events are delivered; or empty."""
+        return self._client.warning or self._present.warning
 
     def request_figures(self) -> dict[str, Any]:
         """Return the figures of the queue of requests."""
@@ -283,6 +290,7 @@ class MqttSink:
             if self._client.online:
                 self._echo.not_to_be_had()
         self._settings = self._client_settings(values)
+        self._present.forget()
         await self._client.reconfigure(self._settings, last=farewell)
         self._broker.use(port)
         if port is None and not self._stopping:
@@ -317,7 +325,8 @@ class MqttSink:
 
     def _delivering(self) -> Deferred[None]:
         """Fire when the broker takes what is published; fail when the sink stops."""
-        return self._connected().addCallback(lambda _: self._echo.wait())
+        ready = self._connected().addCallback(lambda _: self._present.settled())
+        return ready.addCallback(lambda _: self._echo.wait())
 
     def _who_carries_out(self, topic: str) -> CarryOut | None:
         desks = {

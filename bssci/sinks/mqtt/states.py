@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -17,6 +18,7 @@ from bssci.model import GatewayState, StationState
 from bssci.mqtt.client import MqttClient
 from bssci.mqtt.values import Publication, Received
 from bssci.sinks.mqtt.forgotten import ForgottenStates, LeftStates, state_message
+from bssci.sinks.mqtt.present import PresentStates
 
 
 class RetainedStates:
@@ -24,6 +26,7 @@ class RetainedStates:
 
     :param center: knows stations and gateways.
     :param publish: publishes messages at once if there is a connection, as MQTT_RETAIN allows them.
+    :param present: publishes those that are present after a connect.
     :param may_retain: returns whether MQTT_RETAIN allows retained messages.
     :param failed: called with the failure and the messages that were not published.
     """
@@ -35,6 +38,7 @@ class RetainedStates:
         base_topic: str,
         client: MqttClient,
         publish: Callable[[Sequence[Publication]], None],
+        present: PresentStates,
         may_retain: Callable[[], bool],
         failed: Callable[[Failure, Sequence[Publication]], None],
     ) -> None:
@@ -42,7 +46,9 @@ class RetainedStates:
         self._base_topic = base_topic
         self._client = client
         self._publish = publish
+        self._present = present
         self._may_retain = may_retain
+        self._failed = failed
         self._forgotten = ForgottenStates(client.publish, failed)
         self._left = LeftStates(
             clock,
@@ -57,7 +63,7 @@ class RetainedStates:
 
     def start(self) -> None:
         self._unwatch = [
-            self._center.watch_stations(lambda state: self._publish([self._message(state)])),
+            self._center.watch_stations(self._changed),
             self._center.watch_forgotten(lambda state: self._clear(self._message(state).topic)),
         ]
 
@@ -74,10 +80,15 @@ class RetainedStates:
             *self._center.gateway_states(),
         ]
         present = [self._message(state) for state in states]
-        self._publish(present)
+        ensureDeferred(self._present.publish(present)).addErrback(self._failed, present)
         if self._may_retain():
             self._forgotten.clear_all(present)
             self._left.connected()
+
+    def _changed(self, state: StationState) -> None:
+        message = self._message(state)
+        if not self._present.is_skipped(message):
+            self._publish([message])
 
     def is_for_us(self, topic: str) -> bool:
         """Return whether a message is a state."""

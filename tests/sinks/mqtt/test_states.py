@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from bssci.model import EUI, GatewayState, StationState
-from bssci.mqtt.values import Publication, Received
+from bssci.mqtt.values import MessagesRefused, Publication, Received
+from bssci.sinks.mqtt.present import PresentStates
 from bssci.sinks.mqtt.states import RetainedStates
 from tests.sinks.mqtt.test_sink import STATION, Center, state
 
@@ -45,10 +46,13 @@ class Fixture:
             "mioty",
             self.client,
             self.client.publish,
+            PresentStates(self.client.publish, lambda: Publication("mioty/health_check", b""), self.refused),
             lambda: self.retain,
             lambda failure, messages: None,
         )
         self.states.start()
+
+    def refused(self, messages: Sequence[Publication], error: MessagesRefused) -> None: ...
 
     def sent(self) -> list[tuple[str, object]]:
         """Topics, and the EUI that each message names."""
@@ -63,6 +67,14 @@ def test_present_states_name_who_publishes_them() -> None:
     assert it.sent() == [(STATION_TOPIC, it.center.eui), (ROOF_TOPIC, it.center.eui)]
     it.center.change(state("online"))
     assert it.sent() == [(STATION_TOPIC, it.center.eui)]
+
+
+def test_a_state_that_is_skipped_is_not_published_when_it_changes_either() -> None:
+    it = Fixture()
+    it.states._present._skipped.add(STATION_TOPIC)
+    it.states.connected()
+    it.center.change(state("online"))
+    assert it.sent() == []
 
 
 def test_what_an_earlier_run_left_is_cleared_unless_it_is_known() -> None:

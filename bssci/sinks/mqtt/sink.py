@@ -79,7 +79,7 @@ class MqttSink:
         self._refusals = PublishRefusals()
         self._present = PresentStates(
             lambda messages: self._client.publish([self._as_allowed(each) for each in messages]),
-            self._health,
+            self._birth,
             self._note_refused,
         )
         self._states = RetainedStates(
@@ -92,7 +92,7 @@ class MqttSink:
             lambda: self._retain,
             self._present_not_published,
         )
-        self._publisher = Publisher(self._publish_proven, self._health, self._refusals)
+        self._publisher = Publisher(self._publish_proven, self._birth, self._refusals)
         self._echo = Echo(reactor)
         self._canary = Canary(
             reactor,
@@ -303,12 +303,11 @@ class MqttSink:
     # The present state
 
     def _online(self) -> None:
-        birth = self._service_status("online")
         self._refusals.connected()
         self._canary.connected()
         if self._confirm and not self._client.says_what_it_refuses:
-            self._echo.expect(birth.payload)
-        allowed = [self._as_allowed(birth)]
+            self._echo.expect(self._birth().payload)
+        allowed = [self._birth()]
         self._client.publish(allowed).addCallbacks(
             self._birth_taken, self._present_not_published, errbackArgs=(allowed,)
         )
@@ -440,6 +439,10 @@ class MqttSink:
     def _health(self) -> Publication:
         health = self._center.health() | {"requests": self._intake.figures()}
         return payloads.health_check(self._base_topic, health)
+
+    def _birth(self) -> Publication:
+        """Return the smallest of all messages, which the broker has taken if there is a connection."""
+        return self._as_allowed(self._service_status("online"))
 
     def _as_allowed(self, message: Publication) -> Publication:
         return message if self._retain else message._replace(retain=False)

@@ -81,6 +81,8 @@ def _section(title: str, records: Sequence[AlarmRecord], zone: str, base: str) -
 
 def _span(record: AlarmRecord, zone: str) -> str:
     span = f"since {_moment(record.since, zone)}"
+    if record.returns and record.until is None:
+        span = f"again, first {span}"
     if record.until is not None:
         span = f"{span} until {_moment(record.until, zone)}"
     if record.returns:

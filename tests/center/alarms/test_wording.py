@@ -33,9 +33,11 @@ def test_a_recovery_says_so() -> None:
 
 
 def test_a_return_is_told_beside_the_first_begin() -> None:
-    assert "(warning, since 2023-11-14 22:13:20 UTC, came back 2 times)" in text(
+    assert "(warning, again, first since 2023-11-14 22:13:20 UTC, came back 2 times)" in text(
         Notice("EUI", [record(1, returns=2)], [], 1), "UTC"
     )
+    over = text(Notice("EUI", [], [record(1, returns=1, until=AT)], 0), "UTC")
+    assert "(warning, since 2023-11-14 22:13:20 UTC until" in over and "came back 1 time)" in over
 
 
 def test_a_thousand_are_not_a_thousand_lines() -> None:

@@ -18,6 +18,7 @@ from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.server import WebFiles
 from bssci.cli.archive import JOURNAL
 from bssci.cli.findings import Finding, about, is_running
+from bssci.cli.notifications import about_notifications
 from bssci.cli.ports import listening_problems
 from bssci.journal import JournalError, inspect
 from bssci.model.counts import many
@@ -93,6 +94,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from _listening(chosen, places, running)
     for kind, factory in factories:
         yield from about(kind, factory, chosen, running)
+    yield from about_notifications(chosen)
     for line in [*installed.refused.values(), *extensions.unloadable()]:
         yield Finding("warning", f"{line}; not used")
 

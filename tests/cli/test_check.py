@@ -323,3 +323,18 @@ def test_damaged_sessions_are_a_warning(capsys: pytest.CaptureFixture[str], dire
         0,
         ["warning: data/sessions.json: is damaged; 1 of its sessions are lost, log in again"],
     )
+
+
+def test_the_ways_to_tell_of_alarms_are_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], taken_port: int, free_port: int
+) -> None:
+    monkeypatch.setenv("ALARM_WEBHOOK_URL", f"http://127.0.0.1:{taken_port}/hook")
+    monkeypatch.setenv("ALARM_MAIL_HOST", "127.0.0.1")
+    monkeypatch.setenv("ALARM_MAIL_PORT", str(free_port))
+    monkeypatch.setenv("ALARM_MAIL_TO", "ops@example.org")
+    status, good, bad = report(capsys)
+    assert (status, good[-1]) == (
+        0,
+        f"ok: ALARM_WEBHOOK_URL: http://127.0.0.1:{taken_port} is there; nothing was posted",
+    )
+    assert f"warning: ALARM_MAIL_HOST: 127.0.0.1:{free_port}: connection refused" in bad

@@ -150,6 +150,10 @@ class MqttClient:
             return self._contended
         return ""
 
+    def retry_soon(self) -> None:
+        """Let the delays between attempts start over: the cause of the losses was found."""
+        self._delay = FIRST_DELAY
+
     def start(self) -> None:
         """Connect, and stay connected until :meth:`stop`. An absent broker is not an error."""
         self._wanted = True

@@ -248,6 +248,21 @@ def test_somebody_with_the_same_client_identifier_is_suspected():
     assert "3 times within 1 min: another client may use the client identifier 'center'" in troubled
 
 
+def test_the_delays_start_over_once_the_cause_of_losses_was_found():
+    it = Fixture()
+    it.client.start()
+    for _ in range(4):
+        it.come_back()
+        it.broker.close()
+        it.wait_for_attempt()
+    it.come_back()
+    it.client.retry_soon()
+    it.broker.close()
+    attempts = it.broker.attempts
+    it.clock.advance(client_module.FIRST_DELAY * (1 + client_module.JITTER))
+    assert it.broker.attempts == attempts + 1
+
+
 def test_the_suspicion_stays_a_warning_while_the_connection_works_in_between():
     it = Fixture()
     it.client.start()

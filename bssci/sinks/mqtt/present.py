@@ -30,6 +30,7 @@ class PresentStates:
     :param publish: see :meth:`bssci.mqtt.client.MqttClient.publish`.
     :param spare: a message that may be published at any time.
     :param refused: called with the messages of which the broker refused some (MQTT 5).
+    :param found: called when a state at fault was found.
     """
 
     log = Logger()
@@ -39,10 +40,12 @@ class PresentStates:
         publish: Callable[[Sequence[Publication]], Deferred[None]],
         spare: Callable[[], Publication],
         refused: Callable[[Sequence[Publication], MessagesRefused], None],
+        found: Callable[[], None],
     ) -> None:
         self._publish = publish
         self._spare = spare
         self._refused = refused
+        self._found = found
         self._waiting: list[Deferred[None]] = []
         self.forget()
 
@@ -122,6 +125,7 @@ class PresentStates:
             f"{', retained' if message.retain else ''}), which is no longer published"
         )
         self.log.error("MQTT state not published {warning}", warning=self.warning)
+        self._found()
 
 
 def _kind(message: Publication) -> str:

@@ -78,9 +78,7 @@ class MqttSink:
         self._intake = Intake(reactor, center.journal, center.now)
         self._refusals = PublishRefusals()
         self._present = PresentStates(
-            lambda messages: self._client.publish([self._as_allowed(each) for each in messages]),
-            self._birth,
-            self._note_refused,
+            self._publish_allowed, self._birth, self._note_refused, self._client.retry_soon
         )
         self._states = RetainedStates(
             reactor,
@@ -92,7 +90,8 @@ class MqttSink:
             lambda: self._retain,
             self._present_not_published,
         )
-        self._publisher = Publisher(self._publish_proven, self._birth, self._refusals)
+        found = self._client.retry_soon
+        self._publisher = Publisher(self._publish_proven, self._birth, self._refusals, found)
         self._echo = Echo(reactor)
         self._canary = Canary(
             reactor,
@@ -307,10 +306,9 @@ class MqttSink:
         self._canary.connected()
         if self._confirm and not self._client.says_what_it_refuses:
             self._echo.expect(self._birth().payload)
-        allowed = [self._birth()]
-        self._client.publish(allowed).addCallbacks(
-            self._birth_taken, self._present_not_published, errbackArgs=(allowed,)
-        )
+        birth = [self._birth()]
+        failed = self._present_not_published
+        self._client.publish(birth).addCallbacks(self._birth_taken, failed, errbackArgs=(birth,))
         self._states.connected()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
@@ -381,7 +379,7 @@ class MqttSink:
         while True:
             try:
                 await self._connected()
-                await self._client.publish([self._as_allowed(message) for message in messages])
+                await self._publish_allowed(messages)
             except MessagesRefused as error:
                 self._note_refused(messages, error)
                 return
@@ -449,8 +447,10 @@ class MqttSink:
 
     def _publish(self, messages: Sequence[Publication]) -> None:
         if self._client.online:
-            allowed = [self._as_allowed(message) for message in messages]
-            self._client.publish(allowed).addErrback(self._present_not_published, allowed)
+            self._publish_allowed(messages).addErrback(self._present_not_published, messages)
+
+    def _publish_allowed(self, messages: Sequence[Publication]) -> Deferred[None]:
+        return self._client.publish([self._as_allowed(message) for message in messages])
 
     def _present_not_published(self, failure: Failure, messages: Sequence[Publication]) -> None:
         if isinstance(failure.value, MessagesRefused):

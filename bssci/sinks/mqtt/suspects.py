@@ -32,6 +32,7 @@ class Publisher:
     :param publish: see :meth:`bssci.mqtt.client.MqttClient.publish`.
     :param spare: a message that may be published at any time.
     :param refusals: decides what becomes of messages that the broker refuses.
+    :param found: called when a message at fault was found.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Publisher:
         publish: Callable[[Sequence[Publication]], Deferred[None]],
         spare: Callable[[], Publication],
         refusals: PublishRefusals,
+        found: Callable[[], None],
     ) -> None:
         self._publish_all = publish
         self._spare = spare
         self._refusals = refusals
+        self._found = found
         self._forget()
 
     def _forget(self) -> None:
@@ -160,3 +163,4 @@ class Publisher:
             await self._publish_all([others[(self._trials - 1) % len(others)]])
         self._guilty[self._passed] = f"the broker {self._why}"
         self._trials = 0
+        self._found()

@@ -23,9 +23,13 @@ class Broker:
         self.is_there = True
         self.taken: list[Publication] = []
         self.refusals: list[MessagesRefused] = []
+        self.found = 0
         self.present = PresentStates(
-            self.publish, lambda: SPARE, lambda messages, error: self.refusals.append(error)
+            self.publish, lambda: SPARE, lambda messages, error: self.refusals.append(error), self.find
         )
+
+    def find(self) -> None:
+        self.found += 1
 
     def publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         for each in messages:
@@ -55,6 +59,7 @@ def test_the_state_at_fault_is_skipped_after_some_losses() -> None:
     while not broker.connect(*STATES):
         lost += 1
     assert lost == LOSSES + LOSSES_ALONE
+    assert broker.found == 1
     assert broker.taken == [SPARE, STATES[0], *STATES[2:]]
     assert broker.present.warning == (
         f"the broker closes the connection at {STATES[1].topic} (2 bytes, retained), which is no longer"

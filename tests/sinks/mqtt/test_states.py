@@ -14,6 +14,7 @@ from bssci.sinks.mqtt.present import PresentStates
 from bssci.sinks.mqtt.states import RetainedStates
 from tests.sinks.mqtt.test_sink import STATION, Center, state
 
+SPARE = Publication("mioty/service/status", b"")
 ROOF = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="online")
 ROOF_TOPIC, STATION_TOPIC = "mioty/gateway/scanner/roof/state", f"mioty/bs/{STATION}/state"
 
@@ -46,7 +47,7 @@ class Fixture:
             "mioty",
             self.client,
             self.client.publish,
-            PresentStates(self.client.publish, lambda: Publication("mioty/health_check", b""), self.refused),
+            PresentStates(self.client.publish, lambda: SPARE, self.refused, lambda: None),
             lambda: self.retain,
             lambda failure, messages: None,
         )

@@ -30,7 +30,10 @@ class Broker:
         self.closes_at = closes_at
         self.taken: list[Publication] = []
         self.losses = 0
-        self.publisher = Publisher(self._publish, lambda: SPARE, PublishRefusals())
+        self.found: list[int] = []
+        self.publisher = Publisher(
+            self._publish, lambda: SPARE, PublishRefusals(), lambda: self.found.append(1)
+        )
 
     def _publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         for message in messages:
@@ -67,6 +70,7 @@ def test_several_at_fault() -> None:
     messages = batch(20)
     broker = Broker(lambda message: message in (messages[3], messages[4], messages[19]))
     assert broker.deliver(messages, 40) == [3, 4, 19]
+    assert len(broker.found) == 3
 
 
 def test_nothing_is_passed_over_while_the_broker_takes_nothing() -> None:
@@ -98,7 +102,10 @@ class Refusing:
     def __init__(self, refuses: Callable[[Publication], bool]) -> None:
         self.refuses = refuses
         self.taken: list[Publication] = []
-        self.publisher = Publisher(self._publish, lambda: SPARE, PublishRefusals())
+        self.found: list[int] = []
+        self.publisher = Publisher(
+            self._publish, lambda: SPARE, PublishRefusals(), lambda: self.found.append(1)
+        )
 
     def _publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         refused = {at: FORBIDDEN for at, each in enumerate(messages) if self.refuses(each)}

@@ -19,6 +19,8 @@ from bssci.model import EUI
 CA_LIFE = timedelta(days=3653)
 LIFE = timedelta(days=1826)
 """validity of the certificates that the authority issues, which never exceeds its own"""
+MAX_HOST = 254
+"""characters that a host name does not reach"""
 _LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?!.{{254}}){_LABEL}(?:\.{_LABEL})*")
 _CLOCK_SKEW = timedelta(days=1)
@@ -58,7 +60,8 @@ def parse_host(text: str) -> str:
     if _is_address(text):
         return text
     try:
-        name = text.encode("idna").decode("ascii")
+        # The pattern would refuse a long one, too, but the encoding takes seconds for it.
+        name = text.encode("idna").decode("ascii") if len(text) < MAX_HOST else ""
     except UnicodeError:
         name = ""
     # The last part of a name is not a number: 192.0.2.300 is a wrong address.

@@ -21,6 +21,8 @@ KEEPALIVE = 30
 
 _MAXIMUM_HEADER = 5
 _PUBLISH = 3
+LARGEST_ANSWER = 4096
+"""bytes of a packet that is not a PUBLISH, as :class:`PacketGate` counts them"""
 _PUBACK, _PUBREC, _PUBCOMP = b"\x40\x02", b"\x50\x02", b"\x70\x02"
 _QUALITY, _ONCE, _TWICE = 0b110, 0b010, 0b100
 """bits of the QoS in the first byte of a PUBLISH, and those of QoS 1 and QoS 2"""
@@ -154,16 +156,21 @@ class Engine(Client):
         return self.io
 
     def _handle_publish(self) -> MQTTErrorCode:
-        """Deliver a PUBLISH of QoS 2, which our subscriptions do not allow, at once, like one of QoS 1.
+        """Deliver a PUBLISH, without thousands of properties, and of QoS 2 at once, like one of QoS 1.
 
-        paho would keep it until the broker releases it, and a broker that never does would fill the memory.
+        Our subscriptions do not allow QoS 2: paho would keep it until the broker releases it, and a broker
+        that never does would fill the memory.
         """
-        command = self._in_packet["command"]
+        command, body = self._in_packet["command"], self._in_packet["packet"]
+        at = 2 + int.from_bytes(body[:2], "big")
         if command & _QUALITY == _TWICE:
             self._in_packet["command"] = command & ~_QUALITY | _ONCE
-            body = self._in_packet["packet"]
-            at = 2 + int.from_bytes(body[:2], "big")
             self._exactly_once.add(int.from_bytes(body[at : at + 2], "big"))
+        if self.is_5:
+            light = version5.lightened(body, at + 2 if command & _QUALITY else at)
+            if light is None:
+                return MQTTErrorCode.MQTT_ERR_PROTOCOL
+            self._in_packet["packet"] = light
         return super()._handle_publish()
 
     def _handle_pubrel(self) -> MQTTErrorCode:
@@ -266,8 +273,9 @@ class PacketGate:
     """
 
     def __init__(self, maximum: int) -> None:
-        """:param maximum: bytes that a packet may have behind its fixed header"""
+        """:param maximum: bytes that a PUBLISH may have behind its fixed header"""
         self._maximum = maximum
+        self._most_of_others = min(maximum, LARGEST_ANSWER)
         self._passing = 0
         self._cut: _Cut | None = None
         self._header = b""
@@ -289,7 +297,7 @@ class PacketGate:
             if body == 0:
                 self._header = data[position:]
                 break
-            if length > self._maximum:
+            if length > (self._maximum if data[position] >> 4 == _PUBLISH else self._most_of_others):
                 kept.append(data[start:position])
                 self._cut = _Cut(data[position], length)
                 position = start = self._skip(data, body)

@@ -57,6 +57,14 @@ _REASONS = {
 _JSON = b"\x01\x01\x03\x00\x10application/json"
 """payload is UTF-8, and its content type"""
 _RESPONSE_TOPIC, _CORRELATION, _USER = b"\x08", b"\x09", b"\x26"
+FEW = 256
+"""bytes of properties that paho reads fast, whatever they are"""
+_ANY_NUMBER = (0x0B, 0x26)
+"""properties that a message may have any number of times: subscription identifiers and those of users"""
+_FIXED = {0x01: 1, 0x02: 4, 0x23: 2}
+"""bytes of a property's value"""
+_TEXTS = {0x03: 1, 0x08: 1, 0x09: 1, 0x26: 2}
+"""texts, each after its length, that a property's value consists of"""
 
 
 class BrokerLimits(NamedTuple):
@@ -113,6 +121,56 @@ def pack(about: About | None) -> Packed:
         if about.correlation:
             packed += _CORRELATION + len(about.correlation).to_bytes(2, "big") + about.correlation
     return Packed(_length(len(packed)) + packed)
+
+
+def lightened(body: bytearray, at: int) -> bytearray | None:
+    """Return a PUBLISH without the properties that it may have any number of times; None if it is malformed.
+
+    Nothing here uses them, and paho takes time with the square of their number: minutes for a megabyte.
+
+    :param body: what follows the fixed header; it is returned as it is if it has few properties.
+    :param at: where the length of the properties stands.
+    """
+    length, start = _number(body, at)
+    end = start + length
+    if not start or end > len(body):
+        return None
+    if length <= FEW:
+        return body
+    kept = bytearray()
+    place = start
+    while place < end:
+        after = _end_of_property(body, place)
+        if not place < after <= end:
+            return None
+        if body[place] not in _ANY_NUMBER:
+            kept += body[place:after]
+        place = after
+    return body[:at] + _length(len(kept)) + kept + body[end:]
+
+
+def _end_of_property(body: bytearray, place: int) -> int:
+    """Return where the property at a place ends; 0: it is none of a PUBLISH."""
+    kind, at = body[place], place + 1
+    if kind == 0x0B:
+        return _number(body, at)[1]
+    if kind in _FIXED:
+        return at + _FIXED[kind]
+    if kind not in _TEXTS:
+        return 0
+    for _ in range(_TEXTS[kind]):
+        at += 2 + int.from_bytes(body[at : at + 2], "big")
+    return at
+
+
+def _number(body: bytearray, at: int) -> tuple[int, int]:
+    """Return a number of variable length and where it ends; (0, 0): it does not."""
+    number = 0
+    for index, byte in enumerate(body[at : at + 4]):
+        number |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            return number, at + index + 1
+    return 0, 0
 
 
 def connect_properties(*, persistent: bool) -> Properties:

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.properties import Properties
 
-from bssci.mqtt.engine import Engine, PacketGate, SkippedMessage
+from bssci.mqtt.engine import LARGEST_ANSWER, Engine, PacketGate, SkippedMessage
+from bssci.mqtt.server.packets import encoded_length
 from bssci.mqtt.values import MqttSettings
 from tests.mqtt.memory_broker import Kind, packet, publish
 
@@ -145,3 +147,37 @@ def test_paho_stays_below_the_version_that_may_change_the_seam():
     lines = setup["options"]["install_requires"].splitlines()
     (paho,) = [line.replace(" ", "") for line in lines if line.startswith("paho-mqtt")]
     assert paho.endswith(",<3")
+
+
+def test_only_messages_may_be_large():
+    gate = PacketGate(10 * LARGEST_ANSWER)
+    largest = packet(Kind.CONNACK, bytes(LARGEST_ANSWER))
+    message = publish("a", b"x" * 2 * LARGEST_ANSWER)
+    assert (
+        gate.filter(largest + message + packet(Kind.CONNACK, bytes(LARGEST_ANSWER + 1))) == largest + message
+    )
+    assert gate.take_skipped() == [None]
+
+
+@pytest.mark.parametrize(("flags", "packet_id"), [(0, b""), (2, b"\0\7"), (4, b"\0\7")])
+def test_thousands_of_properties_are_gone_before_paho_reads_them(
+    flags: int, packet_id: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    read_properties, unpack = [], Properties.unpack
+
+    def noted(properties, buffer):
+        read_properties.append(len(buffer))
+        return unpack(properties, buffer)
+
+    engine, seen = opened(version="5"), []
+    engine.on_message = lambda client, userdata, message: seen.append(message)
+    read(engine, packet(Kind.CONNACK, b"\0\0\0"))
+    monkeypatch.setattr(Properties, "unpack", noted)
+    many = b"\x26\0\x01a\0\x01b" * 5000 + b"\x02\0\0\0\x3c"
+    body = b"\0\1t" + packet_id + encoded_length(len(many)) + many + b"do"
+    read(engine, packet(Kind.PUBLISH, body, flags))
+    [message] = seen
+    assert (message.payload, message.properties.MessageExpiryInterval) == (b"do", 60)
+    assert read_properties == [8], "paho takes time with the square of their number"
+    read(engine, packet(Kind.PUBLISH, b"\0\1t" + packet_id + b"\xff\xff\xff\x7f", flags))
+    assert engine.io.closed

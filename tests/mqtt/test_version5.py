@@ -234,3 +234,32 @@ def test_a_message_refused_with_qos_2_is_not_released() -> None:
     it.turn()
     assert refused(outcome) == {0: PublishRefusal(0x87, "not authorized")}
     assert it.broker.packets() == []
+
+
+SOME = b"\x02\0\0\0\x3c\x08\0\x04back\x09\0\x02\0\x07"
+MANY = b"\x26\0\x01a\0\x01b" * 5000 + b"\x0b\x81\x01" * 100
+
+
+def with_properties(packed: bytes) -> bytearray:
+    return bytearray(b"\0\1t" + version5._length(len(packed)) + packed + b"do")
+
+
+def test_properties_of_which_there_may_be_thousands_are_left_out() -> None:
+    assert version5.lightened(with_properties(MANY + SOME + MANY), 3) == with_properties(SOME)
+    few = with_properties(SOME)
+    assert version5.lightened(few, 3) is few
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        with_properties(MANY + b"\x11" + MANY),
+        with_properties(MANY + b"\x26\xff\xff"),
+        with_properties(MANY + b"\x0b\x80\x80\x80\x80"),
+        with_properties(MANY)[:-9],
+        bytearray(b"\0\1t\xff\xff\xff\xff"),
+        bytearray(b"\0\1t"),
+    ],
+)
+def test_malformed_properties_are_not_read(body: bytearray) -> None:
+    assert version5.lightened(body, 3) is None

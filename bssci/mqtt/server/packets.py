@@ -14,7 +14,7 @@ Numbers in brackets are requirements of the specification (MQTT 3.1.1, OASIS Sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import NamedTuple
 
 from bssci.mqtt.server.topics import TopicError, check_filter
@@ -23,6 +23,8 @@ PING_ANSWER = b"\xd0\x00"
 REFUSED_FILTER = 0x80
 """return code of a SUBACK for a filter that is not granted"""
 _ACKNOWLEDGE = b"\x40\x02"
+MAX_FILTERS = 1000
+"""filters of one packet"""
 MAX_LENGTH_BYTES = 4
 """bytes of a remaining length (§2.2.3)"""
 
@@ -101,10 +103,12 @@ class PacketReader:
     :ivar limit: bytes that the body of a packet may have.
     """
 
-    __slots__ = ("_buffer", "limit")
+    __slots__ = ("_buffer", "_start", "limit")
 
     def __init__(self, limit: int) -> None:
         self._buffer = b""
+        self._start = 0
+        """place at which the next packet begins; what precedes it was read"""
         self.limit = limit
 
     def take_packets_of(self, limit: int) -> None:
@@ -113,6 +117,7 @@ class PacketReader:
 
     def add(self, data: bytes) -> None:
         """Add bytes of the stream."""
+        self._let_go()
         self._buffer = self._buffer + data if self._buffer else data
 
     def next(self) -> Packet | None:
@@ -120,21 +125,22 @@ class PacketReader:
 
         :raises PacketError: the rest of the stream cannot be read.
         """
-        buffer = self._buffer
-        if buffer[:2] == _ACKNOWLEDGE and len(buffer) >= 4:
+        buffer, start = self._buffer, self._start
+        if buffer[start : start + 2] == _ACKNOWLEDGE and len(buffer) >= start + 4:
             # Most of what clients send, so it is read in one step.
-            packet_id = buffer[2] << 8 | buffer[3]
+            packet_id = buffer[start + 2] << 8 | buffer[start + 3]
             if packet_id:
-                self._buffer = buffer[4:]
+                self._start = start + 4
                 return Acknowledge(packet_id)
-        length, position = 0, 1
+        length, position = 0, start + 1
         while True:
-            if position > MAX_LENGTH_BYTES:
+            if position > start + MAX_LENGTH_BYTES:
                 raise PacketError("malformed", "a remaining length of more than four bytes")
             if position >= len(buffer):
+                self._let_go()
                 return None
             byte = buffer[position]
-            length |= (byte & 0x7F) << 7 * (position - 1)
+            length |= (byte & 0x7F) << 7 * (position - start - 1)
             position += 1
             if byte < 0x80:
                 break
@@ -142,9 +148,14 @@ class PacketReader:
             raise PacketError("oversize", f"a packet of {length} bytes, {self.limit} are allowed")
         end = position + length
         if len(buffer) < end:
+            self._let_go()
             return None
-        self._buffer = buffer[end:]
-        return _read(buffer[0], buffer[position:end])
+        self._start = end
+        return _read(buffer[start], buffer[position:end])
+
+    def _let_go(self) -> None:
+        """Let go of what was read: once for all packets that came together, not after each of them."""
+        self._buffer, self._start = self._buffer[self._start :], 0
 
 
 class _Body:
@@ -242,9 +253,16 @@ def _filter(body: _Body) -> str:
     return text
 
 
+def _refuse_more(filters: Sized) -> None:
+    if len(filters) >= MAX_FILTERS:
+        raise PacketError("bad_filter", f"more than {MAX_FILTERS} topic filters in a packet")
+
+
 def _subscribe(body: _Body) -> Subscribe:
-    packet_id, filters = body.packet_id(), []
+    packet_id = body.packet_id()
+    filters: list[tuple[str, int]] = []
     while not body.is_over:
+        _refuse_more(filters)
         filters.append((_filter(body), body.number(1)))
     if not filters or any(qos > 2 for _, qos in filters):
         raise PacketError("malformed", "a SUBSCRIBE without a filter, or with a QoS other than 0 to 2")
@@ -252,8 +270,10 @@ def _subscribe(body: _Body) -> Subscribe:
 
 
 def _unsubscribe(body: _Body) -> Unsubscribe:
-    packet_id, filters = body.packet_id(), []
+    packet_id = body.packet_id()
+    filters: list[str] = []
     while not body.is_over:
+        _refuse_more(filters)
         filters.append(_filter(body))
     if not filters:
         raise PacketError("malformed", "an UNSUBSCRIBE without a filter")

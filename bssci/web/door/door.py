@@ -448,6 +448,6 @@ def _has_room(session: ClientSession, text: str) -> bool:
     """Return whether a client may have one more filter."""
     if text in session.filters:
         return True
-    length = len(text) + sum(map(len, session.filters))
-    is_full = len(session.filters) >= MAX_FILTERS or length > MAX_FILTERS_LENGTH
-    return len(text) <= LONGEST_FILTER and not is_full
+    if len(session.filters) >= MAX_FILTERS or len(text) > LONGEST_FILTER:
+        return False
+    return len(text) + sum(map(len, session.filters)) <= MAX_FILTERS_LENGTH

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.mqtt.server.packets import (
+    MAX_FILTERS,
     Acknowledge,
     ConnectPacket,
     Disconnect,
@@ -194,3 +195,25 @@ def test_paho_reads_what_is_written(topic: str, payload: bytes, packet_id: int) 
     [message] = heard
     assert (message.topic.encode(), message.payload) == (topic.encode(), payload)
     assert (message.qos, message.mid) == ((1, packet_id) if packet_id else (0, 0))
+
+
+def test_what_was_read_is_let_go_when_the_rest_is_incomplete() -> None:
+    reader = PacketReader(1000)
+    reader.add(b"\xc0\0" * 5000 + b"\x82")
+    whole = reader._buffer
+    for _ in range(5000):
+        assert reader.next() == PingRequest()
+        assert reader._buffer is whole, "copied with each packet"
+    assert reader.next() is None
+    assert reader._buffer == b"\x82"
+
+
+@pytest.mark.parametrize(("first", "ending"), [(0x82, b"\0"), (0xA2, b"")])
+def test_a_packet_has_no_more_than_so_many_filters(first: int, ending: bytes) -> None:
+    def body(number: int) -> bytes:
+        return packet(first, b"\0\7" + (text("a") + ending) * number)
+
+    [most] = read(body(MAX_FILTERS), limit=100_000)
+    assert len(most.filters) == MAX_FILTERS  # type: ignore[union-attr]
+    with pytest.raises(PacketError, match="more than 1000 topic filters"):
+        read(body(MAX_FILTERS + 1), limit=100_000)

@@ -312,4 +312,4 @@ def misfit(telegram: Telegram) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (float, int)) and not isinstance(value, bool) and isfinite(value)
+    return type(value) is int or (type(value) is float and isfinite(value))

@@ -58,6 +58,8 @@ def test_what_is_asked_for(request_: dict[str, Any], attributes: dict[str, Any])
     ("request_", "field"),
     [
         ({}, "data"),
+        ({"data": [1], "prio": 10**400}, "prio"),
+        ({"data": [1], "expires_in": 10**400}, "expires_in"),
         ({"data": None}, "data"),
         ({"data": 5}, "data"),
         ({"data": [True]}, "data"),

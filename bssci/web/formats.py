@@ -124,12 +124,14 @@ def payload(hexadecimal: Any) -> str:
 
 
 def with_euis(text: Any) -> Markup:
-    """Return a text in which each EUI is marked as one, so that it stays on one line."""
+    """Return a text in which each EUI is marked, so that it stays on one line; lines may end at commas,
+    as in ``CN=70B3D56770111505,O=Example``.
+    """
     marked, end = Markup(""), 0
     for match in EUI_IN_TEXT.finditer(str(text)):
         marked += Markup('{}<span class="eui">{}</span>').format(str(text)[end : match.start()], match[0])
         end = match.end()
-    return marked + str(text)[end:]
+    return (marked + str(text)[end:]).replace(",", Markup(",<wbr>"))
 
 
 def fingerprint(hexadecimal: Any) -> str:

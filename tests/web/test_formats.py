@@ -21,11 +21,11 @@ def test_numbers_are_grouped_and_keep_their_unit(value: float, digits: int, unit
     assert plain(formats.number(value, digits, unit)) == text
 
 
-def test_euis_in_a_text_are_marked() -> None:
+def test_euis_in_a_text_are_marked_and_lines_end_at_commas() -> None:
     text = "CN=70B3D56770110001,O=<A>,urn:70-b3-d5-67-70-11-00-02, not 70B3D567701100010"
     assert formats.with_euis(text) == (
-        'CN=<span class="eui">70B3D56770110001</span>,O=&lt;A&gt;,'
-        'urn:<span class="eui">70-b3-d5-67-70-11-00-02</span>, not 70B3D567701100010'
+        'CN=<span class="eui">70B3D56770110001</span>,<wbr>O=&lt;A&gt;,<wbr>'
+        'urn:<span class="eui">70-b3-d5-67-70-11-00-02</span>,<wbr> not 70B3D567701100010'
     )
     assert formats.with_euis("") == ""
 

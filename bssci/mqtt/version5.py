@@ -59,6 +59,8 @@ _JSON = b"\x01\x01\x03\x00\x10application/json"
 _RESPONSE_TOPIC, _CORRELATION, _USER = b"\x08", b"\x09", b"\x26"
 FEW = 256
 """bytes of properties that paho reads fast, whatever they are"""
+MANY = 100_000
+"""bytes of properties beyond which none is read"""
 _ANY_NUMBER = (0x0B, 0x26)
 """properties that a message may have any number of times: subscription identifiers and those of users"""
 _FIXED = {0x01: 1, 0x02: 4, 0x23: 2}
@@ -126,7 +128,8 @@ def pack(about: About | None) -> Packed:
 def lightened(body: bytearray, at: int) -> bytearray | None:
     """Return a PUBLISH without the properties that it may have any number of times; None if it is malformed.
 
-    Nothing here uses them, and paho takes time with the square of their number: minutes for a megabyte.
+    Nothing here uses them, and paho takes time with the square of their number, minutes for a megabyte.
+    Beyond :data:`MANY` bytes all are left out.
 
     :param body: what follows the fixed header; it is returned as it is if it has few properties.
     :param at: where the length of the properties stands.
@@ -138,7 +141,7 @@ def lightened(body: bytearray, at: int) -> bytearray | None:
     if length <= FEW:
         return body
     kept = bytearray()
-    place = start
+    place = start if length <= MANY else end
     while place < end:
         after = _end_of_property(body, place)
         if not place < after <= end:

@@ -246,6 +246,7 @@ def with_properties(packed: bytes) -> bytearray:
 
 def test_properties_of_which_there_may_be_thousands_are_left_out() -> None:
     assert version5.lightened(with_properties(MANY + SOME + MANY), 3) == with_properties(SOME)
+    assert version5.lightened(with_properties(SOME + MANY * 3), 3) == with_properties(b"")
     few = with_properties(SOME)
     assert version5.lightened(few, 3) is few
 

@@ -48,6 +48,8 @@ _COMMON = {
     b"Cache-Control": b"no-store",
 }
 _HSTS = b"max-age=31536000"
+_FORMS = ("application/x-www-form-urlencoded", "multipart/")
+"""begins of the types of forms"""
 _TOO_LARGE = (
     b'{"success": false, "error": {"code": "too_large", "message": "body must have at most %d bytes", '
     b'"field": "body"}}'
@@ -73,7 +75,10 @@ class AdminRequest(Request):
         channel: Any = self.channel
         site: AdminSite = channel.site
         path = unquote_to_bytes(channel._path.partition(b"?")[0]).decode("utf-8", "replace")
-        self._limit = site.max_body(self, channel._command.decode("latin-1"), path)
+        # Twisted reads all fields of a form in one turn, whatever the route makes of them.
+        kinds = self.requestHeaders.getRawHeaders("content-type", [])
+        if not any(kind.strip().lower().startswith(_FORMS) for kind in kinds):
+            self._limit = site.max_body(self, channel._command.decode("latin-1"), path)
         if length is not None and length > self._limit:
             self.content = BytesIO()
             self._refuse()

@@ -51,6 +51,15 @@ def test_who_is_logged_in_may_send_more(web: WebHouse) -> None:
 
 
 @pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", " Multipart/form-data; boundary=x", "multipart/mixed"]
+)
+def test_a_form_is_small_on_every_route(web: WebHouse, kind: str) -> None:
+    body = b"a=&" * site.MAX_BODY
+    answer = web.browser("operator").post("/api/sensors/import?dry_run=1", body, content_type=kind)
+    assert answer.status == 413, "twisted reads 16 MB of fields in one turn of the reactor"
+
+
+@pytest.mark.parametrize(
     ("path", "limit"),
     [
         ("/api/sensors", 1 << 16),

@@ -36,7 +36,7 @@ from bssci.sinks.mqtt.states import RetainedStates
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.mqtt.suspects import Publisher
 from bssci.sinks.set_aside import SetAside
-from bssci.system.clock import Ticker
+from bssci.system.clock import Ticker, pause
 
 HEALTH_INTERVAL = 60.0
 """s from one health message to the next"""
@@ -145,7 +145,7 @@ class MqttSink:
         """Reason why nothing can be delivered now; empty: it can, or the first attempt is under way."""
         return (
             self._broker.trouble
-            or self._client.trouble
+            or "; ".join(filter(None, [self._client.trouble, self._publisher.hunt]))
             or self._echo.trouble
             or self._canary.trouble
             or self._refusals.trouble
@@ -182,11 +182,27 @@ class MqttSink:
             else:
                 messages += built
                 events += [event] * len(built)
-        for position, reason in (await self._publisher.publish(messages)).items():
+        for position, reason in (await self._publish_batch(messages)).items():
             topic, size = messages[position].topic, len(messages[position].payload)
             refused.append((events[position], f"{reason}: {topic}, {size} bytes"))
         for event, reason in refused:
             self.set_aside.add(event, reason)
+
+    async def _publish_batch(self, messages: Sequence[Publication]) -> Mapping[int, str]:
+        """Publish a batch; while the message at fault is looked for, go on at each new connection.
+
+        To deliver anew costs up to half a minute each time, and several attempts belong to each such message.
+
+        :return: why messages were skipped, by their positions.
+        """
+        while True:
+            try:
+                return await self._publisher.publish(messages)
+            except MqttOffline:
+                if not self._publisher.hunt or self._stopping:
+                    raise
+            await pause(self._reactor, 0)  # by then the client has noticed the end of its connection
+            await self._delivering()
 
     def _announcements(self, event: AnyEvent) -> list[Publication]:
         """Return the announcements that must be published before an event."""

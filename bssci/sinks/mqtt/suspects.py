@@ -57,6 +57,8 @@ class Publisher:
         """number of messages that are settled, counted while they are sent one by one"""
         self._losses = 0
         self._one_by_one = False
+        self._tried: Publication | None = None
+        """message that was last sent alone"""
         self._suspect: Publication | None = None
         self._why = CLOSES
         self._trials = 0
@@ -67,6 +69,14 @@ class Publisher:
         self._held: set[int] | None = None
         """positions of messages that wait until the broker takes them, all others being settled; None: none
         is settled"""
+
+    @property
+    def hunt(self) -> str:
+        """Words for what is tried while the message at fault is looked for; empty: none is."""
+        if not self._one_by_one:
+            return ""
+        tried = f"{self._tried.topic} ({len(self._tried.payload)} bytes)" if self._tried else "each"
+        return f"looking for the message at which the broker closes the connection: {tried} is sent alone"
 
     async def publish(self, messages: Sequence[Publication]) -> Mapping[int, str]:
         """Publish a batch; one that was not taken before may have grown at its end.
@@ -137,6 +147,7 @@ class Publisher:
             if self._passed not in unsettled:
                 self._passed += 1
                 continue
+            self._tried = message
             if self._suspect is not None:
                 await self._try_another(messages)
             else:

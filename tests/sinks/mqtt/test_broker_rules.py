@@ -21,6 +21,7 @@ from bssci.sinks.mqtt import echo as echo_module
 from bssci.sinks.mqtt.refusals import MessagesHeld
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.mqtt.sink import MqttSink
+from bssci.sinks.mqtt.suspects import LOSSES
 from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.support.journal import SENSOR, uplink
 from tests.support.settings import settings_of
@@ -132,28 +133,28 @@ async def test_a_user_that_may_not_read_can_be_told_so(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_message_above_the_size_that_the_broker_takes_is_set_aside(
+async def test_messages_above_the_size_that_the_broker_takes_are_set_aside(
     mosquitto: Start,  # noqa: F811
     make_sink: Callable[..., MqttSink],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broker = mosquitto(more=["max_packet_size 2000"])
     watcher, messages = await watch(broker)
     sink = make_sink(broker)
-    batch = [uplink(number, payload=bytes(3000 if number == 7 else 5)) for number in range(20)]
-    losses = 0
-    while True:
-        try:
+    large = {7, 8, 19}
+    batch = [uplink(number, payload=bytes(3000 if number in large else 5)) for number in range(20)]
+    for _ in range(LOSSES - 1):
+        with pytest.raises(MqttOffline):
             await sink.deliver(batch).addTimeout(10, reactor)
-        except MqttOffline:
-            losses += 1
-            assert losses < 10
-        else:
-            break
+    delivery = sink.deliver(batch)
+    while "(" not in sink.trouble:
+        await deferLater(reactor, 0.01)
+    assert " bytes) is sent alone" in sink.trouble
+    await delivery.addTimeout(20, reactor)
     seen = set()
-    while seen != set(range(20)) - {7}:
+    while seen != set(range(20)) - large:
         seen.add(await messages.get().addTimeout(5, reactor))
-    assert sink.set_aside.count == 1 and "bytes" in sink.set_aside.last_reason
+    assert sink.set_aside.count == len(large) and "bytes" in sink.set_aside.last_reason
+    assert sink.trouble == ""
     await watcher.stop()
 
 

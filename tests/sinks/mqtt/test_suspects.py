@@ -73,6 +73,19 @@ def test_several_at_fault() -> None:
     assert len(broker.found) == 3
 
 
+def test_what_is_tried_is_named() -> None:
+    messages = batch(20)
+    broker = Broker(lambda message: message == messages[3])
+    assert broker.deliver(messages, LOSSES - 1) is None
+    assert broker.publisher.hunt == ""
+    assert broker.deliver(messages, 1) is None
+    assert broker.publisher.hunt.endswith(": each is sent alone")
+    assert broker.deliver(messages, 1) is None
+    assert broker.publisher.hunt.endswith(": ep/3/ul (1 bytes) is sent alone")
+    assert broker.deliver(messages, LOSSES_ALONE) == [3]
+    assert broker.publisher.hunt == ""
+
+
 def test_nothing_is_passed_over_while_the_broker_takes_nothing() -> None:
     broker = Broker(lambda message: True)
     assert broker.deliver(batch(5), 100) is None

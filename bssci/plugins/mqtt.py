@@ -1,5 +1,5 @@
 """Offers the sink ``mqtt``."""
 
-from bssci.sinks.mqtt.sink import MqttSinkFactory
+from bssci.sinks.mqtt.plugin import MqttSinkFactory
 
 mqtt = MqttSinkFactory()

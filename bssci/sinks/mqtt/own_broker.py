@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.mqtt.embedded import EmbeddedBroker
+from bssci.mqtt.from_settings import EMBEDDED
 
 BROKER_RETRY = 10.0
 """s until an embedded broker that did not start is started again"""
@@ -100,3 +101,9 @@ class OwnBroker:
         retry, self._retry = self._retry, None
         if retry is not None:
             retry.cancel()
+
+
+def own_port(values: Mapping[str, Any]) -> int | None:
+    """Return the port of the embedded broker; None if the settings name another broker."""
+    port: int = values["MQTT_PORT"]
+    return port if values["MQTT_BROKER"] == EMBEDDED else None

@@ -7,31 +7,27 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, fail, succeed
 from twisted.logger import Logger
-from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.model import EUI, AnyEvent
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
-from bssci.mqtt.from_settings import EMBEDDED
 from bssci.mqtt.homeassistant import Source
 from bssci.mqtt.live import LiveFile
-from bssci.mqtt.trial import live_path
 from bssci.mqtt.values import MessagesRefused, MqttOffline, Received, ReplyTo
 from bssci.settings.table import Settings
-from bssci.settings.trial import cannot_listen
-from bssci.sinks.interfaces import ISink, ISinkFactory
+from bssci.sinks.interfaces import ISink
 from bssci.sinks.mqtt.canary import Canary
 from bssci.sinks.mqtt.discovery import Discovery
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.layout import MessageLayout
-from bssci.sinks.mqtt.own_broker import OwnBroker
+from bssci.sinks.mqtt.own_broker import OwnBroker, own_port
 from bssci.sinks.mqtt.present import PresentStates
 from bssci.sinks.mqtt.refusals import PublishRefusals
 from bssci.sinks.mqtt.requests import MqttRequests
-from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
+from bssci.sinks.mqtt.settings import LIVE, NAMES, client_settings
 from bssci.sinks.mqtt.states import RetainedStates
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.mqtt.suspects import Publisher
@@ -117,7 +113,7 @@ class MqttSink:
         )  # fmt: skip
         self._client.subscribe(self._request_topics)
         self._client.subscribe(self._requests.older_topics(), alone=True)
-        self._broker = OwnBroker(reactor, _own_port(values), self._client.start)
+        self._broker = OwnBroker(reactor, own_port(values), self._client.start)
         self._reactor = reactor
         self._changing = DeferredLock()
         self._waiting: list[Deferred[None]] = []
@@ -291,7 +287,7 @@ class MqttSink:
 
     async def _change_broker(self, values: Mapping[str, Any]) -> None:
         """Use other settings; one change at a time, as each waits for brokers."""
-        port = _own_port(values)
+        port = own_port(values)
         await self._broker.leave(port)
         if self._stopping:
             return
@@ -478,37 +474,3 @@ class MqttSink:
 
     def _service_status(self, state: str) -> Publication:
         return payloads.service_status(self._base_topic, state, self._center.version, self._center.started_at)
-
-
-@implementer(IPlugin, ISinkFactory)
-class MqttSinkFactory:
-    """Builds the one MQTT sink of a service."""
-
-    name = "mqtt"
-    description = "publishes uplinks and events on MQTT"
-    settings = GROUP
-
-    def build(self, settings: Mapping[str, Any], center: Any) -> MqttSink:
-        from twisted.internet import reactor
-
-        if settings["MQTT_BROKER"] == EMBEDDED:
-            _check_free(settings["MQTT_PORT"])
-        # None if the sink is only built to see whether that works.
-        configuration = center.configuration
-        live = None if configuration is None else LiveFile(live_path(configuration.current.values(), PREFIX))
-        return MqttSink(reactor, settings, center, live)
-
-
-def _own_port(values: Mapping[str, Any]) -> int | None:
-    """Return the port of the embedded broker; None if the settings name another broker."""
-    port: int = values["MQTT_PORT"]
-    return port if values["MQTT_BROKER"] == EMBEDDED else None
-
-
-def _check_free(port: int) -> None:
-    reason = cannot_listen("127.0.0.1", port)
-    if reason is not None:
-        raise ValueError(
-            f"MQTT_PORT={port}: the embedded broker cannot listen on 127.0.0.1 ({reason});"
-            " set MQTT_PORT to a free port, or MQTT_BROKER to the broker that listens there"
-        )

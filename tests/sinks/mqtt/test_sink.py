@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from bssci.cli.absent_center import AbsentCenter
 from bssci.model import EUI, GatewayState, StationState
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttOffline
@@ -576,13 +575,6 @@ def test_what_is_too_large_to_be_taken_in_is_refused_where_it_was_asked(
         ("mioty/ep/70B3D56770110001/dl", 2_000_000, False),
         (f"mioty/bs/{STATION}/vm/cmd", 2_000_000),
     ]
-
-
-def test_it_can_be_built_without_a_service_center_to_see_whether_it_can() -> None:
-    settings = settings_of({})
-    values = {name: settings.value(name) for name in NAMES}
-    sink = INSTALLED.sinks["mqtt"].build(values, AbsentCenter())
-    assert verifyObject(ISink, sink)
 
 
 def test_another_broker_is_used_after_an_embedded_one_that_never_started(

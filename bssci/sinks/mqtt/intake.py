@@ -10,7 +10,7 @@ payload.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from bssci.journal import Journal, StorageError
 from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
 from bssci.mqtt.values import Received, ReplyTo
-from bssci.system.clock import pause
+from bssci.system.clock import in_slices, pause
 
 SOURCE = "mqtt"
 """name of the source in the journal's records of requests"""
@@ -36,6 +36,8 @@ RATE_PERIOD = 60.0
 """s over which the rate of answers is measured"""
 RETRY = 5.0
 """s until a request or an answer that could not be stored is stored again"""
+RESUMED_AT_ONCE = 20
+"""requests of an earlier run that are begun in one turn of the reactor"""
 LOOKED_BACK = 100
 """newest requests on a topic among which a repeated one is searched for"""
 
@@ -129,30 +131,43 @@ class Intake:
         for waiting in list(self._retries):
             waiting.cancel()
 
-    def resume(self, requests: Iterable[StoredRequest], choose: Callable[[str], CarryOut | None]) -> None:
+    def resume(
+        self, requests: Sequence[StoredRequest], choose: Callable[[str], CarryOut | None]
+    ) -> Deferred[None]:
         """Carry out requests that an earlier run stored and did not answer.
 
+        The reactor has turns in between: to begin thousands at once would take seconds.
+
         :param choose: returns what carries out the requests of a topic; None: nothing does.
+        :return: fires when each has begun, so that newer requests come after them.
         """
-        for stored in requests:
-            carry_out = choose(stored.topic)
-            kept = _read(stored)
-            if carry_out is None or kept is None:
-                self.log.warn("stored request cannot be read {topic}", topic=stored.topic[:200])
-                self._journal.requests.answer(stored.number, "failed", b"", self._now()).addErrback(
-                    self._failed
-                )
-                continue
-            request = IntakeRequest(
-                number=stored.number,
-                topic=stored.topic,
-                payload=kept.payload,
-                received_at=stored.received_at,
-                resumed=True,
-                reply=kept.reply,
-                expires_at=kept.expires_at,
-            )
-            self._begin(request, carry_out, self._enter(stored.received_at, kept.payload))
+        return ensureDeferred(self._resume(requests, choose))
+
+    async def _resume(
+        self, requests: Sequence[StoredRequest], choose: Callable[[str], CarryOut | None]
+    ) -> None:
+        async for some in in_slices(self._clock, requests, RESUMED_AT_ONCE):
+            for stored in some:
+                if self._stopped:
+                    return
+                self._resume_one(stored, choose(stored.topic))
+
+    def _resume_one(self, stored: StoredRequest, carry_out: CarryOut | None) -> None:
+        kept = _read(stored)
+        if carry_out is None or kept is None:
+            self.log.warn("stored request cannot be read {topic}", topic=stored.topic[:200])
+            self._journal.requests.answer(stored.number, "failed", b"", self._now()).addErrback(self._failed)
+            return
+        request = IntakeRequest(
+            number=stored.number,
+            topic=stored.topic,
+            payload=kept.payload,
+            received_at=stored.received_at,
+            resumed=True,
+            reply=kept.reply,
+            expires_at=kept.expires_at,
+        )
+        self._begin(request, carry_out, self._enter(stored.received_at, kept.payload))
 
     def take(
         self, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut

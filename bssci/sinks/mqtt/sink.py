@@ -130,7 +130,16 @@ class MqttSink:
             self._discovery.start()
         self._tell_live("")
         self._trouble_ticker.start()
-        self._intake.resume(self._center.unanswered_requests(), self._who_carries_out)
+        self._changing.run(lambda: ensureDeferred(self._resume_and_connect()))
+
+    async def _resume_and_connect(self) -> None:
+        """Begin the requests of an earlier run before those that the broker delivers."""
+        try:
+            await self._intake.resume(self._center.unanswered_requests(), self._who_carries_out)
+        except Exception:
+            self.log.failure("requests of an earlier run were not resumed")
+        if self._stopping:
+            return
         if self._broker.exists:
             self._broker.start()
         else:

@@ -6,11 +6,14 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
+from bssci.journal.records import StoredRequest
 from bssci.model import EUI, GatewayState, StationState
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttOffline
@@ -20,6 +23,7 @@ from bssci.sinks import ISink
 from bssci.sinks.mqtt import own_broker
 from bssci.sinks.mqtt import sink as sink_module
 from bssci.sinks.mqtt.echo import ECHO_TIME, USUAL_TIME
+from bssci.sinks.mqtt.intake import RESUMED_AT_ONCE, IntakeRequest
 from bssci.sinks.mqtt.settings import GROUP, NAMES
 from bssci.sinks.mqtt.sink import TROUBLE_INTERVAL, MqttSink
 from bssci.sinks.mqtt.suspects import LOSSES
@@ -50,12 +54,13 @@ class Center:
         self.announced: list[str] = []
         self.configuration = SimpleNamespace(watch=lambda names, watcher: lambda: None)
         self.journal = SimpleNamespace()
+        self.unanswered: list[StoredRequest] = []
 
     def now(self) -> float:
         return 7.0
 
-    def unanswered_requests(self) -> list[Any]:
-        return []
+    def unanswered_requests(self) -> list[StoredRequest]:
+        return self.unanswered
 
     def gateway_states(self) -> list[GatewayState]:
         return self.gateways
@@ -575,6 +580,72 @@ def test_what_is_too_large_to_be_taken_in_is_refused_where_it_was_asked(
         ("mioty/ep/70B3D56770110001/dl", 2_000_000, False),
         (f"mioty/bs/{STATION}/vm/cmd", 2_000_000),
     ]
+
+
+def left_unanswered(count: int) -> list[StoredRequest]:
+    payload = msgspec.msgpack.encode([0, b"status"])
+    common = {"source": "mqtt", "topic": f"ep/{STATION}/cmd", "payload": payload, "received_at": 1.0}
+    return [StoredRequest(number=number, **common) for number in range(count)]
+
+
+def carried_out(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, bool]]:
+    """Requests that are carried out from now on: number, attempts to connect and whether the embedded
+    broker had been stopped."""
+    requests: list[tuple[int, int, bool]] = []
+
+    async def carry_out(request: IntakeRequest) -> None:
+        requests.append((request.number, it.broker.attempts, it.embedded.stopped))
+
+    monkeypatch.setattr(it.sink, "_who_carries_out", lambda topic: carry_out)
+    return requests
+
+
+def test_requests_of_an_earlier_run_begin_before_the_broker_brings_newer_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = Fixture(monkeypatch)
+    it.center.unanswered = left_unanswered(2 * RESUMED_AT_ONCE + 1)
+    requests = carried_out(it, monkeypatch)
+    it.sink.start()
+    assert len(requests) == RESUMED_AT_ONCE
+    it.clock.advance(0)
+    assert requests == [(number, 0, False) for number in range(2 * RESUMED_AT_ONCE + 1)]
+    assert it.broker.attempts == 1
+
+
+def test_a_stop_among_requests_of_an_earlier_run_leaves_the_others_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = Fixture(monkeypatch)
+    it.center.unanswered = left_unanswered(RESUMED_AT_ONCE + 1)
+    requests = carried_out(it, monkeypatch)
+    it.sink.start()
+    it.sink.stop()
+    it.clock.advance(0)
+    assert (len(requests), it.broker.attempts) == (RESUMED_AT_ONCE, 0)
+
+
+def test_other_settings_wait_for_the_requests_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
+    it.embedded.starts = [Deferred()]
+    it.center.unanswered = left_unanswered(RESUMED_AT_ONCE + 1)
+    requests = carried_out(it, monkeypatch)
+    it.sink._reconfigure(settings_of({"mqtt-broker": "broker.example"}))
+    it.sink.start()
+    it.clock.advance(0)
+    assert requests == [(number, 0, False) for number in range(RESUMED_AT_ONCE + 1)]
+    assert (it.broker.attempts, it.embedded.stopped) == (1, True)
+
+
+def test_the_broker_is_connected_to_whatever_becomes_of_earlier_requests(
+    monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    it = Fixture(monkeypatch)
+    it.center.unanswered = left_unanswered(1)
+    monkeypatch.setattr(it.sink, "_who_carries_out", lambda topic: 1 / 0)
+    it.sink.start()
+    assert it.broker.attempts == 1
+    assert isinstance(expected_errors.pop().value, ZeroDivisionError)
 
 
 def test_another_broker_is_used_after_an_embedded_one_that_never_started(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 
 from bssci.journal import Journal
 from bssci.model import AnyEvent
+from bssci.sinks.self_report import SelfReport
 from bssci.system.clock import Timer
 
 BATCH = 500
@@ -136,6 +137,7 @@ class Pump:
         self.name = name
         self.sink = sink
         self.cursor = cursor
+        self._report = SelfReport(name, sink)
         self._clock = clock
         self._journal = journal
         self._now = now
@@ -192,6 +194,11 @@ class Pump:
         return drained.addTimeout(DRAIN_TIME, self._clock).addErrback(lambda failure: None)
 
     @property
+    def replayable(self) -> bool | Literal["asked"]:
+        """Whether the sink takes stored messages again; ``"asked"``: only if the request says so."""
+        return self._report.replayable
+
+    @property
     def live_seconds(self) -> float | None:
         """Average time in s of a delivery of new events; None: there was none lately."""
         if self._clock.seconds() - self._live_at > LIVE_PERIOD:
@@ -236,8 +243,8 @@ class Pump:
         self._forget_old_rates()
         since, before = self._history[0]
         seconds = self._clock.seconds() - since
-        trouble = self._said("trouble") or self._without_words()
-        set_aside = getattr(self.sink, "set_aside", None)
+        trouble = self._report.trouble or self._without_words()
+        set_aside, set_aside_reason = self._report.set_aside()
         return SinkStatistics(
             queued=queued,
             oldest_seconds=max(0.0, self._now() - self._oldest_at) if queued and self._oldest_at else 0.0,
@@ -247,17 +254,10 @@ class Pump:
             rate=(self._delivered - before) / seconds if seconds > 0 else 0.0,
             last_error=self._last_error,
             trouble=trouble,
-            warning="; ".join(filter(None, [self._said("warning"), self._held_up_lately()])),
-            set_aside=getattr(set_aside, "count", 0),
-            set_aside_reason=getattr(set_aside, "last_reason", ""),
+            warning="; ".join(filter(None, [self._report.warning, self._held_up_lately()])),
+            set_aside=set_aside,
+            set_aside_reason=set_aside_reason,
         )
-
-    def _said(self, name: str) -> str:
-        """Return a text that the sink may have as an attribute, such as its trouble."""
-        try:
-            return str(getattr(self.sink, name, None) or "")
-        except Exception as error:
-            return f"the sink's {name} cannot be read: {error}"
 
     def _without_words(self) -> str:
         """Return the trouble of a sink that has no words for it; empty: none is known."""
@@ -298,14 +298,7 @@ class Pump:
 
     def requests(self) -> dict[str, Any] | None:
         """Return the figures of the requests that the sink takes; None if it takes none, or cannot tell."""
-        figures = getattr(self.sink, "request_figures", None)
-        if figures is None:
-            return None
-        try:
-            return dict(figures())
-        except Exception:
-            self.log.failure("counts of requests not available {name}", name=self.name)
-            return None
+        return self._report.requests()
 
     def _pump(self) -> None:
         if self._busy or not self._running or self._timer is not None:
@@ -391,7 +384,7 @@ class Pump:
     def _not_taken(self, failure: Failure) -> None:
         self._busy = False
         self._failed += 1
-        self._last_error = failure.getErrorMessage()
+        self._last_error = failure.getErrorMessage() or type(failure.value).__name__
         self._last_fault = type(failure.value).__name__
         self._backoff = next_backoff(self._backoff)
         if self._failures % LOG_EVERY == 0:

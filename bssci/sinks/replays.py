@@ -135,7 +135,7 @@ class Replays:
         return self._said(number)
 
     def sinks(self) -> dict[str, bool]:
-        replayable = {name: getattr(pump.sink, "replayable", False) for name, pump in self._pumps.items()}
+        replayable = {name: pump.replayable for name, pump in self._pumps.items()}
         return {name: how == "asked" for name, how in replayable.items() if how}
 
     def listen(self, listener: ReplayListener) -> None:
@@ -155,7 +155,7 @@ class Replays:
             raise CommandError(
                 "invalid", f"no sink {request.sink!r} is in use; sinks in use: {known}", "sink"
             )
-        replayable = getattr(pump.sink, "replayable", False)
+        replayable = pump.replayable
         if not replayable:
             raise CommandError("invalid", f"the sink {request.sink} takes no replays", "sink")
         if replayable == "asked" and not request.publish:
@@ -226,7 +226,7 @@ class Replays:
         pump = self._pumps[sink]
         decoded = await self._decode(events)
         took = await pump.deliver_beside(decoded)
-        if getattr(pump.sink, "replayable", False) == "asked":
+        if pump.replayable == "asked":
             for listener in self._listeners:
                 await listener(decoded)
         size, live = self._sizes[sink], pump.live_seconds

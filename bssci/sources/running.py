@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from bssci.center.telegrams.door import SourceDoor
 from bssci.model.commands import CommandError
+from bssci.model.own_words import fault_of, own_words
 from bssci.system.clock import Timer
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
@@ -47,7 +48,7 @@ class RunningSource:
         try:
             self.source.start(self._door)
         except Exception as error:  # a third party's source may raise anything; the others go on
-            self._start_error = f"not started: {type(error).__name__}: {error}".replace("\n", " ")
+            self._start_error = f"not started: {fault_of(error)}"
             if self._failures % LOG_EVERY == 0:
                 self.log.failure(
                     "source not started {name}, {failed} attempts failed; tried again in {delay} s",
@@ -106,8 +107,4 @@ class RunningSource:
         """Reason why the source brings nothing now; empty: all is well."""
         if self._start_error:
             return self._start_error
-        try:
-            own = str(getattr(self.source, "trouble", None) or "")
-        except Exception as error:
-            own = f"the source's trouble cannot be read: {error}"
-        return own or self._door.trouble
+        return own_words(self.source, "trouble") or self._door.trouble

@@ -219,17 +219,30 @@ def test_a_sink_need_not_speak_of_trouble_and_may_fail_to(bench: Bench) -> None:
     assert confused.failing and confused.trouble.endswith("no idea")
 
 
-def test_figures_of_requests_may_be_missing(bench: Bench, expected_errors: list[Failure]) -> None:
-    class Asked(Sink):
-        def request_figures(self) -> dict[str, int]:
-            return {"waiting": 10 // len(self.batches)}
-
-    assert bench.pump(Sink(), "silent").requests() is None
-    asked = bench.pump(Asked(), "asked")
-    assert asked.requests() is None
-    assert expected_errors.pop().type is ZeroDivisionError
+def test_an_exception_without_words_is_named(bench: Bench, log_lines: list[str]) -> None:
+    sink = Sink()
+    sink.answers = [OSError()]
     bench.happen()
-    assert asked.requests() == {"waiting": 10}
+    pump = bench.pump(sink)
+    assert pump.statistics().last_error == "OSError"
+    assert any("delivery failed test, 1 in a row: OSError" in line for line in log_lines)
+
+
+def test_what_a_sink_reports_about_itself_is_among_its_figures(
+    bench: Bench, expected_errors: list[Failure]
+) -> None:
+    class Odd(Sink):
+        trouble = "two\nlines \ud800"
+        set_aside = 5
+        replayable = "perhaps"
+
+    pump = bench.pump(Odd())
+    assert pump.replayable is False and pump.requests() is None
+    figures = pump.figures()
+    assert (figures["trouble"], figures["set_aside"]) == ("two lines �", 0)
+    assert "its replayable cannot be used" in figures["warning"]
+    assert len(expected_errors) == 2
+    expected_errors.clear()
 
 
 def test_what_failed_is_said_for_a_sink_without_words(bench: Bench, expected_errors: list[Failure]) -> None:

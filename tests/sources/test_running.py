@@ -81,7 +81,7 @@ def test_trouble_that_cannot_be_read_is_trouble() -> None:
 
     running = RunningSource(Clock(), "sample", Broken(), Door())
     running.start()
-    assert running.trouble == "the source's trouble cannot be read: division by zero"
+    assert running.trouble == "its trouble cannot be read: ZeroDivisionError: division by zero"
 
 
 def test_one_that_does_not_stop_is_left(expected_errors: list[object]) -> None:

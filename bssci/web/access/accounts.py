@@ -41,7 +41,9 @@ MIN_PASSWORD, MAX_PASSWORD = 10, 200
 MAX_ACCOUNTS = 1000
 TOKEN_PREFIX = "bssci_"
 FIRST_ACCOUNT = "admin"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
+"""regular expression of the whole name of an account or token"""
+_NAME = re.compile(NAME_PATTERN)
 
 FileStamp = tuple[int, int, int]
 MISSING: FileStamp = (0, 0, 0)

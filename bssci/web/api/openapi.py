@@ -13,7 +13,7 @@ from bssci.web.api.schemas.common import EVENT
 from bssci.web.api.schemas.settings import OneSetting
 from bssci.web.api.schemas.status import FixedStatus, SinkTarget
 from bssci.web.http.guard import CSRF_HEADER
-from bssci.web.http.reading import EUI_PATTERN
+from bssci.web.http.reading import EUI_PATTERN, form_fields
 from bssci.web.http.replies import RefusedAnswer, Streamed
 from bssci.web.http.routing import JSON, REFERENCE, Route, Schema
 from bssci.web.live.sentences import KINDS
@@ -72,6 +72,9 @@ def openapi_document(routes: Iterable[Route], version: str, cookie: str) -> dict
     schemas = _schemas_of(tuple(types))
     paths: dict[str, dict[str, Any]] = {}
     for route in described:
+        if route.body is not None:
+            # A field that is not known is refused; a body that keeps such fields is read by its handler.
+            schemas.components[route.body.__name__]["additionalProperties"] = False
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
@@ -182,13 +185,18 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
     if route.bodies:
         operation["requestBody"] = {
             "description": f"At most {route.max_body} bytes",
-            "required": True,
+            "required": _needs_body(route),
             "content": {
                 kind: {"schema": _binary(kind) if form is bytes else schemas.of(form)}
                 for kind, form in route.bodies.items()
             },
         }
     return operation
+
+
+def _needs_body(route: Route) -> bool:
+    """Return whether a request without a body is refused."""
+    return route.body is None or any(each.required for each in form_fields(route.body).values())
 
 
 def _answers(route: Route, schemas: _Schemas) -> dict[str, Any]:

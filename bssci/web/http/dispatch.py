@@ -5,19 +5,19 @@ or as JSON.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from klein import Klein
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.resource import IResource
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException
 
 from bssci.journal import StorageError
 from bssci.model.commands import CommandError
@@ -41,7 +41,6 @@ ErrorPage = Callable[[ApiError, Identity | None, Request], bytes]
 
 DEVICE = "/devices/{id}"
 """part of a path with the id of a device, which may contain slashes: f2:…/J1/3"""
-_ENDPOINT = "route"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,8 +66,10 @@ class Dispatcher:
         self._seconds = seconds
         self._observe = observe
         self._turns = ReadTurns()
-        app = _map_of(tuple((route.method, route.path) for route in routes))
-        self._app: Klein = app.__get__(self, Dispatcher)
+        self._by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            self._by_path.setdefault(route.path, {})[route.method] = route
+        self._app: Klein = _map_of(tuple(self._by_path)).__get__(self, Dispatcher)
 
     def resource(self) -> IResource:
         """Return the root of the site."""
@@ -77,10 +78,14 @@ class Dispatcher:
     def find(self, method: str, path: str) -> Route | None:
         """Return the route of a request, before it is dispatched; None if there is none."""
         try:
-            endpoint, _ = self._app.url_map.bind("").match(path, method)
+            endpoint, _ = self._app.url_map.bind("").match(path)
         except HTTPException:
             return None
-        return self.routes[int(endpoint.removeprefix(_ENDPOINT))]
+        return self._route(endpoint, method)
+
+    def _route(self, path: str, method: str) -> Route | None:
+        """Return the route of a method of a path, as the table of routes writes it."""
+        return self._by_path[path].get("GET" if method == "HEAD" else method)
 
     async def handle(self, request: Request, route: Route, path: dict[str, str]) -> None:
         """Answer one request."""
@@ -140,24 +145,33 @@ class Dispatcher:
             reply = Reply(_encode(refusal_of(error)), JSON, error.status, headers)
         _write(request, reply)
 
-    def enter(self, request: Request, number: int, path: dict[str, str]) -> Deferred[None]:
-        """Begin to answer a request to the route with a number."""
+    def enter(self, request: Request, path: str, values: dict[str, str]) -> Deferred[None]:
+        """Begin to answer a request to a path of the table of routes.
+
+        :param values: of the variable parts of the path.
+        """
+        route = self._route(path, request.method.decode("latin-1"))
+        if route is None:
+            self._refuse_method(request, self._by_path[path])
+            return succeed(None)
         # Klein cancels the Deferred when the client goes away; a command that has begun still runs to its
         # end.
         done: Deferred[None] = Deferred()
-        answering = ensureDeferred(self.handle(request, self.routes[number], path))
+        answering = ensureDeferred(self.handle(request, route, values))
         answering.addBoth(lambda _: done.callback(None))
         return done
 
     def no_route(self, request: Request, failure: Failure) -> None:
-        """Answer a request for which there is no route: the path or the method is not known."""
+        """Answer a request for which there is no route: the path is not known."""
         error: Any = failure.value
         status = error.code or 404
-        if isinstance(error, MethodNotAllowed):
-            request.setHeader("Allow", ", ".join(sorted(error.valid_methods or ())))
-            explained = ApiError(405, "method_not_allowed", "this method is not allowed here")
-        else:
-            explained = ApiError(status if status >= 400 else 404, "not_found", "there is nothing here")
+        explained = ApiError(status if status >= 400 else 404, "not_found", "there is nothing here")
+        self._write_error(request, None, None, explained)
+
+    def _refuse_method(self, request: Request, methods: Collection[str]) -> None:
+        allowed = {*methods, *(["HEAD"] if "GET" in methods else [])}
+        request.setHeader("Allow", ", ".join(sorted(allowed)))
+        explained = ApiError(405, "method_not_allowed", "this method is not allowed here")
         self._write_error(request, None, None, explained)
 
 
@@ -173,22 +187,24 @@ def refusal_of(error: ApiError) -> dict[str, Any]:
 
 
 @cache
-def _map_of(routes: tuple[tuple[str, str], ...]) -> Klein:
-    """Return the app that maps methods and paths to numbers of routes; made once for all dispatchers."""
+def _map_of(paths: tuple[str, ...]) -> Klein:
+    """Return the app that maps requests to paths of the table of routes; made once for all dispatchers.
+
+    A path is found whatever the method: ``GET /api/sensors/reload`` is not about a sensor called "reload".
+    """
     app = Klein()
-    for number, (method, path) in enumerate(routes):
+    for path in paths:
         rule = path.replace(DEVICE, DEVICE.replace("{id}", "<path:id>"))
         rule = rule.replace("{", "<").replace("}", ">")
-        endpoint = f"{_ENDPOINT}{number}"
-        app.route(rule, methods=[method], endpoint=endpoint, strict_slashes=False)(_entry(number))
+        app.route(rule, endpoint=path, strict_slashes=False)(_entry(path))
     no_route: Any = Dispatcher.no_route
     app.handle_errors(HTTPException)(no_route)
     return app
 
 
-def _entry(number: int) -> Any:
-    def entry(dispatcher: Dispatcher, request: Request, **path: str) -> Deferred[None]:
-        return dispatcher.enter(request, number, path)
+def _entry(path: str) -> Any:
+    def entry(dispatcher: Dispatcher, request: Request, **values: str) -> Deferred[None]:
+        return dispatcher.enter(request, path, values)
 
     return entry
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from tests.support.web import WebHouse
 
 
@@ -16,3 +18,26 @@ def test_every_route_is_described(web: WebHouse) -> None:
     assert len(set(ids)) == len(ids)
     assert description["paths"]["/api/accounts"]["get"]["x-role"] == "admin"
     assert description["paths"]["/healthz"]["get"]["security"] == []
+
+
+def test_bodies_are_described_as_they_are_read(web: WebHouse) -> None:
+    document = web.browser("viewer").get("/api/openapi.json").json()
+    browser = web.browser("admin")
+    assert document["paths"]["/api/devices/{id}"]["patch"]["requestBody"]["required"] is False
+    assert browser.ask("PATCH", "/api/devices/ble:AA:BB:CC:DD:EE:FF").status == 200
+    assert document["paths"]["/api/tokens"]["post"]["requestBody"]["required"] is True
+    assert browser.ask("POST", "/api/tokens").status in (415, 422)
+    schemas = document["components"]["schemas"]
+    assert schemas["NewToken"]["additionalProperties"] is False
+    unknown = {"name": "a", "role": "viewer", "rule": 1}
+    assert browser.ask("POST", "/api/tokens", unknown).error["field"] == "rule"
+    # A sensor's further fields are kept.
+    assert "additionalProperties" not in schemas["SensorEntry"]
+
+
+def test_the_names_of_accounts_and_tokens_are_described(web: WebHouse) -> None:
+    schemas = web.browser("viewer").get("/api/openapi.json").json()["components"]["schemas"]
+    for form in ("NewAccount", "NewToken", "NewLiveToken"):
+        assert re.fullmatch(schemas[form]["properties"]["name"]["pattern"], "meter-import"), form
+        assert not re.fullmatch(schemas[form]["properties"]["name"]["pattern"], "-a"), form
+    assert schemas["NewAccount"]["properties"]["password"]["minLength"] == 10

@@ -37,6 +37,26 @@ def test_what_is_not_there(web: WebHouse) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/sensors/attach-all", "POST"),
+        ("DELETE", "/api/sensors/reload", "POST"),
+        ("PATCH", "/api/sensors/unknown", "GET, HEAD"),
+        ("PATCH", "/api/devices/ble:AA:BB:CC:DD:EE:FF/command", "POST"),
+        ("DELETE", "/api/devices/f2:0a1b2c3d4e5f/J1/3/readings", "GET, HEAD"),
+        ("OPTIONS", "/api/devices/import", "POST"),
+        ("BREW", "/api/sensors/70B3D56770110001", "DELETE, GET, HEAD, PATCH"),
+    ],
+)
+def test_another_method_of_a_path_is_not_taken_for_an_id(
+    web: WebHouse, method: str, path: str, allowed: str
+) -> None:
+    answer = web.browser("admin").ask(method, path)
+    assert (answer.status, answer.error["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize(
     "path", ["/%ff%fe", "/api/sensors/%ff", "/api//sensors", "/static/", "/static/../pages.py", "/%00"]
 )
 def test_odd_paths(web: WebHouse, path: str) -> None:

@@ -7,9 +7,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from bssci.web.access.accounts import Role
+from bssci.web.access.accounts import MAX_PASSWORD, MIN_PASSWORD, NAME_PATTERN, Role
 from bssci.web.api.schemas.common import Answer
 from bssci.web.http.replies import Done
+
+NewName = Annotated[str, Meta(extra_json_schema={"pattern": f"^{NAME_PATTERN}$"})]
+"""the name of a new account or token, which is checked where it is added"""
+_LENGTHS = {"minLength": MIN_PASSWORD, "maxLength": MAX_PASSWORD}
+NewSecret = Annotated[str, Meta(extra_json_schema=_LENGTHS)]
+"""a new password, which is checked where it is set"""
 
 
 class LogIn(msgspec.Struct, kw_only=True):
@@ -29,8 +35,8 @@ class FirstAccount(msgspec.Struct, kw_only=True):
     """The first account, with the token of the link from the log."""
 
     token: str
-    username: str
-    password: str
+    username: NewName
+    password: NewSecret
 
 
 class Me(Answer):
@@ -45,7 +51,7 @@ class NewPassword(msgspec.Struct, kw_only=True):
     """The present password and the new one."""
 
     password: str
-    new_password: str
+    new_password: NewSecret
 
 
 class OneSession(Answer):
@@ -84,16 +90,16 @@ class AccountList(Answer):
 class NewAccount(msgspec.Struct, kw_only=True):
     """An account to add."""
 
-    name: str
+    name: NewName
     role: Role
-    password: str
+    password: NewSecret
 
 
 class AccountChange(msgspec.Struct, kw_only=True):
     """A change of an account: of its role, its password, or both."""
 
     role: Role | None = None
-    password: Annotated[str | None, Meta(description="a new one ends its sessions")] = None
+    password: Annotated[NewSecret | None, Meta(description="a new one ends its sessions")] = None
 
 
 class OneToken(Answer):
@@ -113,7 +119,7 @@ class TokenList(Answer):
 class NewToken(msgspec.Struct, kw_only=True):
     """An API token to create."""
 
-    name: str
+    name: NewName
     role: Role
 
 

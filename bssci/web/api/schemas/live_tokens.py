@@ -7,26 +7,64 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from bssci.web.access.live_tokens import CONNECTIONS, DAYS, EVERYTHING
+from bssci.web.access.live_tokens import (
+    CONNECTIONS,
+    DAYS,
+    EVERYTHING,
+    MAX_CONNECTIONS,
+    MAX_DAYS,
+    MAX_DESCRIPTION,
+    MAX_DEVICE,
+    MAX_DEVICES,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_TOPIC,
+    MAX_TOPICS,
+)
+from bssci.web.api.schemas.accounts import NewName
 from bssci.web.api.schemas.common import Answer
 from bssci.web.http.replies import Done
 
 
-class NewLiveToken(msgspec.Struct, kw_only=True):
-    """A token for live streams to create."""
+def _up_to(most: int) -> dict[str, int]:
+    """Return the bounds of a number as JSON schema."""
+    return {"minimum": 1, "maximum": most}
 
-    name: str
-    description: str = ""
-    expires_in_days: Annotated[int, Meta(description="days until it expires")] = DAYS
-    topics: Annotated[list[str], Meta(description="topic filters that may be read")] = msgspec.field(
-        default_factory=lambda: list(EVERYTHING)
-    )
+
+def _text_up_to(longest: int) -> dict[str, int]:
+    """Return the bounds of a text's length as JSON schema."""
+    return {"minLength": 1, "maxLength": longest}
+
+
+class NewLiveToken(msgspec.Struct, kw_only=True):
+    """A token for live streams to create. The bounds are checked where it is made."""
+
+    name: NewName
+    description: Annotated[str, Meta(extra_json_schema={"maxLength": MAX_DESCRIPTION})] = ""
+    expires_in_days: Annotated[
+        int, Meta(description="days until it expires", extra_json_schema=_up_to(MAX_DAYS))
+    ] = DAYS
+    topics: Annotated[
+        list[Annotated[str, Meta(extra_json_schema=_text_up_to(MAX_TOPIC))]],
+        Meta(description="topic filters that may be read", extra_json_schema={"maxItems": MAX_TOPICS}),
+    ] = msgspec.field(default_factory=lambda: list(EVERYTHING))
     devices: Annotated[
-        list[str],
-        Meta(description="ids of devices, or EUIs of sensors, whose messages may be read; none: all"),
+        list[Annotated[str, Meta(extra_json_schema=_text_up_to(MAX_DEVICE))]],
+        Meta(
+            description="ids of devices, or EUIs of sensors, whose messages may be read; none: all",
+            extra_json_schema={"maxItems": MAX_DEVICES},
+        ),
     ] = []
-    tags: Annotated[list[str], Meta(description="tags of sensors whose messages may be read, too")] = []
-    connections: Annotated[int, Meta(description="connections at a time")] = CONNECTIONS
+    tags: Annotated[
+        list[Annotated[str, Meta(extra_json_schema=_text_up_to(MAX_TAG))]],
+        Meta(
+            description="tags of sensors whose messages may be read, too",
+            extra_json_schema={"maxItems": MAX_TAGS},
+        ),
+    ] = []
+    connections: Annotated[
+        int, Meta(description="connections at a time", extra_json_schema=_up_to(MAX_CONNECTIONS))
+    ] = CONNECTIONS
 
 
 class Permissions(Answer):

@@ -24,6 +24,8 @@ from zope.interface.verify import verifyObject
 
 from bssci import plugins
 from bssci.decoders.interfaces import IDecoder, IDecoderFactory
+from bssci.model.own_words import fault_of, one_line
+from bssci.model.plain_text import control_fault
 from bssci.settings.catalogue import Catalogue
 from bssci.settings.groups import Group
 from bssci.settings.parsers import Parser
@@ -62,6 +64,8 @@ PLACE = f"{plugins.__name__}."
 SINK = ExtensionKind("sink", "SINKS", ISinkFactory, ISink)
 DECODER = ExtensionKind("decoder", "", IDecoderFactory, IDecoder)
 SOURCE = ExtensionKind("source", "SOURCES", ISourceFactory, ISource)
+LEVELS = ("ok", "warning", "error")
+"""levels of the findings of a check"""
 KINDS = (SINK, SOURCE)
 """kinds that have a setting which chooses the ones to use"""
 
@@ -137,7 +141,7 @@ def discover() -> Installed:
 def _with_groups(kind: ExtensionKind, found: InstalledExtensions, groups: list[Group]) -> InstalledExtensions:
     """Add the settings of extensions to the groups; refuse extensions whose settings are invalid."""
     usable, refused = dict(found.usable), dict(found.refused)
-    for name, factory in found.usable.items():
+    for name, factory in sorted(found.usable.items(), key=lambda each: not _is_own(each[1])):
         try:
             group = group_of(kind, factory)
             if group is None:
@@ -154,25 +158,25 @@ def _with_groups(kind: ExtensionKind, found: InstalledExtensions, groups: list[G
 
 
 def find(kind: ExtensionKind) -> InstalledExtensions:
-    """Return the usable factories of a kind, and the reasons why others cannot be used."""
+    """Return the usable factories of a kind, and the reasons why others cannot be used.
+
+    One of the service's own stays usable when another has its name.
+    """
     factories: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for factory in _plugins(kind.factory):
-        name = str(getattr(factory, "name", _module(factory)))
-        try:
-            verifyObject(kind.factory, factory)
-        except Invalid as error:
-            refused[name] = f"{kind.word} {name} is incomplete: {_lacking(error)}"
-            continue
+        name = _name_of(factory)
         fault = _fault(kind, factory)
         if fault:
-            refused[name] = f"{kind.word} {name} of {_module(factory)}: {fault}"
+            refused[name] = f"{kind.word} {name} {fault}"
             continue
-        if name in factories or name in refused:
-            modules = sorted(_module(each) for each in (factories.pop(name, factory), factory))
-            refused[name] = f"two {kind.word} plugins are named {name!r}: in {' and '.join(modules)}"
+        if name not in factories and name not in refused:
+            factories[name] = factory
             continue
-        factories[name] = factory
+        modules = sorted(_module(each) for each in (factories.get(name, factory), factory))
+        refused[name] = f"two {kind.word} plugins are named {name!r}: in {' and '.join(modules)}"
+        if name in factories and not _is_own(factories[name]):
+            del factories[name]
     return InstalledExtensions(dict(sorted(factories.items())), refused)
 
 
@@ -182,7 +186,7 @@ def unloadable() -> list[str]:
     for module in iter_modules(plugins.__path__, PLACE):
         try:
             import_module(module.name)
-        except Exception as error:  # whatever a third party's module raises
+        except (Exception, SystemExit) as error:  # whatever a third party's module raises
             file = f"{module.name.rpartition('.')[2]}.py"
             lines = [
                 each.lineno
@@ -190,14 +194,14 @@ def unloadable() -> list[str]:
                 if each.filename.endswith(f"/{file}")
             ]
             place = f", line {lines[-1]}" if lines else ""
-            troubles.append(f"{module.name} cannot be loaded{place}: {_one_line(error)}")
+            troubles.append(f"{module.name} cannot be loaded{place}: {fault_of(error)}")
     return troubles
 
 
 def _plugins(interface: Any) -> list[Any]:
-    """Return all plugins that provide an interface, ordered by their modules."""
+    """Return all plugins that provide an interface: the service's own first, then by their modules."""
     with _without_tracebacks():
-        return sorted(getPlugins(interface, plugins), key=_module)
+        return sorted(getPlugins(interface, plugins), key=lambda each: (not _is_own(each), _module(each)))
 
 
 class _Silence:
@@ -221,8 +225,27 @@ def _without_tracebacks() -> Iterator[None]:
         module.log = log
 
 
+def _name_of(factory: Any) -> str:
+    """Return the name of a factory for messages; that of its module if its own cannot be read."""
+    try:
+        return one_line(str(factory.name))
+    except Exception:  # a third party's attribute may be or raise anything
+        return _module(factory)
+
+
 def _fault(kind: ExtensionKind, factory: Any) -> str:
-    """Return in one line what is wrong with the attributes of a factory; empty: nothing."""
+    """Return in one line what is wrong with a factory; empty: nothing."""
+    try:
+        verifyObject(kind.factory, factory)
+        fault = _fault_of_attributes(kind, factory)
+    except Invalid as error:
+        return f"is incomplete: {_lacking(error)}"
+    except Exception as error:  # a third party's attribute may be or raise anything
+        fault = f"it cannot be read: {fault_of(error)}"
+    return f"of {_module(factory)}: {fault}" if fault else ""
+
+
+def _fault_of_attributes(kind: ExtensionKind, factory: Any) -> str:
     if not isinstance(factory.name, str) or not _NAME.fullmatch(factory.name):
         return f"its name is {factory.name!r}: lower-case letters, digits, _ and - are allowed"
     if not isinstance(factory.description, str):
@@ -248,12 +271,22 @@ def _fault_of_setting(setting: PluginSetting) -> str:
     for what, value in (("default", setting.default), ("description", setting.description)):
         if not isinstance(value, str):
             return f"its {what} is {value!r}, not a text"
+    if control_fault(setting.default):
+        return f"its default is {setting.default!r}, not a text of one line"
     return "" if callable(setting.parse) else f"its parse is {setting.parse!r}, which cannot be called"
 
 
 def _module(factory: Any) -> str:
     """Return the module that a factory comes from."""
     return str(type(factory).__module__)
+
+
+def _is_own(factory: Any) -> bool:
+    """Return whether a factory comes with the service: those of others are in modules of their own or in
+    ``bssci.plugins``.
+    """
+    module = _module(factory)
+    return module.startswith("bssci.") and not module.startswith(PLACE)
 
 
 def group_of(kind: ExtensionKind, factory: Any) -> Group | None:
@@ -276,28 +309,33 @@ def build(kind: ExtensionKind, factory: Any, settings: Settings, *others: Any) -
     """
     try:
         product = factory.build(_wanted(factory.settings, settings), *others)
+        verifyObject(kind.product, product)
     except ValueError as error:
         raise ExtensionError(f"{kind.word} {factory.name}: {error}") from error
-    except Exception as error:  # third-party code; tell the operator which extension failed
-        _log.failure("{kind} not built {name}", kind=kind.word, name=factory.name)
-        text = f"{kind.word} {factory.name} failed: {_one_line(error)}; see the log for details"
-        raise ExtensionError(text) from error
-    try:
-        verifyObject(kind.product, product)
     except Invalid as error:
         raise ExtensionError(f"{kind.word} {factory.name} is incomplete: {_lacking(error)}") from error
+    except (Exception, SystemExit) as error:  # third-party code; tell the operator which extension failed
+        _log.failure("{kind} not built {name}", kind=kind.word, name=factory.name)
+        text = f"{kind.word} {factory.name} failed: {fault_of(error)}; see the log for details"
+        raise ExtensionError(text) from error
     return product
 
 
 def check(kind: ExtensionKind, factory: Any, settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the findings of a factory's own check, if it has one: (ok, warning or error; text)."""
-    offered = getattr(factory, "check", None)
-    if offered is None:
-        return
     try:
-        yield from offered(_wanted(factory.settings, settings))
+        offered = getattr(factory, "check", None)
+        if offered is None:
+            return
+        for found in offered(_wanted(factory.settings, settings)):
+            level, text = found if isinstance(found, tuple) and len(found) == 2 else ("", None)
+            if level not in LEVELS or not isinstance(text, str):
+                raise TypeError(f"{found!r} is not a level (ok, warning or error) and a text")
+            yield level, one_line(text)
     except ValueError as error:
-        yield "error", f"{kind.word} {factory.name}: {error}"
+        yield "error", f"{kind.word} {factory.name}: {one_line(str(error))}"
+    except (Exception, SystemExit) as error:  # whatever a third party's check raises
+        yield "error", f"{kind.word} {factory.name}: its check failed: {fault_of(error)}"
 
 
 def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
@@ -306,7 +344,7 @@ def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
     modules: dict[str, str] = {}
     problems: list[str] = []
     for factory in _plugins(IDecoderFactory):
-        name = getattr(factory, "name", repr(factory))
+        name = _name_of(factory)
         try:
             verifyObject(IDecoderFactory, factory)
             decoder = factory.build(_wanted(factory.settings, settings))
@@ -321,7 +359,7 @@ def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
             problems.append(f"decoder {name}: {error}".replace("\n", " "))
         except Exception as error:  # third-party code; tell the operator which decoder failed
             _log.failure("decoder not built {decoder}", decoder=name)
-            problems.append(f"decoder {name} failed: {_one_line(error)}; see the log for details")
+            problems.append(f"decoder {name} failed: {fault_of(error)}; see the log for details")
         else:
             decoders[decoder.name] = decoder
             modules[decoder.name] = _module(factory)
@@ -361,10 +399,6 @@ def _member(name: object) -> str:
     return path.rpartition(".")[2] + bracket + arguments
 
 
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".replace("\n", " ")
-
-
 def _row(setting: PluginSetting | Setting | str) -> Setting | None:
     """Return a setting as a row; None for the name of one that is not the plugin's own."""
     if isinstance(setting, Setting):
@@ -374,7 +408,7 @@ def _row(setting: PluginSetting | Setting | str) -> Setting | None:
             setting.name,
             setting.default,
             Parser(_careful(setting.parse), setting.allowed or getattr(setting.parse, "allowed", "")),
-            setting.description,
+            one_line(setting.description),
             live=setting.live,
             reread=setting.reread,
             secret=setting.secret,
@@ -390,8 +424,8 @@ def _careful(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             return parse(text)
         except ValueError:
             raise
-        except Exception as error:  # whatever a third party's parser raises
-            raise ValueError(f"its parse failed: {_one_line(error)}") from error
+        except (Exception, SystemExit) as error:  # whatever a third party's parser raises
+            raise ValueError(f"its parse failed: {fault_of(error)}") from error
 
     return parsed
 

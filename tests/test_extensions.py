@@ -87,6 +87,51 @@ def test_two_of_a_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         installed.choose(["sample"])
 
 
+def test_one_of_ours_stays_when_another_has_its_name_or_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = extensions.discover().sinks["file"]
+    same_name = changed(Factory(), name="file")
+    same_setting = changed(Factory(SinkSetting("FILE_PATH", "x", "mine")), name="a-first")
+    installed = found(monkeypatch, same_name, same_setting, ours)
+    assert installed.choose(["file"]) == [ours]
+    assert "are named 'file'" in installed.refused["sink", "file"]
+    assert "exist already: FILE_PATH" in installed.refused["sink", "a-first"]
+
+
+@pytest.mark.parametrize("attribute", ["name", "description", "settings"])
+def test_a_factory_that_cannot_be_read_costs_itself_only(
+    monkeypatch: pytest.MonkeyPatch, attribute: str
+) -> None:
+    class Broken(Factory):
+        pass
+
+    broken = Broken()
+    setattr(Broken, attribute, property(lambda _: 1 // 0, lambda *_: None))
+    good = changed(Factory(), name="good")
+    installed = found(monkeypatch, broken, good)
+    assert installed.choose(["good"]) == [good]
+    [fault] = installed.refused.values()
+    assert "it cannot be read: ZeroDivisionError" in fault
+
+
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        (lambda _: [("ok", "two\nlines")], ("ok", "two lines")),
+        (lambda _: 1 // 0, ("error", "sink sample: its check failed: ZeroDivisionError: integer")),
+        (lambda _: [("fine", "x")], ("error", "sink sample: its check failed: TypeError: ('fine', 'x') is")),
+        (lambda _: ["abc"], ("error", "sink sample: its check failed: TypeError: 'abc' is not a level")),
+        (lambda _: [None], ("error", "sink sample: its check failed: TypeError: None is not")),
+    ],
+)
+def test_what_a_check_finds_is_a_level_and_a_line(
+    tmp_path: Path, findings: Any, said: tuple[str, str]
+) -> None:
+    factory = changed(Factory(), check=findings)
+    settings = extensions.discover().catalogue.load({}, {}, tmp_path / ".env").settings
+    [(level, text)] = extensions.check(extensions.SINK, factory, settings)
+    assert level == said[0] and text.startswith(said[1])
+
+
 def test_an_incomplete_factory_is_refused_where_it_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     @implementer(IPlugin, ISinkFactory)
     class Half:
@@ -135,6 +180,10 @@ def changed(factory: Factory, **attributes: Any) -> Factory:
             Factory(SinkSetting("SAMPLE_A", 5, "how many")),
             "its setting SAMPLE_A: its default is 5, not a text",
         ),  # type: ignore[arg-type]
+        (
+            Factory(SinkSetting("SAMPLE_A", "a\nb", "two lines")),
+            r"its setting SAMPLE_A: its default is 'a\\nb', not a text of one line",
+        ),
         (Factory(SinkSetting("sample url", "", "where")), "its setting sample url: as its name, upper-case"),
         (Factory(SinkSetting("SAMPLE_A", "", "where", 7)), "its setting SAMPLE_A: its parse is 7, which"),  # type: ignore[arg-type]
     ],

@@ -9,6 +9,7 @@ from bssci import extensions
 from bssci.cli import findings
 from bssci.cli.chosen import load
 from bssci.extensions import SINK, SOURCE, ExtensionKind, Installed
+from bssci.model.own_words import one_line
 from bssci.settings.catalogue import LoadedValues, shown
 from bssci.settings.rows import Origin, Setting
 
@@ -37,7 +38,7 @@ def _list(kind: ExtensionKind, installed: Installed, loaded: LoadedValues) -> in
     """Print everything; exit status 1 if something cannot be used."""
     in_use = loaded.settings.value(kind.setting)
     for name, factory in installed.of(kind).items():
-        print(f"{name}{' (in use)' if name in in_use else ''}: {factory.description}")
+        print(f"{name}{' (in use)' if name in in_use else ''}: {one_line(factory.description)}")
         group = extensions.group_of(kind, factory)
         for row in group or ():
             print(_setting(row, loaded.settings.value(row.name), loaded.origins[row.name]))

@@ -50,7 +50,10 @@ def run(
         readings, warnings = clean(readings)
     except DecodeError as error:
         return failed(decoder, error)
-    except Exception as error:  # a third party's decoder may raise anything: that affects this message only
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # of a third party: only this message is affected
         if faulty is not None:
             faulty(decoder)
         # without its text, which may hold a key

@@ -14,6 +14,7 @@ from bssci.model.events import AnyEvent, Telegram
 
 PART = 64
 """bytes of memory that an empty list or object takes, approximately"""
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 OTHER_EVENT = 1024
 """bytes that an event without an envelope takes, approximately"""
 
@@ -43,6 +44,22 @@ def json_weight(value: Any, most: int) -> int:
         elif isinstance(each, list | tuple):
             waiting += each
     return weight
+
+
+def is_json(value: Any) -> bool:
+    """Return whether a value consists of what JSON has: numbers, texts, true, false, null, lists, objects."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if type(each) is dict:
+            if not all(type(name) is str for name in each):
+                return False
+            waiting += each.values()
+        elif type(each) is list:
+            waiting += each
+        elif type(each) not in _PLAIN:
+            return False
+    return True
 
 
 def event_weight(event: AnyEvent, most: int) -> int:

@@ -183,7 +183,11 @@ class Pump:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         if self._begun:
-            await maybeDeferred(self.sink.stop).addTimeout(STOP_TIME, self._clock)
+            stopped: Deferred[Any] = maybeDeferred(self.sink.stop)
+            await stopped.addTimeout(STOP_TIME, self._clock).addErrback(self._not_stopped)
+
+    def _not_stopped(self, failure: Failure) -> None:
+        self.log.failure("sink not stopped properly {name}", failure, name=self.name)
 
     def _drained(self) -> Deferred[None]:
         """Fire when the sink has taken everything, fails, or takes too long."""
@@ -195,7 +199,7 @@ class Pump:
 
     @property
     def replayable(self) -> bool | Literal["asked"]:
-        """Whether the sink takes stored messages again; ``"asked"``: only if the request says so."""
+        """Return whether the sink takes stored messages again; ``"asked"``: only if the request says so."""
         return self._report.replayable
 
     @property

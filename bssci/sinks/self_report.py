@@ -1,4 +1,4 @@
-"""What a sink reports about itself by its optional attributes, some of which may be faulty."""
+"""Reports of a sink about itself by its optional attributes, some of which may be faulty."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COUNTS = ("queued", "oldest_seconds", "answered", "failed", "rate")
 
 
 class SelfReport:
-    """What one sink reports about itself.
+    """Reports of one sink about itself.
 
     An attribute that cannot be used counts as missing, and :attr:`warning` says so.
 
@@ -44,7 +44,7 @@ class SelfReport:
 
     @property
     def replayable(self) -> bool | Literal["asked"]:
-        """Whether stored messages may be delivered again; ``"asked"``: only if the request says so."""
+        """Return whether stored messages may be delivered again; ``"asked"``: only if the request says so."""
         return self._read("replayable", self._replayable, False)
 
     def set_aside(self) -> tuple[int, str]:

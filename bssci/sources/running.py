@@ -18,6 +18,8 @@ FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
 """s between two attempts to start a source, doubled from the first to the longest"""
 LOG_EVERY = 100
 """the first attempt that fails is logged, and then one in this many"""
+LONG_CALL = 1.0
+"""s in which a source's start should have returned: the whole service stands still meanwhile"""
 STOP_TIME = 2.0
 """s that a source may take to stop"""
 
@@ -45,9 +47,13 @@ class RunningSource:
     def start(self) -> None:
         """Start the source; try again while it raises."""
         self._timer = None
+        began = self._clock.seconds()
         try:
             self.source.start(self._door)
-        except Exception as error:  # a third party's source may raise anything; the others go on
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # of a third party; the others go on
             self._start_error = f"not started: {fault_of(error)}"
             if self._failures % LOG_EVERY == 0:
                 self.log.failure(
@@ -68,6 +74,10 @@ class RunningSource:
                     name=self.name,
                     failed=self._failures,
                 )
+        took = self._clock.seconds() - began
+        if took > LONG_CALL:
+            text = "source held up the whole service {name}: start returned after {seconds:.1f} s"
+            self.log.warn(text, name=self.name, seconds=took)
 
     def stop(self) -> Deferred[None]:
         """Stop the source; telegrams that it offers from now on are refused. Never fails."""

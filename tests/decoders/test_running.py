@@ -20,7 +20,7 @@ class Decoder:
         self._result = result
 
     def decode(self, payload: Payload, parameters: object) -> Any:
-        if isinstance(self._result, Exception):
+        if isinstance(self._result, BaseException):
             raise self._result
         return self._result
 
@@ -43,6 +43,8 @@ def test_what_a_decoder_must_not_raise_is_told_without_its_text() -> None:
     assert failure is not None and failure.code == "fault"
     assert failure.message == "the decoder failed: KeyError"
     assert faulty == [decoder]
+    left = run(Decoder(SystemExit(1)), PAYLOAD, {}).failure
+    assert left is not None and left.message == "the decoder failed: SystemExit"
 
 
 def test_a_decoder_that_cannot_tell_its_fields_is_tried_all_the_same() -> None:

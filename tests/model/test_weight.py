@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bssci.model.weight import OTHER_EVENT, event_weight, json_weight, text_weight
+from bssci.model.weight import OTHER_EVENT, event_weight, is_json, json_weight, text_weight
 from tests.support.journal import uplink
 from tests.support.telegrams import telegram
 
@@ -38,3 +38,9 @@ def test_the_weight_of_a_text_is_known_before_it_is_read() -> None:
         read = json_weight(msgspec.json.decode(text), 1 << 20)
         assert 0.8 * read < text_weight(text) < 1.5 * read
     assert text_weight(b'"' + b"x" * 1000 + b'"') == 1002
+
+
+def test_what_json_has_and_what_not() -> None:
+    assert is_json({"a": [1, 1.5, "x", True, None, {"b": []}]})
+    for odd in ({5: 1}, {"a": {5: 1}}, [b"x"], {"a": {1}}, (1,), [object()]):
+        assert not is_json(odd), odd

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -437,7 +437,7 @@ def test_a_stop_does_not_wait_for_a_sink_that_fails(bench: Bench) -> None:
     assert bench.clock.getDelayedCalls() == []
 
 
-def test_a_stop_of_a_sink_that_never_fires_is_bounded(bench: Bench) -> None:
+def test_a_stop_of_a_sink_that_never_fires_is_bounded(bench: Bench, expected_errors: list[Failure]) -> None:
     sink = Sink()
     sink.answers = [Deferred()]
     sink.stopping = Deferred()
@@ -447,7 +447,8 @@ def test_a_stop_of_a_sink_that_never_fires_is_bounded(bench: Bench) -> None:
     bench.advance(pump_module.DRAIN_TIME + 0.1)
     assert sink.stopped == 1
     bench.advance(pump_module.STOP_TIME + 0.1)
-    assert ended == ["TimeoutError"]
+    assert ended == ["ended"]
+    assert expected_errors.pop().type is TimeoutError
     assert bench.clock.getDelayedCalls() == []
 
 
@@ -469,3 +470,16 @@ def test_the_rate_is_that_of_the_last_minute(bench: Bench) -> None:
     bench.advance(3600)
     assert pump.statistics().rate == 0.0
     assert pump.statistics().queued == 0
+
+
+def test_a_sink_that_does_not_stop_properly_is_named(
+    bench: Bench, expected_errors: list[Failure], log_lines: list[str]
+) -> None:
+    sink = Sink()
+    pump = bench.pump(sink)
+    sink.stopping = fail(KeyError("no"))
+    bench.happen()
+    stopped = ensureDeferred(pump.stop())
+    assert stopped.called and sink.stopped == 1
+    assert any("sink not stopped properly test" in line for line in log_lines)
+    expected_errors.clear()

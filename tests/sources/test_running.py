@@ -11,6 +11,9 @@ from twisted.internet.task import Clock
 from bssci.model.commands import CommandError
 from bssci.sources.running import LOG_EVERY, LONGEST_DELAY, STOP_TIME, RunningSource
 from tests.support.center import result_of
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 
 class Door:
@@ -51,6 +54,28 @@ def test_it_is_started_again_until_that_works(expected_errors: list[object]) -> 
     assert source.started == [door] and running.trouble == ""
     assert len(expected_errors) == 1
     expected_errors.clear()
+
+
+def test_a_source_that_leaves_the_process_is_only_not_started(expected_errors: list[object]) -> None:
+    class Leaving(Source):
+        def start(self, ingest: Any) -> None:
+            raise SystemExit(3)
+
+    running = RunningSource(Clock(), "sample", Leaving(), Door())
+    running.start()
+    assert running.trouble == "not started: SystemExit: 3"
+    expected_errors.clear()
+
+
+def test_a_start_that_holds_up_the_service_is_logged(log_lines: list[str]) -> None:
+    clock = Clock()
+
+    class Slow(Source):
+        def start(self, ingest: Any) -> None:
+            clock.rightNow += 3
+
+    RunningSource(clock, "sample", Slow(), Door()).start()
+    assert any("held up the whole service sample: start returned after 3.0 s" in line for line in log_lines)
 
 
 def test_attempts_to_start_are_logged_the_first_time_and_every_so_many_times(

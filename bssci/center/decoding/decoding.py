@@ -487,7 +487,7 @@ class Decoding:
             return matches
         except DecodeError:  # it is paused
             return False
-        except Exception:  # third-party code
+        except (Exception, SystemExit):  # third-party code
             self._faulty(decoder)
             return False
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from math import isfinite
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,7 +18,8 @@ from bssci.center.devices.device import DeviceVerdict
 from bssci.center.telegrams.bounds import JournalShare, RateLimit, TelegramRate
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.model import Telegram, encode_event
-from bssci.model.weight import json_weight
+from bssci.model.own_words import one_line
+from bssci.model.weight import is_json, json_weight
 from bssci.system.clock import Clock, Timer
 
 WAITING = 10_000
@@ -46,6 +49,15 @@ addresses change all the time
 
 class TelegramsRefused(Exception):
     """A source brings more than it may; nothing was taken, and the same may be offered again later."""
+
+
+class _UnfitError(Exception):
+    """A telegram cannot be stored."""
+
+    def __init__(self, reason: str, example: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.example = example
 
 
 class _Offer:
@@ -107,11 +119,40 @@ class SourceDoor:
         """Take telegrams; fires when each is on disk, or was skipped as a repetition or as unfit."""
         if self._closed:
             return fail(TelegramsRefused("the service stops"))
+        positions = {} if cursors is None else cursors
+        fault = position_fault(positions)
+        if fault:
+            self.reject(fault, repr(cursors))
+            return fail(ValueError(fault))
+        offered = list(islice(telegrams, WAITING + 1))
+        if len(offered) > WAITING:
+            return self._refuse(len(offered), f"more than {WAITING} telegrams were offered at once")
+        taken, size = self._fitting(offered)
+        excess = self._excess(len(taken), size) if taken else ""
+        if excess:
+            return self._refuse(len(taken), excess)
+        self._note("")
+        offer = _Offer(taken, dict(positions), size)
+        self._waiting += len(taken)
+        self._waiting_bytes += size
+        self._queue.append(offer)
+        self._serve()
+        return offer.done
+
+    def _refuse(self, count: int, excess: str) -> Deferred[None]:
+        self._note(excess)
+        self._refused += count
+        return fail(TelegramsRefused(excess))
+
+    def _fitting(self, offered: Iterable[Telegram]) -> tuple[list[Telegram], int]:
+        """Return the telegrams that can be kept and are to be kept, and their encoded bytes."""
         taken: list[Telegram] = []
         size = 0
-        for telegram in telegrams:
-            length = self._length(telegram)
-            if not length:
+        for each in offered:
+            try:
+                telegram, length = _fitted(each)
+            except _UnfitError as error:
+                self.reject(error.reason, error.example)
                 continue
             verdict = self._judge(telegram)
             if verdict == "blocked":
@@ -121,17 +162,7 @@ class SourceDoor:
             else:
                 taken.append(telegram)
                 size += length
-        excess = self._excess(len(taken), size) if taken else ""
-        self._note(excess)
-        if excess:
-            self._refused += len(taken)
-            return fail(TelegramsRefused(excess))
-        offer = _Offer(taken, dict(cursors or {}), size)
-        self._waiting += len(taken)
-        self._waiting_bytes += size
-        self._queue.append(offer)
-        self._serve()
-        return offer.done
+        return taken, size
 
     def configure(self, rate: float, share: float) -> None:
         """Change the limits; telegrams that wait because of the old ones are considered again."""
@@ -166,6 +197,8 @@ class SourceDoor:
         )
 
     def _note_bad(self, counts: Counter[str], text: str, reason: str, example: str, count: int) -> None:
+        # A third party's source may give anything.
+        reason, example = one_line(str(reason)), str(example)
         if reason not in counts and len(counts) >= REASONS:
             reason = "other"
         before = counts[reason]
@@ -216,28 +249,6 @@ class SourceDoor:
         for offer in queue:
             self._end(offer)
             offer.done.errback(TelegramsRefused("the service stops"))
-
-    def _length(self, telegram: Telegram) -> int:
-        """Return the encoded bytes of a telegram; 0 if it cannot be stored, which is counted."""
-        if not isinstance(telegram, Telegram):
-            self.reject("it is not a Telegram", type(telegram).__name__)
-            return 0
-        reason = misfit(telegram)
-        if reason:
-            self.reject(reason, " ".join(map(repr, (telegram.id, telegram.device, telegram.gateway))))
-            return 0
-        try:
-            length = len(encode_event(telegram))
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            self.reject("it cannot be stored", f"{telegram.device}: {error}")
-            return 0
-        if length > LARGEST:
-            self.reject(f"larger than {LARGEST} bytes", telegram.device)
-            return 0
-        if json_weight(telegram.envelope, HEAVIEST) > HEAVIEST:
-            self.reject("too many values, lists or objects in one message", telegram.device)
-            return 0
-        return length
 
     def _excess(self, count: int, size: int) -> str:
         if self._waiting + count > WAITING or self._waiting_bytes + size > WAITING_BYTES:
@@ -293,6 +304,32 @@ class SourceDoor:
         self._waiting_bytes -= offer.size
 
 
+def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
+    """Return a telegram with an envelope of JSON, and its encoded bytes.
+
+    :raises _UnfitError: it cannot be stored.
+    """
+    if not isinstance(telegram, Telegram):
+        raise _UnfitError("it is not a Telegram", type(telegram).__name__)
+    reason = misfit(telegram)
+    if reason:
+        raise _UnfitError(reason, " ".join(map(repr, (telegram.id, telegram.device, telegram.gateway))))
+    try:
+        length = len(encode_event(telegram))
+        if length <= LARGEST and json_weight(telegram.envelope, HEAVIEST) > HEAVIEST:
+            raise _UnfitError("too many values, lists or objects in one message", telegram.device)
+        if length <= LARGEST and not is_json(telegram.envelope):
+            # A date becomes text, for example: all sinks get the same, at once and from the disk.
+            envelope = msgspec.to_builtins(telegram.envelope, str_keys=True)
+            telegram = msgspec.structs.replace(telegram, envelope=envelope)
+            length = len(encode_event(telegram))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise _UnfitError("it cannot be stored", f"{telegram.device}: {error}") from error
+    if length > LARGEST:
+        raise _UnfitError(f"larger than {LARGEST} bytes", telegram.device)
+    return telegram, length
+
+
 def misfit(telegram: Telegram) -> str:
     """Return what is wrong with the ids of a telegram, or with the type of a field; empty: nothing."""
     for id in (telegram.id, telegram.device, telegram.gateway):
@@ -313,3 +350,13 @@ def misfit(telegram: Telegram) -> str:
 
 def _is_number(value: object) -> bool:
     return type(value) is int or (type(value) is float and isfinite(value))
+
+
+def position_fault(positions: object) -> str:
+    """Return what is wrong with a source's positions; empty: nothing."""
+    if isinstance(positions, Mapping) and all(
+        isinstance(name, str) and len(name) <= LONGEST_ID and type(value) is int and 0 <= value < 1 << 63
+        for name, value in positions.items()
+    ):
+        return ""
+    return f"positions are not names of up to {LONGEST_ID} characters with whole numbers from 0 to 2^63 - 1"

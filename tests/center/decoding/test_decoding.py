@@ -283,10 +283,13 @@ def test_a_fault_is_logged_now_and_then(expected_errors: list[Failure]) -> None:
     expected_errors.clear()
 
 
-def test_a_decoder_that_cannot_say_whether_it_matches_does_not_match(expected_errors: list[Failure]) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_a_decoder_that_cannot_say_whether_it_matches_does_not_match(
+    expected_errors: list[Failure], error: type[BaseException]
+) -> None:
     class Broken(FakeDecoder):
         def matches(self, payload: Payload) -> bool:
-            raise RuntimeError
+            raise error
 
     house = House(Broken("broken", ["uplink"]), FakeDecoder("good", ["uplink"]))
     assert house.decode(uplink()) == [Decoded(decoder="good@3", readings=(Reading("first", 1),))]

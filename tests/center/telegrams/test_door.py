@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bssci.center.telegrams import door as doors
 from bssci.center.telegrams.door import SourceDoor, TelegramsRefused
-from bssci.model import Telegram
+from bssci.model import Telegram, decode_event, encode_event
 from tests.support.center import House, result_of
 from tests.support.log_lines import log_lines
 from tests.support.telegrams import telegram
@@ -87,6 +90,47 @@ def test_what_is_no_telegram_costs_itself(house: House, door: SourceDoor) -> Non
     assert (said["reason"], said["example"]) == ("it is not a Telegram", "dict")
 
 
+def test_an_envelope_is_what_it_will_be_on_the_disk(house: House, door: SourceDoor) -> None:
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    odd = {5: {7: [at]}, "set": {1}, "bytes": b"a", "text": "a"}
+    done = door([telegram(1, envelope=odd)])
+    house.settle()
+    assert done.called
+    [event] = [event for _, event in house.events if isinstance(event, Telegram)]
+    assert event.envelope == {
+        "5": {"7": ["2026-11-30T00:00:00Z"]},
+        "set": [1],
+        "bytes": "YQ==",
+        "text": "a",
+    }
+    assert decode_event(encode_event(event)) == event
+
+
+@pytest.mark.parametrize(
+    "positions", [5, {"a": "x"}, {"a": 1 << 63}, {"a": -1}, {5: 5}, {"a": True}, {"x" * 201: 1}]
+)
+def test_positions_that_cannot_be_stored_cost_their_telegrams_only(
+    house: House, door: SourceDoor, positions: Any
+) -> None:
+    with pytest.raises(ValueError, match="positions are not names"):
+        result_of(door([telegram(1)], positions))
+    done = door([telegram(2)], {"a": (1 << 63) - 1})
+    house.settle()
+    assert done.called and kept(house) == ["telegram-2"] and door.cursors == {"a": (1 << 63) - 1}
+    assert door.figures()["rejected"] == 1
+
+
+def test_far_too_many_at_once_are_refused_before_they_are_looked_at(
+    house: House, door: SourceDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "encode_event", None)
+    endless = map(telegram, count())
+    with pytest.raises(TelegramsRefused, match="more than 10000 telegrams were offered at once"):
+        result_of(door(endless))  # type: ignore[arg-type]
+    assert next(endless).id == "telegram-10001"
+    assert door.figures()["refused"] == 10001 and "10000" in door.trouble
+
+
 def test_more_than_so_many_a_second_wait_in_their_order(house: House, door: SourceDoor) -> None:
     first = door([telegram(number) for number in range(15)])
     second = door([telegram(100)])
@@ -155,6 +199,14 @@ def test_reasons_are_bounded_and_examples_short(door: SourceDoor) -> None:
     assert len(said) <= doors.REASONS + 2
     assert all(len(each["example"]) <= doors.EXAMPLE for each in said)
     assert said[-1] == {"reason": "odd", "count": 1, "taken": True, "example": "example"}
+
+
+def test_reasons_and_examples_of_any_type_are_shown(door: SourceDoor) -> None:
+    door.reject(None, b"b")  # type: ignore[arg-type]
+    door.remark("two\nlines " + "x" * 1000, 5)  # type: ignore[arg-type]
+    first, second = door.figures()["reasons"]
+    assert (first["reason"], first["example"]) == ("None", "b'b'")
+    assert second["reason"].startswith("two lines x") and len(second["reason"]) == 500
 
 
 def test_a_door_that_is_closed_takes_nothing(house: House, door: SourceDoor) -> None:

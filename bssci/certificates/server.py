@@ -31,7 +31,7 @@ from bssci.certificates.reading import (
 )
 from bssci.system.clock import Clock, Ticker
 from bssci.system.utc import utc_now
-from bssci.system.watching import stamp_of
+from bssci.system.watching import stamps_of
 
 CHECK_INTERVAL = 5.0
 """s between checks whether the files changed"""
@@ -144,7 +144,7 @@ class ServerTLS:
         self._refusal: tuple[float, str] | None = None
         """clock's seconds when the present files were refused first, and why they were last"""
         self._run_in_thread = run_in_thread
-        self._stamp = stamp_of(files.paths)
+        self._stamp = stamps_of(files.paths)
         self._context = files.load(self._now(), at_start=True)
         self._lock = DeferredLock()
         self._ticker = Ticker(clock, CHECK_INTERVAL, self.check)
@@ -175,7 +175,7 @@ class ServerTLS:
         return self._lock.run(self._look, anew=True)
 
     def _look(self, anew: bool = False) -> Any:
-        stamp = stamp_of(self.files.paths)
+        stamp = stamps_of(self.files.paths)
         if stamp == self._stamp and not anew:
             return None
         self._stamp = stamp

@@ -11,7 +11,9 @@ from bssci.system.clock import Clock, Ticker
 INTERVAL = 5.0
 """seconds between two checks"""
 
-Stamp = tuple[tuple[int, int, int], ...]
+FileStamp = tuple[int, int, int]
+MISSING: FileStamp = (0, 0, 0)
+"""stamp of a file that is not there, or cannot be looked at"""
 
 
 class FileWatch:
@@ -33,7 +35,7 @@ class FileWatch:
     ) -> None:
         self._paths = paths
         self._changed = changed
-        self._taken = self._before = stamp_of(paths)
+        self._taken = self._before = stamps_of(paths)
         self._ticker = Ticker(clock, interval, self._look)
 
     def start(self) -> None:
@@ -45,21 +47,29 @@ class FileWatch:
         self._ticker.stop()
 
     def _look(self) -> None:
-        now = stamp_of(self._paths)
+        now = stamps_of(self._paths)
         is_at_rest, self._before = now == self._before, now
         if is_at_rest and now != self._taken:
             self._taken = now
             self._changed()
 
 
-def stamp_of(paths: Sequence[Path]) -> Stamp:
+def stamps_of(paths: Sequence[Path]) -> tuple[FileStamp, ...]:
     """Return a value that differs once one of the files was changed, created or deleted."""
-    found = []
-    for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError:
-            found.append((0, 0, 0))
-        else:
-            found.append((status.st_ctime_ns, status.st_size, status.st_ino))
-    return tuple(found)
+    return tuple(map(stamp_of, paths))
+
+
+def stamp_of(path: Path) -> FileStamp:
+    """Return a value that differs once the file was changed, created or deleted."""
+    try:
+        return stamp_in(os.stat(path))
+    except OSError:
+        return MISSING
+
+
+def stamp_in(status: os.stat_result) -> FileStamp:
+    """Return the stamp of a file of this status.
+
+    The time of the last change of the status is in it: programs set that of the contents back, as ``cp -p``.
+    """
+    return (status.st_ctime_ns, status.st_size, status.st_ino)

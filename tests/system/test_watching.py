@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.internet.task import Clock
 
-from bssci.system.watching import FileWatch, stamp_of
+from bssci.system.watching import FileWatch, stamps_of
 
 
 def test_a_change_is_told_once_it_is_at_rest(tmp_path: Path) -> None:
@@ -48,18 +48,18 @@ def test_a_change_before_the_start_counts(tmp_path: Path) -> None:
 def test_a_file_that_becomes_readable_has_changed(tmp_path: Path) -> None:
     path = tmp_path / "endpoints.json"
     path.write_text("[1]")
-    status, before = path.stat(), stamp_of([path])
+    status, before = path.stat(), stamps_of([path])
     while path.stat().st_ctime_ns == status.st_ctime_ns:  # the clock of a file system has ticks
         path.chmod(0o640)
     assert path.stat().st_mtime_ns == status.st_mtime_ns
-    assert stamp_of([path]) != before
+    assert stamps_of([path]) != before
 
 
 def test_a_file_that_keeps_size_and_time_has_changed(tmp_path: Path) -> None:
     path = tmp_path / "cert.pem"
     path.write_text("[1]")
-    status, before = path.stat(), stamp_of([path])
+    status, before = path.stat(), stamps_of([path])
     while path.stat().st_ctime_ns == status.st_ctime_ns:
         path.write_text("[2]")
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert stamp_of([path]) != before
+    assert stamps_of([path]) != before

@@ -17,6 +17,7 @@ from bssci.decoders.commented_json import MAX_CHARACTERS
 from bssci.decoders.library import MAX_FILES, Library, Problem, ReadFile, build_library, check_file
 from bssci.system.clock import Clock, RunInThread, Ticker
 from bssci.system.files import Drafts, hold_room, make_directory, write_atomically
+from bssci.system.watching import FileStamp, stamp_in
 
 INTERVAL = 2.0
 """s between two checks of the folder"""
@@ -25,7 +26,7 @@ FILE_MODE = 0o644
 
 _EMPTY = Library()
 
-Signature = Mapping[str, tuple[int, int, int]]
+Signature = Mapping[str, FileStamp]
 """time of change in ns, size and inode of each file; changes whenever a file may have changed"""
 
 
@@ -235,7 +236,7 @@ def _is_ours(file: str, kinds: Mapping[str, ReadFile]) -> bool:
 
 
 def _listed(path: Path, kinds: Mapping[str, ReadFile]) -> Signature:
-    found: dict[str, tuple[int, int, int]] = {}
+    found: dict[str, FileStamp] = {}
     try:
         names = sorted(name for name in os.listdir(path) if _is_ours(name, kinds))
     except FileNotFoundError:
@@ -246,7 +247,7 @@ def _listed(path: Path, kinds: Mapping[str, ReadFile]) -> Signature:
         except OSError:
             continue  # it was deleted since the listing
         if stat.S_ISREG(status.st_mode):
-            found[name] = (status.st_ctime_ns, status.st_size, status.st_ino)
+            found[name] = stamp_in(status)
     return found
 
 

@@ -26,6 +26,7 @@ from bssci.model.commands import CommandError
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock, Ticker
 from bssci.system.shell import ShellChange
+from bssci.system.watching import MISSING, FileStamp, stamp_in
 
 DAY = 86400.0
 State = Literal["active", "ending", "ended", "revoked"]
@@ -248,10 +249,12 @@ class ProvisionedDevices:
         self.trouble = trouble
 
 
-def _stamp(file: Path) -> tuple[int, int, int]:
-    """Return a value that changes when the file does."""
+def _stamp(file: Path) -> FileStamp:
+    """Return a value that changes when the file does.
+
+    :raises OSError: it cannot be looked at.
+    """
     try:
-        status = file.stat()
+        return stamp_in(file.stat())
     except FileNotFoundError:
-        return (0, 0, 0)
-    return (status.st_ino, status.st_ctime_ns, status.st_size)
+        return MISSING

@@ -28,6 +28,7 @@ from twisted.logger import Logger
 from bssci.model.counts import many
 from bssci.system.files import make_directory, open_lock, write_atomically
 from bssci.system.shell import ShellChange, noted, shell_user
+from bssci.system.watching import FileStamp, stamp_of
 from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw_secret, new_token
 from bssci.web.access.salvage import salvage
 
@@ -44,10 +45,6 @@ FIRST_ACCOUNT = "admin"
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 """regular expression of the whole name of an account or token"""
 _NAME = re.compile(NAME_PATTERN)
-
-FileStamp = tuple[int, int, int]
-MISSING: FileStamp = (0, 0, 0)
-"""stamp of a file that is not there"""
 
 
 class AccountError(ValueError):
@@ -131,11 +128,7 @@ class AccountFile:
 
     def stamp(self) -> FileStamp:
         """Return a value that changes when the file does."""
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return MISSING
-        return (status.st_ctime_ns, status.st_size, status.st_ino)
+        return stamp_of(self.path)
 
     def read(self) -> Directory:
         """Return the contents of the file.

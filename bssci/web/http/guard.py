@@ -11,8 +11,8 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 
 from bssci.system.files import hold_room
+from bssci.system.watching import MISSING
 from bssci.web.access.accounts import (
-    MISSING,
     TOKEN_PREFIX,
     Account,
     AccountError,

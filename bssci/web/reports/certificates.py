@@ -7,7 +7,7 @@ from typing import Any
 
 from bssci.certificates.server import StationFiles
 from bssci.certificates.store import BUNDLE, CertificateStore
-from bssci.system.watching import stamp_of
+from bssci.system.watching import stamps_of
 from bssci.web.context import Context
 from bssci.web.reports.stations import days_left
 
@@ -57,7 +57,7 @@ class CertificateViews:
         """Return errors and warnings; the handshakes for them are made once for the same files in an hour."""
         files = self._context.certificate_files
         own = StationFiles(files.certificate, files.key, files.authorities, files.revocations)
-        seen = (own, stamp_of(own.paths), self._context.now() // HOUR)
+        seen = (own, stamps_of(own.paths), self._context.now() // HOUR)
         if self._tried is None or self._tried[0] != seen:
             self._tried = seen, store.problems()
         return self._tried[1]

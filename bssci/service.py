@@ -411,9 +411,16 @@ class BssciService(Service):
         self.log.info("service stopped")
 
     def _step(self, step: Callable[[], Any]) -> Deferred[None]:
-        return maybeDeferred(step).addErrback(
-            lambda failure: self.log.failure("a step of the stop failed, the others follow", failure)
-        )
+        return maybeDeferred(step).addErrback(self._step_failed, step)
+
+    def _step_failed(self, failure: Failure, step: Callable[[], Any]) -> None:
+        name = step.__qualname__
+        if failure.check(StorageError):
+            self.log.error(
+                "a step of the stop failed, the others follow {step} {error}", step=name, error=failure.value
+            )
+        else:
+            self.log.failure("a step of the stop failed, the others follow {step}", failure, step=name)
 
     def _not_stopped(self, failure: Failure) -> None:
         self.log.warn("stopped before all steps were complete {error}", error=failure.getErrorMessage())

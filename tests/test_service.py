@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 
 from bssci import service as service_module
-from bssci.journal import Loaded
+from bssci.journal import Loaded, StorageError
 from bssci.service import BssciService, StartError
 from bssci.settings.configuration import Configuration
 from tests.support.center import result_of
@@ -131,6 +131,18 @@ def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(
         assert told == {"too_many": 1, "handshake": 2, "timeout": 3, "framing": 4}
     finally:
         service._abandon()
+
+
+def test_a_step_of_the_stop_that_cannot_store_is_one_line_in_the_log(
+    tmp_path: Path, log_lines: list[str]
+) -> None:
+    def settled() -> None:
+        raise StorageError("the journal is gone")
+
+    service = BssciService(Reactor(0), configuration_in(tmp_path), INSTALLED)
+    assert result_of(service._step(settled)) is None
+    [line] = [each for each in log_lines if "a step of the stop failed" in each]
+    assert line.endswith("settled the journal is gone")
 
 
 def test_what_killed_processes_left_is_removed_at_the_start(

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.journal.errors import StorageError, is_full, is_storage_failure
+from bssci.journal.errors import JournalGoneError, StorageError, is_full, is_storage_failure
 from bssci.journal.records import JournalStatistics
 from bssci.journal.sqlite.damage import CountingConnection
 from bssci.system.clock import Reactor
@@ -189,7 +189,7 @@ class Writer(Worker):
         """pages of the file in use, at the last measurement"""
         self._look_at = 0.0
         self.check = check
-        self._lost: Exception | None = None
+        self._lost: str | None = None
         """reason for which a commit was lost; the file is then not used any more until it is reopened"""
         self._make_room = make_room
         self.statistics = JournalStatistics()
@@ -264,7 +264,7 @@ class Writer(Worker):
         cursor = self.connection.cursor()
         try:
             if self._lost is not None:
-                raise self._lost
+                raise JournalGoneError(self._lost)
             self._before_turn()
             cursor.execute("BEGIN IMMEDIATE")
             yield cursor
@@ -295,7 +295,7 @@ class Writer(Worker):
         try:
             self.check()
         except Exception as error:
-            self._lost = error
+            self._lost = str(error)
             raise
 
     def _report(self, error: Exception) -> None:
@@ -354,7 +354,10 @@ def _write(cursor: sqlite3.Cursor, lane: Lane[Any], rows: Collection[Any]) -> in
 
 
 def _explained(error: Exception) -> Exception:
-    if isinstance(error, StorageError) or not is_storage_failure(error):
+    """Return the error for one of those who wait: raised by many, it would bear the tracebacks of all."""
+    if isinstance(error, StorageError):
+        return type(error)(*error.args)
+    if not is_storage_failure(error):
         return error
     storage_error = StorageError(f"the journal cannot store or read: {error}")
     storage_error.__cause__ = error

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from twisted.internet.defer import DeferredList
 
 from bssci.journal import JournalError, StorageError, open_journal
 from bssci.journal.sqlite.database import check_journal
@@ -77,6 +78,36 @@ async def test_after_a_lost_commit_nothing_is_acknowledged_though_the_file_is_ba
     file.with_name("away").rename(file)
     with pytest.raises(StorageError):
         await journal.events.append([uplink(2)])
+
+
+async def test_errors_do_not_grow_while_nothing_can_be_stored(open_journal, tmp_path, monkeypatch):
+    journal = open_journal()
+    writer = journal.core.writer
+    check = writer.check
+
+    def check_then_remove():
+        check()
+        (tmp_path / "data" / "journal.sqlite").unlink()
+        monkeypatch.setattr(writer, "check", check)
+
+    monkeypatch.setattr(writer, "check", check_then_remove)
+
+    async def depth():
+        with pytest.raises(StorageError) as raised:
+            await journal.events.append([uplink(1)])
+        return len(raised.traceback)
+
+    await depth()
+    assert len({await depth() for _ in range(5)}) == 1
+
+
+async def test_those_who_wait_for_one_commit_get_an_error_each(open_journal, tmp_path):
+    journal = open_journal()
+    (tmp_path / "data" / "journal.sqlite").unlink()
+    waiting = [journal.events.append([uplink(n)]) for n in range(20)]
+    errors = [failure.value for _, failure in await DeferredList(waiting, consumeErrors=True)]
+    assert len({id(error) for error in errors}) == 20
+    assert {str(error) for error in errors} == {str(errors[0])}
 
 
 @pytest.mark.parametrize("name", ["", "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"])

@@ -20,8 +20,11 @@ from bssci.service import BssciService, StartError
 from bssci.settings.configuration import Configuration
 from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
+from tests.support.log_lines import log_lines
 from tests.support.settings import CATALOGUE, INSTALLED
 from tests.support.tls import TLSFiles
+
+__all__ = ["log_lines"]
 
 
 def configuration_in(directory: Path, **options: str):

@@ -46,15 +46,20 @@ class StationCommands:
         async with self._recorder.before(by, f"station.vm_{command}", eui, f"macType {mac_type}"[:40]):
             return await run_variable_mac(self._variable_mac, station, command, mac_type)
 
-    async def change(self, change: StationChange, by: Actor, *, is_new: bool = False) -> None:
+    async def change(
+        self, change: StationChange, by: Actor, *, is_new: bool = False, only_new: bool = False
+    ) -> None:
         """Change the entry of a base station; one that becomes blocked is disconnected at once.
 
         :param is_new: register the station if it is unknown.
+        :param only_new: refuse one that is known.
         :raises CommandError: ``unknown_station``, ``conflict`` or ``unavailable``; nothing changed.
         """
         entries = self._entries
         if not is_new and not entries.is_known(change.eui):
             raise CommandError("unknown_station", f"there is no base station {change.eui}", "eui")
+        if only_new and entries.is_known(change.eui):
+            raise CommandError("conflict", f"{change.eui} is there already: edit it on its page", "eui")
         async with self._recorder.before(by, entries.action_of(change), change.eui, ", ".join(change.fields)):
             await stored(entries.change([change], by.name))
 

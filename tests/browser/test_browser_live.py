@@ -97,6 +97,33 @@ def test_copies_of_an_advertisement_join_its_row_as_they_arrive(own_page: Any) -
     expect(rows.nth(0)).to_contain_text("heard by hall")
 
 
+def test_what_comes_fast_is_drawn_once_a_second_and_nothing_moves(own_page: Any) -> None:
+    """Each drawing lays out and paints hundreds of rows: the page took a whole core of the browser."""
+    own_page.add_init_script(SILENT_STREAM)
+    own_page.clock.install()
+    own_page.goto("/live?kind=uplink")
+    expect(own_page.locator(".freshness")).to_have_text("Live")
+    own_page.evaluate("""() => {
+        globalThis.drawn = 0;
+        new MutationObserver((all) => { drawn += all.some((each) => each.addedNodes.length) ? 1 : 0; })
+            .observe(document.querySelector("[data-live-rows]"), { childList: true });
+    }""")
+    before = own_page.locator("[data-live-rows] tr").count()
+    for number in range(30):
+        event = {"seq": (1 << 50) + number, "kind": "uplink", "timestamp": 1.7e9, "title": f"Up {number}"}
+        own_page.evaluate(
+            "(it) => stream.dispatchEvent(new MessageEvent(it.kind, { data: JSON.stringify(it) }))",
+            event | {"sensor_eui": EUI, "known": True},
+        )
+        own_page.clock.run_for(100)
+    own_page.clock.run_for(1000)
+    assert own_page.locator("[data-live-rows] tr").count() - before == 30
+    assert 3 <= own_page.evaluate("drawn") <= 5
+    assert own_page.evaluate("document.getAnimations().length") == 0
+    own_page.clock.run_for(2000)
+    assert own_page.locator("[data-live-rows] .new").count() == 0
+
+
 def test_a_refused_stream_is_said_and_tried_again(own_page: Any) -> None:
     own_page.route("**/api/live*", lambda route: route.fulfill(status=429))
     own_page.goto("/live")

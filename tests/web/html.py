@@ -104,7 +104,9 @@ def _attributes(text: str) -> dict[str, str]:
 
 
 def faults(page: Document) -> list[str]:
-    """What a strict policy would block, or people with a screen reader or a keyboard would miss."""
+    """What a strict policy would block, people with a screen reader or a keyboard would miss, or a form would
+    lose or give away.
+    """
     found = []
     ids = [each["id"] for each in page.elements if each["id"]]
     found += [f"id {name} twice" for name in sorted({name for name in ids if ids.count(name) > 1})]
@@ -125,6 +127,10 @@ def faults(page: Document) -> list[str]:
             found += [] if named else [f"no label: {where}"]
         if each.tag in ("button", "a") and not (each.text.strip() or each["aria-label"]):
             found.append(f"no name: {where}")
+        if each.tag == "form" and not (each["action"] or each["method"] == "dialog"):
+            found.append(f"sent as part of an address while no script runs: {where}")
+        if "maxlength" in each.attributes:
+            found.append(f"cuts off what is pasted: {where}")
         if each.tag == "nav" and not (each["aria-label"] or each["aria-labelledby"]):
             found.append(f"no name: {where}")
         if each.tag == "th" and not each["scope"]:

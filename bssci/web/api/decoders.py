@@ -14,7 +14,7 @@ from bssci.decoders.library import name_fault, split_name
 from bssci.model.device_id import sensor_device
 from bssci.model.plain_text import CONTROLS, control_fault
 from bssci.web.access.accounts import may
-from bssci.web.api.schemas.common import told
+from bssci.web.api.schemas.common import OnlyNew, told
 from bssci.web.api.schemas.decoders import (
     MAX_PAYLOAD,
     DecoderDetail,
@@ -61,11 +61,13 @@ class DecoderRoutes:
         "Store a decoder's file, and use it; one that is wrong changes nothing",
         max_body=MAX_SOURCE,
     )
-    async def put(self, call: Call, body: DecoderText) -> DecoderStored:
+    async def put(self, call: Call, query: OnlyNew, body: DecoderText) -> DecoderStored:
         name = call.path["name"]
         if fault := name_fault(name):
             raise ApiError(422, "invalid", fault, "name")
         file = self._views.file_of(name)
+        if query.only_new and file is not None:
+            raise ApiError(409, "conflict", f"there is a decoder {name} already: edit it on its page", "name")
         if file is None or (body.kind is not None and not file.endswith(f".{body.kind}")):
             file = name + (f".{body.kind}" if body.kind is not None else ending_for(body.source))
         decoder, results = await self._views.compile(file, body.source)

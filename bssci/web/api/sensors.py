@@ -9,6 +9,7 @@ import msgspec
 
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_faults, sensor_to_json
+from bssci.model.commands import CommandError
 from bssci.settings.rows import MASK
 from bssci.system.clock import let_go
 from bssci.web.access.accounts import may
@@ -20,6 +21,7 @@ from bssci.web.api.schemas.common import (
     Newest50,
     Newest100,
     OfLastDay,
+    OnlyNew,
     SensorOutcome,
     SensorRefused,
     SensorsOutcome,
@@ -189,13 +191,18 @@ class SensorRoutes:
         "Add a sensor or change one; a masked nwKey stays as it is",
         takes={JSON: SensorEntry},
     )
-    async def put(self, call: Call) -> SensorStored:
+    async def put(self, call: Call, query: OnlyNew) -> SensorStored:
         body = call.json()
         eui = self._sensor(body).eui
         is_new = eui not in self._center.sensors
-        outcomes = await self._commands.change_sensor(
-            eui, lambda _: self._sensor(body), call.actor, again=False
-        )
+
+        def made(before: Sensor | None) -> Sensor:
+            if query.only_new and before is not None:
+                name = f" as {before.name}" if before.name else ""
+                raise CommandError("conflict", f"{eui} is there already{name}: edit it on its page", "eui")
+            return self._sensor(body)
+
+        outcomes = await self._commands.change_sensor(eui, made, call.actor, again=False)
         report = outcome_of(eui, outcomes) | {"created": is_new}
         return answer_one(SensorStored, report, outcomes, STORED)
 

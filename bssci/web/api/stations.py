@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bssci.model.base_station import StationChange, StationError, parse_station_change, station_faults
-from bssci.web.api.schemas.common import DryRun, OfLastDay, told
+from bssci.web.api.schemas.common import DryRun, OfLastDay, OnlyNew, told
 from bssci.web.api.schemas.stations import (
     NewStation,
     StationDetail,
@@ -77,10 +77,10 @@ class StationRoutes:
         "Register one ahead, or change what is entered about it",
         takes={JSON: NewStation},
     )
-    async def register(self, call: Call) -> StationStored:
+    async def register(self, call: Call, query: OnlyNew) -> StationStored:
         change = _change(call.json())
         created = self._center.stations.get(change.eui) is None
-        await self._commands.stations.change(change, call.actor, is_new=True)
+        await self._commands.stations.change(change, call.actor, is_new=True, only_new=query.only_new)
         return StationStored(eui=change.eui, created=created)
 
     @route(

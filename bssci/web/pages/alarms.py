@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bssci.web.http.call import Call
-from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
+from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging, within
 
 STATES = ("open", "new", "closed")
 
@@ -18,9 +18,10 @@ class AlarmPages(PageData):
 
         Query: state, page.
         """
-        page = page_number(call)
         listed = self._views.alarms.list(call.choice("state", STATES))
-        rows, first = sorted(listed["alarms"], key=_rank), (page - 1) * PER_PAGE
+        rows = sorted(listed["alarms"], key=_rank)
+        page = within(page_number(call), PER_PAGE, len(rows))
+        first = (page - 1) * PER_PAGE
         counts = listed["counts"]
         return {
             "rows": rows[first : first + PER_PAGE],

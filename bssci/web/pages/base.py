@@ -41,6 +41,11 @@ def page_number(call: Call) -> int:
     return call.integer("page", 1, 1, MAX_PAGE)
 
 
+def within(page: int, per_page: int, total: int) -> int:
+    """Return the page of a list to show: the last one, if the list has become shorter."""
+    return min(page, max(1, -(-total // per_page)))
+
+
 def paging(page: int, per_page: int, total: int) -> dict[str, int]:
     first = (page - 1) * per_page
     return {

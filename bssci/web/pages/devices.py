@@ -11,7 +11,7 @@ from bssci.decoders.bluetooth.presence import PLACE
 from bssci.model.device_id import MIOTY, eui_of_device
 from bssci.web.http.call import Call
 from bssci.web.http.errors import not_found
-from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
+from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging, within
 from bssci.web.pages.columns import in_short
 from bssci.web.pins import pin_value
 from bssci.web.reports.devices import STATES
@@ -27,9 +27,16 @@ class DevicePages(PageData):
     async def devices(self, call: Call) -> dict[str, Any]:
         """Return the list of devices. Query: q, kind, state, page."""
         page, state = page_number(call), call.choice("state", STATES)
-        found = self._views.devices.list(
-            kind=call.text("kind"), q=call.text("q"), state=state, page=page, per_page=PER_PAGE
-        )
+        asked: dict[str, Any] = {
+            "kind": call.text("kind"),
+            "q": call.text("q"),
+            "state": state,
+            "per_page": PER_PAGE,
+        }
+        found = self._views.devices.list(**asked, page=page)
+        if (last := within(page, PER_PAGE, found["total"])) != page:
+            page = last
+            found = self._views.devices.list(**asked, page=page)
         counts, rows = found["counts"], found["devices"]
         latest = await self._views.readings.latest_of_many(row["id"] for row in rows)
         names = self._gateway_names()

@@ -7,7 +7,7 @@ from typing import Any
 
 from bssci.certificates import qr_code
 from bssci.web.http.call import Call
-from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
+from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging, within
 from bssci.web.reports.provisioned import STATE_NAMES
 
 
@@ -17,9 +17,15 @@ class ProvisionedPages(PageData):
     async def provisioned(self, call: Call) -> dict[str, Any]:
         """Return the list of devices. Query: q, state, page."""
         page = page_number(call)
-        found = await self._views.provisioned.list(
-            q=call.text("q"), state=call.choice("state", STATE_NAMES), page=page, per_page=PER_PAGE
-        )
+        asked: dict[str, Any] = {
+            "q": call.text("q"),
+            "state": call.choice("state", STATE_NAMES),
+            "per_page": PER_PAGE,
+        }
+        found = await self._views.provisioned.list(**asked, page=page)
+        if (last := within(page, PER_PAGE, found["total"])) != page:
+            page = last
+            found = await self._views.provisioned.list(**asked, page=page)
         counts = found["counts"]
         return {
             "rows": found["devices"],

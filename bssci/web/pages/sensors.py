@@ -17,6 +17,7 @@ from bssci.web.pages.base import (
     paging,
     range_name,
     timeline,
+    within,
 )
 from bssci.web.pages.columns import columns_of, in_short, remembered
 from bssci.web.reports.ranges import RANGES
@@ -36,14 +37,17 @@ class SensorPages(PageData):
     async def sensors(self, call: Call) -> dict[str, Any]:
         """Return the list of sensors. Query: q, status, station, sort, page, per_page."""
         page, per_page = page_number(call), call.integer("per_page", PER_PAGE, 1, MAX_PER_PAGE)
-        listed = await self._views.sensors.list(
-            q=call.text("q"),
-            status=call.choice("status", STATUSES),
-            sort=call.choice("sort", (*SORTS, *(f"-{sort}" for sort in SORTS)), "eui") or "eui",
-            page=page,
-            per_page=per_page,
-            station=call.optional_eui("station"),
-        )
+        asked: dict[str, Any] = {
+            "q": call.text("q"),
+            "status": call.choice("status", STATUSES),
+            "sort": call.choice("sort", (*SORTS, *(f"-{sort}" for sort in SORTS)), "eui") or "eui",
+            "per_page": per_page,
+            "station": call.optional_eui("station"),
+        }
+        listed = await self._views.sensors.list(**asked, page=page)
+        if (last := within(page, per_page, listed["matching"])) != page:
+            page = last
+            listed = await self._views.sensors.list(**asked, page=page)
         names, connected = self._names(), len(self._context.center.stations.connected())
         latest = await self._views.readings.latest_of_many(
             sensor_device(row["eui"]) for row in listed["sensors"]
@@ -92,7 +96,7 @@ class SensorPages(PageData):
             "latest": latest._asdict(),
             "choices": self._views.readings.choices() if latest.undecoded or latest.failure else [],
             "sensor": _row(detail, names, connected) | {"when_silent": self._when_silent(detail)},
-            "registrations": detail["registrations"],
+            "registrations": sorted(detail["registrations"], key=_order),
             "paths": [path | {"name": names.get(path["base_station_eui"])} for path in detail["paths"]],
             "uplinks": [up | {"lost_before": signal["lost_before"].get(up["seq"])} for up in uplinks],
             "names": names,
@@ -143,6 +147,11 @@ def _state(row: dict[str, Any], connected: int) -> tuple[str, str]:
     if row["attached_at_connected"] < connected:
         return "partial", "partly attached"
     return "attached", "attached"
+
+
+def _order(registration: dict[str, Any]) -> tuple[bool, bool]:
+    """Return what registrations are sorted by: where the sensor is not attached, then offline stations."""
+    return registration["state"] == "attached", registration["connected"] is not False
 
 
 def _charts(signal: dict[str, Any], names: dict[str, str]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from bssci.web.pages.base import (
     paging,
     range_name,
     timeline,
+    within,
 )
 from bssci.web.reports.ranges import RANGES
 
@@ -40,6 +41,7 @@ class StationPages(PageData):
         if sort:
             key = sort.removeprefix("-")
             rows.sort(key=lambda row: _comparable(row[key]), reverse=sort.startswith("-"))
+        page = within(page, PER_PAGE, len(rows))
         first = (page - 1) * PER_PAGE
         return {
             "rows": rows[first : first + PER_PAGE],

@@ -1,6 +1,6 @@
 // Requests to the JSON API: one function and one class of error.
 
-import { here, to } from "./paths.js";
+import { to } from "./paths.js";
 
 export class ApiError extends Error {
   constructor(status, error, answer = {}) {
@@ -13,12 +13,11 @@ export class ApiError extends Error {
   }
 }
 
-export async function request(method, path, body, type) {
+async function send(method, path, body, type) {
   const headers = { "X-CSRF-Token": document.querySelector("meta[name=csrf]").content };
   if (body !== undefined) headers["Content-Type"] = type ?? "application/json";
-  let response;
   try {
-    response = await fetch(to(path), {
+    return await fetch(to(path), {
       method,
       headers,
       body: body === undefined || type ? body : JSON.stringify(body),
@@ -27,12 +26,36 @@ export async function request(method, path, body, type) {
   } catch {
     throw new ApiError(0, { message: "The service cannot be reached. Nothing is known of what became of this." });
   }
-  if (!response.ok) {
-    const answer = await response.json().catch(() => ({}));
-    if (response.status === 401) location.assign(to(`/login?next=${encodeURIComponent(here())}`));
-    throw new ApiError(response.status, answer.error ?? {}, answer);
+}
+
+async function refusalOf(response) {
+  const answer = await response.json().catch(() => ({}));
+  return new ApiError(response.status, answer.error ?? {}, answer);
+}
+
+// Takes over the session that the same user has begun in another tab; resolves to whether there is one.
+async function isTakenOver() {
+  const meta = document.querySelector("meta[name=csrf]");
+  const response = await send("GET", "/api/me");
+  if (!response.ok) return false;
+  const { name, csrf } = await response.json();
+  if (!csrf || csrf === meta.content || name !== meta.dataset.user) return false;
+  meta.content = csrf;
+  return true;
+}
+
+// Somebody whose session has ended stays on the page, and keeps what is entered there.
+export async function request(method, path, body, type) {
+  let response = await send(method, path, body, type);
+  if (response.ok) return response;
+  let refusal = await refusalOf(response);
+  if (refusal.code === "csrf" && (await isTakenOver())) {
+    response = await send(method, path, body, type);
+    if (response.ok) return response;
+    refusal = await refusalOf(response);
   }
-  return response;
+  if (refusal.status === 401) refusal.message = "Your session has ended. What you have entered stays here.";
+  throw refusal;
 }
 
 export async function api(method, path, body, type) {

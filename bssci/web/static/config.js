@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { leave, make, note, toast } from "./dom.js";
+import { leave, make, note, toast, wordsOf } from "./dom.js";
 import { outcome } from "./trial.js";
 
 const WAIT = 400; // ms after the last key until the input is checked
@@ -78,7 +78,7 @@ function typed(event) {
 function showError(error) {
   const field = error.field && form.elements.namedItem(error.field);
   if (!field) {
-    toast("error", error.message);
+    toast("error", ...wordsOf(error));
     return;
   }
   refuse(field, error.message);
@@ -126,7 +126,7 @@ async function test(button) {
     const answer = await api("POST", button.dataset.test, { settings: valuesOf(changed()) });
     result.replaceChildren(outcome(answer));
   } catch (error) {
-    result.replaceChildren(note("error", error.message));
+    result.replaceChildren(note("error", ...wordsOf(error)));
   } finally {
     result.hidden = false;
     result.setAttribute("role", "status");

@@ -86,7 +86,8 @@ async function saveTemplate(form) {
   if (modbus.checked) document.check = "modbus";
   document.dataPoints = rows.map((row, index) => pointOf(row, index + 1));
   const source = `${JSON.stringify(document, null, 2)}\n`;
-  const answer = await api("PUT", `/api/decoders/${encodeURIComponent(name)}`, { source, kind: "json" });
+  const onlyNew = template.readOnly ? "" : "?only_new=1";
+  const answer = await api("PUT", `/api/decoders/${encodeURIComponent(name)}${onlyNew}`, { source, kind: "json" });
   const wrong = answer.examples.filter((each) => !each.passed).length;
   const told = wrong ? ` ${wrong} of its ${answer.examples.length} examples are wrong now.` : "";
   leave(`/controllers/templates/${encodeURIComponent(name)}`, wrong ? "warning" : "ok", `Saved as version ${answer.version}.${told}`);

@@ -1,7 +1,7 @@
 // Copies values that people would otherwise retype, and reveals masked ones.
 
 import { api } from "./api.js";
-import { toast } from "./dom.js";
+import { toast, wordsOf } from "./dom.js";
 
 async function copy(text) {
   try {
@@ -24,7 +24,7 @@ async function reveal(button) {
       button.hidden = false;
     }, 30000);
   } catch (error) {
-    toast("error", error.message);
+    toast("error", ...wordsOf(error));
   }
 }
 

@@ -95,7 +95,8 @@ async function save(form) {
   const place = $("[data-decoder]");
   const name = form.elements.name.value.trim();
   if (!name) throw Object.assign(new Error("Name is missing."), { field: "name" });
-  const answer = await api("PUT", `/api/decoders/${encodeURIComponent(name)}`, {
+  const onlyNew = form.elements.name.readOnly ? "" : "?only_new=1";
+  const answer = await api("PUT", `/api/decoders/${encodeURIComponent(name)}${onlyNew}`, {
     source: form.elements.source.value, kind: kindOf(place.dataset.file) ?? place.dataset.kind,
   });
   const wrong = answer.examples.filter((each) => !each.passed).length;

@@ -18,10 +18,16 @@ export function note(kind, ...children) {
   return make("div", { class: `note ${kind}` }, make("div", {}, ...children));
 }
 
-export function toast(kind, text) {
+// The words of an error. Who is not logged in any more can do so in another tab, and go on here.
+export function wordsOf(error) {
+  if (error.status !== 401) return [error.message];
+  return [error.message, " ", make("a", { href: to("/login"), target: "_blank" }, "Log in in another tab"), ", then do this again."];
+}
+
+export function toast(kind, ...content) {
   const box = document.querySelector(".toasts");
   if (!box) return;
-  const element = note(kind, text);
+  const element = note(kind, ...content);
   element.append(make("button", { type: "button", class: "plain small-button", onclick: () => element.remove() }, "Close"));
   box.append(element);
   if (kind !== "error") setTimeout(() => element.remove(), 8000);

@@ -1,7 +1,7 @@
 // Shows every route and message from the service's own descriptions. Routes that only read can be tried with the session.
 
 import { api } from "./api.js";
-import { make, note, number } from "./dom.js";
+import { make, note, number, wordsOf } from "./dom.js";
 import { to } from "./paths.js";
 import { fieldsOf, typeOf } from "./schema.js";
 
@@ -98,7 +98,7 @@ function trial(path, operation, document) {
     try {
       answer.replaceChildren(...shown(await read(filled(path, form))).filter(Boolean));
     } catch (error) {
-      answer.replaceChildren(note("error", error.message));
+      answer.replaceChildren(note("error", ...wordsOf(error)));
     }
   });
   return form;
@@ -190,7 +190,7 @@ export async function start() {
       show(await api("GET", path));
       find();
     } catch (error) {
-      place.querySelector(where).replaceChildren(make("div", { class: "panel-body" }, note("error", error.message)));
+      place.querySelector(where).replaceChildren(make("div", { class: "panel-body" }, note("error", ...wordsOf(error))));
     }
   }
 }

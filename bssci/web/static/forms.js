@@ -2,12 +2,13 @@
 //   data-api="POST /api/..."      where the fields go, as JSON
 //   data-confirm, data-type-to-confirm   question that is asked first
 //   data-then="reload" or a path with {field}, data-done="text"   what happens after success
+//   data-changes                  only fields with another value than the page gave them are sent: what others changed meanwhile stays
 // and on fields data-type (bool, number, list, hex, json, raw, moment), data-optional, data-format (eui, hex32, hex4),
 // data-empty="null" (sent where nothing is entered), data-in="name" (a part of that object, named {name}.part).
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { leave, make, note, toast } from "./dom.js";
+import { leave, make, note, toast, wordsOf } from "./dom.js";
 import { refresh } from "./refresh.js";
 
 const FORMATS = {
@@ -37,6 +38,8 @@ function labelOf(input) {
 function valueOf(input) {
   const { type, format, optional, keepEmpty, empty } = input.dataset;
   if (type === "bool") return input.checked;
+  // What a field of numbers cannot read, as 48,1 in an English browser, it gives as empty.
+  if (input.validity.badInput) throw new FieldError(input.name, `${labelOf(input)} must be a number, such as 48.1.`);
   const text = type === "raw" ? input.value : input.value.trim();
   if (!text && input.required) throw new FieldError(input.name, `${labelOf(input)} is missing.`);
   if (!text && optional !== undefined) return undefined;
@@ -50,7 +53,7 @@ function valueOf(input) {
   }
   if (type === "number") {
     const value = Number(text);
-    if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a number.`);
+    if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a number, such as 48.1.`);
     return value;
   }
   if (type === "moment") {
@@ -85,11 +88,18 @@ function valueOf(input) {
   return text;
 }
 
+function isChanged(input) {
+  if (input.type === "checkbox") return input.checked !== input.defaultChecked;
+  if (input.type === "hidden" || input.readOnly) return true;
+  if (!(input instanceof HTMLSelectElement)) return input.value !== input.defaultValue || input.validity.badInput;
+  return !(([...input.options].find((each) => each.defaultSelected) ?? input.options[0])?.selected);
+}
+
 // The parts of an object; null if none is entered. The object is left out, and so kept, if no part was changed.
 function partsOf(form, name) {
   const inputs = [...form.elements].filter((input) => input.dataset.in === name);
-  if (inputs.every((input) => input.value === input.defaultValue)) return undefined;
-  const filled = inputs.filter((input) => input.value.trim());
+  if (!inputs.some(isChanged)) return undefined;
+  const filled = inputs.filter((input) => input.value.trim() || input.validity.badInput);
   return filled.length ? Object.fromEntries(filled.map((input) => [input.name.slice(name.length + 1), valueOf(input)])) : null;
 }
 
@@ -100,6 +110,7 @@ export function valuesOf(form) {
   for (const input of form.elements) {
     if (!input.name || input.disabled || "skip" in input.dataset || seen.has(input.dataset.in)) continue;
     if (input.dataset.in) seen.add(input.dataset.in);
+    else if (form.dataset.changes !== undefined && !isChanged(input)) continue;
     try {
       const name = input.dataset.in ?? input.name;
       const value = input.dataset.in ? partsOf(form, name) : valueOf(input);
@@ -143,8 +154,8 @@ export function showError(form, error) {
     return;
   }
   const outcome = form.querySelector(".outcome");
-  if (outcome) outcome.replaceChildren(note("error", error.message));
-  else toast("error", error.message);
+  if (outcome) outcome.replaceChildren(note("error", ...wordsOf(error)));
+  else toast("error", ...wordsOf(error));
 }
 
 export async function busy(form, work) {

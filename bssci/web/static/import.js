@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { busy } from "./forms.js";
-import { leave, make, number, toast } from "./dom.js";
+import { leave, make, number, toast, wordsOf } from "./dom.js";
 
 const $ = (selector) => document.querySelector(selector);
 const what = () => $("[data-import]").dataset.import || "sensors";
@@ -63,7 +63,7 @@ function show(answer) {
 function problem(error) {
   const box = $("[data-import-problem]");
   box.hidden = false;
-  box.lastElementChild.textContent = error.message;
+  box.lastElementChild.replaceChildren(...wordsOf(error));
   $("[data-import-counts]").replaceChildren();
   $("[data-import-errors]").hidden = true;
   $("[data-import-apply]").disabled = true;
@@ -104,7 +104,7 @@ export function start() {
       leave(what() === "sensors" ? "/sensors" : "/stations", "ok", `Imported: ${number(added)} added, ${number(changed)} changed.`);
     } catch (error) {
       problem(error);
-      toast("error", error.message);
+      toast("error", ...wordsOf(error));
     } finally {
       button.removeAttribute("aria-busy");
     }

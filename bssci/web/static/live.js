@@ -8,6 +8,7 @@ import { moment, showTimes, timeElement } from "./time.js";
 const SHOWN = 300;
 const SAID_EVERY = 10000;
 const A_TURN = 50;
+const DRAWN_EVERY = 1000; // ms: what comes after a pause is shown at once, and what comes fast once a second
 const COPIES_WITHIN = 2; // s: as in bssci/web/live/copies.py
 const SILENT = 22000; // ms: a little more than two pings of the service
 const REFUSALS = {
@@ -31,6 +32,7 @@ let refusal = "";
 let search = null;
 let lastAt = Date.now();
 let triedAt = 0;
+let drawn = 0;
 const advertisements = new Map(); // by content: the copies that were heard just now, the first of them first, and their row
 const copiesOf = new WeakMap(); // the same by the first copy
 let newest = Number($("[data-live]").dataset.newest);
@@ -210,12 +212,22 @@ function count() {
   $("[data-live-count]").textContent = parts.join(", ");
 }
 
+function drawInTurn() {
+  if (Date.now() - drawn < DRAWN_EVERY) return;
+  for (const each of rows.querySelectorAll(".new")) each.classList.remove("new");
+  draw();
+}
+
 function draw() {
+  if (waiting.length) drawn = Date.now();
   if (!paused && waiting.length) {
     const batch = waiting.slice(-A_TURN);
     passed += waiting.length - batch.length;
     waiting = [];
-    rows.prepend(...batch.reverse().map(newRow));
+    const made = batch.reverse().map(newRow);
+    // Marked for a while, without an animation: that would paint the whole list again for each of its frames.
+    for (const each of made) each.classList.add("new");
+    rows.prepend(...made);
     while (rows.children.length > SHOWN) rows.lastElementChild.remove();
     $("[data-live-empty]").hidden = true;
   }
@@ -347,7 +359,7 @@ export function start() {
   });
   addEventListener("pagehide", () => source?.close());
   listen();
-  setInterval(draw, 250);
+  setInterval(drawInTurn, 250);
   setInterval(state, 1000);
   setInterval(watchSinks, 1000);
   setInterval(say, SAID_EVERY);

@@ -17,6 +17,7 @@ let timer = null;
 let running = null;
 let last = Date.now();
 let failures = 0;
+let gone = 0; // how often go() was asked for
 const addressShown = () => location.pathname + location.search;
 let shown = addressShown();
 
@@ -102,7 +103,10 @@ export async function refresh() {
   clearTimeout(timer);
   running = (async () => {
     try {
-      put(await load(location.href));
+      const url = location.href;
+      const page = await load(url);
+      // The user has gone on meanwhile: what is shown now is newer.
+      if (url === location.href) put(page);
       failures = 0;
       last = Date.now();
       tell("fresh", "Live");
@@ -124,34 +128,39 @@ function schedule() {
 }
 
 // Links and searches that only change the content of regions: the page is not loaded again, and the address is updated.
-async function go(url, push) {
+// What is typed in a search makes one entry of the browser's history, however often it is looked for meanwhile.
+async function go(url, typed = false) {
+  const turn = ++gone;
   try {
     const page = await load(url);
-    if (push) history.pushState({}, "", url);
+    if (turn !== gone) return;
+    if (typed && history.state?.typed) history.replaceState({ typed }, "", url);
+    else history.pushState({ typed }, "", url);
     shown = addressShown();
     put(page);
     document.title = page.title;
   } catch {
-    location.assign(url);
+    if (turn === gone) location.assign(url);
   }
 }
 
 function startSoftLinks() {
+  let typing = null;
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-soft]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
     for (const other of link.closest(".tabs")?.children ?? []) other.removeAttribute("aria-current");
     if (link.closest(".tabs")) link.setAttribute("aria-current", "true");
-    go(link.href, true).then(() => syncFields());
+    go(link.href).then(() => syncFields());
   });
   document.addEventListener("submit", (event) => {
     const form = event.target.closest("form[data-soft]");
     if (!form) return;
     event.preventDefault();
-    go(addressOf(form), true);
+    clearTimeout(typing);
+    go(addressOf(form));
   });
-  let typing = null;
   document.addEventListener("input", (event) => {
     const form = event.target.closest("form[data-soft]");
     if (!form) return;

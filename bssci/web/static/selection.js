@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { toast } from "./dom.js";
+import { toast, wordsOf } from "./dom.js";
 import { tell } from "./forms.js";
 import { refresh } from "./refresh.js";
 
@@ -37,7 +37,7 @@ async function run(button) {
     tell(await api("POST", "/api/sensors/bulk", { action: what, sensors: euis }), action);
     chosen.clear();
   } catch (error) {
-    toast("error", error.message);
+    toast("error", ...wordsOf(error));
   } finally {
     button.removeAttribute("aria-busy");
   }

@@ -89,6 +89,9 @@ def test_a_decoder_is_stored_used_and_removed(web: WebHouse) -> None:
     assert [example["passed"] for example in answer["examples"]] == [False, False]
     assert "battery_voltage: 3 expected, 1.5 read" in answer["examples"][0]["differences"]
     assert (web.directory / "decoders" / "leak-sensor.json").read_text() == changed
+    again = admin.ask("PUT", "/api/decoders/leak-sensor?only_new=1", {"source": text})
+    assert (again.status, again.error["code"], again.error["field"]) == (409, "conflict", "name")
+    assert (web.directory / "decoders" / "leak-sensor.json").read_text() == changed
     assert admin.delete("/api/decoders/leak-sensor").status == 200
     assert admin.get("/api/decoders/leak-sensor").status == 404
     assert ("admin", "decoder.put", "leak-sensor") in web.audit()

@@ -79,6 +79,17 @@ def test_many_sensors_are_listed_without_looking_at_each(
         assert views is web.admin.views.sensors
 
 
+def test_who_only_adds_changes_no_sensor_that_is_there(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    added = browser.post("/api/sensors?only_new=1", sensor_entry(2, name="Cellar"))
+    assert added.status == 200 and added.json()["created"] is True
+    before = (web.directory / "endpoints.json").read_text()
+    again = browser.post("/api/sensors?only_new=1", sensor_entry(2, nwKey="AB" * 16, name="Attic"))
+    assert (again.status, again.error["code"], again.error["field"]) == (409, "conflict", "eui")
+    assert again.error["message"] == f"{OTHER} is there already as Cellar: edit it on its page"
+    assert (web.directory / "endpoints.json").read_text() == before
+
+
 def test_a_sensor_is_added_changed_and_removed(web: WebHouse) -> None:
     browser = web.browser("operator")
     new = sensor_entry(2, name=SCRIPT, tags=[SCRIPT], vendor={"x": 1})

@@ -160,6 +160,15 @@ def test_protocol_errors_are_counted_by_station_and_code_and_stand_in_its_timeli
         assert f"bssci_station_errors_total{{{labels}}} {count}.0" in metrics
 
 
+def test_who_only_registers_changes_no_station_that_is_there(web: WebHouse) -> None:
+    admin = web.browser("admin")
+    path, body = "/api/base_stations?only_new=1", {"eui": STATION, "name": "Roof 7"}
+    assert admin.post(path, body).status == 200
+    again = admin.post(path, {"eui": STATION, "name": "Roof 8"})
+    assert (again.status, again.error["code"], again.error["field"]) == (409, "conflict", "eui")
+    assert listed(web)["name"] == "Roof 7"
+
+
 def test_a_station_is_registered_ahead_changed_and_found_by_every_door(web: WebHouse) -> None:
     admin = web.browser("admin")
     body = {"eui": "cafe-0000-0000-0001", "name": "Roof 7", "location": {"text": "Hall"}, "tags": ["a"]}

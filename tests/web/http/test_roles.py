@@ -199,7 +199,7 @@ def needs(element: Element, routes: list[Route]) -> Iterator[Role]:
     if element.tag == "form" and element["action"]:
         targets.append(f"{element['method'].upper() or 'GET'} {element['action']}")
     for target in targets:
-        method, _, path = target.partition(" ")
+        method, _, path = target.partition("?")[0].partition(" ")
         [role] = {route.role for route in routes if route.method == method and leads(route, path)}
         yield role
 

@@ -35,5 +35,6 @@ def test_open_errors_come_before_open_warnings_and_what_is_over_last(web: WebHou
     order = [text.index(each.text) for each in (begun[0], begun[3], begun[1], begun[2])]
     assert order == sorted(order)
     assert "Send a test alarm" not in text
+    assert "nobody gets in" in Document(web.browser("viewer").get("/alarms?page=9").text).one("main").text
     operator = Document(web.browser("operator").get("/alarms").text).one("main").text
     assert operator.index("Send a test alarm") > operator.index("nobody gets in")

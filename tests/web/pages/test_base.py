@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.web.pages.base import chart, paging, timeline
+from bssci.web.pages.base import chart, paging, timeline, within
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,13 @@ def test_a_page_says_which_of_how_many_it_shows(
 ) -> None:
     shown = paging(page, 50, total)
     assert (shown["pages"], shown["first"], shown["last"]) == (pages, first, last)
+
+
+@pytest.mark.parametrize(
+    ("page", "total", "shown"), [(1, 0, 1), (3, 0, 1), (2, 50, 1), (2, 51, 2), (3, 51, 2), (1, 51, 1)]
+)
+def test_beyond_the_end_of_a_list_its_last_page_is_shown(page: int, total: int, shown: int) -> None:
+    assert within(page, 50, total) == shown
 
 
 def test_an_entry_of_a_timeline_names_the_station() -> None:

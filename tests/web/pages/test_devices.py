@@ -134,6 +134,11 @@ def test_an_unknown_device_is_one_click_away_from_being_known(web: WebHouse) -> 
     ]
 
 
+def test_beyond_the_end_of_the_list_its_last_page_is_shown(web: WebHouse) -> None:
+    text = Document(web.browser("viewer").get("/devices?page=9").text).one("main").text
+    assert SENSOR in text
+
+
 def test_a_device_has_a_page_whatever_its_id(web: WebHouse) -> None:
     web.center.devices.heard([telegram(device="f2:0a1b/J1/3")])
     page = web.browser("operator").get("/devices/f2:0a1b/J1/3")

@@ -36,4 +36,6 @@ def test_the_list_is_filtered_by_state_and_text(web: WebHouse) -> None:
     assert "wall" in page and "roof" not in page
     page = Document(admin.get("/provisioned?q=nobody").text).one("main").text
     assert "No device matches" in page and "Show all 2" in page
+    page = Document(admin.get("/provisioned?page=7").text).one("main").text
+    assert "wall" in page and "roof" in page
     assert admin.get("/provisioned?state=lost").status == 422

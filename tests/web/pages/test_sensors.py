@@ -93,6 +93,21 @@ def test_where_a_sensor_is_attached_is_said_plainly(
     assert shown in page and state in page
 
 
+def test_of_many_stations_those_that_need_attention_come_first_and_most_are_folded(web: WebHouse) -> None:
+    stations = [EUI(f"CAFEBA5E{number:08X}") for number in range(20)]
+    for station in stations:
+        state = "refused" if station == stations[15] else "attached"
+        told = Registration(end_point_eui=EUI(SENSOR), fingerprint=b"", state=state, at=EPOCH)
+        web.journal.sessions.store_registrations(station, [told])
+    web.settle()
+    page = Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text)
+    rows = [each for each in page.all("tr") if each["data-key"].startswith("CAFEBA5E")]
+    shown = [each["data-key"] for each in rows if each.within("details") is None]
+    assert len(rows) == 20 and len(shown) == 8
+    assert shown[0] == stations[15]
+    assert "12 more base stations" in page.one("main").text
+
+
 @pytest.mark.parametrize(
     ("left", "listed", "warned", "fate"),
     [
@@ -169,7 +184,8 @@ def test_sensors_are_searched_sorted_and_paged(make_web_house: Callable[..., Web
     assert len(keys("/sensors")) == 50
     assert keys("/sensors?page=3&per_page=50")[-1] == "70B3D56770110078"
     assert keys("/sensors?sort=-eui&per_page=1") == ["70B3D56770110078"]
-    assert keys("/sensors?q=0077") == ["70B3D56770110077"]
+    assert keys("/sensors?page=99") == keys("/sensors?page=3")
+    assert keys("/sensors?q=0077&page=2") == keys("/sensors?q=0077") == ["70B3D56770110077"]
     assert keys("/sensors?status=detached") == []
 
 

@@ -64,6 +64,12 @@ class DryRun(msgspec.Struct, kw_only=True):
     dry_run: Annotated[bool, Meta(description="1: only check")] = False
 
 
+class OnlyNew(msgspec.Struct, kw_only=True):
+    """Option to add only, and not to change what is there."""
+
+    only_new: Annotated[bool, Meta(description="1: refuse (409) what is there already")] = False
+
+
 Limit = Annotated[int, Meta(ge=1, le=1000, description="how many")]
 
 

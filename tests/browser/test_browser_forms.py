@@ -1,0 +1,105 @@
+"""Forms where something comes between: another tab, the end of a session, the entry of another, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.chromium import expect
+from tests.support.running_service import SENSOR, RunningService
+
+KEY = "0F" * 16
+
+
+@pytest.fixture
+def own_page(chromium: Any, session: Any, service: RunningService) -> Iterator[Any]:
+    """A tab whose browser may complain, and whose cookies a test may take away."""
+    context = chromium.new_context(base_url=service.url, storage_state=session)
+    yield context.new_page()
+    context.close()
+
+
+def remove(page: Any, eui: str) -> None:
+    token = page.locator("meta[name=csrf]").get_attribute("content")
+    assert page.request.delete(f"/api/sensors/{eui}", headers={"X-CSRF-Token": token}).ok
+
+
+def test_what_is_entered_outlives_the_session_and_is_sent_after_a_log_in_elsewhere(
+    own_page: Any, service: RunningService
+) -> None:
+    eui = "70B3D59CDFFFFFE1"
+    own_page.goto("/sensors/new")
+    own_page.get_by_label("EUI", exact=True).fill(f"  {eui}  ")
+    own_page.get_by_label("Network key").fill(f"  {KEY}  ")
+    own_page.get_by_label("Short address").fill("  0E0E  ")
+    own_page.context.clear_cookies()
+    own_page.get_by_role("button", name="Add and attach").click()
+    expect(own_page.locator(".outcome")).to_contain_text(
+        "Your session has ended. What you have entered stays here."
+    )
+    with own_page.expect_popup() as opened:
+        own_page.get_by_role("link", name="Log in in another tab").click()
+    other = opened.value
+    other.get_by_label("User name").fill(service.user)
+    other.get_by_label("Password").fill(service.password)
+    other.get_by_role("button", name="Log in").click()
+    other.wait_for_url("**/")
+    own_page.get_by_role("button", name="Add and attach").click()
+    own_page.wait_for_url(f"**/sensors/{eui}")
+    remove(own_page, eui)
+
+
+def test_what_another_tab_changed_meanwhile_stays(page: Any, known_sensor: str) -> None:
+    other = page.context.new_page()
+    for tab in (page, other):
+        tab.goto(f"/sensors/{known_sensor}/edit")
+    page.get_by_label("Name", exact=True).fill("Named meanwhile")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url(f"**/sensors/{known_sensor}")
+    other.get_by_label("Place", exact=True).fill("Hall 3")
+    other.get_by_role("button", name="Save").click()
+    other.wait_for_url(f"**/sensors/{known_sensor}")
+    expect(other.locator("h1")).to_have_text("Named meanwhile")
+    expect(other.locator("[data-region=configuration]")).to_contain_text("Hall 3")
+
+
+def test_a_form_that_adds_leaves_what_is_there_as_it_is(own_page: Any, session: Any) -> None:
+    eui = str(SENSOR["eui"])
+    own_page.goto("/sensors/new")
+    if own_page.request.get(f"/sensors/{eui}").status == 404:
+        token = own_page.locator("meta[name=csrf]").get_attribute("content")
+        assert own_page.request.post("/api/sensors", data=SENSOR, headers={"X-CSRF-Token": token}).ok
+    own_page.get_by_label("EUI", exact=True).fill(eui)
+    own_page.get_by_label("Network key").fill(KEY)
+    own_page.get_by_label("Short address").fill("0E0E")
+    own_page.get_by_role("button", name="Add and attach").click()
+    expect(own_page.locator(".field-error")).to_contain_text(f"{eui} is there already")
+    answer = own_page.request.get(f"/api/sensors/{eui}").json()
+    assert answer["configuration"]["shortAddr"] == SENSOR["shortAddr"]
+
+
+def test_without_scripts_a_form_stays_and_puts_no_key_into_the_address(
+    chromium: Any, session: Any, service: RunningService
+) -> None:
+    context = chromium.new_context(base_url=service.url, storage_state=session, java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto("/sensors/new")
+    tab.get_by_label("Network key").fill(KEY)
+    tab.get_by_role("button", name="Add and attach").click()
+    tab.wait_for_timeout(200)
+    assert tab.url == f"{service.url}/sensors/new"
+    expect(tab.get_by_label("Network key")).to_have_value(KEY)
+    context.close()
+
+
+def test_a_search_is_one_step_back(page: Any) -> None:
+    page.goto("/sensors")
+    search = page.locator("main [type=search]")
+    for text in ("no", "no such", "no such sensor"):
+        search.fill(text)
+        page.wait_for_url(f"**/sensors?q={text.replace(' ', '+')}")
+    page.go_back()
+    page.wait_for_url("**/sensors")
+    expect(page.locator("main [type=search]")).to_have_value("")

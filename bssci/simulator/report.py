@@ -17,6 +17,8 @@ class SimulationReport:
     def __init__(self) -> None:
         self.sent = 0
         self.acknowledged = 0
+        self.not_sent = 0
+        """uplinks that a station did not send, as too many were without an answer"""
         self.refused: Counter[int] = Counter()
         self._latencies: deque[float] = deque(maxlen=KEPT_LATENCIES)
 
@@ -26,8 +28,8 @@ class SimulationReport:
 
     @property
     def is_complete(self) -> bool:
-        """True if everything that was sent was acknowledged."""
-        return self.acknowledged == self.sent
+        """True if everything was sent and acknowledged."""
+        return self.acknowledged == self.sent and not self.not_sent
 
     def acknowledge(self, latency: float) -> None:
         """Count an uplink that was acknowledged ``latency`` seconds after it was sent."""
@@ -41,6 +43,7 @@ class SimulationReport:
             "acknowledged": self.acknowledged,
             "refused": {str(code): count for code, count in sorted(self.refused.items())},
             "unanswered": self.unanswered,
+            "not_sent": self.not_sent,
             "seconds": round(seconds, 3),
             "rate": round(self.acknowledged / seconds, 1) if seconds > 0 else 0.0,
             "latency_ms": in_milliseconds(self._latencies),
@@ -64,9 +67,12 @@ def in_milliseconds(latencies: Sequence[float]) -> dict[str, float]:
 def describe(summary: dict[str, Any]) -> str:
     """Return a summary for people, in one line."""
     refused = ", ".join(f"{count} by error {code}" for code, count in summary["refused"].items()) or "0"
+    not_sent = summary["not_sent"]
+    withheld = f", not sent {not_sent} (too many were unanswered)" if not_sent else ""
     latency = summary["latency_ms"]
     timing = f"; latency p50 {latency['p50']} p95 {latency['p95']} p99 {latency['p99']} ms" if latency else ""
     return (
         f"sent {summary['sent']}, acknowledged {summary['acknowledged']}, refused {refused}, "
-        f"unanswered {summary['unanswered']} in {summary['seconds']:.1f} s ({summary['rate']}/s){timing}"
+        f"unanswered {summary['unanswered']}{withheld} "
+        f"in {summary['seconds']:.1f} s ({summary['rate']}/s){timing}"
     )

@@ -138,7 +138,7 @@ class Simulation:
 
     @property
     def exit_status(self) -> int:
-        """Exit status: 0 if everything that was sent was acknowledged, 1 if not, 2 if the stations could
+        """Exit status: 0 if everything was sent and acknowledged, 1 if not, 2 if the stations could
         not connect.
         """
         if self.error is not None:

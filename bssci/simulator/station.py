@@ -259,6 +259,11 @@ class SimulatedStation(Factory):
 
     # From the station
 
+    @property
+    def has_room(self) -> bool:
+        """Return whether one more operation may wait for an answer."""
+        return len(self.operations) < MAX_OPEN
+
     def send_uplink(
         self, telegram: RadioTelegram, signal: Signal, rx_time: int | None = None
     ) -> Deferred[None]:
@@ -267,7 +272,7 @@ class SimulatedStation(Factory):
         :param rx_time: ns since 1970 UTC; None: now.
         :return: fires when ``ulDataRsp`` has arrived; fails with :class:`OperationFailed`.
         """
-        if len(self.operations) >= MAX_OPEN:
+        if not self.has_room:
             return fail(OperationFailed(ErrorCode.EAGAIN, f"{MAX_OPEN} operations are open"))
         rx_time = self.now_ns() if rx_time is None else rx_time
         self.sent += 1

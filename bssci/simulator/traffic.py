@@ -119,6 +119,10 @@ class Traffic:
     def _deliver(
         self, station: int, sensor: SimulatedSensor, telegram: RadioTelegram, copies: list[int]
     ) -> None:
+        if not self._stations[station].has_room:
+            self._report.not_sent += 1
+            self._answered(copies)
+            return
         self._report.sent += 1
         sent_at = self._clock.seconds()
         delivered = self._stations[station].send_uplink(telegram, sensor.signal_at(station))

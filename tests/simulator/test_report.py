@@ -24,3 +24,10 @@ def test_the_summary_is_readable() -> None:
         "sent 3, acknowledged 1, refused 1 by error 11, unanswered 1 in 2.0 s (0.5/s); "
         "latency p50 2.0 p95 2.0 p99 2.0 ms"
     )
+
+
+def test_what_was_not_sent_is_said() -> None:
+    report = SimulationReport()
+    report.not_sent = 7
+    assert "unanswered 0, not sent 7 (too many were unanswered) in 1.0 s" in describe(report.summary(1.0))
+    assert not report.is_complete

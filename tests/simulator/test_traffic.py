@@ -65,6 +65,21 @@ def test_an_open_rate_is_kept_whatever_the_answers_do() -> None:
 
 
 @pytest.mark.parametrize("closed", [False, True])
+def test_what_a_full_station_does_not_send_was_not_refused(
+    monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    monkeypatch.setattr("bssci.simulator.station.MAX_OPEN", 3)
+    world = World(limit=5)
+    world.airs[0].center.silent.add("ulData")
+    world.traffic.start_closed(5) if closed else world.traffic.start_open(100)
+    world.advance(1)
+    figures = world.report.summary(1.0)
+    assert (figures["sent"], figures["unanswered"], figures["not_sent"]) == (3, 3, 2)
+    assert (figures["refused"], world.report.is_complete) == ({}, False)
+    assert world.traffic.outstanding == 3
+
+
+@pytest.mark.parametrize("closed", [False, True])
 def test_a_silent_sensor_has_its_turn_and_sends_nothing(closed: bool) -> None:
     world = World(limit=4)
     world.sensor.is_silent = lambda: world.sensor.packet_counter >= 2

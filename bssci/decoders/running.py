@@ -14,11 +14,10 @@ from bssci.decoders.datapoints import DataPoints
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.layouts import FieldTrace
 from bssci.model import Decoded, DecodeFailure
+from bssci.model.own_words import one_line
 
 OURS = (Blueprint, DataPoints, CayenneDecoder)
 """decoders whose readings need no cleaning: they are bounded, and have the names of the table"""
-MAX_MESSAGE = 500
-"""characters of a failure"""
 MAX_WARNINGS = 20
 
 
@@ -63,9 +62,8 @@ def run(
 
 def failed(decoder: Any, error: DecodeError) -> Decoded:
     """Return the failure of a payload that a decoder cannot read."""
-    return Decoded(
-        decoder=label(decoder), failure=DecodeFailure(str(error.code)[:50], str(error.message)[:MAX_MESSAGE])
-    )
+    code, message = one_line(str(error.code))[:50], one_line(str(error.message))
+    return Decoded(decoder=label(decoder), failure=DecodeFailure(code, message))
 
 
 def try_out(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bssci.decoders.interfaces import DecodeError, Payload
-from bssci.decoders.running import MAX_MESSAGE, run, try_out
+from bssci.decoders.running import run, try_out
 from bssci.model import Reading
+from bssci.model.own_words import LONGEST
 
 PAYLOAD = Payload(data=b"\1", kind="uplink", device="mioty:0", received_at=0.0)
 
@@ -32,8 +33,9 @@ def test_readings_carry_the_name_of_their_decoder() -> None:
 
 
 def test_what_a_decoder_says_of_a_payload_is_the_failure_and_is_cut() -> None:
-    failure = run(Decoder(DecodeError("too_short", "x" * 1000)), PAYLOAD, {}).failure
-    assert failure is not None and failure.code == "too_short" and len(failure.message) == MAX_MESSAGE
+    failure = run(Decoder(DecodeError("too_short", "two\nlines " + "x" * 1000)), PAYLOAD, {}).failure
+    assert failure is not None and failure.message.startswith("two lines x")
+    assert failure.code == "too_short" and len(failure.message) == LONGEST
 
 
 def test_what_a_decoder_must_not_raise_is_told_without_its_text() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from math import isfinite
 from typing import Any
@@ -18,6 +19,7 @@ from bssci.center.devices.device import DeviceVerdict
 from bssci.center.telegrams.bounds import JournalShare, RateLimit, TelegramRate
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.model import Telegram, encode_event
+from bssci.model.device_id import parse_device_id
 from bssci.model.own_words import one_line
 from bssci.model.weight import is_json, json_weight
 from bssci.system.clock import Clock, Timer
@@ -38,6 +40,8 @@ LOG_EVERY = 1000
 """the first message that is rejected for a reason is logged, and then one in this many"""
 EXAMPLE = 200
 """characters of an example that are kept"""
+LATEST = 16_725_225_600
+"""Unix seconds of the year 2500, from which on nothing can have arrived"""
 _ID = re.compile(r"[^\x00-\x20\x7f+#]+")
 
 
@@ -315,6 +319,9 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
     if reason:
         raise _UnfitError(reason, " ".join(map(repr, (telegram.id, telegram.device, telegram.gateway))))
     try:
+        device = _known_form(telegram.device)
+        if device != telegram.device:
+            telegram = msgspec.structs.replace(telegram, device=device)
         length = len(encode_event(telegram))
         if length <= LARGEST and json_weight(telegram.envelope, HEAVIEST) > HEAVIEST:
             raise _UnfitError("too many values, lists or objects in one message", telegram.device)
@@ -333,10 +340,14 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
 def misfit(telegram: Telegram) -> str:
     """Return what is wrong with the ids of a telegram, or with the type of a field; empty: nothing."""
     for id in (telegram.id, telegram.device, telegram.gateway):
-        if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id):
+        if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id) or not id.isprintable():
             return "an id is empty, too long or holds spaces, control characters, + or #"
-    if not _is_number(telegram.at):
-        return "a telegram's at is not a number"
+    try:
+        _known_form(telegram.device)
+    except ValueError:
+        return "a telegram's device is not an id with its kind in front"
+    if not _is_number(telegram.at) or not 0 <= telegram.at < LATEST:
+        return "a telegram's at is not in Unix seconds from 1970 to 2500"
     if not isinstance(telegram.payload, bytes):
         return "a telegram's payload is not bytes"
     for name in ("device_time", "gateway_time", "rssi"):
@@ -346,6 +357,15 @@ def misfit(telegram: Telegram) -> str:
     if not isinstance(telegram.source, str):
         return "a telegram's source is not a text"
     return "" if isinstance(telegram.envelope, Mapping) else "a telegram's envelope is not an object"
+
+
+@lru_cache(maxsize=4096)
+def _known_form(device: str) -> str:
+    """Return the id of a device as people name it too.
+
+    :raises ValueError: it is no id of a device.
+    """
+    return parse_device_id(device)
 
 
 def _is_number(value: object) -> bool:

@@ -100,12 +100,11 @@ def _bytes(event: Uplink | Telegram | VariableMacUplink) -> bytes:
 
 def _time(event: AnyEvent) -> str:
     """Return when the event was sent or heard, if that is known, else when it arrived here."""
-    seconds = event.at
     if isinstance(event, Uplink):
         return iso_time(event.best.rx_time)
-    if isinstance(event, Telegram):
-        seconds = event.device_time or event.gateway_time or event.at
-    return iso_seconds(seconds)
+    clocks = [event.device_time, event.gateway_time] if isinstance(event, Telegram) else []
+    # A clock may be so wrong that its year cannot be written.
+    return next((text for at in clocks if at and (text := iso_seconds(at))), "") or iso_seconds(event.at)
 
 
 def _as_it_came(event: Telegram) -> dict[str, Any]:

@@ -130,7 +130,8 @@ def _put_plainly(schema: Any) -> None:
     """Rewrite schemas in the subset that generators of clients understand.
 
     A list of fixed length needs no word on further items, a list of anything says so, and what is always
-    answered with the same truth value is a constant that is there.
+    answered with the same truth value is a truth value that is there: as a constant, OpenAPI Generator takes
+    it for the text "true".
     """
     if isinstance(schema, dict):
         if schema.get("items") is False and schema.get("maxItems") == len(schema.get("prefixItems", ())):
@@ -139,7 +140,7 @@ def _put_plainly(schema: Any) -> None:
             schema["items"] = {}
         for name, each in schema.get("properties", {}).items():
             if each.get("enum") in ([True], [False]):
-                schema["properties"][name] = {"type": "boolean", "const": each["enum"][0]}
+                schema["properties"][name] = {"type": "boolean"}
                 schema["required"] = [*schema.get("required", ()), name]
     for each in schema.values() if isinstance(schema, dict) else schema:
         if isinstance(each, dict | list | tuple):

@@ -58,8 +58,13 @@ def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor, lo
         ({"device": "ble:#"}, "an id is empty"),
         ({"gateway": "x" * 201}, "an id is empty"),
         ({"id": 7}, "an id is empty"),
-        ({"at": "now"}, "a telegram's at is not a number"),
-        ({"at": float("nan")}, "a telegram's at is not a number"),
+        ({"id": "\u202eabc"}, "an id is empty"),
+        ({"device": "plain"}, "a telegram's device is not an id with its kind in front"),
+        ({"device": "mioty:xyz"}, "a telegram's device is not an id with its kind in front"),
+        ({"at": "now"}, "a telegram's at is not in Unix seconds from 1970 to 2500"),
+        ({"at": float("nan")}, "a telegram's at is not in Unix seconds from 1970 to 2500"),
+        ({"at": -1.0}, "a telegram's at is not in Unix seconds from 1970 to 2500"),
+        ({"at": 1_796_006_170_437.7}, "a telegram's at is not in Unix seconds from 1970 to 2500"),
         ({"payload": "01FF"}, "a telegram's payload is not bytes"),
         ({"device_time": "12:00"}, "a telegram's device_time is not a number"),
         ({"rssi": True}, "a telegram's rssi is not a number"),
@@ -80,6 +85,13 @@ def test_one_that_cannot_be_kept_costs_itself(
     assert done.called and kept(house) == ["telegram-1", "telegram-2"]
     [said] = door.figures()["reasons"]
     assert said["reason"].startswith(reason) and said["count"] == 1 and not said["taken"]
+
+
+def test_a_device_is_known_under_one_id_however_it_is_spelled(house: House, door: SourceDoor) -> None:
+    door([telegram(1, device="ble:aabbccddeeff"), telegram(2, device="mioty:70b3d56770110001")])
+    house.settle()
+    devices = [event.device for _, event in house.events if isinstance(event, Telegram)]
+    assert devices == ["ble:AA:BB:CC:DD:EE:FF", "mioty:70B3D56770110001"]
 
 
 def test_what_is_no_telegram_costs_itself(house: House, door: SourceDoor) -> None:

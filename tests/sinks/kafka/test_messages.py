@@ -45,6 +45,12 @@ def test_a_controllers_message_is_as_a_bridge_writes_it() -> None:
     assert headers == {"id": of_a_controller().id.encode(), "kind": b"telegram"}
 
 
+def test_a_clock_that_is_wrong_by_millions_of_years_is_passed_over() -> None:
+    for wrong in ({"device_time": 1e300}, {"device_time": 1e300, "gateway_time": -1e15}):
+        telegram = msgspec.structs.replace(of_a_controller(), **wrong)
+        assert raw(telegram)[1]["timestamp"] == "2023-11-14T22:13:20.000000000Z"
+
+
 def test_a_controllers_reading_is_as_the_processor_writes_it() -> None:
     event = with_readings(of_a_controller(), Reading("temperature", 25.0, "°C"))
     [message] = decoded_messages(event, "decoded")

@@ -11,12 +11,15 @@ from bssci.web.api.schemas.common import Answer, Scalar
 from bssci.web.http.replies import Done
 from bssci.web.http.routing import REFERENCE
 
+ListValue = list[Any]
+"""values of a setting that is a list; described no closer, as generated clients then cannot read it"""
+
 
 class OneSetting(Answer):
     """A setting; a secret's value is masked."""
 
     name: str
-    value: Scalar | list[Scalar]
+    value: Scalar | ListValue
     default: Scalar
     description: str
     unit: str
@@ -54,8 +57,8 @@ class SettingDifference(Answer):
     """Change of one setting: the value before and after."""
 
     name: str
-    before: Scalar | list[Scalar]
-    after: Scalar | list[Scalar]
+    before: Scalar | ListValue
+    after: Scalar | ListValue
     restart: bool
 
 

@@ -21,6 +21,10 @@ class JournalGoneError(StorageError):
     """The journal's files were removed, replaced or truncated while they were open."""
 
 
+class JournalClosed(StorageError):
+    """The journal was closed, because the service stops."""
+
+
 class JournalBusy(StorageError):
     """Too much data is waiting to be written; the new data was not accepted."""
 

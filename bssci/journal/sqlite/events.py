@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal.errors import JournalBusy, StorageError
+from bssci.journal.errors import JournalBusy, JournalClosed, StorageError
 from bssci.journal.interface import Change, Numbered
 from bssci.journal.sqlite.core import Core, lanes_of
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
@@ -224,6 +224,8 @@ class Events:
             while position is not None:
                 position = await change(functools.partial(self._keys.write, position=position), after=())
             await change(lambda cursor: self._keys.end(), after=())
+        except JournalClosed:
+            log.debug("index of uplinks not written at the stop: the next start makes it again")
         except StorageError as error:
             log.warn("index of uplinks not written, still in memory: {error}", error=error)
         self.keys_leaving = False

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.journal.errors import JournalGoneError, StorageError, is_full, is_storage_failure
+from bssci.journal.errors import JournalClosed, JournalGoneError, StorageError, is_full, is_storage_failure
 from bssci.journal.records import JournalStatistics
 from bssci.journal.sqlite.damage import CountingConnection
 from bssci.system.clock import Reactor
@@ -98,7 +98,7 @@ class Worker:
     def submit(self, submission: Submission) -> None:
         """Queue a submission; after :meth:`refuse` it fails at once with :class:`StorageError`."""
         if self._refusing:
-            submission.deferred.errback(StorageError("the journal is closed"))
+            submission.deferred.errback(JournalClosed("the journal is closed"))
         else:
             self._queue.put(submission)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 
 from bssci.journal.errors import StorageError
 from bssci.journal.sqlite import events, uplink_keys
 from bssci.model import EUI
 from tests.support.journal import SENSOR, HeldWriter, disk_full, online, uplink
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 OTHER = EUI("FCA84A0300005678")
 
@@ -79,6 +84,23 @@ async def test_what_waits_is_known_again_after_a_restart(journal, open_journal):
     reopened = open_journal()
     assert await seqs(reopened, (SENSOR, 5), (SENSOR, 14)) == [6, 15]
     assert sum(len(waiting) for waiting in reopened.keys.waiting.values()) == 3
+
+
+async def test_a_stop_while_they_are_on_their_way_is_no_fault(journal, open_journal, monkeypatch, log_lines):
+    under_way, write = Deferred(), uplink_keys.UplinkKeys.write
+
+    def write_and_close(self, cursor, position):
+        if not position:
+            reactor.callFromThread(lambda: journal.close().chainDeferred(under_way))
+        return write(self, cursor, position)
+
+    monkeypatch.setattr(uplink_keys, "SLICE", 1)
+    monkeypatch.setattr(uplink_keys.UplinkKeys, "write", write_and_close)
+    await journal.events.append([uplink(n) for n in range(12)])
+    await under_way
+    assert [line for line in log_lines if "index" in line and "still in memory" in line] == []
+    monkeypatch.undo()
+    assert await seqs(open_journal(), *[(SENSOR, n) for n in range(12)]) == list(range(1, 13))
 
 
 async def test_a_disk_that_fails_on_the_way_loses_no_key(journal, monkeypatch, expected_errors):

@@ -90,7 +90,7 @@ def read_authority(ca_file: Path) -> Authority:
         raise CertificateError(
             f"{key_file}: does not exist", "only the owner of the CA, who has its key, can issue certificates"
         )
-    key = certificates.read_key(key_file, "CA_FILE")
+    key = certificates.read_key(key_file, certificates.AUTHORITY_KEY)
     for authority in authorities:
         if authority.public_key() == key.public_key():
             return Authority(authority, key)

@@ -31,6 +31,9 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 """kinds of private key that the TLS libraries of gateways understand"""
 _SIGNING = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
 
+AUTHORITY_KEY = "the authority's key"
+"""in place of the name of a setting: a key that no setting names, because it is beside CA_FILE"""
+
 
 class CertificateError(ValueError):
     """A certificate or key cannot be used: one line with file, place and remedy.
@@ -294,7 +297,12 @@ def _alternative_names(certificate: x509.Certificate) -> Iterable[x509.GeneralNa
 
 
 def _remedy(setting: str, to: str = "") -> str:
-    """Return the advice to change a setting; or to make anew what is no setting, as ``the bundle``."""
+    """Return the advice to change a setting; or to make anew what is no setting, as ``the bundle``.
+
+    The key of an authority is not made anew: no base station would trust what a new one signs.
+    """
+    if setting == AUTHORITY_KEY:
+        return "restore it from a backup"
     return f"set {setting}{to}" if setting.isupper() else f"make {setting} anew"
 
 

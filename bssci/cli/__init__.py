@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 
 from bssci import __version__
-from bssci.center.devices.endpoints import EndpointsError
-from bssci.certificates.reading import CertificateError
-from bssci.settings.rows import SettingsError
 
+READER_IS_GONE = 141
+"""exit status of what a shell runs in a pipe that nobody reads any more: 128 + SIGPIPE"""
 COMMANDS = {
     "init": ("bssci.cli.init", "create certificates, .env, endpoints.json and the state directory"),
     "station-cert": ("bssci.cli.station_cert", "create certificate and key for another base station"),
@@ -54,7 +55,34 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
+    try:
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        _leave_the_line()
+        raise
+    except BrokenPipeError:
+        _close_output()
+        return READER_IS_GONE
+    except OSError as error:
+        if not error.filename:
+            _close_output()
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror}", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        lines = _lines_of(error)
+        if not lines:
+            raise
+        for line in lines:
+            print(f"error: {line}", file=sys.stderr)
+        return 1
+
+
+def _run(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="bssci", description="A mioty service center.")
     parser.add_argument("--version", action="version", version=f"bssci {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -65,20 +93,35 @@ def main(argv: Sequence[str] | None = None) -> int:
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run, command=name)
     arguments = parser.parse_args(argv)
-    try:
-        status: int = arguments.run(arguments)
-    except SettingsError as error:
-        for line in error.lines:
-            print(f"error: {line}", file=sys.stderr)
-        return 1
-    except (CertificateError, EndpointsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror}", file=sys.stderr)
-        return 1
+    status: int = arguments.run(arguments)
     return status
+
+
+def _lines_of(error: ValueError) -> tuple[str, ...]:
+    """Return what to print about an error that any subcommand may raise; nothing if it is a bug."""
+    # Imported here because they take a while, in which Ctrl-C would show a traceback.
+    from bssci.center.devices.endpoints import EndpointsError
+    from bssci.certificates.reading import CertificateError
+    from bssci.settings.rows import SettingsError
+    from bssci.web.access.accounts import AccountError
+
+    if isinstance(error, SettingsError):
+        return error.lines
+    if isinstance(error, AccountError):
+        return (error.line,)
+    return (str(error),) if isinstance(error, CertificateError | EndpointsError) else ()
+
+
+def _leave_the_line() -> None:
+    """Let Ctrl-C end the process by its signal, as shells expect, without a traceback."""
+    print(file=sys.stderr)
+    sys.excepthook = lambda *_: None
+
+
+def _close_output() -> None:
+    """Let Python not try again, and complain, when it exits: nobody reads the output, or no disk has room."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _load(name: str) -> ModuleType:

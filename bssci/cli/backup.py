@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from bssci.cli import archive
-from bssci.cli.chosen import load
+from bssci.cli.chosen import load, load_installation
 from bssci.journal import copy_journal
 from bssci.model.counts import many
 from bssci.system.files import give_to_owner, scratch_directory, sync_directory
@@ -22,10 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the backup, and print a summary."""
+    load_installation()
     chosen = load()[1].settings
     files = dict(archive.places(chosen))
     left_out = [files.pop(name) for name in list(files) if not archive.has_place(name)]
     target: Path = arguments.file
+    fault = _fault(target)
+    if fault:
+        print(f"error: {target}: {fault}", file=sys.stderr)
+        return 1
     draft = target.with_name(f".{target.name}.{os.getpid()}.new")
     with scratch_directory(chosen.state_dir) as scratch:
         copy = scratch / archive.JOURNAL
@@ -51,6 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
     if not has_journal:
         print("warning: there is no journal yet")
     return 0
+
+
+def _fault(target: Path) -> str:
+    """Return why a backup cannot take the place of what is there; an empty text if it can."""
+    if target.is_dir():
+        return "is a folder; name a file in it"
+    if target.exists() and not target.is_file():
+        return "is not a file"
+    return ""
 
 
 def _create(draft: Path) -> int:

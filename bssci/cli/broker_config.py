@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bssci.certificates.mosquitto import SERVICE_USER, BrokerFiles, configuration
 from bssci.certificates.provisioning import Provisioning
-from bssci.cli.chosen import load_own
+from bssci.cli.chosen import load_installation
 from bssci.system.files import make_directory, write_atomically
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files; existing passwords are kept."""
-    chosen = load_own()
+    chosen = load_installation()
     directory: Path = arguments.directory.absolute()
     provisioning = Provisioning(chosen.device_ca_file, chosen.ca_file)
     for made in provisioning.prepare(datetime.now(UTC)):

@@ -11,6 +11,7 @@ from shutil import disk_usage
 
 from bssci import extensions
 from bssci.center.devices import endpoints
+from bssci.certificates import bundles
 from bssci.certificates import reading as certificates
 from bssci.certificates.checking import check_pair
 from bssci.certificates.listening import ListenError, described_places
@@ -109,6 +110,11 @@ def _certificates(chosen: Settings) -> Iterator[Finding]:
     for warning in warnings:
         yield Finding("warning", warning)
     certificate = certificates.read_certificates(chosen.cert_file, "CERT_FILE")[0]
+    if bundles.authority_key_file(chosen.ca_file).exists():
+        try:
+            bundles.read_authority(chosen.ca_file)
+        except certificates.CertificateError as error:
+            yield Finding("warning", f"{error}; until then no certificates can be issued or revoked")
     yield Finding("ok", f"certificates: valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
     if chosen.web_port and chosen.web_tls:
         try:

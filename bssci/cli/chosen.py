@@ -9,6 +9,7 @@ from typing import Any
 
 from bssci.settings.catalogue import Catalogue, LoadedValues
 from bssci.settings.env_file import ENV_FILE
+from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 
 
@@ -18,6 +19,21 @@ def load_own() -> Settings:
     :raises bssci.settings.rows.SettingsError: a setting is invalid.
     """
     return Catalogue().load({}, os.environ, ENV_FILE).settings
+
+
+def load_installation() -> Settings:
+    """Return what :func:`load_own` returns, if the working directory is the folder of an installation.
+
+    :raises bssci.settings.rows.SettingsError: it is not, so that a command would change nothing that the
+        service uses; or a setting is invalid.
+    """
+    chosen = load_own()
+    if not chosen.state_dir.exists():
+        raise SettingsError(
+            f"STATE_DIR={chosen.state_dir}: does not exist; start this command in the folder of the service,"
+            " or run `bssci init` to make an installation here"
+        )
+    return chosen
 
 
 def load(options: Mapping[str, Any] | None = None, env_file: Path = ENV_FILE) -> tuple[Any, LoadedValues]:

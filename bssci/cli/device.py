@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bssci.certificates.provisioning import Provisioning, ProvisioningError, broker_of
 from bssci.certificates.qr_code import QrCodeError, in_terminal
-from bssci.cli.chosen import load_own
+from bssci.cli.chosen import load_installation
 from bssci.system.shell import shell_user
 
 DAY = 86400.0
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out one action."""
-    chosen = load_own()
+    chosen = load_installation()
     provisioning = Provisioning(chosen.device_ca_file, chosen.ca_file, who=shell_user())
     now = datetime.now(UTC)
     try:

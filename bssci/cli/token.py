@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
-from bssci.cli.chosen import load_own
+from bssci.cli.chosen import load_installation
 from bssci.web.access.accounts import ROLES, AccountError, AccountFile
 from bssci.web.access.live_tokens import CONNECTIONS, DAYS, EVERYTHING, Wish
 from bssci.web.door.admission import read_uses
+
+ONLY_LIVE = {
+    "description": "",
+    "days": DAYS,
+    "topic": [],
+    "device": [],
+    "tag": [],
+    "connections": CONNECTIONS,
+}
+"""options that a token of another kind does not have, and their defaults"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,32 +56,35 @@ def _add_live(parser: argparse.ArgumentParser, text: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out one action."""
-    chosen = load_own()
+    chosen = load_installation()
     file = AccountFile.at_command_line(chosen.state_dir)
-    try:
-        if arguments.action == "create":
-            print(_create(file, arguments))
-        elif arguments.action == "revoke" and arguments.live:
-            file.revoke_live_token(arguments.name)
-        elif arguments.action == "revoke":
-            file.revoke_token(arguments.name)
-        else:
-            uses = read_uses(chosen.state_dir)
-            directory = file.read()
-            for token in directory.tokens:
-                print(f"{token.name}\t{token.role}\t{_day(token.created_at)}")
-            for live in directory.live_tokens:
-                use = uses.get(live.id)
-                used = f"{_minute(use.at)} from {use.address}" if use else "never used"
-                print(f"{live.name}\tlive\t{_day(live.created_at)}\tuntil {_day(live.expires_at)}\t{used}")
-    except AccountError as error:
-        print(f"error: {error.field}: {error}", file=sys.stderr)
-        return 1
+    if arguments.action == "create":
+        print(_create(file, arguments))
+    elif arguments.action == "revoke" and arguments.live:
+        file.revoke_live_token(arguments.name)
+    elif arguments.action == "revoke":
+        file.revoke_token(arguments.name)
+    else:
+        _list(file, chosen.state_dir)
     return 0
+
+
+def _list(file: AccountFile, state_dir: Path) -> None:
+    uses = read_uses(state_dir)
+    directory = file.read()
+    for token in directory.tokens:
+        print(f"{token.name}\t{token.role}\t{_day(token.created_at)}")
+    for live in directory.live_tokens:
+        use = uses.get(live.id)
+        used = f"{_minute(use.at)} from {use.address}" if use else "never used"
+        print(f"{live.name}\tlive\t{_day(live.created_at)}\tuntil {_day(live.expires_at)}\t{used}")
 
 
 def _create(file: AccountFile, arguments: argparse.Namespace) -> str:
     if not arguments.live:
+        for option, default in ONLY_LIVE.items():
+            if getattr(arguments, option) != default:
+                raise AccountError(f"--{option}", "is possible only with --live")
         return file.create_token(arguments.name, arguments.role)
     wish = Wish(
         name=arguments.name,

@@ -7,7 +7,7 @@ import getpass
 import sys
 from datetime import UTC, datetime
 
-from bssci.cli.chosen import load_own
+from bssci.cli.chosen import load_installation
 from bssci.web.access.accounts import ROLES, AccountError, AccountFile
 
 
@@ -23,20 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out one action."""
-    chosen = load_own()
+    chosen = load_installation()
     file = AccountFile.at_command_line(chosen.state_dir)
-    try:
-        if arguments.action == "list":
-            for account in file.read().accounts:
-                since = datetime.fromtimestamp(account.created_at, UTC)
-                print(f"{account.name}\t{account.role}\t{since:%Y-%m-%d}")
-        elif arguments.action == "add":
-            file.add(arguments.name, arguments.role, _password())
-        else:
-            file.set_password(arguments.name, _password())
-    except AccountError as error:
-        print(f"error: {error.field}: {error}", file=sys.stderr)
-        return 1
+    if arguments.action == "list":
+        for account in file.read().accounts:
+            since = datetime.fromtimestamp(account.created_at, UTC)
+            print(f"{account.name}\t{account.role}\t{since:%Y-%m-%d}")
+    elif arguments.action == "add":
+        file.add(arguments.name, arguments.role, _password())
+    else:
+        file.set_password(arguments.name, _password())
     return 0
 
 

@@ -274,3 +274,24 @@ def test_a_folder_that_is_missing_is_named(
 ) -> None:
     assert main(["backup", str(tmp_path / "none" / "backup.tar.gz")]) == 1
     assert capsys.readouterr().err == f"error: {tmp_path / 'none'}: No such file or directory\n"
+
+
+@pytest.mark.parametrize("name", ["", "folder"])
+def test_a_folder_is_no_place_for_a_backup(
+    name: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "folder").mkdir()
+    capsys.readouterr()
+    assert main(["backup", name]) == 1
+    assert capsys.readouterr().err == f"error: {name or '.'}: is a folder; name a file in it\n"
+
+
+def test_a_device_is_not_replaced_by_a_backup(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "tape"
+    os.mkfifo(pipe)
+    capsys.readouterr()
+    assert main(["backup", str(pipe)]) == 1
+    assert capsys.readouterr().err == f"error: {pipe}: is not a file\n"
+    assert pipe.is_fifo()

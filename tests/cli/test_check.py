@@ -178,6 +178,28 @@ def test_a_certificate_of_the_web_admin_that_is_not_there(
     assert len(bad) == 1 and bad[0].startswith("error: web.pem: ") and "WEB_CERT_FILE" in bad[0]
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"another's"])
+def test_an_authority_that_can_issue_nothing_is_told_before_it_is_needed(
+    content: bytes, capsys: pytest.CaptureFixture[str], directory: Path
+) -> None:
+    key = directory / "certs" / "ca_key.pem"
+    if content == b"another's":
+        content = key.with_name("service_center_key.pem").read_bytes()
+    key.write_bytes(content)
+    status, _, bad = report(capsys)
+    [line] = bad
+    assert status == 0
+    assert line.startswith("warning: certs/ca_key.pem: ") and "restore" in line
+    assert line.endswith("; until then no certificates can be issued or revoked")
+
+
+def test_an_authority_of_somebody_else_needs_no_key_here(
+    capsys: pytest.CaptureFixture[str], directory: Path
+) -> None:
+    (directory / "certs" / "ca_key.pem").unlink()
+    assert report(capsys)[2] == []
+
+
 def test_no_broker_is_needed_without_its_sink(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:

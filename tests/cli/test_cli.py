@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,79 @@ def test_no_garbage_is_looked_for_while_a_command_is_loaded(
     assert gc.isenabled()
     assert cli._load("bssci_probe").LOOKING is False
     assert gc.isenabled()
+
+
+WITHOUT_FOLDER = [
+    ["user", "list"],
+    ["token", "list"],
+    ["device", "list"],
+    ["broker-config", "broker"],
+    ["backup", "backup.tar.gz"],
+]
+
+
+@pytest.mark.parametrize("command", WITHOUT_FOLDER)
+def test_a_folder_without_an_installation_is_left_as_it_is(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command) == 1
+    assert capsys.readouterr().err == (
+        "error: STATE_DIR=data: does not exist; start this command in the folder of the service,"
+        " or run `bssci init` to make an installation here\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"simulate", "scan", "watch"}))
+def test_settings_that_cannot_be_read_are_one_line(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"\xff\n")
+    try:
+        status = main([command])
+    except SystemExit as exit:  # arguments are missing
+        status = exit.code
+    error = capsys.readouterr().err
+    assert status and "Traceback" not in error
+
+
+class GoneReader(io.StringIO):
+    """Standard output whose reader has gone."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.descriptor = os.open(os.devnull, os.O_WRONLY)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["station-cert", "--help"]])
+def test_nothing_is_said_if_nobody_reads_on(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout", GoneReader())
+    assert main(arguments) == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(argv: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    monkeypatch.setattr("sys.excepthook", sys.excepthook)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        main(["check"])
+    sys.excepthook(caught.type, caught.value, caught.tb)
+    assert capsys.readouterr().err == "\n"
 
 
 @pytest.mark.parts

@@ -16,6 +16,7 @@ def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     for name in ("STATE_DIR", "WEB_PORT"):
         monkeypatch.delenv(name, raising=False)
+    Path("data").mkdir()
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -56,3 +57,10 @@ def test_init_shows_the_first_password_once(capsys: pytest.CaptureFixture[str]) 
     assert main(["init"]) == 0
     again = capsys.readouterr().out
     assert password not in again and "kept    data/accounts.json" in again
+
+
+@pytest.mark.parametrize("command", [["user", "list"], ["token", "create", "robot"], ["init"]])
+def test_damaged_accounts_are_one_line(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/accounts.json").write_text("x")
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith("error: data/accounts.json: is damaged (")

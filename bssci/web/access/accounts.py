@@ -54,6 +54,11 @@ class AccountError(ValueError):
         super().__init__(message)
         self.field = field
 
+    @property
+    def line(self) -> str:
+        """The message, after the name of the field unless it names the file."""
+        return str(self) if self.field == "file" else f"{self.field}: {self}"
+
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """An account of a person who may log in."""

@@ -45,6 +45,8 @@ KEEP_ALIVE = 10.0
 """s between signs of life; a browser that gets none for more than twice this time considers the connection
 lost
 """
+CHECK_PERIOD = 1.0
+"""s after which viewers are parted from whose token was revoked or whose session is over"""
 RETRY = 3000
 """ms after which a browser reconnects"""
 
@@ -215,7 +217,10 @@ class Hub:
         watching = Watching(clock, self, lambda: decode if self._viewers else None)
         self._feed = Feed(clock, journal, watching)
         self._viewers: set[Viewer] = set()
-        self._ticker = Ticker(clock, KEEP_ALIVE, self._keep_alive)
+        self._tickers = (
+            Ticker(clock, KEEP_ALIVE, self._keep_alive),
+            Ticker(clock, CHECK_PERIOD, self._part),
+        )
         self.dropped = 0
         """viewers dropped since the start because they did not read"""
 
@@ -224,11 +229,13 @@ class Hub:
 
     def start(self) -> None:
         self._feed.start()
-        self._ticker.start()
+        for ticker in self._tickers:
+            ticker.start()
 
     def stop(self) -> None:
         self._feed.stop()
-        self._ticker.stop()
+        for ticker in self._tickers:
+            ticker.stop()
         for viewer in list(self._viewers):
             viewer.drop()
 
@@ -266,12 +273,13 @@ class Hub:
             self._check(viewer)
 
     def _keep_alive(self) -> None:
-        for viewer in list(self._viewers):
-            if viewer.still_allowed():
-                viewer.ping()
-            else:
-                viewer.drop()
-                self.leave(viewer)
+        for viewer in self._viewers:
+            viewer.ping()
+
+    def _part(self) -> None:
+        for viewer in [each for each in self._viewers if not each.still_allowed()]:
+            viewer.drop()
+            self.leave(viewer)
 
     def _check(self, viewer: Viewer) -> None:
         if viewer.gone:

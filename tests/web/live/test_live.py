@@ -240,7 +240,8 @@ def test_a_viewer_is_told_that_the_line_lives_and_parted_from_when_it_logs_out(w
     web.advance(live.KEEP_ALIVE)
     assert viewer.kinds() == ["hello", "ping"]
     browser.post("/api/logout")
-    web.advance(live.KEEP_ALIVE)
+    web.happen(state())
+    web.advance(live.CHECK_PERIOD)
     assert viewer.connection.transport.aborted
     viewer.connection.lose()
 
@@ -284,7 +285,7 @@ def test_a_viewer_whose_account_was_removed_is_parted_from(web: WebHouse) -> Non
     web.admin._refresher.start()
     web.file.remove("viewer")
     web.advance(service.REFRESH_INTERVAL)
-    web.advance(live.KEEP_ALIVE)
+    web.advance(live.CHECK_PERIOD)
     assert viewer.connection.transport.aborted
     viewer.connection.lose()
 

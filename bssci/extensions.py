@@ -173,10 +173,11 @@ def find(kind: ExtensionKind) -> InstalledExtensions:
         if name not in factories and name not in refused:
             factories[name] = factory
             continue
-        modules = sorted(_module(each) for each in (factories.get(name, factory), factory))
+        if name in factories and _is_own(factories[name]):
+            refused[name] = f"{kind.word} {name} of {_module(factory)}: the service has one of this name"
+            continue
+        modules = sorted(_module(each) for each in (factories.pop(name, factory), factory))
         refused[name] = f"two {kind.word} plugins are named {name!r}: in {' and '.join(modules)}"
-        if name in factories and not _is_own(factories[name]):
-            del factories[name]
     return InstalledExtensions(dict(sorted(factories.items())), refused)
 
 

@@ -93,7 +93,7 @@ def test_one_of_ours_stays_when_another_has_its_name_or_setting(monkeypatch: pyt
     same_setting = changed(Factory(SinkSetting("FILE_PATH", "x", "mine")), name="a-first")
     installed = found(monkeypatch, same_name, same_setting, ours)
     assert installed.choose(["file"]) == [ours]
-    assert "are named 'file'" in installed.refused["sink", "file"]
+    assert installed.refused["sink", "file"] == f"sink file of {__name__}: the service has one of this name"
     assert "exist already: FILE_PATH" in installed.refused["sink", "a-first"]
 
 

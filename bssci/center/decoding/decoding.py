@@ -29,6 +29,7 @@ from bssci.center.decoding.payloads import (
     device_of,
     payload_kind,
     payload_of,
+    separate,
 )
 from bssci.center.decoding.rests import PluginRests
 from bssci.center.decoding.tallies import Tallies
@@ -132,6 +133,12 @@ class _Choice(NamedTuple):
     label: str
 
 
+def _is_of_others(decoder: Any) -> bool:
+    """Return whether a decoder does not come with the service."""
+    module = type(decoder).__module__
+    return not module.startswith("bssci.") or module.startswith("bssci.plugins.")
+
+
 class Decoding:
     """Decodes events.
 
@@ -159,6 +166,8 @@ class Decoding:
         self._by_failure = Tallies()
         self._clock = clock
         self._installed = {decoder.name: decoder for decoder in installed}
+        self._has_others = any(map(_is_of_others, self._installed.values()))
+        """decoders of third parties are installed, which may change what they are given"""
         self._wanted = wanted
         self._wanted_of_sensor = wanted_of_sensor or (lambda eui: wanted(sensor_device(eui)))
         self._choices: dict[EUI, _Choice] = {}
@@ -345,7 +354,9 @@ class Decoding:
         self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder, device: DeviceId
     ) -> _Place | Decoded | None:
         """Return the result of decoding, or the request to a slow decoder; None if there is no decoder."""
-        payload = payload_of(event, wanted.type_eui, device)
+        payload, parameters = payload_of(event, wanted.type_eui, device), wanted.parameters
+        if self._has_others:
+            payload, parameters = separate(payload, parameters)
         try:
             decoder = self.choose(payload, wanted)
         except DecodeError as error:
@@ -358,18 +369,18 @@ class Decoding:
             return None
         if self._slow is not None and hasattr(decoder, "engine"):
             return _Place(index, key, wanted, decoder, DecodingJob(payload, wanted.parameters))
-        decoded = self._run(decoder, payload, wanted)
+        decoded = self._run(decoder, payload, parameters)
         self._remember(key, wanted, decoded, payload, decoder)
         return decoded
 
-    def _run(self, decoder: Any, payload: Payload, wanted: ChosenDecoder) -> Decoded:
+    def _run(self, decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> Decoded:
         """Return the result of decoding in this thread; a failure if the decoder is paused."""
         try:
             self.rests.refuse_resting(decoder)
         except DecodeError as error:
             return failed(decoder, error)
         began = self._clock.seconds()
-        decoded = run(decoder, payload, wanted.parameters, self._faulty)
+        decoded = run(decoder, payload, parameters, self._faulty)
         self.rests.count(decoder, self._clock.seconds() - began)
         return decoded
 

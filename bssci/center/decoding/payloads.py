@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
+
+import msgspec
 
 from bssci.decoders.interfaces import Payload, PayloadKind
 from bssci.decoders.wireless_mbus import sender_of
@@ -92,6 +95,13 @@ def payload_of(event: AnyEvent, type_eui: EUI | None, device: DeviceId | None = 
             mac_type=event.mac_type,
         )
     raise TypeError(f"{type(event).__name__} has no payload")
+
+
+def separate(payload: Payload, parameters: Mapping[str, Any]) -> tuple[Payload, dict[str, Any]]:
+    """Return a payload and parameters that a decoder may change without changing those of anybody else."""
+    if payload.envelope:
+        payload = msgspec.structs.replace(payload, envelope=deepcopy(dict(payload.envelope)))
+    return payload, deepcopy(dict(parameters))
 
 
 def _format(envelope: Mapping[str, Any]) -> int:

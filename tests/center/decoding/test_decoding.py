@@ -34,6 +34,7 @@ from bssci.model import (
 from bssci.system.clock import STEPS
 from tests.support.journal import SENSOR, STATION, online, uplink
 from tests.support.log_lines import log_lines
+from tests.support.telegrams import telegram
 
 __all__ = ["log_lines"]
 
@@ -295,6 +296,26 @@ def test_a_decoder_that_cannot_say_whether_it_matches_does_not_match(
     assert house.decode(uplink()) == [Decoded(decoder="good@3", readings=(Reading("first", 1),))]
     assert len(expected_errors) == 1
     expected_errors.clear()
+
+
+def test_what_a_decoder_changes_is_its_own_copy() -> None:
+    class Greedy(FakeDecoder):
+        def matches(self, payload: Payload) -> bool:
+            payload.envelope.clear()  # type: ignore[attr-defined]
+            return True
+
+        def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Any:
+            parameters.update(height=1)  # type: ignore[attr-defined]
+            parameters.get("nested", {}).clear()
+            return super().decode(payload, parameters)
+
+    house = House(Greedy(kinds=["uplink", "telegram"]))
+    house.wanted[DEVICE] = ChosenDecoder(None, None, {"key": "00", "nested": {"a": 1}})
+    event = telegram(envelope={"a": {"b": 1}})
+    assert house.decode(event, uplink()) == [Decoded(decoder="fake@3", readings=(Reading("first", 1),))] * 2
+    assert event.envelope == {"a": {"b": 1}}
+    assert house.wanted[DEVICE].parameters == {"key": "00", "nested": {"a": 1}}
+    assert NOTHING_WANTED.parameters == {}
 
 
 @pytest.mark.parametrize("matches", [False, True])

@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else ""
         print(f"error: {place}{error.strerror}", file=sys.stderr)
         return 1
-    except ValueError as error:
+    except Exception as error:
         lines = _lines_of(error)
         if not lines:
             raise
@@ -97,11 +97,13 @@ def _run(argv: Sequence[str]) -> int:
     return status
 
 
-def _lines_of(error: ValueError) -> tuple[str, ...]:
+def _lines_of(error: Exception) -> tuple[str, ...]:
     """Return what to print about an error that any subcommand may raise; nothing if it is a bug."""
     # Imported here because they take a while, in which Ctrl-C would show a traceback.
     from bssci.center.devices.endpoints import EndpointsError
+    from bssci.certificates.provisioning import ProvisioningError
     from bssci.certificates.reading import CertificateError
+    from bssci.journal import JournalError
     from bssci.settings.rows import SettingsError
     from bssci.web.access.accounts import AccountError
 
@@ -109,7 +111,8 @@ def _lines_of(error: ValueError) -> tuple[str, ...]:
         return error.lines
     if isinstance(error, AccountError):
         return (error.line,)
-    return (str(error),) if isinstance(error, CertificateError | EndpointsError) else ()
+    known = CertificateError | EndpointsError | JournalError | ProvisioningError
+    return (str(error),) if isinstance(error, known) else ()
 
 
 def _leave_the_line() -> None:

@@ -276,6 +276,17 @@ def test_a_folder_that_is_missing_is_named(
     assert capsys.readouterr().err == f"error: {tmp_path / 'none'}: No such file or directory\n"
 
 
+def test_a_journal_that_cannot_be_copied_is_one_line(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "data" / "journal.sqlite").write_bytes(b"damaged" * 1000)
+    capsys.readouterr()
+    assert main(["backup", str(tmp_path / "backup.tar.gz")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: data/journal.sqlite: ") and error.count("\n") == 1
+    assert not (tmp_path / "backup.tar.gz").exists()
+
+
 @pytest.mark.parametrize("name", ["", "folder"])
 def test_a_folder_is_no_place_for_a_backup(
     name: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

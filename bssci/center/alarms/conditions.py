@@ -225,6 +225,7 @@ def of_journal(usage: Usage, failed_in_row: int, forecast: str = "") -> Iterator
     if failed_in_row:
         text = "The journal cannot store: uplinks are refused, base stations keep them"
         yield Condition("journal-failing", "error", text, "/logs?level=error")
+        forecast = ""
     if usage.share >= FILLING:
         severity: Severity = "error" if usage.share >= FULL else "warning"
         percent = int(FULL * 100) if usage.share >= FULL else int(FILLING * 100)

@@ -56,6 +56,7 @@ class Core:
             ended=self._transaction_ended,
             check=database.check_files,
             make_room=lambda cursor: sum(make(cursor) for make in self._make_room),
+            why_full=database.why_full,
         )
         self.reader, self.history = (
             Reader(name, opened(database.connect_to_read())) for name in ("journal reader", "journal history")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
+from shutil import disk_usage
 from threading import Event, Timer
 
 from twisted.logger import Logger
@@ -33,6 +34,8 @@ _LOG_MAGIC = b"\x37\x7f\x06"
 _HEADER_SIZE = 100
 _APPLICATION_ID_OFFSET = 68
 _CHECKPOINT_PAGES = 4000
+_ROOM_ON_DISK = 1024 * 1024
+"""free bytes below which it is the disk that is full: one commit of many uplinks takes about as much"""
 _LOG_SIZE = 4 * _CHECKPOINT_PAGES * PAGE_SIZE
 """bytes to which a longer write-ahead log is truncated"""
 _ANOTHER_DIRECTORY = "or set STATE_DIR to another directory"
@@ -192,6 +195,17 @@ class Database:
     def log_size(self) -> int:
         """Return the bytes of the write-ahead log, which ``max_bytes`` does not bound."""
         return _size(self._names[1])
+
+    def why_full(self) -> str:
+        """Return why there is no room: SQLite has one error for a full disk and for ``max_bytes``."""
+        try:
+            has_room = disk_usage(self.path.parent).free >= _ROOM_ON_DISK
+        except OSError:
+            has_room = False  # the directory is gone, too
+        if not has_room:
+            return f"the disk of {self.path.parent} is full"
+        size = self.max_bytes // (1024 * 1024)
+        return f"JOURNAL_MAX_SIZE={size} (MB) is reached, and all events are yet to be taken by a sink"
 
     def release(self) -> None:
         """Release the lock on the directory; close all connections first."""

@@ -174,6 +174,7 @@ class Writer(Worker):
         ended: Callable[[bool], None],
         check: Callable[[], None],
         make_room: Callable[[sqlite3.Cursor], int],
+        why_full: Callable[[], str],
     ) -> None:
         """Set up the writer; :meth:`start` starts its thread.
 
@@ -182,6 +183,7 @@ class Writer(Worker):
         :param check: called in the writing thread before and after each commit; raises if commits are lost.
         :param make_room: called in the writing thread, in a transaction of its own, when there is no more
             room; deletes rows and returns their number.
+        :param why_full: called in the writing thread when there is still no room; returns the reason.
         """
         self.pages = 0
         """pages of the file, including those that are in the write-ahead log only, at the last measurement"""
@@ -192,6 +194,7 @@ class Writer(Worker):
         self._lost: str | None = None
         """reason for which a commit was lost; the file is then not used any more until it is reopened"""
         self._make_room = make_room
+        self._why_full = why_full
         self.statistics = JournalStatistics()
         self._committed = committed
         self._transaction_ended = ended
@@ -244,8 +247,9 @@ class Writer(Worker):
                     attempt = _one_by_one
             else:
                 return outcomes, rows, True
-        self._report(error)
-        return [(submission, _explained(error)) for submission in group], 0, False
+        reason = self._why_full() if is_full(error) else str(error)
+        self._report(reason)
+        return [(submission, _explained(error, reason)) for submission in group], 0, False
 
     def _made_room(self) -> bool:
         """Delete rows that are not needed any more; return whether there were any."""
@@ -298,12 +302,12 @@ class Writer(Worker):
             self._lost = str(error)
             raise
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, reason: str) -> None:
         if self._failures % 100 == 0:
             log.error(
-                "journal cannot store, failures in a row: {failures}: {error}",
+                "journal cannot store, failures in a row: {failures}: {reason}",
                 failures=self._failures + 1,
-                error=error,
+                reason=reason,
             )
         self._failures += 1
 
@@ -353,13 +357,16 @@ def _write(cursor: sqlite3.Cursor, lane: Lane[Any], rows: Collection[Any]) -> in
     return len(rows)
 
 
-def _explained(error: Exception) -> Exception:
-    """Return the error for one of those who wait: raised by many, it would bear the tracebacks of all."""
+def _explained(error: Exception, reason: str = "") -> Exception:
+    """Return the error for one of those who wait: raised by many, it would bear the tracebacks of all.
+
+    :param reason: what went wrong, in better words than those of the error.
+    """
     if isinstance(error, StorageError):
         return type(error)(*error.args)
     if not is_storage_failure(error):
         return error
-    storage_error = StorageError(f"the journal cannot store or read: {error}")
+    storage_error = StorageError(f"the journal cannot store or read: {reason or error}")
     storage_error.__cause__ = error
     return storage_error
 

@@ -145,6 +145,7 @@ def test_a_journal_that_fills_up_says_when_it_is_full() -> None:
     [found] = conditions.of_journal(usage, 0, ", full in 2.5 days")
     text = "The journal is more than 80 % full of events that sinks have yet to take, full in 2.5 days"
     assert found.text == text
+    assert "full in" not in "".join(each.text for each in conditions.of_journal(usage, 1, ", full in 1 h"))
 
 
 def test_certificates_that_end() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from bssci.journal import StorageError
-from bssci.journal.sqlite import events, worker
+from bssci.journal.sqlite import database, events, worker
 from tests.support.journal import disk_full, online, uplink
 
 SIZE = 1024 * 1024
@@ -49,7 +51,8 @@ async def test_without_sinks_all_is_history(journal):
 async def test_what_one_sink_has_yet_to_take_is_kept_and_the_newest_input_is_refused(journal):
     journal.cursors.follow({"log": 0, "slow": 0})
     stored = 0
-    with pytest.raises(StorageError):
+    reason = r"cannot store or read: JOURNAL_MAX_SIZE=1 \(MB\) is reached, and all events are yet to be taken"
+    with pytest.raises(StorageError, match=reason):
         for first in range(0, 10_000, 100):
             stored = await journal.events.append(batch(first)) + 99
             await journal.cursors.move("log", stored)
@@ -87,3 +90,9 @@ async def test_the_oldest_number_is_true_though_making_room_fails(journal, monke
     monkeypatch.undo()
     kept = await journal.events.read(0, 100_000)
     assert kept[0][0] == journal.events.first_seq == 1
+
+
+async def test_a_full_disk_is_not_taken_for_a_full_journal(journal, monkeypatch):
+    monkeypatch.setattr(database, "disk_usage", lambda path: SimpleNamespace(free=4096))
+    with pytest.raises(StorageError, match="cannot store or read: the disk of .* is full"):
+        await journal.core.change(disk_full)

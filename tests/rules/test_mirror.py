@@ -12,6 +12,7 @@ CODE = HERE.parent / "bssci"
 WHOLE = ("bench", "browser", "deploy", "e2e", "rules")
 """folders of tests of the whole service, of all source, or of files beside the code"""
 CATALOGUES = {
+    "center/decoding/slow.py": "an interface, and the values that it passes",
     "center/replays.py": "an interface",
     "decoders/interfaces.py": "interfaces and the values that they pass",
     "journal/errors.py": "exceptions",

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 
 from bssci.center.decoding.decoders import Decoders
-from bssci.center.decoding.decoding import DecodingJob
+from bssci.center.decoding.slow import DecodingJob
 from bssci.decoders import library
 from bssci.model import EUI, Decoded, DecodeFailure, Sensor
 from bssci.web.outside import Outside

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
@@ -27,11 +27,13 @@ from bssci.center.decoding.payloads import (
     decodable,
     delivery_key,
     device_of,
+    is_of_others,
     payload_kind,
     payload_of,
     separate,
 )
 from bssci.center.decoding.rests import PluginRests
+from bssci.center.decoding.slow import DecodingJob, SlowDecoding
 from bssci.center.decoding.tallies import Tallies
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.blueprints import Blueprint
@@ -58,24 +60,6 @@ TOGETHER = 16
 """requests to one slow decoder that are answered together"""
 LOG_EVERY = 100
 """the first exception of a decoder is logged, and then one in this many"""
-
-
-class DecodingJob(NamedTuple):
-    """A payload for a slow decoder."""
-
-    payload: Payload
-    parameters: Mapping[str, Any]
-    """``decoderParameters`` of the device"""
-
-
-class SlowDecoding(Protocol):
-    """Runs decoders that may take long, outside the reactor's thread."""
-
-    def decode(self, decoder: Any, requests: Sequence[DecodingJob]) -> Deferred[list[Decoded]]:
-        """Fire with one answer for each request, in their order; never fail.
-
-        A payload for which the decoder takes too long, or has no capacity, is answered with a failure.
-        """
 
 
 class _Work:
@@ -133,12 +117,6 @@ class _Choice(NamedTuple):
     label: str
 
 
-def _is_of_others(decoder: Any) -> bool:
-    """Return whether a decoder does not come with the service."""
-    module = type(decoder).__module__
-    return not module.startswith("bssci.") or module.startswith("bssci.plugins.")
-
-
 class Decoding:
     """Decodes events.
 
@@ -166,8 +144,7 @@ class Decoding:
         self._by_failure = Tallies()
         self._clock = clock
         self._installed = {decoder.name: decoder for decoder in installed}
-        self._has_others = any(map(_is_of_others, self._installed.values()))
-        """decoders of third parties are installed, which may change what they are given"""
+        self._has_others = any(map(is_of_others, self._installed.values()))
         self._wanted = wanted
         self._wanted_of_sensor = wanted_of_sensor or (lambda eui: wanted(sensor_device(eui)))
         self._choices: dict[EUI, _Choice] = {}
@@ -244,6 +221,11 @@ class Decoding:
             if self._matches(decoder, payload):
                 return decoder
         return None
+
+    def given(self, payload: Payload, wanted: ChosenDecoder) -> tuple[Payload, Mapping[str, Any]]:
+        """Return what a decoder is given: copies, if one of a third party may change them."""
+        given = payload, wanted.parameters
+        return separate(*given) if self._has_others else given
 
     def _decode_quickly(self, found: list[AnyEvent], began: float) -> list[int]:
         """Decode the uplinks of sensors with blueprints; return the positions of all other events to decode.
@@ -354,9 +336,7 @@ class Decoding:
         self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder, device: DeviceId
     ) -> _Place | Decoded | None:
         """Return the result of decoding, or the request to a slow decoder; None if there is no decoder."""
-        payload, parameters = payload_of(event, wanted.type_eui, device), wanted.parameters
-        if self._has_others:
-            payload, parameters = separate(payload, parameters)
+        payload, parameters = self.given(payload_of(event, wanted.type_eui, device), wanted)
         try:
             decoder = self.choose(payload, wanted)
         except DecodeError as error:

@@ -18,9 +18,10 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 
 from bssci.center.decoding.collecting import Collector, Past, time_of, time_of_telegram
-from bssci.center.decoding.decoding import Decoding, DecodingJob, SlowDecoding
+from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.payloads import DeviceId, payload_of, payload_of_reception
 from bssci.center.decoding.remembered import Question, RememberedSteps
+from bssci.center.decoding.slow import DecodingJob, SlowDecoding
 from bssci.center.decoding.stored import SlowDecoder, decode_apart
 from bssci.center.decoding.trials import run_apart
 from bssci.center.decoding.wanted import ChosenDecoder

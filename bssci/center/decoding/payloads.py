@@ -97,6 +97,12 @@ def payload_of(event: AnyEvent, type_eui: EUI | None, device: DeviceId | None = 
     raise TypeError(f"{type(event).__name__} has no payload")
 
 
+def is_of_others(decoder: Any) -> bool:
+    """Return whether a decoder does not come with the service."""
+    module = type(decoder).__module__
+    return not module.startswith("bssci.") or module.startswith("bssci.plugins.")
+
+
 def separate(payload: Payload, parameters: Mapping[str, Any]) -> tuple[Payload, dict[str, Any]]:
     """Return a payload and parameters that a decoder may change without changing those of anybody else."""
     if payload.envelope:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from bssci.center.decoding.decoding import DecodingJob
 from bssci.center.decoding.rests import FIRST_REST, LONGEST_REST, PAYLOAD_TIME, TIMEOUTS_IN_A_ROW, Rest
 from bssci.center.decoding.script_worker import DecodesByScript, Job, ScriptWorker
+from bssci.center.decoding.slow import DecodingJob
 from bssci.model import Decoded, DecodeFailure
 from bssci.system.clock import Clock, Ticker, Timer
 

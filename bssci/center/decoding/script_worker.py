@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from bssci.center.decoding.decoding import DecodingJob
+from bssci.center.decoding.slow import DecodingJob
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.scripts import CALLS_OF_ONE_ENGINE, Script
 from bssci.model import Decoded, DecodeFailure

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bssci.center.decoding.decoding import Decoding, DecodingJob, SlowDecoding
+from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.payloads import DeviceId, decodable, device_of, payload_of
+from bssci.center.decoding.slow import DecodingJob, SlowDecoding
 from bssci.center.decoding.trials import run_apart
 from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
@@ -68,6 +69,7 @@ def decode_apart(
 
     :param scripts_apart: scripts do not run in this thread.
     """
+    payload, parameters = decoding.given(payload, wanted)
     try:
         decoder = decoding.choose(payload, wanted)
     except DecodeError as error:
@@ -76,7 +78,7 @@ def decode_apart(
         return None
     if scripts_apart and hasattr(decoder, "engine"):
         return SlowDecoder(decoder)
-    return run(decoder, payload, wanted.parameters)
+    return run(decoder, payload, parameters)
 
 
 def _decode(

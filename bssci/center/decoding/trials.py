@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from bssci.center.decoding.decoding import DecodingJob, SlowDecoding
 from bssci.center.decoding.script_worker import LoadedScript
+from bssci.center.decoding.slow import DecodingJob, SlowDecoding
 from bssci.decoders.examples import ExampleResult
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.library import KINDS, ReadFile, check_file, examples_of

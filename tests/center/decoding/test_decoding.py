@@ -16,8 +16,10 @@ from bssci.center.decoding.decoding import (
     PATIENCE,
     TOGETHER,
     Decoding,
-    DecodingJob,
 )
+from bssci.center.decoding.payloads import payload_of
+from bssci.center.decoding.slow import DecodingJob
+from bssci.center.decoding.stored import decode_apart
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.library import Library, build_library
@@ -313,6 +315,10 @@ def test_what_a_decoder_changes_is_its_own_copy() -> None:
     house.wanted[DEVICE] = ChosenDecoder(None, None, {"key": "00", "nested": {"a": 1}})
     event = telegram(envelope={"a": {"b": 1}})
     assert house.decode(event, uplink()) == [Decoded(decoder="fake@3", readings=(Reading("first", 1),))] * 2
+    for each in (event, uplink()):
+        assert decode_apart(
+            house.decoding, payload_of(each, None), house.wanted[DEVICE], scripts_apart=True
+        ) == Decoded(decoder="fake@3", readings=(Reading("first", 1),))
     assert event.envelope == {"a": {"b": 1}}
     assert house.wanted[DEVICE].parameters == {"key": "00", "nested": {"a": 1}}
     assert NOTHING_WANTED.parameters == {}

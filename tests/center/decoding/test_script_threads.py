@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from bssci.center.decoding import script_threads
-from bssci.center.decoding.decoding import DecodingJob, SlowDecoding
 from bssci.center.decoding.rests import Rest
 from bssci.center.decoding.script_threads import ScriptThreads
 from bssci.center.decoding.script_worker import ScriptWorker
+from bssci.center.decoding.slow import DecodingJob, SlowDecoding
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.scripts import Script, ScriptDecoder
 from bssci.model import Decoded, Reading

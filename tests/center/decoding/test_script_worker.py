@@ -6,8 +6,8 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
-from bssci.center.decoding.decoding import DecodingJob
 from bssci.center.decoding.script_threads import ScriptThreads
+from bssci.center.decoding.slow import DecodingJob
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.scripts import ScriptDecoder
 

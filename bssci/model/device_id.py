@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from bssci.model.eui import EUI, parse_eui
+from bssci.model.plain_text import control_fault
 
 MIOTY: Final = "mioty"
 """kind of sensors that base stations hear"""
@@ -16,6 +17,8 @@ MAX_ID: Final = 200
 
 _SENSOR = f"{MIOTY}:"
 _SEPARATORS = str.maketrans("", "", "-:.")
+_HALVES = re.compile("[\ud800-\udfff]")
+"""halves of characters, which are no text"""
 _ADDRESS = re.compile(r"[0-9A-F]{12}")
 
 
@@ -37,7 +40,7 @@ def parse_device_id(text: str) -> str:
     :raises ValueError: the text is not a device id.
     """
     kind, colon, name = text.partition(":")
-    if len(text) > MAX_ID or not text.isprintable():
+    if len(text) > MAX_ID or control_fault(text) or _HALVES.search(text):
         raise ValueError(f"{text[:40]!r} is not a device id")
     if kind == BLUETOOTH:
         digits = name.translate(_SEPARATORS).upper()

@@ -21,6 +21,7 @@ from bssci.center.telegrams.telegrams import Telegrams
 from bssci.model import Telegram, encode_event
 from bssci.model.device_id import parse_device_id
 from bssci.model.own_words import one_line
+from bssci.model.plain_text import control_fault
 from bssci.model.weight import is_json, json_weight
 from bssci.system.clock import Clock, Timer
 
@@ -340,7 +341,7 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
 def misfit(telegram: Telegram) -> str:
     """Return what is wrong with the ids of a telegram, or with the type of a field; empty: nothing."""
     for id in (telegram.id, telegram.device, telegram.gateway):
-        if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id) or not id.isprintable():
+        if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id) or control_fault(id):
             return "an id is empty, too long or holds spaces, control characters, + or #"
     try:
         _known_form(telegram.device)

@@ -90,8 +90,11 @@ def test_one_that_cannot_be_kept_costs_itself(
 def test_a_device_is_known_under_one_id_however_it_is_spelled(house: House, door: SourceDoor) -> None:
     door([telegram(1, device="ble:aabbccddeeff"), telegram(2, device="mioty:70b3d56770110001")])
     house.settle()
+    family = "zigbee:\U0001f468\u200d\U0001f469"  # joined by a character that has no width
+    door([telegram(3, device=family)])
+    house.settle()
     devices = [event.device for _, event in house.events if isinstance(event, Telegram)]
-    assert devices == ["ble:AA:BB:CC:DD:EE:FF", "mioty:70B3D56770110001"]
+    assert devices == ["ble:AA:BB:CC:DD:EE:FF", "mioty:70B3D56770110001", family]
 
 
 def test_what_is_no_telegram_costs_itself(house: House, door: SourceDoor) -> None:

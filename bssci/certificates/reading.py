@@ -310,7 +310,11 @@ def _read(path: Path, setting: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        remedy, upload = ("run `bssci init`, or ", "upload it, too") if setting in MADE_BY_INIT else ("", "")
-        raise CertificateError(f"{path}: does not exist", remedy + _remedy(setting), upload) from None
+        remedy, upload = _remedy(setting), ""
+        if setting in MADE_BY_INIT:
+            # init refuses to make what is missing from a set of files that belong together.
+            remedy = f"restore it, {remedy}, or run `bssci init` if there are no certificates yet"
+            upload = "upload it, too"
+        raise CertificateError(f"{path}: does not exist", remedy, upload) from None
     except OSError as error:
         raise CertificateError(f"{path}: cannot be read: {error.strerror}; check {setting}") from None

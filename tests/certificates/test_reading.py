@@ -262,7 +262,10 @@ def test_a_certificate_for_clients_only_is_refused(
 
 def test_a_missing_file_is_named(files: Files) -> None:
     files.cert.unlink()
-    assert files.refusal() == f"{files.cert}: does not exist; run `bssci init`, or set CERT_FILE"
+    assert files.refusal() == (
+        f"{files.cert}: does not exist; restore it, set CERT_FILE, or run `bssci init` if there are no"
+        " certificates yet"
+    )
 
 
 def test_an_unreadable_file_is_named(files: Files) -> None:

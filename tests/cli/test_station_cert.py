@@ -31,7 +31,8 @@ def test_a_bundle_for_one_more_station(directory: Path, capsys: pytest.CaptureFi
 
 def test_a_bundle_needs_an_authority_and_an_eui(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["station-cert", "70B3D56770FF0001"]) == 1
-    assert "certs/ca_cert.pem: does not exist; run `bssci init`" in capsys.readouterr().err
+    remedy = "restore it, set CA_FILE, or run `bssci init` if there are no certificates yet"
+    assert f"certs/ca_cert.pem: does not exist; {remedy}" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["station-cert", "70B3"])
     assert "'70B3' is not an EUI" in capsys.readouterr().err

@@ -96,7 +96,9 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise EndpointsError(path, ["does not exist: run `bssci init`, or set SENSOR_CONFIG_FILE"]) from None
+        raise EndpointsError(
+            path, ["does not exist: restore it, set SENSOR_CONFIG_FILE, or run `bssci init` for an empty one"]
+        ) from None
     except OSError as error:
         raise EndpointsError(path, [f"cannot be read: {error.strerror}"]) from None
 

@@ -176,7 +176,8 @@ def test_what_is_no_list_of_sensors(path: Path, content: str | bytes, problem: s
 def test_a_file_that_is_not_there(path: Path) -> None:
     with pytest.raises(EndpointsError) as caught:
         endpoints.read(path)
-    assert str(caught.value) == f"{path}: does not exist: run `bssci init`, or set SENSOR_CONFIG_FILE"
+    remedy = "restore it, set SENSOR_CONFIG_FILE, or run `bssci init` for an empty one"
+    assert str(caught.value) == f"{path}: does not exist: {remedy}"
 
 
 def test_a_file_that_cannot_be_read(path: Path) -> None:

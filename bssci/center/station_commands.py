@@ -63,6 +63,10 @@ class StationCommands:
         async with self._recorder.before(by, entries.action_of(change), change.eui, ", ".join(change.fields)):
             await stored(entries.change([change], by.name))
 
+    def would_change(self, change: StationChange) -> bool:
+        """Return whether a change would leave another entry than there is."""
+        return self._entries.would_change(change)
+
     async def import_(self, changes: Sequence[StationChange], by: Actor) -> None:
         """Register or change many base stations, all or none.
 

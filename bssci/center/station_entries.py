@@ -53,6 +53,10 @@ class StationEntries:
             return "station.block" if change.blocked else "station.unblock"
         return "station.update" if self.is_known(change.eui) else "station.register"
 
+    def would_change(self, change: StationChange) -> bool:
+        """Return whether a change would leave another entry than there is."""
+        return self._changed(change, "") != self._entries.get(change.eui)
+
     async def change(self, changes: Sequence[StationChange], who: str) -> None:
         """Store changes, all or none, then apply them: blocked stations are disconnected.
 

@@ -94,6 +94,41 @@ def test_without_scripts_a_form_stays_and_puts_no_key_into_the_address(
     context.close()
 
 
+def test_who_presses_a_button_that_goes_away_goes_on_from_its_row(page: Any, known_sensor: str) -> None:
+    page.goto(f"/sensors/{known_sensor}")
+    page.evaluate("""() => {
+        const region = document.querySelector("[data-region=paths]");
+        region.innerHTML = `<div class="table" tabindex="0"><table><tbody><tr data-key="gone">
+            <td><a href="/">here</a><button>press</button></td></tr></tbody></table></div>`;
+        region.querySelector("button").focus();
+    }""")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_role("button", name="press")).to_have_count(0)
+    assert page.evaluate("document.activeElement.matches('.table, main')")
+
+
+def test_what_is_shown_after_a_change_was_asked_for_after_it(page: Any, known_sensor: str) -> None:
+    """A page that was on its way already shows what was before the change."""
+    page.goto(f"/sensors/{known_sensor}")
+    asked: list[str] = []
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(f"**/sensors/{known_sensor}", hold)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(200)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert len(asked) == 1
+    with page.expect_request(f"**/sensors/{known_sensor}"):
+        held[0].continue_()
+
+
 def test_a_search_is_one_step_back(page: Any) -> None:
     page.goto("/sensors")
     search = page.locator("main [type=search]")

@@ -184,8 +184,12 @@ class CertificateRoutes:
     )
     async def station(self, call: Call, body: BundleOptions) -> Reply[bytes]:
         eui = call.eui()
+        try:
+            host = parse_host(body.host) if body.host.strip() else ""
+        except ValueError:
+            raise invalid("host", "must be a host name or an address, without http:// or a port") from None
         with _refusals():
-            archive = await self._commands.station_bundle(eui, body.host, call.actor, renew=body.renew)
+            archive = await self._commands.station_bundle(eui, host, call.actor, renew=body.renew)
         return _file(archive, f"{eui}.zip", ZIP)
 
     @route(

@@ -108,11 +108,13 @@ class StationRoutes:
         if kind not in (JSON, CSV, ANY):
             raise ApiError(415, "unsupported_media_type", f"the body must be {JSON}, {CSV} or {ANY}")
         found = await self._context.run_in_thread(read_stations, call.body(), kind)
-        added = sum(self._center.stations.get(change.eui) is None for change in found.entries)
+        known = [change for change in found.entries if self._center.stations.get(change.eui) is not None]
+        changed = sum(map(self._commands.stations.would_change, known))
         report = {
             "rows": found.rows,
-            "added": added,
-            "changed": len(found.entries) - added,
+            "added": len(found.entries) - len(known),
+            "changed": changed,
+            "unchanged": len(known) - changed,
             "wrong": found.wrong,
             "errors": found.errors,
         }

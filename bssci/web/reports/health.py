@@ -101,16 +101,17 @@ def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthPro
         yield HealthProblem("error", "Base stations cannot connect", "/logs")
 
 
-def of_stations(known: int, counts: Mapping[str, int]) -> Iterator[HealthProblem]:
+def of_stations(known: int, counts: Mapping[str, int], alarmed: bool) -> Iterator[HealthProblem]:
     """Yield the problems of base stations.
 
     :param counts: base stations by state.
+    :param alarmed: there is an alarm that one is offline, which is an error here as it is there.
     """
     if known and not counts["online"]:
         yield HealthProblem("error", "No base station is connected", "/stations")
     elif counts["offline"]:
         text = f"{many(counts['offline'], 'base station is', 'base stations are')} offline"
-        yield HealthProblem("warning", text, "/stations?state=offline")
+        yield HealthProblem("error" if alarmed else "warning", text, "/stations?state=offline")
 
 
 LOOKED_AT = frozenset(

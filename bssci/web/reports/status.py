@@ -180,10 +180,15 @@ class StatusViews:
         inventory = self._inventory[1]
         certificates = by_end(inventory, listed["base_stations"])
         center = self._context.center
+        alarms = [each for each in center.alarms.open() if center.alarms.calm_of(each) is None]
         problems = health.worst_first(
             [
                 *health.of_service(status, self._context.outside.listening()),
-                *health.of_stations(status["base_stations"]["known"], listed["counts"]),
+                *health.of_stations(
+                    status["base_stations"]["known"],
+                    listed["counts"],
+                    any(each.id.startswith("station-offline:") for each in alarms),
+                ),
                 *health.of_sensors(sensors),
                 *health.of_sensor_file(self._sensors.wrong(1)),
                 *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
@@ -195,9 +200,7 @@ class StatusViews:
                 *health.of_certificates(
                     certificates, self._context.now(), self._context.settings.alarm_certificate_days
                 ),
-                *health.of_alarms(
-                    each for each in center.alarms.open() if center.alarms.calm_of(each) is None
-                ),
+                *health.of_alarms(alarms),
             ]
         )
         watched = self._alarms.watched()

@@ -46,8 +46,8 @@ function meant(refused) {
 
 async function generate(form) {
   const values = valuesOf(form);
-  if (!(await confirmed(form.dataset.question, { action: "Generate", danger: true }))) return;
   const { refused_stations: refused = [] } = await api("POST", "/api/certificates/generate?dry_run=1", values);
+  if (!(await confirmed(form.dataset.question, { action: "Generate", danger: true }))) return;
   if (!(await meant(refused))) return;
   await api("POST", "/api/certificates/generate", { ...values, force: refused.length > 0 });
   leave(null, "ok", "Generated, and in use.");
@@ -83,10 +83,10 @@ async function upload(form, dryRun) {
 async function restore(form) {
   const file = form.querySelector("[type=file]").files[0];
   if (!file) throw new Error("Choose an archive first.");
-  const question = "Replace the certificates and keys in use by those of this archive?";
-  if (!(await confirmed(question, { action: "Restore", danger: true }))) return;
   const archive = await file.arrayBuffer();
   const { refused_stations: refused = [] } = await api("POST", "/api/certificates/restore?dry_run=1", archive, ARCHIVE);
+  const question = "Replace the certificates and keys in use by those of this archive?";
+  if (!(await confirmed(question, { action: "Restore", danger: true }))) return;
   if (!(await meant(refused))) return;
   await api("POST", `/api/certificates/restore?force=${refused.length ? 1 : 0}`, archive, ARCHIVE);
   leave(null, "ok", "Restored, and in use.");

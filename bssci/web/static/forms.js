@@ -8,7 +8,7 @@
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { leave, make, note, toast, wordsOf } from "./dom.js";
+import { leave, make, note, number, toast, wordsOf } from "./dom.js";
 import { refresh } from "./refresh.js";
 
 const FORMATS = {
@@ -185,11 +185,13 @@ function told(answer, done) {
   const count = (state) => counts[state] ?? states.filter((each) => each === state).length;
   const all = Object.values(counts).reduce((sum, each) => sum + each, 0) || states.length;
   if (!all) return answer.message ? `${done}: ${answer.message}.` : `${done}.`;
-  const parts = [`${count("done")} of ${all} done`];
-  if (count("failed")) parts.push(`${count("failed")} refused`);
-  if (count("away")) parts.push(`${count("away")} away, told when back`);
-  if (count("unanswered")) parts.push(`${count("unanswered")} not answered yet`);
-  return `${done}: ${parts.join(", ")}.`;
+  const parts = [`${number(count("done"))} of ${number(all)} done`];
+  if (count("failed")) parts.push(`${number(count("failed"))} refused`);
+  if (count("away")) parts.push(`${number(count("away"))} away, told when back`);
+  if (count("unanswered")) parts.push(`${number(count("unanswered"))} not answered yet`);
+  const stations = Object.keys(answer.base_stations ?? {}).length;
+  const where = answer.sensors > 1 ? `${number(answer.sensors)} sensors at ${stations === 1 ? "1 base station" : `${number(stations)} base stations`}, ` : "";
+  return `${done}: ${where}${parts.join(", ")}.`;
 }
 
 async function submit(form) {

@@ -57,7 +57,7 @@ function show(answer) {
   $("[data-import-apply]").textContent = changes ? `Import ${number(changes)}` : "Import";
   $("[data-import-note]").textContent = errors.length
     ? `Correct ${answer.wrong > errors.length ? `all such rows, of which the first ${number(errors.length)} are listed,` : "these rows,"} then check again: a list is taken as a whole or not at all.`
-    : changes ? "Base stations are told at once." : "There is nothing to change.";
+    : !changes ? "There is nothing to change." : what() === "sensors" ? "Base stations are told at once." : "";
 }
 
 function problem(error) {

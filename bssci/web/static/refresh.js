@@ -15,6 +15,7 @@ const KINDS = [
 
 let timer = null;
 let running = null;
+let isAsked = false;
 let last = Date.now();
 let failures = 0;
 let gone = 0; // how often go() was asked for
@@ -86,6 +87,17 @@ function put(page) {
   document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
+// Whoever uses the keyboard goes on from the row of what had the focus and is gone, or from the table if the row is gone, too.
+function keepPlace(change) {
+  const focused = document.activeElement;
+  const row = focused.closest("tr");
+  const table = focused.closest(".table");
+  change();
+  if (focused.isConnected) return;
+  const place = row?.isConnected ? row.querySelector("a, button") : table;
+  (place?.isConnected ? place : document.querySelector("main"))?.focus({ preventScroll: true });
+}
+
 export async function load(url) {
   const response = await fetch(url, { headers: { "X-Refresh": "1", Accept: "text/html" }, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
   if (response.redirected && new URL(response.url).pathname === to("/login")) {
@@ -99,26 +111,36 @@ export async function load(url) {
 }
 
 export async function refresh() {
-  if (running) return running;
-  clearTimeout(timer);
-  running = (async () => {
-    try {
-      const url = location.href;
-      const page = await load(url);
-      // The user has gone on meanwhile: what is shown now is newer.
-      if (url === location.href) put(page);
-      failures = 0;
-      last = Date.now();
-      tell("fresh", "Live");
-    } catch (error) {
-      if (error.message === "session") return;
-      failures += 1;
-      tell("stale", `No connection since ${moment(new Date(last)).slice(11)}, trying again`);
-    }
-    schedule();
-  })();
+  isAsked = true;
+  running ??= untilAnswered();
   await running;
+}
+
+// What runs already may have been answered before the change that is asked about.
+async function untilAnswered() {
+  while (isAsked) {
+    isAsked = false;
+    await loadOnce();
+  }
   running = null;
+}
+
+async function loadOnce() {
+  clearTimeout(timer);
+  try {
+    const url = location.href;
+    const page = await load(url);
+    // The user has gone on meanwhile: what is shown now is newer.
+    if (url === location.href) keepPlace(() => put(page));
+    failures = 0;
+    last = Date.now();
+    tell("fresh", "Live");
+  } catch (error) {
+    if (error.message === "session") return;
+    failures += 1;
+    tell("stale", `No connection since ${moment(new Date(last)).slice(11)}, trying again`);
+  }
+  schedule();
 }
 
 function schedule() {
@@ -137,7 +159,7 @@ async function go(url, typed = false) {
     if (typed && history.state?.typed) history.replaceState({ typed }, "", url);
     else history.pushState({ typed }, "", url);
     shown = addressShown();
-    put(page);
+    keepPlace(() => put(page));
     document.title = page.title;
   } catch {
     if (turn === gone) location.assign(url);

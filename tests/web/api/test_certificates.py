@@ -360,6 +360,11 @@ def test_a_bundle_for_a_station(web: WebHouse) -> None:
     told = admin_bundle(web, {"host": "sc.example"})
     assert told["connection.txt"] == f"host=sc.example\nport=16018\nbase_station={STATION}\n".encode()
     assert b"sc.example" in told["steps.html"]
+    assert b"host=192.0.2.7\n" in admin_bundle(web, {"host": " 192.0.2.7 "})["connection.txt"]
+    for wrong in ("http://sc.example", "sc.example:16018", "192.0.2.300"):
+        refused = admin.post(f"/api/certificates/station/{STATION}", {"host": wrong})
+        assert (refused.status, refused.error["field"]) == (422, "host")
+        assert "must be a host name or an address" in refused.error["message"]
     assert _members(admin.post(f"/api/certificates/station/{STATION}").body) == members
     renewed = _members(admin.post(f"/api/certificates/station/{STATION}", {"renew": True}).body)
     assert renewed["station_key.pem"] != members["station_key.pem"]

@@ -217,7 +217,10 @@ def test_stations_come_and_go_by_file(web: WebHouse) -> None:
     assert (done["success"], done["added"]) == (True, 2)
     exported = web.browser("viewer").get("/api/base_stations/export?format=csv")
     again = admin.post("/api/base_stations/import?dry_run=1", exported.body, content_type="text/csv").json()
-    assert (again["rows"], again["changed"], again["wrong"]) == (2, 2, 0)
+    assert (again["rows"], again["changed"], again["unchanged"], again["wrong"]) == (2, 0, 2, 0)
+    other = exported.body.replace(b"Roof", b"Tower")
+    again = admin.post("/api/base_stations/import?dry_run=1", other, content_type="text/csv").json()
+    assert (again["added"], again["changed"], again["unchanged"]) == (0, 1, 1)
     wrong = admin.post("/api/base_stations/import", b"eui\nx\n", content_type="text/csv")
     assert wrong.status == 422 and "row 1" in wrong.error["message"]
 

@@ -25,6 +25,19 @@ def test_a_station_is_listed_and_shown_while_it_is_connected_and_after(web: WebH
     assert "cable cut" in main_of(web, f"/stations/{STATION}")
 
 
+def test_an_alarm_that_a_station_is_offline_is_an_error_on_the_dashboard_too(web: WebHouse) -> None:
+    Line(web, eui=0xCAFE000000000002).connect()
+    line = Line(web)
+    line.connect()
+    line.lose()
+    assert "the service runs, but 1 base station is offline." in main_of(web, "/")
+    away = Condition(f"station-offline:{STATION}", "error", "It is offline", "/", web.now())
+    web.center.alarms.evaluate({"station-offline"}, [away])
+    web.advance(60)
+    assert "1 base station is offline." in main_of(web, "/")
+    assert "the service runs" not in main_of(web, "/")
+
+
 def test_without_stations_the_page_says_how_one_gets_in(web: WebHouse) -> None:
     page = Document(web.browser("viewer").get("/stations").text)
     assert STATION not in page.one("main").text

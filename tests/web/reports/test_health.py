@@ -48,6 +48,18 @@ def test_a_sink_that_delivers_with_a_warning_is_a_problem() -> None:
     assert health.health_sentence(problems, 1) == "The service runs, but the sink mine has a warning."
 
 
+@pytest.mark.parametrize(
+    ("online", "offline", "alarmed", "severity"),
+    [(1, 2, False, "warning"), (1, 2, True, "error"), (0, 2, False, "error"), (2, 0, False, None)],
+)
+def test_base_stations_that_are_offline_are_as_bad_as_their_alarm(
+    online: int, offline: int, alarmed: bool, severity: str | None
+) -> None:
+    counts = {"online": online, "offline": offline}
+    found = [each.severity for each in health.of_stations(online + offline, counts, alarmed)]
+    assert found == ([severity] if severity else [])
+
+
 def test_errors_come_first_and_the_rest_as_it_was() -> None:
     assert health.worst_first([AWAY, JOURNAL, SILENT]) == [JOURNAL, AWAY, SILENT]
 

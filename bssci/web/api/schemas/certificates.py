@@ -110,6 +110,4 @@ class BundleOptions(msgspec.Struct, kw_only=True):
     """Options for making a base station's bundle."""
 
     renew: Annotated[bool, Meta(description="also if there is one")] = False
-    host: Annotated[
-        str, Meta(max_length=253, pattern=r"^[\w.:-]*$", description="by which it reaches us")
-    ] = ""
+    host: Annotated[str, Meta(max_length=253, description="name or address by which it reaches us")] = ""

@@ -72,6 +72,7 @@ class StationsImported(Done):
     rows: int
     added: int
     changed: int
+    unchanged: int
     wrong: int
     errors: list[WrongStationRow]
 

@@ -34,7 +34,7 @@ def test_tables_are_imported_and_edited(page: Any, cleared: None) -> None:
     )
     page.get_by_role("button", name="Import 4").click()
     page.wait_for_url("**/controllers")
-    expect(page.locator(".toasts")).to_contain_text("1 templates, 3 devices")
+    expect(page.locator(".toasts")).to_contain_text("1 template, 3 devices")
 
     page.goto(f"/controllers/{MAC}")
     page.get_by_label("Pin or component", exact=True).fill("sensor-5")
@@ -45,6 +45,13 @@ def test_tables_are_imported_and_edited(page: Any, cleared: None) -> None:
     expect(
         page.get_by_role("row", name="strike-1").get_by_role("button", name="Send to Gate")
     ).to_be_visible()
+
+    page.get_by_label("Pin or component", exact=True).fill("sensor-5")
+    page.get_by_label("Name", exact=True).fill("Another")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Bed 5 is there already.")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("row", name="sensor-5")).to_contain_text("Bed 5")
 
     page.get_by_label("Device", exact=True).select_option(f"f2:{MAC}/J1/5")
     page.get_by_label("To the connector").select_option("J2")

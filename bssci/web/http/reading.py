@@ -129,6 +129,9 @@ def _words(info: inspect.Type) -> str:
             )
         case inspect.ListType():
             return f"a list of {_words(info.item_type)}" + _between(None, info.max_length, "entry")
+        case inspect.StructType():
+            parts = (f"{each.encode_name} ({_words(each.type)})" for each in info.fields)
+            return f"an object of {', '.join(parts)}"
         case inspect.UnionType():
             kinds = [each for each in info.types if not isinstance(each, inspect.NoneType)]
             return " or ".join(map(_words, kinds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bssci.center.devices.gateways import Gateway
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.live.sentences import sentence, state_of
@@ -26,6 +27,15 @@ class PageData:
         """Return the names of base stations, by EUI; those without a name are left out."""
         stations = self._context.center.stations
         return {station.eui: station.state.name for station in stations if station.state.name}
+
+    def _gateways(self) -> dict[str, Gateway]:
+        """Return scanners and controllers, by what devices call them."""
+        return {gateway.own_id: gateway for gateway in self._context.center.gateways}
+
+    def _gateway_names(self) -> dict[str, str]:
+        """Return the names of base stations and other gateways, by what devices call them."""
+        gateways = {id: gateway.name for id, gateway in self._gateways().items() if gateway.name}
+        return gateways | self._names()
 
 
 def arguments(call: Call, *names: str) -> dict[str, str]:

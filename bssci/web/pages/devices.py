@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bssci.center.devices.controller_commands import takes_commands
-from bssci.center.devices.gateways import Gateway
 from bssci.decoders.bluetooth.presence import PLACE
 from bssci.model.device_id import MIOTY, eui_of_device
 from bssci.web.http.call import Call
@@ -86,15 +85,6 @@ class DevicePages(PageData):
     def _models(self) -> list[str]:
         """Return models that other devices have."""
         return sorted({device.model for device in self._context.center.devices if device.model})[:MODELS]
-
-    def _gateways(self) -> dict[str, Gateway]:
-        """Return scanners and controllers, by what devices call them."""
-        return {gateway.own_id: gateway for gateway in self._context.center.gateways}
-
-    def _gateway_names(self) -> dict[str, str]:
-        """Return the names of base stations and other gateways, by what devices call them."""
-        gateways = {id: gateway.name for id, gateway in self._gateways().items() if gateway.name}
-        return gateways | self._names()
 
     async def gateways(self, call: Call) -> dict[str, Any]:
         """Return every scanner and controller."""

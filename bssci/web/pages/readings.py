@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bssci.center.decoding.collecting import ChartValue, Past, Series, TimeStep
+from bssci.decoders.bluetooth.presence import PLACE
 from bssci.model import parse_eui
 from bssci.model.device_id import sensor_device
 from bssci.web.api.schemas.readings import parse_moment
@@ -39,14 +41,16 @@ class ReadingPages(PageData):
 
     async def device_readings(self, call: Call) -> dict[str, Any]:
         """Return the readings of any device, by its id. Query: as for :meth:`readings`."""
-        return await self._readings(call, device_in_path(call.path["id"])) | {"sensor": None}
+        id = device_in_path(call.path["id"])
+        known = self._context.center.devices.get(id)
+        return await self._readings(call, id) | {"sensor": None, "name": known.name if known else ""}
 
     async def _readings(self, call: Call, device: str) -> dict[str, Any]:
         views = self._views
         name = call.choice("range", tuple(SPANS), "day") or "day"
         since, until = self._span(call, name)
         zoomed = bool(call.text("from"))
-        every = step_for(until - since)
+        every, names = step_for(until - since), self._gateway_names()
         past = None
         if self._context.outside.decoders is not None:
             past = await views.readings.past.read(device, since, until, every=every, most=MAX_STEPS + 1)
@@ -59,7 +63,9 @@ class ReadingPages(PageData):
             "every": every,
             "zoom": _moves(since, until, self._context.now()),
             "charts": _charts(device, past, since, until, every) if past is not None else [],
-            "texts": [_text(series) for series in past.series if series.points] if past is not None else [],
+            "texts": [_text(series, names) for series in past.series if series.points]
+            if past is not None
+            else [],
             "table": _table(device, past) if past is not None else {"columns": [], "rows": [], "more": 0},
             "past": {
                 "decoder": past.decoder,
@@ -182,9 +188,16 @@ def _usual_distance(steps: list[TimeStep]) -> float:
     return distances[len(distances) // 2] if distances else 0.0
 
 
-def _text(series: Series) -> dict[str, Any]:
-    """Return the newest values of a reading that is text, newest first."""
-    newest = [{"at": point.at, "value": point.value} for point in reversed(series.points[-20:])]
+def _text(series: Series, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the newest values of a reading that is text, newest first.
+
+    :param names: names of gateways, for the reading that says at which one a device is.
+    """
+    known = names if series.name == PLACE else {}
+    newest = [
+        {"at": point.at, "value": known.get(str(point.value), point.value)}
+        for point in reversed(series.points[-20:])
+    ]
     return {"name": series.name, "points": newest}
 
 

@@ -1,6 +1,7 @@
 // Controllers and scanners: commands with their answers, devices at pins, and the data points of a template.
 
 import { api } from "./api.js";
+import { confirmed } from "./dialog.js";
 import { busy, valuesOf } from "./forms.js";
 import { leave, make, note, toast } from "./dom.js";
 import { refresh } from "./refresh.js";
@@ -38,7 +39,8 @@ async function command(form) {
 function placeOf(controller, connector, input) {
   const where = input.value.trim();
   if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(where)) {
-    throw Object.assign(new Error("Pin or component is missing, or is none."), { field: input.name });
+    const fault = where ? "may have letters, digits, _ - and ., at most 64" : "is missing";
+    throw Object.assign(new Error(`Pin or component ${fault}.`), { field: input.name });
   }
   return `${controller}/${connector}/${/^(?:sensor-)?([1-9]\d?)$/.exec(where)?.[1] ?? where}`;
 }
@@ -55,6 +57,8 @@ async function move(form) {
 async function place(form) {
   const { connector, component, name, model, decoder } = form.elements;
   const id = placeOf($("[data-controller]").dataset.controller, connector.value, component);
+  const there = document.querySelector(`tr[data-key="${CSS.escape(id)}"]:not([data-unknown]) [data-label=Device] [title]`)?.title;
+  if (there && !(await confirmed(`${there} is there already. Replace its name and template?`, { action: "Replace" }))) return;
   const values = { name: name.value.trim(), decoder: decoder.value };
   if (model.value.trim()) values.model = model.value.trim();
   await api("PATCH", pathOf(id), values);

@@ -6,6 +6,7 @@ import { leave, make, number, toast, wordsOf } from "./dom.js";
 
 const $ = (selector) => document.querySelector(selector);
 const what = () => $("[data-import]").dataset.import || "sensors";
+const many = (count, thing) => `${number(count)} ${thing}${count === 1 ? "" : "s"}`;
 let content = "";
 
 function send(dryRun) {
@@ -97,7 +98,7 @@ export function start() {
     try {
       const answer = await send(false);
       if (what() === "devices") {
-        leave("/controllers", "ok", `Imported: ${number(answer.models.length)} templates, ${number(answer.devices.length)} devices.`);
+        leave("/controllers", "ok", `Imported: ${many(answer.models.length, "template")}, ${many(answer.devices.length, "device")}.`);
         return;
       }
       const { added, changed } = answer;

@@ -82,4 +82,6 @@ def test_what_a_type_allows_in_words() -> None:
         allowed(Annotated[list[int], Meta(max_length=3)]) == "a list of a whole number of at most 3 entries"
     )
     assert allowed(dict[str, int]) == "an object"
+    place = msgspec.defstruct("Place", [("lat", Annotated[float, Meta(ge=-90, le=90)]), ("text", str)])
+    assert allowed(place | None) == "an object of lat (a number from -90 to 90), text (text)"
     assert allowed(int | Literal["all"]) == "a whole number or all"

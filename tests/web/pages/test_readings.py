@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bssci.center.decoding.collecting import Series, TimeStep
+from bssci.center.decoding.collecting import ChartValue, Series, TimeStep
+from bssci.decoders.bluetooth.presence import PLACE
 from bssci.model import EUI, Telegram, Uplink
 from bssci.web.outside import Outside
-from bssci.web.pages.readings import _cell, _chart, step_for
+from bssci.web.pages.readings import _cell, _chart, _text, step_for
 from tests.support.decoders import METER, ORDINARY, follow, outside_with_decoders
 from tests.support.journal import reception
 from tests.support.web import SENSOR, WebHouse, sensor_entry
@@ -235,3 +236,12 @@ def test_a_step_in_which_a_flag_changed_has_both_states() -> None:
     assert _cell("mioty:X", "leak", TimeStep(0.0, 1.0, True, True, 2))["value"] == "yes"
     assert _cell(strike, "status", TimeStep(0.0, 0.5, 0, 1, 2))["value"] == "off and on"
     assert _cell(strike, "status", TimeStep(0.0, 0.0, 0, 0, 2))["value"] == "off"
+
+
+def test_a_place_is_told_by_the_name_of_the_scanner() -> None:
+    points = [ChartValue(at=1.0, value="roof-1"), ChartValue(at=2.0, value="cellar-2")]
+    names = {"roof-1": "Roof"}
+    told = _text(Series(name=PLACE, unit=None, points=points, steps=[]), names)["points"]
+    assert [each["value"] for each in told] == ["cellar-2", "Roof"]
+    told = _text(Series(name="remark", unit=None, points=points, steps=[]), names)["points"]
+    assert told[1]["value"] == "roof-1"

@@ -129,8 +129,7 @@ def faults(page: Document) -> list[str]:
             found.append(f"no name: {where}")
         if each.tag == "form" and not (each["action"] or each["method"] == "dialog"):
             found.append(f"sent as part of an address while no script runs: {where}")
-        if "maxlength" in each.attributes:
-            found.append(f"cuts off what is pasted: {where}")
+        found += [f"cuts off what is pasted: {where}"] if "maxlength" in each.attributes else []
         if each.tag == "nav" and not (each["aria-label"] or each["aria-labelledby"]):
             found.append(f"no name: {where}")
         if each.tag == "th" and not each["scope"]:
@@ -139,6 +138,8 @@ def faults(page: Document) -> list[str]:
             found.append(f"inline script {where}")
         if each.tag == "style":
             found.append("inline style sheet")
+        is_lost = each["href"].startswith("#") and each["href"][1:] not in ids
+        found += [f"link to nowhere: {where}"] if is_lost else []
         for name in ("src", "href"):
             if each[name].startswith(("http:", "https:", "//")):
                 found.append(f"loaded from elsewhere: {where}")

@@ -144,6 +144,9 @@ function filter(text) {
     }
     group.hidden = !any;
   }
+  for (const link of document.querySelectorAll("[data-config-groups] a")) {
+    link.hidden = document.querySelector(link.hash).closest("[data-config-group]").hidden;
+  }
 }
 
 export function start() {

@@ -208,7 +208,8 @@ class ProvisionedDevices:
         except RegisteredError as error:
             raise CommandError("conflict", str(error), "id") from error
         except ProvisioningError as error:
-            raise CommandError("invalid", str(error), error.field) from error
+            # Without a field it is not the request that is wrong, but the state of the device.
+            raise CommandError("invalid" if error.field else "conflict", str(error), error.field) from error
         except CertificateError as error:
             raise CommandError("invalid", str(error)) from error
         except OSError as error:

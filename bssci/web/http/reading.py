@@ -77,7 +77,9 @@ def read_struct(form: type[S], values: Mapping[str, Any], from_text: bool = Fals
             continue
         try:
             value = msgspec.convert(values[name], field.type, strict=not from_text)
-            read[field.attribute] = value if value is None or field.read is None else field.read(value)
+            if value is None:
+                raise ValueError  # the text "null", which is none of the values
+            read[field.attribute] = value if field.read is None else field.read(value)
         except ValueError:
             wrong[name] = f"must be {allowed(field.type)}"
     known = f"known are {', '.join(fields)}" if fields else "there are no fields"

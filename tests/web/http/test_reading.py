@@ -58,6 +58,11 @@ def test_texts_of_a_query_become_numbers_and_flags() -> None:
         "count": "count must be a whole number from 1 to 9",
         "flag": "flag must be true or false",
     }
+    assert read_struct(Form, {"name": "null"}, from_text=True).name == "null"
+    assert refused({"name": "x", "kind": "null", "eui": "null"}, from_text=True) == {
+        "kind": "kind must be one of one, two",
+        "eui": "eui must be 16 hexadecimal digits",
+    }
 
 
 def test_every_wrong_field_is_named() -> None:

@@ -65,8 +65,8 @@ class ServiceCollector(Collector):
         yield _gauge("bssci_stations_connected", "Base stations connected.", len(center.stations.connected()))
         yield _gauge(
             "bssci_stations_known",
-            "Base stations that ever connected.",
-            sum(each.has_connected for each in center.stations),
+            "Base stations that ever connected, without those that are blocked.",
+            sum(each.has_connected and not center.entries.is_blocked(each.eui) for each in center.stations),
         )
         yield _gauge("bssci_sensors", "Configured sensors.", len(center.sensors))
         by_station = CounterMetricFamily(

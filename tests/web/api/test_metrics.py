@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+from tests.support.center import Line
 from tests.support.journal import uplink
 from tests.support.web import WebHouse
 
@@ -26,3 +27,12 @@ def test_metrics(web: WebHouse) -> None:
     assert 'bssci_uplink_merge_seconds_bucket{le="+Inf"} 1.0' in answer.text
     for name in ("bssci_stations_connected", "bssci_journal_bytes", "process_resident_memory_bytes"):
         assert re.search(rf"^{name} ", answer.text, re.M), name
+
+
+def test_a_station_that_is_blocked_is_not_one_that_should_be_connected(web: WebHouse) -> None:
+    Line(web).connect()
+    admin = web.browser("admin")
+    assert "\nbssci_stations_known 1.0\n" in admin.get("/metrics").text
+    [station] = admin.get("/api/base_stations").json()["base_stations"]
+    assert admin.ask("PATCH", f"/api/base_stations/{station['eui']}", {"blocked": True}).status == 200
+    assert "\nbssci_stations_known 0.0\n" in admin.get("/metrics").text

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from twisted.internet.defer import Deferred
 
 from bssci.journal import (
     Activity,
+    AlarmRecord,
     Attachment,
     AuditEntry,
+    DeviceRecord,
     Fact,
+    GatewayRecord,
+    Left,
+    ListeningRecord,
+    LiveSession,
     PathRecord,
+    RefusedConnection,
     Registration,
+    Replay,
+    Silence,
+    StationEntry,
     StationRecord,
     StoredDownlink,
     StoredSession,
+    TelegramKey,
+    UnknownRecord,
 )
 from bssci.journal.sqlite.journal import SqliteJournal
 from bssci.model import EUI, Downlink, DownlinkRequest, Reception, StationState, Uplink
@@ -117,6 +131,49 @@ async def fill(journal):
     await journal.requests.receive("mqtt", "topic", b"attach", at=1.0)
     request = DownlinkRequest(end_point_eui=SENSOR, data=(b"\1",))
     downlink = Downlink(queue_id=1, request=request, state="queued", created_at=1.0)
-    await journal.downlinks.store([StoredDownlink(downlink=downlink)], [])
+    places = [Left(station, 1, SENSOR) for station in (STATION, OTHER_STATION)]
+    await journal.downlinks.store([StoredDownlink(downlink=downlink)], [], left=places)
     await journal.cursors.move("log", 1)
     await journal.audit.append(AuditEntry(at=1.0, who="ann", address="::1", action="login"))
+    await journal.samples.store(1.0, {"uplinks": 1.0, "downlinks": 2.0}, 0.0)
+    await journal.events.append_late_copies([(1, reception(1)), (3, reception(2))])
+    await fill_tables(journal)
+
+
+async def fill_tables(journal):
+    """Store a row of each kind that is kept by its key, as far as :func:`fill` has not done so."""
+    alarm = AlarmRecord(number=1, id="sink:log", severity="error", text="away", href="/", since=1.0)
+    refusal = RefusedConnection(
+        key="k", address="::1", reason="no certificate", count=1, first_at=1.0, at=1.0
+    )
+    replay = Replay(number=1, sink="log", from_at=0.0, to_at=1.0, asked_by="ann", asked_at=1.0)
+    session = LiveSession(
+        key="t/c", token_id="t", client_id="c", filters={"mioty/#": 1}, position=1, seen_at=1.0
+    )
+    await journal.tables.put(
+        [
+            alarm,
+            refusal,
+            replay,
+            session,
+            DeviceRecord(id="ble:AA:BB:CC:DD:EE:FF", body=b"d"),
+            GatewayRecord(id="scanner:roof", body=b"g"),
+            ListeningRecord(number=1, began_at=1.0, ended_at=2.0),
+            Silence(end_point_eui=SENSOR, attached_at=1.0, how="command"),
+            StationEntry(base_station_eui=STATION, name="Roof", tags=("a",), entered_at=1.0),
+            TelegramKey(slot=1, number=1, id="t1"),
+            UnknownRecord(end_point_eui=SENSOR, body=b"u"),
+        ]
+    )
+
+
+@contextmanager
+def without_constraints(connection: sqlite3.Connection) -> Iterator[None]:
+    """While it is entered, values may be missing where the schema forbids it, as after damage."""
+    connection.execute("PRAGMA writable_schema = ON")
+    kept = connection.execute("SELECT sql, name FROM sqlite_master WHERE type = 'table'").fetchall()
+    connection.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE type = 'table'")
+    connection.execute("PRAGMA writable_schema = RESET")
+    yield
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.executemany("UPDATE sqlite_master SET sql = ? WHERE name = ?", kept)

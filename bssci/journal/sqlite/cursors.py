@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
 from bssci.journal.sqlite.core import Core, LaneChange
-from bssci.journal.sqlite.damage import pass_over
+from bssci.journal.sqlite.damage import sound_rows
 from bssci.journal.sqlite.events import Events
 from bssci.journal.sqlite.statements import upsert
 from bssci.journal.sqlite.worker import Lane
@@ -60,10 +60,5 @@ class Cursors:
 
 def load_cursors(cursor: sqlite3.Cursor) -> dict[str, int]:
     """Return the last event that each sink has delivered; damaged cursors are left out."""
-    cursors: dict[str, int] = {}
-    for name, seq in cursor.execute("SELECT name, seq FROM sink_cursor").fetchall():
-        if isinstance(name, str) and isinstance(seq, int):
-            cursors[name] = seq
-        else:
-            pass_over(cursor, "sink_cursor", name, TypeError("not a number"))
-    return cursors
+    rows = cursor.execute("SELECT name, seq FROM sink_cursor").fetchall()
+    return dict(sound_rows(cursor, "sink_cursor", rows, tuple[str, int]))

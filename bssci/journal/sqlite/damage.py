@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 from twisted.logger import Logger
 
 log = Logger()
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
 
 UNREADABLE = (
     msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError,
@@ -46,3 +50,14 @@ def pass_over(cursor: sqlite3.Cursor, table: str, key: object, error: Exception)
         if connection.unreadable % LOG_EVERY != 1:
             return
     log.error("journal entry unreadable, skipped {table} {key}: {error}", table=table, key=key, error=error)
+
+
+def sound_rows(
+    cursor: sqlite3.Cursor, table: str, rows: Iterable[tuple[Any, ...]], kind: type[Row]
+) -> Iterator[Row]:
+    """Yield rows of a table, without those in which a value has another type than in ``kind``."""
+    for row in rows:
+        try:
+            yield msgspec.convert(row, kind, builtin_types=(bytes,))
+        except UNREADABLE as error:
+            pass_over(cursor, table, row[0], error)

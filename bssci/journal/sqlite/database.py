@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -39,6 +40,10 @@ _ROOM_ON_DISK = 1024 * 1024
 _LOG_SIZE = 4 * _CHECKPOINT_PAGES * PAGE_SIZE
 """bytes to which a longer write-ahead log is truncated"""
 _ANOTHER_DIRECTORY = "or set STATE_DIR to another directory"
+_MAX_FOUND = 100
+"""lines of damage that a check reports"""
+_HARMLESS = re.compile(r"ok$|(NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constraint failed in ")
+"""lines of a check about a file that can be used, even if single entries cannot be read"""
 
 
 def load_schema() -> list[str]:
@@ -364,7 +369,10 @@ def read_only(path: Path) -> Iterator[CountingConnection]:
 
 
 def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
-    """Return the damage of the file in one line; None if none was found within ``seconds``."""
+    """Return the damage of the file in one line; None if none was found within ``seconds``.
+
+    Entries that are damaged, but can be reached, are passed over when they are read.
+    """
     out_of_time = Event()
 
     def stop() -> None:
@@ -374,7 +382,7 @@ def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
     timer = Timer(seconds, stop)
     timer.start()
     try:
-        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        found = [text for (text,) in connection.execute(f"PRAGMA quick_check({_MAX_FOUND})").fetchall()]
     except sqlite3.OperationalError:
         if out_of_time.is_set():
             return None
@@ -383,7 +391,9 @@ def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
         timer.cancel()
         timer.join()
     # A check that was interrupted has missed pages, and may report that as damage.
-    return None if found == "ok" or out_of_time.is_set() else " ".join(found.split())
+    if out_of_time.is_set():
+        return None
+    return next((" ".join(text.split()) for text in found if not _HARMLESS.match(text)), None)
 
 
 def _upgrade(connection: sqlite3.Connection, schema: Sequence[str]) -> None:

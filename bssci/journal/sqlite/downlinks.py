@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.journal.records import DownlinkCounts, DownlinkPicture, Left, StoredDownlink
 from bssci.journal.sqlite.core import Core, LaneChange
-from bssci.journal.sqlite.damage import UNREADABLE, pass_over
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over, sound_rows
 from bssci.journal.sqlite.events import Events
 from bssci.journal.sqlite.statements import Row, SqlValue, query_rows, upsert
 from bssci.journal.sqlite.worker import Lane
@@ -230,17 +230,16 @@ def count_downlinks(cursor: sqlite3.Cursor) -> DownlinkCounts:
     ).fetchall()
     last = cursor.execute("SELECT COALESCE(MAX(queue_id), 0) FROM downlink").fetchone()[0]
     return DownlinkCounts(
-        queued={EUI(eui): count for eui, count in queued if isinstance(eui, str)},
-        bound=_euis(bound),
-        sent=_euis(sent),
-        stations=_euis(stations),
+        queued=dict(sound_rows(cursor, "downlink", queued, tuple[EUI, int])),
+        bound=_euis(cursor, bound),
+        sent=_euis(cursor, sent),
+        stations=_euis(cursor, stations),
         last_queue_id=int(last),
     )
 
 
-def _euis(rows: Iterable[tuple[object]]) -> set[EUI]:
-    """Return the EUIs of rows without the damaged ones, which may be of any type."""
-    return {EUI(eui) for (eui,) in rows if isinstance(eui, str)}
+def _euis(cursor: sqlite3.Cursor, rows: Iterable[tuple[object]]) -> set[EUI]:
+    return {eui for (eui,) in sound_rows(cursor, "downlink", rows, tuple[EUI])}
 
 
 def _picture(
@@ -268,23 +267,19 @@ def _picture(
     for eui in sensors:
         picture.queued[eui] = list(_readable(cursor, _queued(cursor, eui)))
     each_sensor = [(eui,) for eui in sensors]
-    for station, eui, at in query_rows(
+    attached = query_rows(
         cursor,
         "SELECT base_station_eui, end_point_eui, at FROM registration "
         "WHERE end_point_eui IN (VALUES {rows}) AND state = 'attached'",
         each_sensor,
-    ):
-        if isinstance(at, int | float):
-            picture.attached_at[station, eui] = at
+    )
+    for station, eui, at in sound_rows(cursor, "registration", attached, tuple[EUI, EUI, float]):
+        picture.attached_at[station, eui] = at
     left = "SELECT base_station_eui, queue_id, end_point_eui FROM downlink_left WHERE "
     found = query_rows(cursor, left + "end_point_eui IN (VALUES {rows})", each_sensor)
     for station in stations:
         found += cursor.execute(left + "base_station_eui = ? LIMIT ?", (station, limit)).fetchall()
-    picture.left = [
-        Left(EUI(station), queue_id, EUI(eui))
-        for station, queue_id, eui in dict.fromkeys(found)
-        if isinstance(station, str) and isinstance(eui, str)
-    ]
+    picture.left = list(sound_rows(cursor, "downlink_left", dict.fromkeys(found), Left))
     return picture
 
 

@@ -306,7 +306,7 @@ def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple
 
 def _last_that_fits(cursor: sqlite3.Cursor, after: int, limit: int) -> int | None:
     """Return the number of the last event for one read after ``after``; None if no event follows."""
-    rows = "SELECT seq, length(body) AS size FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+    rows = "SELECT seq, COALESCE(length(body), 0) AS size FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
     numbers, sizes = cursor.execute(
         f"SELECT group_concat(seq), group_concat(size) FROM ({rows})", (after, limit)
     ).fetchone()

@@ -7,12 +7,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bssci.journal import Fact, inspect
+from bssci.journal.sqlite import events
 from bssci.journal.sqlite.journal import SqliteJournal
-from tests.support.journal import BAD_TEXT, SENSOR, STATION, fill, uplink
+from tests.support.journal import BAD_TEXT, SENSOR, STATION, fill, uplink, without_constraints
 
 
 async def test_text_inside_an_event_that_is_no_utf_8_blocks_no_sink(open_journal, tmp_path):
@@ -61,10 +63,19 @@ async def start_and_ask(open_journal: Callable[..., SqliteJournal], directory: P
     await journal.sessions.registration_states([SENSOR])
     await journal.sessions.count_registrations()
     await journal.sessions.sensors_with_refusals()
-    await journal.downlinks.picture(queue_ids=[1], sensors=[SENSOR], stations=[STATION], limit=10)
+    picture = await journal.downlinks.picture(queue_ids=[1], sensors=[SENSOR], stations=[STATION], limit=10)
+    texts += [text for left in picture.left for text in (left.base_station_eui, left.end_point_eui)]
+    numbers: list[Any] = [left.queue_id for left in picture.left]
+    numbers += [each for row in await journal.samples.read("uplinks", since=0.0, step=1.0) for each in row]
+    await journal.downlinks.of_sensor(SENSOR, 10)
+    await journal.downlinks.due(2.0, 10)
+    await journal.downlinks.sensors_at(STATION)
+    await journal.history.late_copies(1)
+    await journal.requests.newest("mqtt", "topic", 10)
     [entry] = await journal.audit.read(before=None, limit=10)
     texts += [entry.who, entry.address, entry.action, entry.target, entry.detail]
     assert all(isinstance(text, str) for text in texts)
+    assert all(isinstance(number, int | float) for number in numbers)
     await journal.events.append([uplink(9)])
 
 
@@ -83,7 +94,25 @@ async def test_any_damaged_column_leaves_a_journal_that_starts_and_answers(open_
     await start_and_ask(open_journal, tmp_path / "data")
 
 
-@pytest.mark.parametrize("position", range(8))
+POSITIONS = range(13)
+"""of columns in their tables"""
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+async def test_missing_values_leave_a_journal_that_starts_and_answers(open_journal, tmp_path, position):
+    journal = open_journal()
+    await fill(journal)
+    await journal.close()
+    with closing(sqlite3.connect(tmp_path / "data" / "journal.sqlite", isolation_level=None)) as connection:
+        tables = columns_of(connection)
+        with without_constraints(connection):
+            for table, columns in tables.items():
+                for column in columns[position : position + 1]:
+                    damage(connection, table, column, "NULL")
+    await start_and_ask(open_journal, tmp_path / "data")
+
+
+@pytest.mark.parametrize("position", POSITIONS)
 async def test_texts_that_have_become_bytes_leave_a_journal_that_starts_and_answers(
     open_journal, tmp_path, position
 ):
@@ -96,6 +125,24 @@ async def test_texts_that_have_become_bytes_leave_a_journal_that_starts_and_answ
             for column in columns[position : position + 1]:
                 damage(connection, table, column, f"CAST({column} AS BLOB)")
     await start_and_ask(open_journal, tmp_path / "data")
+
+
+async def test_damaged_keys_do_not_keep_those_of_other_uplinks_in_memory(open_journal, tmp_path, monkeypatch):
+    journal = open_journal()
+    await fill(journal)
+    await journal.close()
+    with closing(sqlite3.connect(tmp_path / "data" / "journal.sqlite", isolation_level=None)) as connection:
+        connection.execute("UPDATE event SET end_point_eui = x'ff' WHERE seq = 1")
+        connection.execute("UPDATE event SET packet_counter = 'text' WHERE seq = 3")
+    monkeypatch.setattr(events, "KEYS_IN_MEMORY", 1)
+    journal = open_journal()
+    await journal.events.append([uplink(9)])
+    for _ in range(10):  # one commit brings them on their way, and others follow
+        await journal.settled()
+    keys = await journal.core.read(
+        lambda cursor: cursor.execute("SELECT end_point_eui, packet_counter FROM uplink_key").fetchall()
+    )
+    assert keys == [(SENSOR, 9)]
 
 
 async def test_an_own_eui_that_is_none_is_passed_over(open_journal):

@@ -16,9 +16,16 @@ from twisted.internet import reactor
 from bssci.journal import JournalError
 from bssci.journal import open_journal as open_in
 from bssci.journal.sqlite import database as database_module
-from bssci.journal.sqlite.database import APPLICATION_ID, FILE_NAME, Database, load_schema
+from bssci.journal.sqlite.database import (
+    APPLICATION_ID,
+    FILE_NAME,
+    Database,
+    check_journal,
+    load_schema,
+    read_only,
+)
 from bssci.journal.sqlite.journal import SqliteJournal
-from tests.support.journal import STATION, reception, uplink
+from tests.support.journal import STATION, reception, uplink, without_constraints
 
 MAX_BYTES = 2**30
 SCHEMA = [
@@ -130,6 +137,19 @@ async def test_a_damaged_file(open_journal, directory):
     await (await filled(open_journal)).close()
     scribble(directory / FILE_NAME)
     assert "is damaged (" in refusal(directory)
+
+
+async def test_a_value_that_is_missing_costs_its_entry_only(open_journal, directory):
+    await (await filled(open_journal)).close()
+    opened = sqlite3.connect(directory / FILE_NAME, isolation_level=None)
+    with closing(opened) as connection, without_constraints(connection):
+        connection.execute("UPDATE event SET body = NULL WHERE seq = 1")
+    with read_only(directory / FILE_NAME) as connection:
+        assert "NULL value in event.body" in connection.execute("PRAGMA quick_check(1)").fetchone()
+    check_journal(directory)
+    journal = open_journal(tail_bytes=0)
+    assert [seq for seq, _ in await journal.events.read(0, 3)] == [2, 3]
+    assert journal.usage().unreadable == 1
 
 
 async def test_damage_of_which_sqlite_tells_in_bytes_that_are_no_text(open_journal, directory):

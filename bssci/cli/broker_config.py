@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import secrets
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from bssci.certificates.mosquitto import SERVICE_USER, BrokerFiles, configuratio
 from bssci.certificates.provisioning import Provisioning
 from bssci.cli.chosen import load_installation
 from bssci.system.files import make_directory, write_atomically
+from bssci.system.shell import system_user
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         chosen.cert_file.absolute(),
         chosen.key_file.absolute(),
     )
-    for name, content in configuration(files, getpass.getuser()).items():
+    for name, content in configuration(files, system_user()).items():
         write_atomically(directory / name, content, private=False)
         print(f"written {directory / name}")
     passwords = directory / "passwords"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -75,7 +76,9 @@ def moment(option: str, text: str, zone: str) -> float:
     :raises ValueError: the text is not a time.
     """
     try:
-        return float(text)
+        seconds = float(text)
+        if isfinite(seconds):
+            return seconds
     except ValueError:
         pass
     try:

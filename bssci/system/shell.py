@@ -29,11 +29,15 @@ class ShellChange(msgspec.Struct, frozen=True, kw_only=True):
 
 def shell_user() -> str:
     """Return the name under which changes of this process are audited: the system user."""
+    return f"command line {system_user()}"
+
+
+def system_user() -> str:
+    """Return the name of the user of this process; the number of one without a name, as in containers."""
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"command line {user}"
+        return str(os.getuid())
 
 
 def noted(changes: Sequence[ShellChange], change: ShellChange) -> tuple[ShellChange, ...]:

@@ -43,3 +43,13 @@ def test_passwords_that_are_there_are_kept(directory: Path, capsys: pytest.Captu
     main(["broker-config", "broker"])
     assert f"kept    {directory}/broker/passwords" in capsys.readouterr().out
     assert (directory / "broker" / "passwords").read_text() == "bssci:hash\n"
+
+
+def test_a_user_without_a_name_can_write_them(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    assert main(["broker-config", "broker"]) == 0
+    assert "\nuser 54321\n" in (directory / "broker" / "mosquitto.conf").read_text()

@@ -157,15 +157,14 @@ def test_what_the_service_refuses_is_one_line(
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.parametrize("time", ["yesterday", "nan", "inf"])
 def test_a_time_that_is_none_is_refused_before_anything_is_asked(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    time: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service = serve(monkeypatch)
-    assert main(["replay", "--sink", "postgres", "--from", "yesterday", "--to", "now"]) == 1
+    assert main(["replay", "--sink", "postgres", "--from", time, "--to", "now"]) == 1
     assert not service.asked
-    assert (
-        capsys.readouterr().err == "error: --from yesterday: must be a time, such as 2026-05-01T00:00:00Z\n"
-    )
+    assert capsys.readouterr().err == f"error: --from {time}: must be a time, such as 2026-05-01T00:00:00Z\n"
 
 
 def test_a_time_without_an_offset_is_in_the_zone_of_the_settings() -> None:

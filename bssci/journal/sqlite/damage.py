@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from twisted.logger import Logger
 
+from bssci.model import EUI
+
 log = Logger()
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
+
+StoredEUI = Annotated[EUI, msgspec.Meta(pattern="^[0-9A-F]{16}$")]
+"""an EUI in a row, where damage may have made any text of it"""
+_LAST_NUMBER = 1 << 62
+"""the highest number of a row after which there are enough for others"""
 
 UNREADABLE = (
     msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError,
@@ -61,3 +68,20 @@ def sound_rows(
             yield msgspec.convert(row, kind, builtin_types=(bytes,))
         except UNREADABLE as error:
             pass_over(cursor, table, row[0], error)
+
+
+def remove_last_numbers(connection: sqlite3.Connection) -> None:
+    """Delete rows to which damage has given so high a number that there would be none for the next row."""
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    tables = {name for (name,) in rows}
+    for table in sorted(tables):
+        keys = [row for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
+        if [row[2] for row in keys] != ["INTEGER"]:
+            continue
+        last = f"DELETE FROM {table} WHERE {keys[0][1]} > ?"
+        if removed := connection.execute(last, (_LAST_NUMBER,)).rowcount:
+            log.error(
+                "journal entries with impossible numbers removed {table} {count}", table=table, count=removed
+            )
+    if "sqlite_sequence" in tables:
+        connection.execute("UPDATE sqlite_sequence SET seq = 0 WHERE seq > ?", (_LAST_NUMBER,))

@@ -17,7 +17,7 @@ from threading import Event, Timer
 from twisted.logger import Logger
 
 from bssci.journal.errors import DirectoryInUse, JournalError, JournalGoneError
-from bssci.journal.sqlite.damage import CountingConnection
+from bssci.journal.sqlite.damage import CountingConnection, remove_last_numbers
 
 CHECK_SECONDS = 5.0
 """s that the check for damage may take"""
@@ -87,6 +87,7 @@ class Database:
                     _check(self.path, len(schema), check_seconds)
                 with closing(self.connect()) as connection:
                     _upgrade(connection, schema)
+                    remove_last_numbers(connection)
                 self._file = self.path.stat()
                 self._log: os.stat_result | None = None
                 self._index: os.stat_result | None = None

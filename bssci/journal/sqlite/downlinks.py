@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.journal.records import DownlinkCounts, DownlinkPicture, Left, StoredDownlink
 from bssci.journal.sqlite.core import Core, LaneChange
-from bssci.journal.sqlite.damage import UNREADABLE, pass_over, sound_rows
+from bssci.journal.sqlite.damage import UNREADABLE, StoredEUI, pass_over, sound_rows
 from bssci.journal.sqlite.events import Events
 from bssci.journal.sqlite.statements import Row, SqlValue, query_rows, upsert
 from bssci.journal.sqlite.worker import Lane
@@ -230,7 +230,7 @@ def count_downlinks(cursor: sqlite3.Cursor) -> DownlinkCounts:
     ).fetchall()
     last = cursor.execute("SELECT COALESCE(MAX(queue_id), 0) FROM downlink").fetchone()[0]
     return DownlinkCounts(
-        queued=dict(sound_rows(cursor, "downlink", queued, tuple[EUI, int])),
+        queued=dict(sound_rows(cursor, "downlink", queued, tuple[StoredEUI, int])),
         bound=_euis(cursor, bound),
         sent=_euis(cursor, sent),
         stations=_euis(cursor, stations),
@@ -239,7 +239,7 @@ def count_downlinks(cursor: sqlite3.Cursor) -> DownlinkCounts:
 
 
 def _euis(cursor: sqlite3.Cursor, rows: Iterable[tuple[object]]) -> set[EUI]:
-    return {eui for (eui,) in sound_rows(cursor, "downlink", rows, tuple[EUI])}
+    return {eui for (eui,) in sound_rows(cursor, "downlink", rows, tuple[StoredEUI])}
 
 
 def _picture(
@@ -273,13 +273,16 @@ def _picture(
         "WHERE end_point_eui IN (VALUES {rows}) AND state = 'attached'",
         each_sensor,
     )
-    for station, eui, at in sound_rows(cursor, "registration", attached, tuple[EUI, EUI, float]):
+    for station, eui, at in sound_rows(cursor, "registration", attached, tuple[StoredEUI, StoredEUI, float]):
         picture.attached_at[station, eui] = at
     left = "SELECT base_station_eui, queue_id, end_point_eui FROM downlink_left WHERE "
     found = query_rows(cursor, left + "end_point_eui IN (VALUES {rows})", each_sensor)
     for station in stations:
         found += cursor.execute(left + "base_station_eui = ? LIMIT ?", (station, limit)).fetchall()
-    picture.left = list(sound_rows(cursor, "downlink_left", dict.fromkeys(found), Left))
+    picture.left = [
+        Left(*row)
+        for row in sound_rows(cursor, "downlink_left", dict.fromkeys(found), tuple[StoredEUI, int, StoredEUI])
+    ]
     return picture
 
 

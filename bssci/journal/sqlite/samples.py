@@ -26,7 +26,7 @@ class Samples:
     ) -> Deferred[list[tuple[float, float, float, float]]]:
         query = (
             "SELECT CAST(at / ? AS INTEGER) AS step, AVG(value), MIN(value), MAX(value) FROM sample "
-            "WHERE metric = ? AND at >= ? AND typeof(at) = 'real' AND typeof(value) = 'real' "
+            "WHERE metric = ? AND at >= ? AND typeof(at) = 'real' AND value BETWEEN -1e18 AND 1e18 "
             "GROUP BY step ORDER BY step"
         )
         return self._core.look_back(

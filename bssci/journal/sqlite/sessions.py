@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from bssci.journal.interface import Change
 from bssci.journal.records import Registration, StoredSession
 from bssci.journal.sqlite.core import Core, LaneChange, lanes_of
-from bssci.journal.sqlite.damage import UNREADABLE, pass_over, sound_rows
+from bssci.journal.sqlite.damage import UNREADABLE, StoredEUI, pass_over, sound_rows
 from bssci.journal.sqlite.statements import Row, SqlValue, as_json, execute_rows, fetch_texts, upsert
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI
@@ -169,7 +169,9 @@ def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
     """Return every session, by its station."""
     operations: dict[EUI, list[tuple[int, bytes]]] = {}
     found = cursor.execute("SELECT base_station_eui, op_id, message FROM open_operation ORDER BY op_id DESC")
-    for eui, op_id, message in sound_rows(cursor, "open_operation", found.fetchall(), tuple[EUI, int, bytes]):
+    for eui, op_id, message in sound_rows(
+        cursor, "open_operation", found.fetchall(), tuple[StoredEUI, int, bytes]
+    ):
         operations.setdefault(eui, []).append((op_id, message))
     rows = cursor.execute(f"SELECT {', '.join(_SESSION)} FROM session ORDER BY base_station_eui").fetchall()
     sessions: dict[EUI, StoredSession] = {}

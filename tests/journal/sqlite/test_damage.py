@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from bssci.journal import Fact, inspect
+from bssci.journal import AuditEntry, Fact, Left, inspect
 from bssci.journal.sqlite import events
 from bssci.journal.sqlite.journal import SqliteJournal
-from tests.support.journal import BAD_TEXT, SENSOR, STATION, fill, uplink, without_constraints
+from tests.support.journal import BAD_TEXT, OTHER_STATION, SENSOR, STATION, fill, uplink, without_constraints
 
 
 async def test_text_inside_an_event_that_is_no_utf_8_blocks_no_sink(open_journal, tmp_path):
@@ -143,6 +143,56 @@ async def test_damaged_keys_do_not_keep_those_of_other_uplinks_in_memory(open_jo
         lambda cursor: cursor.execute("SELECT end_point_eui, packet_counter FROM uplink_key").fetchall()
     )
     assert keys == [(SENSOR, 9)]
+
+
+async def test_numbers_that_leave_none_for_the_next_entry(open_journal, tmp_path):
+    journal = open_journal()
+    await fill(journal)
+    await journal.close()
+    numbered = {
+        "event": "seq",
+        "request": "number",
+        "audit": "seq",
+        "downlink": "queue_id",
+        "alarm": "number",
+    }
+    with closing(sqlite3.connect(tmp_path / "data" / "journal.sqlite", isolation_level=None)) as connection:
+        for table, column in numbered.items():
+            last = f"(SELECT MAX({column}) FROM {table})"
+            connection.execute(f"UPDATE {table} SET {column} = 9223372036854775807 WHERE {column} = {last}")
+        connection.execute("UPDATE sqlite_sequence SET seq = 9223372036854775807")
+    journal = open_journal()
+    loaded = await journal.load()
+    assert (loaded.last_seq, loaded.downlinks.last_queue_id) == (2, 0)
+    assert await journal.events.append([uplink(9)]) == 3
+    assert await journal.requests.receive("mqtt", "topic", b"detach", at=2.0) == 1
+    await journal.audit.append(AuditEntry(at=1.0, who="bob", address="::1", action="login"))
+    assert [entry.seq for entry in await journal.audit.read(before=None, limit=10)] == [1]
+
+
+@pytest.mark.parametrize("column", ["end_point_eui", "base_station_eui"])
+async def test_places_of_downlinks_whose_eui_is_none_are_passed_over(open_journal, column):
+    """No operation could be issued for them, and none for the others of the station."""
+    journal = open_journal()
+    await fill(journal)
+    await journal.core.change(
+        lambda cursor: cursor.execute(
+            f"UPDATE downlink_left SET {column} = 'text' WHERE base_station_eui = ?", (OTHER_STATION,)
+        )
+    )
+    picture = await journal.downlinks.picture(sensors=[SENSOR], stations=[OTHER_STATION, STATION], limit=10)
+    assert picture.left == [Left(STATION, 1, SENSOR)]
+
+
+@pytest.mark.parametrize("value", ["-1e300", "x'ff'", "'text'"])
+async def test_a_sample_that_is_none_is_left_out(open_journal, value):
+    journal = open_journal()
+    await journal.samples.store(1.0, {"uplinks": 5.0}, 0.0)
+    await journal.samples.store(2.0, {"uplinks": 7.0}, 0.0)
+    await journal.core.change(
+        lambda cursor: cursor.execute(f"UPDATE sample SET value = {value} WHERE at = 1")
+    )
+    assert await journal.samples.read("uplinks", since=0.0, step=10.0) == [(0.0, 7.0, 7.0, 7.0)]
 
 
 async def test_an_own_eui_that_is_none_is_passed_over(open_journal):

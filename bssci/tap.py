@@ -25,7 +25,7 @@ from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.system import logs
 from bssci.system.pidfile import remove_stale
-from bssci.system.replacing import take_staged
+from bssci.system.replacing import is_staged, take_staged
 from bssci.system.signals import kept_signals
 
 _log = Logger()
@@ -93,9 +93,9 @@ def take_restored(directory: Path) -> bool:
 
     :raises SystemExit: a file cannot be written.
     """
-    if not directory.is_dir():
-        return False
     try:
+        if not is_staged(directory):
+            return False
         with no_service(directory):
             return bool(take_staged(directory))
     except DirectoryInUse:

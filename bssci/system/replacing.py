@@ -56,6 +56,11 @@ def stage_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -
     _prepare(directory, files, directory / _STAGED)
 
 
+def is_staged(directory: Path) -> bool:
+    """Return whether :func:`take_staged` has something to carry out."""
+    return (directory / _STAGED / _PLAN).exists()
+
+
 def take_staged(directory: Path) -> list[Path]:
     """Carry out what :func:`stage_together` prepared; return the paths that were replaced.
 
@@ -63,11 +68,10 @@ def take_staged(directory: Path) -> list[Path]:
 
     :raises OSError: a file cannot be written; the next start does the rest.
     """
-    staged = directory / _STAGED
-    if not (staged / _PLAN).exists():
+    if not is_staged(directory):
         return []
     finish_replacement(directory)
-    os.rename(staged, directory / "replacement")
+    os.rename(directory / _STAGED, directory / "replacement")
     sync_directory(directory)
     return finish_replacement(directory)
 

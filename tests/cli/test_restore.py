@@ -63,3 +63,14 @@ def test_while_the_service_runs_all_waits_for_its_next_start(
     assert (directory / "data" / "accounts.json").read_text() == "new"
     assert (directory / ".env").read_text() == "LOG_LEVEL=debug\n"
     assert not take_restored(directory / "data")
+
+
+def test_where_nothing_waits_nothing_is_said_of_it(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start itself says that the directory cannot be written to."""
+    (directory / "data").mkdir()
+
+    def refused(directory: Path) -> None:
+        raise PermissionError(13, "Permission denied", "data/lock")
+
+    monkeypatch.setattr("bssci.tap.no_service", refused)
+    assert not take_restored(directory / "data")

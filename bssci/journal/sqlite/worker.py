@@ -18,6 +18,7 @@ from bssci.journal.errors import JournalClosed, JournalGoneError, StorageError, 
 from bssci.journal.records import JournalStatistics
 from bssci.journal.sqlite.damage import CountingConnection
 from bssci.system.clock import Reactor
+from bssci.system.pacing import Pace
 
 R = TypeVar("R")
 
@@ -199,6 +200,7 @@ class Writer(Worker):
         self._committed = committed
         self._transaction_ended = ended
         self._failures = 0
+        self._pace, self._pace_of_room = Pace(time.monotonic), Pace(time.monotonic)
         super().__init__(name, opened)
 
     def serve(self, submissions: list[Submission | None]) -> bool:
@@ -257,7 +259,7 @@ class Writer(Worker):
             with self._transaction() as cursor:
                 deleted = self._make_room(cursor)
         except Exception as error:
-            if self._failures % 100 == 0:
+            if self._pace_of_room.is_due():
                 log.error("journal cannot make room: {error}", error=error)
             return False
         self.statistics.forgotten += deleted
@@ -303,13 +305,13 @@ class Writer(Worker):
             raise
 
     def _report(self, reason: str) -> None:
-        if self._failures % 100 == 0:
+        self._failures += 1
+        if self._pace.is_due():
             log.error(
                 "journal cannot store, failures in a row: {failures}: {reason}",
-                failures=self._failures + 1,
+                failures=self._failures,
                 reason=reason,
             )
-        self._failures += 1
 
 
 def _together(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Written], int]:

@@ -6,9 +6,11 @@ import sqlite3
 
 import pytest
 from twisted.internet import defer
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from bssci.journal import StorageError
+from bssci.system.pacing import Pace
 from tests.support.journal import (
     OTHER_STATION,
     STATION,
@@ -129,15 +131,18 @@ async def test_a_failing_disk_fails_the_whole_group_and_the_next_tries_again(jou
     assert [(s, e.packet_counter) for s, e in await journal.events.read(0, 10)] == [(seq, 2)]
 
 
-async def test_a_failing_disk_is_logged_the_first_and_every_hundredth_time(journal):
+async def test_a_failing_disk_is_logged_at_times_however_often_it_fails(journal, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(journal.core.writer, "_pace", Pace(clock.seconds, interval=10.0))
     with capturedLogs() as logged:
-        for _ in range(101):
+        for _ in range(21):
             with pytest.raises(StorageError):
                 await journal.core.change(disk_full)
+            clock.advance(1.0)
         await journal.inbox.append([reception(1)])
         with pytest.raises(StorageError):
             await journal.core.change(disk_full)
-    assert [entry["failures"] for entry in logged if "failures" in entry] == [1, 101, 1]
+    assert [entry["failures"] for entry in logged if "failures" in entry] == [1, 11, 21]
 
 
 async def test_reading_between_failures_is_no_sign_that_the_disk_is_well(journal):

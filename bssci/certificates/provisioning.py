@@ -125,6 +125,19 @@ class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
         return datetime.fromisoformat(self.certificate_expires).timestamp()
 
 
+def checked_name(text: str, serial_number: str) -> str:
+    """Return the name of a device to add.
+
+    :raises ProvisioningError: the name or the serial number is not allowed.
+    """
+    name = device_name(text)
+    if serial_number and not _SERIAL.fullmatch(serial_number):
+        raise ProvisioningError(
+            "the serial number: up to 64 printable ASCII characters are allowed", "serial_number"
+        )
+    return name
+
+
 def device_name(text: str) -> str:
     """Return a device's name, which is its user name at the broker and a level of its topics.
 
@@ -221,11 +234,7 @@ class Provisioning:
             devices.
         :raises CertificateError: the authority cannot sign.
         """
-        name = device_name(text)
-        if serial_number and not _SERIAL.fullmatch(serial_number):
-            raise ProvisioningError(
-                "the serial number: up to 64 printable ASCII characters are allowed", "serial_number"
-            )
+        name = checked_name(text, serial_number)
         with self._alone():
             devices = self.devices()
             before = devices.get(name)

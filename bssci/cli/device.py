@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci.certificates.provisioning import Provisioning, ProvisioningError, broker_of
+from bssci.certificates.provisioning import Provisioning, ProvisioningError, broker_of, checked_name
 from bssci.certificates.qr_code import QrCodeError, in_terminal
 from bssci.cli.chosen import load_installation
 from bssci.system.shell import shell_user
@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             broker = broker_of(chosen.device_broker, chosen.cert_file)
             if arguments.action == "add":
+                checked_name(arguments.id, arguments.serial_number)  # before an authority is made for it
                 for made in provisioning.prepare(now):
                     if made.created:
                         print(f"created {made.path}")

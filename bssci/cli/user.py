@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
         for account in file.read().accounts:
             since = datetime.fromtimestamp(account.created_at, UTC)
             print(f"{account.name}\t{account.role}\t{since:%Y-%m-%d}")
-    elif arguments.action == "add":
+        return 0
+    file.expect(arguments.name, known=arguments.action == "password")
+    if arguments.action == "add":
         file.add(arguments.name, arguments.role, _password())
     else:
         file.set_password(arguments.name, _password())

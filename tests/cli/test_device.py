@@ -41,6 +41,15 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "error: roof is not registered\n"
 
 
+@pytest.mark.parametrize("arguments", [["../roof"], ["roof", "--serial-number", "ä"]])
+def test_no_authority_is_made_for_a_device_that_is_not_allowed(
+    arguments: list[str], directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["device", "add", *arguments]) == 1
+    assert capsys.readouterr().out == ""
+    assert not (directory / "certs" / "devices").exists()
+
+
 def test_the_broker_is_the_one_of_the_settings(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVICE_BROKER", "mqtt.example:8884")
     main(["device", "add", "roof"])

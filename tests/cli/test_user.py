@@ -49,6 +49,24 @@ def test_what_is_wrong_with_an_account_is_one_line(
     assert capsys.readouterr().err == "error: name: there is no account nobody\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["password", "nobody"], "there is no account nobody"),
+        (["add", "carla"], "there is an account carla already"),
+        (["add", "-"], "must be 1 to 64 letters, digits"),
+    ],
+)
+def test_the_name_is_checked_before_a_password_is_asked_for(
+    command: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    AccountFile(Path("data")).add("carla", "viewer", "a good password")
+    monkeypatch.setattr("bssci.cli.user._password", lambda: pytest.fail("asked for"))
+    role = ["--role", "viewer"] if command[0] == "add" else []
+    assert main(["user", *command, *role]) == 1
+    assert told in capsys.readouterr().err
+
+
 def test_init_shows_the_first_password_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init"]) == 0
     password = capsys.readouterr().out.rstrip("\n").rpartition(" ")[2]

@@ -181,6 +181,18 @@ class AccountFile:
 
     # accounts
 
+    def expect(self, name: str, *, known: bool) -> None:
+        """Check, before a password is asked for, that there is an account, or that there can be.
+
+        :raises AccountError: there is none, there is one already, or the name is not allowed.
+        """
+        directory = self.read()
+        if known:
+            _found(directory, name)
+        else:
+            check_name(name)
+            _check_new(directory, name)
+
     def add(self, name: str, role: str, password: str) -> Account:
         """Add an account.
 
@@ -189,8 +201,7 @@ class AccountFile:
         check_name(name)
         account = self._account(name, _role(role), password, self._now())
         with self._changing() as directory:
-            if directory.account(name) is not None:
-                raise AccountError("name", f"there is an account {name} already")
+            _check_new(directory, name)
             if len(directory.accounts) >= MAX_ACCOUNTS:
                 raise AccountError("name", f"there are {MAX_ACCOUNTS} accounts, which is the limit")
             changed = msgspec.structs.replace(directory, accounts=(*directory.accounts, account))
@@ -413,6 +424,11 @@ def _found(directory: Directory, name: str) -> Account:
     if account is None:
         raise AccountError("name", f"there is no account {name}")
     return account
+
+
+def _check_new(directory: Directory, name: str) -> None:
+    if directory.account(name) is not None:
+        raise AccountError("name", f"there is an account {name} already")
 
 
 def _check_admin_left(before: tuple[Account, ...], after: tuple[Account, ...]) -> None:

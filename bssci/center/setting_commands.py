@@ -50,7 +50,7 @@ class SettingCommands:
         """
         for name in values:
             self._configuration.refuse_remote(name)
-        texts = {name: setting_text(name, value) for name, value in values.items()}
+        texts = self._configuration.texts(values)
         wanted = await self._configuration.check(texts)
         before = self._configuration.shown(sorted(texts))
         after = self._configuration.shown(sorted(texts), wanted)

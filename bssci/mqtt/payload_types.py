@@ -372,6 +372,7 @@ class BacklogPayload(msgspec.Struct, kw_only=True):
     rate: Annotated[float, Meta(description="per second, over the last minute")]
     delivered: Counter | UnsetType = UNSET
     answered: Counter | UnsetType = UNSET
+    misaddressed: Counter | UnsetType = UNSET
     trouble: str | UnsetType = UNSET
     warning: str | UnsetType = UNSET
     set_aside: Counter | UnsetType = UNSET

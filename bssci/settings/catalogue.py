@@ -282,10 +282,12 @@ def shown(row: Setting, value: Any) -> Any:
     """Return a value as a JSON value; masked if it is a secret."""
     if row.secret:
         return MASK if value else ""
-    if isinstance(value, tuple):
-        return list(value)
+    if row.parser.write is not None:
+        return row.parser.write(value)
+    if isinstance(value, list | tuple):
+        return [each if isinstance(each, (bool, int, float)) else str(each) for each in value]
     if isinstance(value, frozenset):
-        return sorted(value)
+        return sorted(map(str, value))
     if value is None:
         return ""
     return value if isinstance(value, (bool, int, float)) else str(value)

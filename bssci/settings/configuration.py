@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from bssci.model.commands import CommandError
 from bssci.settings import env_file as env_files
 from bssci.settings.catalogue import Catalogue, LoadedValues, shown
+from bssci.settings.rows import Setting
 from bssci.settings.table import Settings
 from bssci.system.files import hold_room, write_atomically
 
@@ -94,6 +95,19 @@ class Configuration:
                 if other.secret and self.current.value(other.name):
                     text = f"{name} decides to whom {other.name} is sent; change it in the web admin or .env"
                     raise CommandError("not_allowed", text, name)
+
+    def texts(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Return settings that came as JSON in the form of ``.env``; their names are not checked.
+
+        :raises CommandError: a value is of another type than its setting has.
+        """
+        found = {}
+        for name, value in values.items():
+            row = self.catalogue.rows.get(name)
+            if row is not None and not _is_of_its_type(row, value):
+                raise CommandError("invalid", f"{name} must be {row.parser.allowed or 'a text'}", name)
+            found[name] = setting_text(name, value)
+        return found
 
     async def room(self) -> IO[bytes]:
         """Hold what room on the disk a change of ``.env`` needs; closing the result gives it back.
@@ -245,6 +259,20 @@ class Configuration:
 
     def _load(self, env_file: Path) -> LoadedValues:
         return self.catalogue.load(self._options, self._environ, env_file)
+
+
+def _is_of_its_type(row: Setting, value: Any) -> bool:
+    """Return whether a JSON value is a text, null for the default, or of the type that a setting has."""
+    if value is None or isinstance(value, str):
+        return True
+    default = row.parse(row.default, "default")
+    if isinstance(value, bool):
+        return isinstance(default, bool)
+    if isinstance(value, list):
+        is_list = isinstance(default, (tuple, list, frozenset)) and row.parser.write is None
+        # In .env, a comma separates.
+        return is_list and all(type(each) in (str, int) and "," not in str(each) for each in value)
+    return isinstance(value, (int, float)) and not isinstance(default, bool)
 
 
 def setting_text(name: str, value: Any) -> str:

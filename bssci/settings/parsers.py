@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from bssci.model import EUI, parse_eui
@@ -17,7 +17,10 @@ Number = TypeVar("Number", int, float)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[\w.:%-]+")
-_SEPARATOR = re.compile(r"[\s;]+")
+_SEPARATOR = re.compile(r"[\s;]+|,(?=(?:tcp6?|ssl|tls|unix|systemd|haproxy):)")
+"""stands between descriptions of endpoints; a comma does only in front of the next one"""
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]+\s*")
+_NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 _DESCRIPTION = re.compile(r"[a-z][\w-]*:[^\x00-\x1f\x7f]*")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+[!-~]*")
 _MAIL_ADDRESS = re.compile(r"[^@\s,<>\"]{1,64}@[\w.-]{1,255}")
@@ -34,6 +37,8 @@ class Parser(Generic[T_co]):
 
     parse: Callable[[str], T_co]
     allowed: str
+    write: Callable[[Any], str] | None = None
+    """returns the text of a value that has no form in JSON of its own"""
 
     def __call__(self, text: str) -> T_co:
         """Return the value of a text.
@@ -47,11 +52,17 @@ class Parser(Generic[T_co]):
 
 
 def integer(low: int, high: int) -> Parser[int]:
-    return Parser(lambda text: _within(int(text), low, high), f"a whole number from {low} to {high}")
+    return Parser(
+        lambda text: _within(int(_plain(_WHOLE_NUMBER, text)), low, high),
+        f"a whole number from {low} to {high}",
+    )
 
 
 def number(low: float, high: float) -> Parser[float]:
-    return Parser(lambda text: _within(float(text), low, high), f"a number from {low:.10g} to {high:.10g}")
+    return Parser(
+        lambda text: _within(float(_plain(_NUMBER, text)), low, high),
+        f"a number from {low:.10g} to {high:.10g}",
+    )
 
 
 def choice(*words: str, **others: str) -> Parser[str]:
@@ -62,6 +73,13 @@ def choice(*words: str, **others: str) -> Parser[str]:
         return words[words.index(others.get(word, word))]
 
     return Parser(parse, " or ".join(words))
+
+
+def _plain(form: re.Pattern[str], text: str) -> str:
+    # Python reads 1_000 and digits of other scripts, too.
+    if not form.fullmatch(text):
+        raise ValueError
+    return text
 
 
 def _within(value: Number, low: Number, high: Number) -> Number:

@@ -23,7 +23,8 @@ class ISink(Interface):
 
     A sink that also takes requests may have a method ``request_figures()``: a dict of ``queued``,
     ``oldest_seconds``, ``answered``, ``failed``, ``rate`` (per second, over the last minute) and
-    ``failing``; and perhaps ``trouble``, why requests do not reach it, empty if they do.
+    ``failing``; and perhaps ``misaddressed`` (a number), those that cannot be answered because they name no
+    sensor or base station, and ``trouble``, why requests do not reach it, empty if they do.
 
     It may have an attribute ``replayable``: whether events that were delivered long ago may be delivered
     again in a replay: False (the default), True, or ``"asked"``: only if the request for the replay says so

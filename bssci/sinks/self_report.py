@@ -84,6 +84,8 @@ class SelfReport:
             if not isfinite(figures[name]):
                 raise ValueError(f"{name} is {figures[name]!r}")
         figures["failing"] = bool(figures["failing"])
+        if "misaddressed" in figures:
+            figures["misaddressed"] = int(figures["misaddressed"])
         if "trouble" in figures:
             figures["trouble"] = one_line(str(figures["trouble"] or ""))
         return figures

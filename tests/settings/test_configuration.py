@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,66 @@ def test_values_that_no_setting_has(value: object) -> None:
     with pytest.raises(CommandError) as raised:
         setting_text("X", value)
     assert raised.value.field == "X"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STATUS_INTERVAL", [1]),
+        ("STATUS_INTERVAL", []),
+        ("STATUS_INTERVAL", True),
+        ("MQTT_TLS", 1),
+        ("MQTT_TLS", [True]),
+        ("MQTT_USERNAME", ["me"]),
+        ("MQTT_USERNAME", False),
+        ("SINKS", True),
+        ("SINKS", ["mqtt,log"]),
+        ("SINKS", [True]),
+        ("SOURCE_MQTT_RULES", []),
+    ],
+)
+def test_a_value_of_another_type_than_its_setting_has(make: Make, name: str, value: object) -> None:
+    configuration = make()
+    with pytest.raises(CommandError, match=f"{name} must be .") as raised:
+        configuration.texts({name: value})
+    assert (raised.value.code, raised.value.field) == ("invalid", name)
+    allowed = configuration.catalogue.rows[name].parser.allowed
+    assert allowed in raised.value.message
+
+
+def test_values_of_the_type_that_their_settings_have(make: Make) -> None:
+    values = {
+        "STATUS_INTERVAL": 60,
+        "MQTT_TLS": False,
+        "LISTEN_PORT": [16018, "16017"],
+        "SINKS": ["log"],
+        "MQTT_VERSION": 5,
+        "MQTT_PORT": None,
+        "LISTEN": ["tcp:16018", "tcp:16017:interface=10.0.0.5"],
+    }
+    texts = make().texts(values)
+    assert texts == {
+        "STATUS_INTERVAL": "60",
+        "MQTT_TLS": "false",
+        "LISTEN_PORT": "16018,16017",
+        "SINKS": "log",
+        "MQTT_VERSION": "5",
+        "MQTT_PORT": "",
+        "LISTEN": "tcp:16018,tcp:16017:interface=10.0.0.5",
+    }
+    rows = make().catalogue.rows
+    assert rows["LISTEN"].parse(texts["LISTEN"], "") == ("tcp:16018", "tcp:16017:interface=10.0.0.5")
+
+
+def test_every_value_that_is_shown_is_json_and_can_be_set_again(make: Make) -> None:
+    rules = [{"topic": "weather/{device}", "values": {"t": {"path": "a.b", "unit": "°C"}}}]
+    values = {"SOURCE_MQTT_RULES": json.dumps(rules), "LISTEN": "tcp:1; tcp:2", "FILE_EVENTS": "uplink"}
+    configuration = make()
+    wanted = result_of(ensureDeferred(configuration.draft(values)))
+    shown = json.loads(json.dumps(configuration.shown(list(values), wanted)))
+    again = result_of(ensureDeferred(configuration.draft(configuration.texts(shown))))
+    assert json.loads(shown["SOURCE_MQTT_RULES"]) == rules
+    assert {name: again.value(name) for name in values} == {name: wanted.value(name) for name in values}
 
 
 def test_a_file_that_cannot_be_used_is_trouble_until_it_can(make: Make, env_file: Path) -> None:

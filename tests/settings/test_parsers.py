@@ -42,6 +42,10 @@ def test_a_text_that_is_allowed(parser: Parser[Any], text: str, value: object) -
     [
         (parsers.integer(1, 3), "4"),
         (parsers.integer(1, 3), "1.5"),
+        (parsers.integer(1, 30), "1_0"),
+        (parsers.integer(1, 3), "\u0663"),
+        (parsers.number(0, 30), "1_0"),
+        (parsers.number(0, 30), "\u0663"),
         (parsers.number(0, 1), "nan"),
         (parsers.choice("tcp", "websockets"), "udp"),
         (parsers.boolean, "maybe"),

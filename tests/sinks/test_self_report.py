@@ -36,8 +36,9 @@ def test_what_is_reported_is_returned() -> None:
     assert report.set_aside() == (1, "too large")
     assert report_of(replayable=True).replayable is True
     assert report_of(request_figures=lambda: FIGURES).requests() == FIGURES
-    troubled = FIGURES | {"trouble": "no\nbroker"}
-    assert report_of(request_figures=lambda: troubled).requests() == FIGURES | {"trouble": "no broker"}
+    troubled = FIGURES | {"trouble": "no\nbroker", "misaddressed": 4.0}
+    told = FIGURES | {"trouble": "no broker", "misaddressed": 4}
+    assert report_of(request_figures=lambda: troubled).requests() == told
 
 
 @pytest.mark.parametrize(

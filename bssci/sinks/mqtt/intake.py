@@ -103,6 +103,8 @@ class Intake:
         """times of the newest answers, s of the clock"""
         self._began_at: float = clock.seconds()
         self._refused = 0
+        self.misaddressed = 0
+        """requests that cannot be answered, because their topic names no sensor or base station"""
 
     @property
     def busy(self) -> bool:
@@ -123,6 +125,7 @@ class Intake:
             "failed": self._refused,
             "rate": len(self._answers) / measured if measured > 0 else 0.0,
             "failing": bool(self._retries),
+            "misaddressed": self.misaddressed,
         }
 
     def stop(self) -> None:

@@ -120,7 +120,8 @@ class MqttRequests:
         :return: fires when it may be acknowledged; None: at once.
         """
         place = self._place(message.topic)
-        if place is None:
+        if place is None or (not message.payload and place.topic != "config/get"):
+            # An empty message makes the broker forget a retained one; it asks for nothing.
             return None
         if message.reply is None and place.eui is not None and _is_older(message.topic):
             older = f"{self._base_topic}/EP/{place.eui}/response"
@@ -150,6 +151,7 @@ class MqttRequests:
         try:
             return Addressee(parse_eui(before), _KINDS.get(last, last))
         except ValueError as error:
+            self._intake.misaddressed += 1
             if (left_out := self._lines.admit()) is not None:
                 self.log.warn(
                     "request for no sensor {topic} {error}, {left_out} lines left out",

@@ -69,7 +69,8 @@ class StationRequests:
         :return: fires when it may be acknowledged; None: at once.
         """
         eui = self._station(message.topic)
-        if eui is None:
+        if eui is None or not message.payload:
+            # An empty message makes the broker forget a retained one; it asks for nothing.
             return None
         answer: dict[str, Any] = {"bs_eui": eui}
         wrong = reply_error(message.reply, self._listens_to)
@@ -98,6 +99,7 @@ class StationRequests:
         try:
             return parse_eui(topic.removeprefix(self._prefix).split("/")[0])
         except ValueError as error:
+            self._intake.misaddressed += 1
             if (left_out := self._lines.admit()) is not None:
                 self.log.warn(
                     "request for no station {topic} {error}, {left_out} lines left out",

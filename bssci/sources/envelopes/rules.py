@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, NamedTuple
 
@@ -39,7 +39,7 @@ _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _UNSAFE = re.compile(r"[^\w.:@-]+")
 
 
-class _Written(msgspec.Struct, forbid_unknown_fields=True):
+class _Written(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A rule as it is written."""
 
     topic: str
@@ -52,7 +52,7 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
     values: dict[str, str | _Value] | str = {}
 
 
-class _Value(msgspec.Struct, forbid_unknown_fields=True):
+class _Value(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Place of a value, and its unit."""
 
     path: str
@@ -76,6 +76,8 @@ class EnvelopeRule(NamedTuple):
     decode: Callable[[str], bytes]
     values: Mapping[str, tuple[Steps, str | None]] | None
     """path and unit by the name of the reading; None: every value of the message"""
+    written: _Written
+    """the rule as it was read"""
 
 
 def parse_rules(text: str) -> tuple[EnvelopeRule, ...]:
@@ -98,6 +100,11 @@ def parse_rules(text: str) -> tuple[EnvelopeRule, ...]:
         except ValueError as error:
             raise ValueError(f"rule {number}: {error}") from None
     return tuple(rules)
+
+
+def write_rules(rules: Sequence[EnvelopeRule]) -> str:
+    """Return the JSON text that :func:`parse_rules` reads as ``rules``; empty for none."""
+    return msgspec.json.encode([each.written for each in rules]).decode() if rules else ""
 
 
 def _rule(written: _Written) -> EnvelopeRule:
@@ -128,6 +135,7 @@ def _rule(written: _Written) -> EnvelopeRule:
         payload=read_path(written.payload) if written.payload else None,
         decode=_DECODERS[written.encoding],
         values=None if isinstance(written.values, str) else _values(written.values),
+        written=written,
     )
 
 

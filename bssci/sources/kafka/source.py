@@ -19,7 +19,7 @@ from bssci.settings.parsers import Parser
 from bssci.settings.rows import Setting
 from bssci.sources.envelopes import scanner
 from bssci.sources.envelopes.controller import controller_form
-from bssci.sources.envelopes.rules import parse_rules, rule_form
+from bssci.sources.envelopes.rules import parse_rules, rule_form, write_rules
 from bssci.sources.envelopes.values import BadMessage, Form
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.kafka.records import read_record
@@ -37,7 +37,7 @@ ROWS = (
     Setting(
         "KAFKA_RULES",
         "",
-        Parser(parse_rules, ""),
+        Parser(parse_rules, "", write_rules),
         "records of other forms, as a JSON list of rules: docs/sources.md",
     ),
     Setting(

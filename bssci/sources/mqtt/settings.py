@@ -13,7 +13,7 @@ from bssci.settings import parsers
 from bssci.settings.groups import Values
 from bssci.settings.parsers import Parser
 from bssci.settings.rows import Origin, Setting, SettingsError
-from bssci.sources.envelopes.rules import parse_rules
+from bssci.sources.envelopes.rules import parse_rules, write_rules
 
 PREFIX = "SOURCE_MQTT_"
 TOPICS = "bt-mqtt/raw/#,bt-mqtt/scanner/+/status,cmnd/#,stat/#,tele/#"
@@ -67,7 +67,7 @@ _broker = broker_group(
         Setting(
             "SOURCE_MQTT_RULES",
             "",
-            Parser(parse_rules, ""),
+            Parser(parse_rules, "", write_rules),
             "devices with a JSON topic of their own, as a JSON list of rules: docs/sources.md",
             live=True,
         ),

@@ -116,8 +116,8 @@ class CertificateRoutes:
         takes={JSON: SettingValues},
     )
     async def check(self, call: Call) -> TrialAnswer:
-        values = changes_of(call.json()) if call.body() else {}
         configuration = self._context.configuration
+        values = changes_of(configuration, call.json()) if call.body() else {}
         settings = await configuration.draft(values) if values else configuration.current
         catalogue = configuration.catalogue
         with _refusals():

@@ -214,13 +214,17 @@ class ServiceCollector(Collector):
         )
         answered = CounterMetricFamily("bssci_requests_answered", "Requests answered.", labels=["sink"])
         failed = CounterMetricFamily("bssci_requests_failed", "Answered with an error.", labels=["sink"])
+        misaddressed = CounterMetricFamily(
+            "bssci_requests_misaddressed", "Requests whose topic names no sensor or station.", labels=["sink"]
+        )
         for name, figures in self._context.center.deliveries.requests().items():
             queued.add_metric([name], figures["queued"])
             oldest.add_metric([name], figures["oldest_seconds"])
             failing.add_metric([name], float(figures["failing"]))
             answered.add_metric([name], figures["answered"])
             failed.add_metric([name], figures["failed"])
-        yield from (queued, oldest, failing, answered, failed)
+            misaddressed.add_metric([name], figures.get("misaddressed", 0))
+        yield from (queued, oldest, failing, answered, failed, misaddressed)
 
     def _journal(self) -> Iterator[Metric]:
         journal = self._context.journal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bssci.settings.configuration import setting_text
+from bssci.settings.configuration import Configuration
 from bssci.settings.rows import MASK
 from bssci.web.api.schemas.common import DryRun, OfLastHour, TrialAnswer, told
 from bssci.web.api.schemas.dashboard import Dashboard, MetricHistory, OfMetric
@@ -57,7 +57,7 @@ class ServiceRoutes:
     )
     async def change_config(self, call: Call, query: DryRun) -> SettingsChanged:
         configuration = self._context.configuration
-        values = changes_of(call.json())
+        values = changes_of(configuration, call.json())
         if not values:
             return SettingsChanged(changes=[], needs_restart=self._views.config.needs_restart())
         wrong = configuration.faults(values)
@@ -86,7 +86,7 @@ class ServiceRoutes:
         group = groups.get(call.path["group"])
         if group is None:
             raise not_found(f"no such group of settings; there are {', '.join(groups)}")
-        values = changes_of(call.json()) if call.body() else {}
+        values = changes_of(configuration, call.json()) if call.body() else {}
         commands = self._context.center.commands.settings
         problem = await commands.try_group(group, values, call.actor, self._context.run_in_thread)
         line = {"ok": not problem, "text": problem or f"{group.title}: the other side took the connection"}
@@ -116,9 +116,12 @@ class ServiceRoutes:
         return Reply(answer, status=200 if answer.ready else 503)
 
 
-def changes_of(body: dict[str, Any]) -> dict[str, str]:
-    """Return the settings that a request names, as ``.env`` writes them, without what is masked."""
+def changes_of(configuration: Configuration, body: dict[str, Any]) -> dict[str, str]:
+    """Return the settings that a request names, as ``.env`` writes them, without what is masked.
+
+    :raises CommandError: a value is of another type than its setting has.
+    """
     values = body.get("settings", body)
     if not isinstance(values, dict):
         raise invalid("settings", "must be an object")
-    return {name: setting_text(name, value) for name, value in values.items() if value != MASK}
+    return configuration.texts({name: value for name, value in values.items() if value != MASK})

@@ -148,6 +148,7 @@ def test_the_queue_of_requests_is_measured(site: Site) -> None:
         "failed": 1,
         "rate": 0,
         "failing": False,
+        "misaddressed": 0,
     }
     assert figures["rate"] == pytest.approx(1 / 3)
     site.obey()

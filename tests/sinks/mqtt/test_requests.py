@@ -232,6 +232,18 @@ def test_a_request_for_no_sensor_is_a_line_in_the_log(site: Site, eui: str) -> N
     before = len(site.house.events)
     site.ask(f"mioty/ep/{eui}/cmd", "attach")
     assert len(site.house.events) == before
+    assert site.intake.figures()["misaddressed"] == 1
+
+
+@pytest.mark.parametrize("kind", ["cmd", "cmd/", "dl", "config", "register"])
+def test_an_empty_message_makes_the_broker_forget_and_is_no_request(site: Site, kind: str) -> None:
+    before = len(site.house.events)
+    site.ask(f"mioty/ep/{ONE}/{kind}", b"")
+    site.ask(f"EP/{ONE}/cmd/", b"")
+    site.ask("mioty/config/set", b"")
+    assert (len(site.house.events), site.settings) == (before, [])
+    site.ask("mioty/config/get", b"")
+    assert [answer["status"] for answer in site.settings] == ["done"]
 
 
 def test_lines_about_requests_for_no_sensor_are_limited(site: Site, log_lines: list[str]) -> None:

@@ -119,6 +119,8 @@ def test_what_is_retained_or_names_no_station(desk: Desk) -> None:
     answer = desk.answer()
     assert (answer["error"]["code"], answer["ref"]) == ("retained", "r")
     desk.ask({"command": "status"}, "mioty/bs/nonsense/vm/cmd")
+    desk.requests.received(Received("mioty/bs/CAFE000000000009/vm/cmd", b""))  # the broker is to forget
+    desk.house.settle()
     assert desk.answers == []
     desk.requests.received(Received("mioty/bs/CAFE000000000009/vm/cmd", b'{"command": "status"}'))
     desk.house.settle()

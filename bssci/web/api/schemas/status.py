@@ -67,7 +67,7 @@ class RequestFigures(Answer):
     failing: bool
     """nothing can be stored, so they wait"""
     misaddressed: int | msgspec.UnsetType = msgspec.UNSET
-    """those whose topic names no sensor or base station, which are not answered"""
+    """requests whose topic names no sensor or base station, which are not answered"""
     trouble: str | msgspec.UnsetType = msgspec.UNSET
     """why requests do not reach the sink; empty if they do"""
 

@@ -37,6 +37,9 @@ class Parts:
             raise CommandError("unavailable", ".env: No space left on device")
         return BytesIO()
 
+    def texts(self, values: dict[str, str]) -> dict[str, str]:
+        return values
+
     async def change(self, values: dict[str, str]) -> frozenset[str]:
         if self.wrong:
             raise CommandError("invalid", "no level")

@@ -274,3 +274,12 @@ def test_a_file_that_cannot_be_used_is_trouble_until_it_can(make: Make, env_file
     assert "STATUS_INTERVAL" in configuration.trouble
     env_file.write_text(good)
     assert result_of(configuration.reload()) == frozenset() and configuration.trouble == ""
+
+
+def test_a_change_that_mends_the_file_ends_the_trouble_with_it(make: Make, env_file: Path) -> None:
+    configuration = make()
+    env_file.write_text(env_file.read_text().replace("100", "often"))
+    with pytest.raises(CommandError):
+        result_of(configuration.reload())
+    assert result_of(configuration.change({"STATUS_INTERVAL": "60"})) == {"STATUS_INTERVAL"}
+    assert configuration.trouble == "" and "STATUS_INTERVAL=60\n" in env_file.read_text()

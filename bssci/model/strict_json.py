@@ -28,7 +28,7 @@ def read_json(data: str | bytes, lenient: bool = False) -> Any:
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
         value = json.loads(text) if lenient else _strict(text)
-        _check_depth(value, text.count("[") + text.count("{"))
+        check_depth(value, text.count("[") + text.count("{"))
         return value
     except json.JSONDecodeError as error:
         raise JsonError(f"not JSON at line {error.lineno} column {error.colno}: {error.msg}") from None
@@ -49,7 +49,7 @@ def read_json_fast(data: bytes) -> Any:
     """
     try:
         value = _decode(data)
-        _check_depth(value, data.count(b"[") + data.count(b"{"))
+        check_depth(value, data.count(b"[") + data.count(b"{"))
         return value
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise JsonError("not JSON") from None
@@ -72,10 +72,10 @@ def standard_json(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-def _check_depth(value: Any, brackets: int) -> None:
-    """Check that a value is not nested too deeply.
+def check_depth(value: Any, brackets: int) -> None:
+    """Check that a value is not nested more deeply than :data:`DEEPEST`.
 
-    :param brackets: how many its text has; a value cannot be nested more deeply than that.
+    :param brackets: how many its text has, or more; a value cannot be nested more deeply than that.
     :raises RecursionError: it is nested too deeply.
     """
     if brackets <= DEEPEST:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -106,8 +105,14 @@ def is_of_others(decoder: Any) -> bool:
 def separate(payload: Payload, parameters: Mapping[str, Any]) -> tuple[Payload, dict[str, Any]]:
     """Return a payload and parameters that a decoder may change without changing those of anybody else."""
     if payload.envelope:
-        payload = msgspec.structs.replace(payload, envelope=deepcopy(dict(payload.envelope)))
-    return payload, deepcopy(dict(parameters))
+        payload = msgspec.structs.replace(payload, envelope=_copy(payload.envelope))
+    return payload, _copy(parameters)
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of JSON values; ``deepcopy`` cannot follow all levels that are read."""
+    copy: dict[str, Any] = msgspec.to_builtins(dict(values))
+    return copy
 
 
 def _format(envelope: Mapping[str, Any]) -> int:

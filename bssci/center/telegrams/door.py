@@ -22,6 +22,7 @@ from bssci.model import Telegram, encode_event
 from bssci.model.device_id import parse_device_id
 from bssci.model.own_words import one_line
 from bssci.model.plain_text import control_fault
+from bssci.model.strict_json import DEEPEST, check_depth
 from bssci.model.weight import is_json, json_weight
 from bssci.system.clock import Clock, Timer
 
@@ -331,7 +332,11 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
             envelope = msgspec.to_builtins(telegram.envelope, str_keys=True)
             telegram = msgspec.structs.replace(telegram, envelope=envelope)
             length = len(encode_event(telegram))
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        # Each level takes a byte at least. Encoding follows more levels than those who get the telegram can.
+        check_depth(telegram.envelope, length)
+    except RecursionError as error:
+        raise _UnfitError(f"an envelope of more than {DEEPEST} levels", telegram.device) from error
+    except (TypeError, ValueError, OverflowError) as error:
         raise _UnfitError("it cannot be stored", f"{telegram.device}: {error}") from error
     if length > LARGEST:
         raise _UnfitError(f"larger than {LARGEST} bytes", telegram.device)

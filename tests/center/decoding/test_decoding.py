@@ -33,6 +33,7 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
+from bssci.model.strict_json import DEEPEST, read_json
 from bssci.system.clock import STEPS
 from tests.support.journal import SENSOR, STATION, online, uplink
 from tests.support.log_lines import log_lines
@@ -322,6 +323,14 @@ def test_what_a_decoder_changes_is_its_own_copy() -> None:
     assert event.envelope == {"a": {"b": 1}}
     assert house.wanted[DEVICE].parameters == {"key": "00", "nested": {"a": 1}}
     assert NOTHING_WANTED.parameters == {}
+
+
+def test_a_copy_is_as_deep_as_json_that_is_read() -> None:
+    house = House(FakeDecoder(kinds=["telegram"]))
+    deep = '{"a":' * DEEPEST + "1" + "}" * DEEPEST
+    event = telegram(envelope=read_json(deep))
+    house.wanted[event.device] = ChosenDecoder(None, None, {"deep": read_json(deep[5:-1])})
+    assert house.decode(event) == [Decoded(decoder="fake@3", readings=(Reading("first", 1),))]
 
 
 @pytest.mark.parametrize("matches", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
@@ -13,6 +14,7 @@ import pytest
 from bssci.center.telegrams import door as doors
 from bssci.center.telegrams.door import SourceDoor, TelegramsRefused
 from bssci.model import Telegram, decode_event, encode_event
+from bssci.model.strict_json import DEEPEST, read_json
 from tests.support.center import House, result_of
 from tests.support.log_lines import log_lines
 from tests.support.telegrams import telegram
@@ -50,6 +52,14 @@ def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor, lo
     assert figures["journal_bytes"] > 0 or not house.center.deliveries.statistics()
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """Return an object of this many levels."""
+    value: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -75,6 +85,9 @@ def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor, lo
         ({"envelope": {"a": [[] for _ in range(6000)]}}, "too many values"),
         ({"envelope": {"a": object()}}, "it cannot be stored"),
         ({"envelope": {"a": 1 << 70}}, "it cannot be stored"),
+        ({"envelope": nested(DEEPEST + 1)}, "an envelope of more than 500 levels"),
+        ({"envelope": nested(950)}, "an envelope of more than 500 levels"),
+        ({"envelope": nested(2000)}, "an envelope of more than 500 levels"),
     ],
 )
 def test_one_that_cannot_be_kept_costs_itself(
@@ -85,6 +98,13 @@ def test_one_that_cannot_be_kept_costs_itself(
     assert done.called and kept(house) == ["telegram-1", "telegram-2"]
     [said] = door.figures()["reasons"]
     assert said["reason"].startswith(reason) and said["count"] == 1 and not said["taken"]
+
+
+def test_an_envelope_may_be_as_deep_as_json_that_is_read(house: House, door: SourceDoor) -> None:
+    assert read_json(json.dumps(nested(DEEPEST)))
+    done = door([telegram(1, envelope=nested(DEEPEST))])
+    house.settle()
+    assert done.called and kept(house) == ["telegram-1"]
 
 
 def test_a_device_is_known_under_one_id_however_it_is_spelled(house: House, door: SourceDoor) -> None:

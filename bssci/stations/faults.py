@@ -34,6 +34,10 @@ class _Report:
     at: float
     unreported: int = 0
 
+    def is_recent(self, now: float) -> bool:
+        """Return whether the last report is less than REPORT_INTERVAL old; not if the clock was set back."""
+        return 0 <= now - self.at < REPORT_INTERVAL
+
 
 _NUMBERS = re.compile(r"\d+")
 
@@ -73,7 +77,7 @@ class Faults:
         text = message[:MAX_MESSAGE]
         report = self._report_of((*key, _NUMBERS.sub("#", text)), now)
         report.unreported += 1
-        if now - report.at < REPORT_INTERVAL:
+        if report.is_recent(now):
             return None
         report.at, count, report.unreported = now, report.unreported, 0
         self.log.warn(
@@ -99,7 +103,7 @@ class Faults:
             self._reported = {
                 each: report
                 for each, report in self._reported.items()
-                if report.unreported or now - report.at < REPORT_INTERVAL
+                if report.unreported or report.is_recent(now)
             }
             if len(self._reported) >= MAX_REPORTED:
                 key = (*key[:2], "")

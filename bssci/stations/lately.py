@@ -18,14 +18,22 @@ class Lately:
 
         :param now: Unix seconds.
         """
-        self._minutes[int(now // 60)] += 1
-        if len(self._minutes) > MINUTES:
-            del self._minutes[min(self._minutes)]
+        minute = int(now // 60)
+        if minute not in self._minutes:
+            # Those to come are of before the clock was set back.
+            self._minutes = Counter(
+                {each: self._minutes[each] for each in self._minutes if _is_lately(each, minute)}
+            )
+        self._minutes[minute] += 1
 
     def count(self, now: float) -> int:
         """Return the number of happenings in the last ten minutes.
 
         :param now: Unix seconds.
         """
-        first = int(now // 60) - MINUTES
-        return sum(count for minute, count in self._minutes.items() if minute > first)
+        present = int(now // 60)
+        return sum(count for minute, count in self._minutes.items() if _is_lately(minute, present))
+
+
+def _is_lately(minute: int, present: int) -> bool:
+    return present - MINUTES < minute <= present

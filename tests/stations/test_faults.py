@@ -24,6 +24,13 @@ def test_the_first_is_reported_then_once_a_minute_with_how_many_there_were() -> 
     assert faults.counts == {("sent", 71): 5}
 
 
+def test_a_clock_that_is_set_back_does_not_keep_an_error_from_being_reported() -> None:
+    faults = Faults(STATION)
+    assert faults.note("sent", 71, "wrong order", 86400.0)
+    assert faults.note("sent", 71, "wrong order", 10.0)
+    assert not faults.note("sent", 71, "wrong order", 20.0)
+
+
 def test_another_cause_with_the_same_code_is_reported_by_itself_but_not_another_number() -> None:
     faults = Faults(STATION)
     assert faults.note("sent", 71, "ping: opId 4 is not above 5, the last one", 0.0)

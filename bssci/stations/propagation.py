@@ -281,7 +281,6 @@ class Propagation:
         self._busy.pop(eui, None)
         self._settle(eui)
         is_news = eui in self._asked_for
-        self._asked_for.discard(eui)
         if isinstance(request, DetPrp):
             self.served.discard(eui)
             self._served.discard(eui)
@@ -316,7 +315,6 @@ class Propagation:
             self._again_later(eui, request)
             return None
         self._busy.pop(eui, None)
-        self._asked_for.discard(eui)
         self._tell(eui, Outcome("failed", code, message))
         return (
             Registration(
@@ -345,6 +343,7 @@ class Propagation:
     def _tell(self, eui: EUI, outcome: Outcome) -> None:
         """Report the outcome for a sensor, unless another operation for it is pending."""
         if eui not in self._pending:
+            self._asked_for.discard(eui)
             for answers in self._waiting.pop(eui, ()):
                 answers.answered(self._station, eui, outcome)
 

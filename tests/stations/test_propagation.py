@@ -20,6 +20,7 @@ from bssci.wire.messages import (
     AttPrpCmp,
     AttPrpRsp,
     DetPrp,
+    DetPrpRsp,
     Error,
     ErrorAck,
     Ping,
@@ -313,6 +314,32 @@ def test_a_command_is_told_for_each_station(make_house) -> None:
     for line in lines:
         assert len(line.answer_everything()) == 1
     assert [_attached_at(house, line) for line in lines] == [2, 1]
+
+
+def test_so_is_one_that_was_given_while_the_station_was_asked_something_else(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    [asked] = line.take(AttPrp)
+    ensureDeferred(house.commands.detach([sensor_eui(1)], TESTER))
+    house.settle()
+    line.say(AttPrpRsp(opId=asked.opId))
+    [asked] = line.take(DetPrp)
+    line.say(DetPrpRsp(opId=asked.opId))
+    assert [event.action for event in statuses(house)] == ["attached", "detached"]
+
+
+def test_a_refusal_of_what_the_station_was_asked_before_a_command_does_not_end_it(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    [asked] = line.take(AttPrp)
+    ensureDeferred(house.commands.detach([sensor_eui(1)], TESTER))
+    house.settle()
+    line.say(Error(opId=asked.opId, code=22, message="no"))
+    [asked] = line.take(DetPrp)
+    line.say(DetPrpRsp(opId=asked.opId))
+    assert [event.action for event in statuses(house)] == ["attach_failed", "detached"]
 
 
 # very many: looked at in slices

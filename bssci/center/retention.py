@@ -67,6 +67,7 @@ class Retention:
         self._delivered = delivered
         self._running: Deferred[int] | None = None
         self._undelivered: deque[tuple[float, int]] = deque(maxlen=LOOKS)
+        """measurements: seconds of the monotonic clock, and bytes of undelivered events"""
         self._ticker = Ticker(clock, INTERVAL, self._tick)
         self._looking = Ticker(clock, LOOK_INTERVAL, self._look)
         self._warned = False
@@ -90,7 +91,7 @@ class Retention:
         if not self._undelivered:
             return None
         began_at, then = self._undelivered[0]
-        seconds = self._now() - began_at
+        seconds = self._clock.seconds() - began_at
         growth = usage.undelivered - then
         if growth <= 0 or seconds <= 0:
             return None
@@ -115,7 +116,7 @@ class Retention:
     def _look(self) -> None:
         """Measure the fill level; warn at once when it is high, and then once after each trim."""
         usage, days = self._journal.usage(), self.days_left()
-        self._undelivered.append((self._now(), usage.undelivered))
+        self._undelivered.append((self._clock.seconds(), usage.undelivered))
         if usage.share >= FULL_SOON and not self._warned:
             self._warned = True
             self.log.warn(

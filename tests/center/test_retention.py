@@ -110,6 +110,15 @@ def test_the_days_until_it_is_full_follow_from_how_it_grew(bench: Bench) -> None
     assert bench.retention.days_left() == pytest.approx(10, abs=2)
 
 
+def test_a_clock_that_was_set_does_not_change_the_forecast(bench: Bench) -> None:
+    bench.ahead = 30 * DAY
+    for _ in range(9):
+        bench.clock.advance(INTERVAL)
+        bench.undelivered += GIGABYTE // 144
+    assert bench.trimmed[-1][0] > 30 * DAY  # it is believed now
+    assert bench.retention.days_left() == pytest.approx(10, abs=2)
+
+
 @pytest.mark.parametrize(
     ("days", "words"),
     [

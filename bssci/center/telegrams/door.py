@@ -134,10 +134,11 @@ class SourceDoor:
         if len(offered) > WAITING:
             return self._refuse(len(offered), f"more than {WAITING} telegrams were offered at once")
         taken, size = self._fitting(offered)
-        excess = self._excess(len(taken), size) if taken else ""
-        if excess:
-            return self._refuse(len(taken), excess)
-        self._note("")
+        if taken:  # else it cannot be told whether more would be taken
+            excess = self._excess(len(taken), size)
+            if excess:
+                return self._refuse(len(taken), excess)
+            self._note("")
         offer = _Offer(taken, dict(positions), size)
         self._waiting += len(taken)
         self._waiting_bytes += size

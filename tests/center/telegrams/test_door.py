@@ -226,6 +226,22 @@ def test_blocked_devices_are_counted_and_not_kept(house: House) -> None:
     assert done.called and kept(house) == ["telegram-2"] and door.figures()["blocked"] == 1
 
 
+def test_a_blocked_device_does_not_show_that_more_is_taken_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    sources = house.center.sources
+    sources._judge = lambda telegram: "blocked" if telegram.device == "ble:B" else "kept"
+    door = sources.door("mqtt")
+    monkeypatch.setattr(doors, "WAITING", 20)
+    door([telegram(number) for number in range(20)])
+    for number in range(30, 40):
+        with pytest.raises(TelegramsRefused):
+            result_of(door([telegram(number)]))
+        door([telegram(number, device="ble:B")])
+    assert door.trouble
+    assert len([line for line in log_lines if "source mqtt" in line]) == 1
+
+
 def test_reasons_are_bounded_and_examples_short(door: SourceDoor) -> None:
     for number in range(100):
         door.reject(f"reason {number}", "x" * 1000)

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not error.filename:
             _close_output()
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror}", file=sys.stderr)
+        print(f"error: {place}{error.strerror or str(error) or type(error).__name__}", file=sys.stderr)
         return 1
     except Exception as error:
         lines = _lines_of(error)

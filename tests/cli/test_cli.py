@@ -114,6 +114,26 @@ def test_nothing_is_said_if_nobody_reads_on(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (PermissionError(13, "Permission denied", "x.pem"), "x.pem: Permission denied"),
+        (TimeoutError("timed out"), "timed out"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line(
+    error: OSError, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(argv: object) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_run", failing)
+    monkeypatch.setattr(cli, "_close_output", lambda: None)
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err == f"error: {text}\n"
+
+
 def test_ctrl_c_shows_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -164,7 +164,7 @@ class Provisioning:
     :param ca_file: DEVICE_CA_FILE.
     :param server_ca_file: CA_FILE, the authorities by which devices recognise the broker.
     :param who: name that is recorded with every change for the audit log of the service; empty if the caller
-    writes the audit log.
+        writes the audit log.
     """
 
     def __init__(self, ca_file: Path, server_ca_file: Path, who: str = "") -> None:

@@ -295,8 +295,8 @@ class CertificateStore:
 
         :param host: name by which it reaches the service center; empty: taken from the service center's
             certificate.
-        :param ports: ports on which base stations connect. :param renew: make a new key and certificate
-            even if there is a valid one.
+        :param ports: ports on which base stations connect.
+        :param renew: make a new key and certificate even if there is a valid one.
         :raises CertificateError: the key of the authority in use is not here.
         """
         directory = self.stations / eui

@@ -14,10 +14,12 @@ class LineLimit:
     """A limit on the lines of one kind.
 
     :param seconds: returns the s of a clock.
+    :param lines: lines that are logged in a period, at most.
     """
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
+    def __init__(self, seconds: Callable[[], float], lines: int = LINES) -> None:
         self._seconds = seconds
+        self._lines = lines
         self._since = float("-inf")
         self._count = 0
 
@@ -26,7 +28,7 @@ class LineLimit:
         now = self._seconds()
         left_out = 0
         if not 0 <= now - self._since < PERIOD:
-            left_out = max(0, self._count - LINES)
+            left_out = max(0, self._count - self._lines)
             self._since, self._count = now, 0
         self._count += 1
-        return left_out if self._count <= LINES else None
+        return left_out if self._count <= self._lines else None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
 
 from bssci.center import write_behind
@@ -20,7 +20,8 @@ from bssci.journal import GatewayRecord, Journal, Loaded
 from bssci.model import GatewayState, Telegram
 from bssci.model.commands import CommandError
 from bssci.model.weight import json_weight
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock, Ticker, in_slices
+from bssci.system.line_limit import LineLimit
 from bssci.system.watchers import Watchers
 
 SILENCE = 300.0
@@ -33,6 +34,10 @@ about which people entered nothing
 """
 TOLD = 1_000
 """gateways whose first message is logged; all are in the list of gateways"""
+STATE_LINES = 200
+"""lines about states of gateways that are logged in a minute; every state is an event, too"""
+SLICE = 200
+"""gateways that are looked at in one turn of the reactor"""
 MAX_STATUS = 8 * 1024
 """bytes of a report, as MessagePack, up to which it is kept completely"""
 MAX_STATUS_MEMORY = 4 * MAX_STATUS
@@ -116,7 +121,11 @@ class Gateways:
         kept = read_bodies("gateway", loaded.gateways, _decoder).values()
         in_order = sorted(kept, key=lambda gateway: gateway.last_seen)
         self._of: OrderedDict[str, Gateway] = OrderedDict((each.id, each) for each in in_order)
+        self._unentered = OrderedDict((each.id, None) for each in in_order if not each.is_entered)
+        """ids of those about which people entered nothing, the longest silent first"""
         self._told = 0
+        self._lines = LineLimit(clock.seconds, STATE_LINES)
+        self._looking = False
         self._lock = DeferredLock()
         self._changing = ""
         """the gateway whose entry is being stored; it is not dropped"""
@@ -124,7 +133,7 @@ class Gateways:
         started = clock.seconds()
         self._heard_at = dict.fromkeys(self._of, started)
         self._behind = WriteBehind[str](clock, "gateways", self._write, slice_size=write_behind.AT_ONCE)
-        self._ticker = Ticker(clock, LOOK_INTERVAL, self._look)
+        self._ticker = Ticker(clock, LOOK_INTERVAL, self._begin_look)
 
     def start(self) -> None:
         self._behind.start()
@@ -154,20 +163,20 @@ class Gateways:
         gateway = self._of.get(id)
         if gateway is None:
             gateway = self._of[id] = Gateway(id, telegram.at, telegram.at)
+            self._unentered[id] = None
             if self._told < TOLD:
                 self._told += 1
                 self.log.info("gateway {id} is heard for the first time", id=id)
             if len(self._of) > MAX_GATEWAYS:
-                self._drop(next(each.id for each in self._of.values() if self._may_be_dropped(each)))
+                self._drop(next(each for each in self._unentered if each != self._changing))
         else:
             self._of.move_to_end(id)
+            if id in self._unentered:
+                self._unentered.move_to_end(id)
         gateway.count += 1
         gateway.source = telegram.source
         self._behind.changed[id] = None
         return gateway
-
-    def _may_be_dropped(self, gateway: Gateway) -> bool:
-        return not gateway.is_entered and gateway.id != self._changing
 
     def _alive(self, gateway: Gateway) -> None:
         self._note(gateway)
@@ -203,12 +212,24 @@ class Gateways:
         self._note(gateway)
         self._move(gateway, "degraded" if said == "degraded" else "online", _reason(report))
 
-    def _look(self) -> None:
-        now = self._clock.seconds()
-        for gateway in self._of.values():
-            silent = now - self._heard_at.get(gateway.id, now)
-            if gateway.kind in WATCHED and gateway.state != "offline" and silent >= SILENCE:
-                self._move(gateway, "offline", f"silent for {SILENCE / 60:.0f} minutes")
+    def _begin_look(self) -> None:
+        ensureDeferred(self._look()).addErrback(
+            lambda failure: self.log.failure("look for silent gateways failed", failure)
+        )
+
+    async def _look(self) -> None:
+        if self._looking:
+            return
+        self._looking = True
+        try:
+            async for few in in_slices(self._clock, list(self._of), SLICE):
+                now = self._clock.seconds()
+                for gateway in filter(None, map(self._of.get, few)):
+                    silent = now - self._heard_at.get(gateway.id, now)
+                    if gateway.kind in WATCHED and gateway.state != "offline" and silent >= SILENCE:
+                        self._move(gateway, "offline", f"silent for {SILENCE / 60:.0f} minutes")
+        finally:
+            self._looking = False
 
     def _move(self, gateway: Gateway, state: GatewayStateName, reason: str) -> None:
         gateway.reason = reason
@@ -217,8 +238,11 @@ class Gateways:
         gateway.state = state
         gateway.since = self._now()
         self._behind.changed[gateway.id] = None
-        level = self.log.info if state == "online" else self.log.warn
-        level("gateway {id} {state} {reason}", id=gateway.id, state=state, reason=reason)
+        if (left_out := self._lines.admit()) is not None:
+            level = self.log.info if state == "online" else self.log.warn
+            level("gateway {id} {state} {reason}", id=gateway.id, state=state, reason=reason)
+            if left_out:
+                self.log.warn("{count} lines about gateways' states were left out", count=left_out)
         event = _event(gateway)
         assert event is not None
         self._report(event)
@@ -287,6 +311,10 @@ class Gateways:
                 self._changing = ""
             for name, value in values.items():
                 setattr(gateway, name, value)
+            if gateway.is_entered:
+                self._unentered.pop(id, None)
+            elif id in self._of:
+                self._unentered.setdefault(id)
             return gateway
 
     async def forget(self, id: str) -> None:
@@ -301,6 +329,7 @@ class Gateways:
     def _drop(self, id: str) -> None:
         gateway = self._of.pop(id, None)
         self._heard_at.pop(id, None)
+        self._unentered.pop(id, None)
         self._behind.changed[id] = None
         state = None if gateway is None else _event(gateway)
         if state is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from bssci.center.devices import gateways
 from bssci.journal import StorageError
 from bssci.model import GatewayState
 from bssci.model.commands import CommandError
+from bssci.system.clock import Clock, in_slices
+from bssci.system.line_limit import LineLimit
 from tests.center.devices.gateways import Air
 from tests.support.center import TESTER, House, result_of
 from tests.support.log_lines import log_lines
@@ -100,6 +103,28 @@ def test_there_are_so_many_at_most(house: House, monkeypatch: pytest.MonkeyPatch
     for name in ("a", "b", "a", "c", "d"):
         air.advertise(gateway=name)
     assert [gateway.own_id for gateway in house.center.gateways] == ["a", "c", "d"]
+
+
+def test_many_that_fall_silent_are_looked_at_in_slices_and_not_all_logged(
+    house: House, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    sizes: list[int] = []
+
+    async def noted(clock: Clock, items: list[str], size: int) -> AsyncIterator[Sequence[str]]:
+        async for few in in_slices(clock, items, size):
+            sizes.append(len(few))
+            yield few
+
+    monkeypatch.setattr(gateways, "SLICE", 2)
+    monkeypatch.setattr(gateways, "in_slices", noted)
+    house.center.gateways._lines = LineLimit(house.clock.seconds, 3)
+    hear(house, *"abcde")
+    house.advance(gateways.SILENCE + gateways.LOOK_INTERVAL, step=10)
+    assert set(sizes) == {1, 2}
+    assert house.center.gateways.counts()["scanner"] == {"online": 0, "degraded": 0, "offline": 5}
+    assert len([line for line in log_lines if " online" in line]) == 3
+    assert len([line for line in log_lines if "silent for 5 minutes" in line]) == 3
+    assert "2 lines about gateways' states were left out" in log_lines
 
 
 def test_what_people_entered_is_not_displaced_by_made_up_gateways(

@@ -20,6 +20,7 @@ DeviceVerdict = Literal["kept", "blocked", "passed over"]
 """decision on a telegram; passed over: there are too many senders with changing addresses"""
 ID = re.compile(r"[a-z][a-z0-9_-]{0,31}:[^\x00-\x20\x7f+#?]{1,160}")
 """a device id: kind, colon, and a name that is unique within the kind"""
+_COMPANY = re.compile(r"(?:0[xX])?[0-9A-Fa-f]{1,4}")
 PLACE = re.compile(r"f2:[0-9a-f]{12}/J[1-9]/(?!sensor-\d)[A-Za-z0-9][\w.-]{0,63}")
 """id of a place at a controller"""
 ENTERED = ("name", "model", "decoder", "parameters", "location", "tags", "blocked")
@@ -141,10 +142,9 @@ def _first_bytes(texts: list[Any]) -> bytes:
 
 
 def _company(key: str) -> str:
-    try:
-        number = int(key, 16)
-    except ValueError:
+    if not _COMPANY.fullmatch(key):
         return key[:20]
+    number = int(key, 16)
     name = COMPANIES.get(number, "")
     return f"0x{number:04x} {name}".strip()
 

@@ -23,6 +23,8 @@ def test_an_unknown_device_is_described_by_what_it_sends() -> None:
     assert said.services == ("0x181a", "0xec88", "cafe")
     assert said.data == "0304"
     assert said_by(telegram(payload=b"\5" * 100)).data == "05" * 64
+    odd = {"manufacturer_data": {"f" * 9000: "AAAA", "0x4c": "AAAA", "-1_0": "AAAA"}}
+    assert said_by(telegram(envelope=odd)).companies == ("f" * 20, "0x004c Apple", "-1_0")
 
 
 @pytest.mark.parametrize(

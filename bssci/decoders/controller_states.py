@@ -21,7 +21,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from bssci.decoders.datapoints import check_modbus
+from bssci.decoders.datapoints import LONGEST_ANSWER, check_modbus, ends_with_checksum
 from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.decoders.quantities import normalise
 from bssci.model import Reading
@@ -30,6 +30,8 @@ NAME = "controller"
 PARAMETER = "components"
 """name of the parameter that lists how components are read"""
 ENCODINGS = ("boolean", "boolean_map", "hex_to_float", "raw_string")
+_AROUND = 5
+"""bytes of a Modbus answer before and after its value"""
 MAX_HEX = 8
 """bytes that are read as one number"""
 _NUMBERED = re.compile(r"(.+)-([0-9]{1,2})")
@@ -92,6 +94,8 @@ def _readings(how: Mapping[str, Any], body: Mapping[str, Any], data: bytes) -> l
     if encoding == "boolean_map":
         return [Reading(name, _yes(value), None) for name, value in body.items() if name not in _NOT_VALUES]
     if encoding == "hex_to_float":
+        if data.startswith(b"{") and "data" not in body:
+            raise DecodeError("no_value", "the message has no data")
         number = int.from_bytes(_digits(data), "big") * float(how.get("scale") or 1)
         return [Reading(str(how.get("name") or "value"), round(number, 9), unit)]
     value = body.get("status", body.get("data"))
@@ -105,10 +109,16 @@ def _readings(how: Mapping[str, Any], body: Mapping[str, Any], data: bytes) -> l
 
 
 def _digits(data: bytes) -> bytes:
-    """Return the bytes of a number: those in a Modbus answer, or all."""
+    """Return the bytes of a number: those in a Modbus answer, or all.
+
+    :raises DecodeError: there are too many, or it is a Modbus answer without a value.
+    """
     found = data
-    if len(data) >= 5 and data[2] == len(data) - 5:
+    has_value = len(data) >= _AROUND and data[2] == len(data) - _AROUND
+    if has_value or (_AROUND <= len(data) <= LONGEST_ANSWER and ends_with_checksum(data)):
         check_modbus(data)
+        if not has_value:
+            raise DecodeError("no_value", "byte 2: the Modbus answer has another length than it says")
         found = data[3:-2]
     if not 0 < len(found) <= MAX_HEX:
         raise DecodeError("too_long", f"a number has 1 to {MAX_HEX} bytes, this one {len(found)}")

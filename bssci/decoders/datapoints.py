@@ -157,15 +157,20 @@ def check_modbus(data: bytes) -> None:
         raise DecodeError(
             "too_long", f"a Modbus answer has {LONGEST_ANSWER} bytes at most, the payload {len(data)}"
         )
+    if not ends_with_checksum(data):
+        raise DecodeError("checksum", f"byte {len(data) - 2}: the Modbus checksum is wrong")
+    if data[1] & 0x80:
+        raise DecodeError("modbus_error", f"byte 1: the device answered with Modbus error {data[2]}")
+
+
+def ends_with_checksum(data: bytes) -> bool:
+    """Return whether the last two bytes are the Modbus RTU checksum of those before."""
     checksum = 0xFFFF
     for byte in data[:-2]:
         checksum ^= byte
         for _ in range(8):
             checksum = checksum >> 1 ^ (0xA001 if checksum & 1 else 0)
-    if checksum != int.from_bytes(data[-2:], "little"):
-        raise DecodeError("checksum", f"byte {len(data) - 2}: the Modbus checksum is wrong")
-    if data[1] & 0x80:
-        raise DecodeError("modbus_error", f"byte 1: the device answered with Modbus error {data[2]}")
+    return checksum == int.from_bytes(data[-2:], "little")
 
 
 def member_of(node: Node, wanted: str) -> Node | None:

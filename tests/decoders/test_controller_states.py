@@ -67,6 +67,9 @@ def test_encodings(encoding: str, body: dict[str, Any], readings: list[Any]) -> 
         ("magic", b"{}", {"status": 1}, "no_encoding"),
         ("hex_to_float", bytes.fromhex("01 03 02 00 EB 00 00"), {}, "checksum"),
         ("hex_to_float", bytes(9), {}, "too_long"),
+        ("hex_to_float", bytes.fromhex(modbus("01 83 02")), {}, "modbus_error"),
+        ("hex_to_float", bytes.fromhex(modbus("01 06 00 05 00 EB")), {}, "no_value"),
+        ("hex_to_float", b'{"a":1}', {"a": 1}, "no_value"),
     ],
 )
 def test_what_cannot_be_read(encoding: str, data: bytes, body: dict[str, Any], code: str) -> None:

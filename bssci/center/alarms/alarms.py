@@ -46,6 +46,15 @@ class Calm(NamedTuple):
     """Unix seconds at which the alarm closes, if the condition does not come back before"""
 
 
+class _Holding(NamedTuple):
+    """A condition that holds and is not an alarm yet."""
+
+    since: float | None
+    """Unix seconds, as the condition says"""
+    begin: float
+    """the same in reactor seconds: the clock may be set while its patience lasts"""
+
+
 class Alarms:
     """The alarms, in memory and in the journal.
 
@@ -63,8 +72,8 @@ class Alarms:
         self._open: dict[str, int] = {
             each.id: number for number, each in self._all.items() if each.until is None
         }
-        self._holding: dict[str, float] = {}
-        """reactor seconds since when a condition has held that is not an alarm yet, by id"""
+        self._holding: dict[str, _Holding] = {}
+        """conditions that hold and are not alarms yet, by id"""
         self._over: dict[str, float] = {}
         """reactor seconds since when the condition of an open alarm has been over, by id"""
         self._lock = DeferredLock()
@@ -188,10 +197,11 @@ class Alarms:
         self._write()
 
     def _is_due(self, condition: Condition, seconds: float, now: float) -> bool:
-        if condition.since is not None:
-            return now - condition.since >= condition.patience
-        begin = self._holding.setdefault(condition.id, seconds)
-        return seconds - begin >= condition.patience
+        holding = self._holding.get(condition.id)
+        if holding is None or holding.since != condition.since:
+            held = 0.0 if condition.since is None else max(0.0, now - condition.since)
+            holding = self._holding[condition.id] = _Holding(condition.since, seconds - held)
+        return seconds - holding.begin >= condition.patience
 
     def _described(self, record: AlarmRecord, condition: Condition) -> list[AlarmRecord]:
         """Update text and severity of an open alarm; return it if the severity changed, which is an event."""

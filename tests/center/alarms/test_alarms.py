@@ -46,6 +46,27 @@ def test_patience_calm_and_what_is_told(house: House) -> None:
     assert changes(house) == [(BAD.id, "open"), (BAD.id, "closed")]
 
 
+@pytest.mark.parametrize("jump", [86400.0 * 365, -86400.0])
+def test_a_clock_that_is_set_neither_shortens_nor_prolongs_the_patience(house: House, jump: float) -> None:
+    alarms = house.center.alarms
+    now = alarms._now
+    patient = BAD._replace(patience=20.0, since=now() - 6)
+    look(house, patient)
+    alarms._now = lambda: now() + jump
+    look(house, patient)
+    look(house, patient)
+    assert len(alarms) == 0
+    assert len(look(house, patient)) == 1
+
+
+def test_a_condition_that_was_over_in_between_is_given_its_patience_anew(house: House) -> None:
+    patient = BAD._replace(patience=10.0)
+    for _ in range(4):
+        alarms = look(house, patient._replace(since=house.now() - 6))
+    assert len(alarms) == 0
+    assert len(look(house, patient._replace(since=house.now() - 10))) == 1
+
+
 def test_an_open_alarm_whose_condition_is_over_says_until_when_it_is_watched(house: House) -> None:
     alarms = look(house, BAD)
     [alarm] = alarms.open()

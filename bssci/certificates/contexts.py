@@ -48,14 +48,14 @@ def station_context(
     """Return the context of a server that accepts only clients with certificates of some authorities. TLS
     1.2 at least.
 
-        Each of the ``authorities`` is trusted, even without a root above it (a partial chain).
+    Each of the ``authorities`` is trusted, even without a root above it (a partial chain).
 
-        If the protocol above Twisted's TLS is a :class:`Gatekeeper`, it decides.
+    If the protocol above Twisted's TLS is a :class:`Gatekeeper`, it decides.
 
-        :param revoked: revocation lists of the authorities. An authority without a list has revoked
-            nothing; a list that is out of date still counts, and so does each of several lists.
-        :param own: further lists, which the service itself keeps.
-        :raises CertificateError: as :func:`server_context`.
+    :param revoked: revocation lists of the authorities. An authority without a list has revoked nothing; a
+        list that is out of date still counts, and so does each of several lists.
+    :param own: further lists, which the service itself keeps.
+    :raises CertificateError: as :func:`server_context`.
     """
     # Imported here, and below, because it loads the reactor's modules, which most sub-commands do not need.
     from twisted.internet.ssl import Certificate, trustRootFromCertificates

@@ -12,6 +12,7 @@ from pathlib import Path
 from bssci.certificates.mosquitto import SERVICE_USER, BrokerFiles, configuration
 from bssci.certificates.provisioning import Provisioning
 from bssci.cli.chosen import load_installation
+from bssci.settings.rows import SettingsError
 from bssci.system.files import make_directory, write_atomically
 from bssci.system.shell import system_user
 
@@ -56,7 +57,11 @@ def _make_passwords(file: Path) -> None:
         print(f"  mosquitto_passwd -c {file} {SERVICE_USER}")
         return
     write_atomically(file, f"{SERVICE_USER}:{password}\n".encode())
-    subprocess.run([program, "-U", str(file)], check=True)
+    try:
+        subprocess.run([program, "-U", str(file)], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        file.unlink()  # it holds the password as it is
+        raise SettingsError(f"{program} cannot make a hash of the password for {file}: {error}") from None
     print(f"created {file}")
     print(f"In .env: MQTT_USERNAME={SERVICE_USER} and MQTT_PASSWORD={password} (shown only once);")
     print("for SOURCES=mqtt the same as SOURCE_MQTT_USERNAME and SOURCE_MQTT_PASSWORD")

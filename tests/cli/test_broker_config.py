@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,18 @@ def test_a_user_without_a_name_can_write_them(directory: Path, monkeypatch: pyte
     monkeypatch.setattr("os.getuid", lambda: 54321)
     assert main(["broker-config", "broker"]) == 0
     assert "\nuser 54321\n" in (directory / "broker" / "mosquitto.conf").read_text()
+
+
+def test_a_password_is_not_left_where_the_broker_would_read_its_hash(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(command: list[str], check: bool) -> None:
+        raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(module.shutil, "which", lambda program: program)
+    monkeypatch.setattr(module.subprocess, "run", failing)
+    assert main(["broker-config", "broker"]) == 1
+    said = capsys.readouterr()
+    assert not (directory / "broker" / "passwords").exists()
+    assert said.err.startswith("error: mosquitto_passwd cannot make a hash of the password for ")
+    assert "MQTT_PASSWORD" not in said.out

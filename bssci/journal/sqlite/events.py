@@ -6,7 +6,7 @@ import functools
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 from twisted.internet import defer
@@ -190,11 +190,11 @@ class Events:
         last = min(delivered_seq, self.last_seq - 1)
         while True:
             step = functools.partial(_delete_events, after=position, last=last, before_at=before_at)
-            position, deleted = await self._core.change(step, after=())
-            if not deleted:
+            done = await self._core.change(step, after=())
+            if not done.deleted and not done.is_ahead:
                 return total
-            total += deleted
-            self.first_seq = position + 1
+            position, self.first_seq = done.position, done.first_seq
+            total += done.deleted
 
     def _make_room(self, cursor: sqlite3.Cursor) -> int:
         """Delete the oldest events that every sink has taken, in the writing thread; return their number."""
@@ -354,16 +354,32 @@ def _select(
     return [(seq, found[seq]) for seq in seqs if seq in found]
 
 
-def _delete_events(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> tuple[int, int]:
-    """Delete the old events in the slice after an event; return the slice's last number, and how many."""
-    position = cursor.execute(
-        "SELECT MAX(seq) FROM "
-        "(SELECT seq FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?) AS slice",
+class _TrimStep(NamedTuple):
+    """One step of the retention."""
+
+    position: int
+    """number of the last event that it examined"""
+    deleted: int
+    first_seq: int
+    """number of the oldest event that is left"""
+    is_ahead: bool
+    """all that it examined is later than the newest event: the clock was ahead, and old ones may follow"""
+
+
+def _delete_events(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> _TrimStep:
+    """Delete the old events in the slice after an event."""
+    position, earliest = cursor.execute(
+        "SELECT MAX(seq), MIN(at) FROM "
+        "(SELECT seq, at FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?) AS slice",
         (after, last, _SLICE),
-    ).fetchone()[0]
+    ).fetchone()
     if position is None:
-        return after, 0
-    return position, _delete_range(cursor, after, position, before_at)
+        return _TrimStep(after, 0, first_seq(cursor), is_ahead=False)
+    # Compared by SQLite, which can do so whatever damage has made of one.
+    newest = "SELECT ? > at FROM event ORDER BY seq DESC LIMIT 1"
+    (is_ahead,) = cursor.execute(newest, (earliest,)).fetchone()
+    deleted = _delete_range(cursor, after, position, before_at)
+    return _TrimStep(position, deleted, first_seq(cursor), bool(is_ahead))
 
 
 def _delete_range(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> int:

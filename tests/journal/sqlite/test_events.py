@@ -163,6 +163,19 @@ async def test_retention_forgets_what_is_old_and_delivered(journal, open_journal
     assert await reopened.events.append([online()]) == 2501
 
 
+async def test_events_of_a_clock_that_was_ahead_keep_no_older_ones(journal):
+    year = 365 * 86400.0
+    await journal.events.append([uplink(n, at=5.0) for n in range(1500)])
+    await journal.events.append([uplink(n, at=10 * year + n) for n in range(2500)])
+    await journal.events.append([uplink(n, at=10.0 + n) for n in range(1500)])
+    assert await journal.events.trim(before_at=7.0, delivered_seq=9999) == 1500
+    assert journal.events.first_seq == 1501
+    assert await journal.events.trim(before_at=510.0, delivered_seq=9999) == 500
+    assert await journal.events.trim(before_at=1010.0, delivered_seq=9999) == 500
+    assert await journal.core.read(count("event")) == 3000
+    assert journal.events.first_seq == 1501
+
+
 async def test_retention_lets_others_in_between_its_steps(journal):
     await journal.events.append([uplink(n, at=0.0) for n in range(3001)])
     order = []

@@ -250,40 +250,51 @@ def _picture(
     stations: Collection[EUI],
     limit: int,
 ) -> DownlinkPicture:
-    picture = DownlinkPicture()
+    named = _readable(cursor, _named(cursor, queue_ids, answered))
+    return DownlinkPicture(
+        named={stored.downlink.queue_id: stored for stored in named},
+        queued={eui: list(_readable(cursor, _queued(cursor, eui))) for eui in sensors},
+        attached_at=_attached_at(cursor, sensors),
+        left=_left(cursor, sensors, stations, limit),
+    )
+
+
+def _named(
+    cursor: sqlite3.Cursor, queue_ids: Collection[int], answered: Collection[tuple[EUI, int]]
+) -> list[Any]:
     rows = query_rows(
         cursor,
         f"SELECT {_COLUMNS} FROM downlink WHERE queue_id IN (VALUES {{rows}})",
         [(queue_id,) for queue_id in queue_ids],
     )
-    rows += query_rows(
+    return rows + query_rows(
         cursor,
         f"WITH wanted (eui, counter) AS (VALUES {{rows}}) SELECT {_COLUMNS} FROM wanted JOIN downlink "
         "ON end_point_eui = eui AND packet_counter = counter",
         list(answered),
     )
-    for stored in _readable(cursor, rows):
-        picture.named[stored.downlink.queue_id] = stored
-    for eui in sensors:
-        picture.queued[eui] = list(_readable(cursor, _queued(cursor, eui)))
-    each_sensor = [(eui,) for eui in sensors]
-    attached = query_rows(
+
+
+def _attached_at(cursor: sqlite3.Cursor, sensors: Collection[EUI]) -> dict[tuple[EUI, EUI], float]:
+    rows = query_rows(
         cursor,
         "SELECT base_station_eui, end_point_eui, at FROM registration "
         "WHERE end_point_eui IN (VALUES {rows}) AND state = 'attached'",
-        each_sensor,
+        [(eui,) for eui in sensors],
     )
-    for station, eui, at in sound_rows(cursor, "registration", attached, tuple[StoredEUI, StoredEUI, float]):
-        picture.attached_at[station, eui] = at
-    left = "SELECT base_station_eui, queue_id, end_point_eui FROM downlink_left WHERE "
-    found = query_rows(cursor, left + "end_point_eui IN (VALUES {rows})", each_sensor)
+    sound = sound_rows(cursor, "registration", rows, tuple[StoredEUI, StoredEUI, float])
+    return {(station, eui): at for station, eui, at in sound}
+
+
+def _left(
+    cursor: sqlite3.Cursor, sensors: Collection[EUI], stations: Collection[EUI], limit: int
+) -> list[Left]:
+    query = "SELECT base_station_eui, queue_id, end_point_eui FROM downlink_left WHERE "
+    rows = query_rows(cursor, query + "end_point_eui IN (VALUES {rows})", [(eui,) for eui in sensors])
     for station in stations:
-        found += cursor.execute(left + "base_station_eui = ? LIMIT ?", (station, limit)).fetchall()
-    picture.left = [
-        Left(*row)
-        for row in sound_rows(cursor, "downlink_left", dict.fromkeys(found), tuple[StoredEUI, int, StoredEUI])
-    ]
-    return picture
+        rows += cursor.execute(query + "base_station_eui = ? LIMIT ?", (station, limit)).fetchall()
+    sound = sound_rows(cursor, "downlink_left", dict.fromkeys(rows), tuple[StoredEUI, int, StoredEUI])
+    return [Left(*row) for row in sound]
 
 
 def _queued(cursor: sqlite3.Cursor, eui: EUI) -> list[Any]:

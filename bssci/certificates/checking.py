@@ -96,21 +96,32 @@ def examine(
         *_soon_out_of_time(cert_file, chain, now),
         *_old_lists(revocation_file(ca_file, crl_file), revoked, now),
         *_foreign_lists(revocation_file(ca_file, crl_file), revoking),
+        *_refused_by_strict_stations(cert_file, ca_file, chain, key, authorities),
     ]
+    if key_file.stat().st_mode & 0o077:
+        warnings.append(f"{key_file}: others may read it; run `chmod 600 {key_file}`")
+    return FilesVerdict(tuple(faults), tuple(warnings))
+
+
+def _refused_by_strict_stations(
+    cert_file: Path,
+    ca_file: Path,
+    chain: Sequence[x509.Certificate],
+    key: PrivateKey,
+    authorities: Sequence[x509.Certificate],
+) -> Iterator[str]:
+    """Yield what base stations refuse that insist on more than most, found by a handshake in memory."""
     strict = {fault for _, fault in meet(server_context(chain, key), authorities, whole_chain=True).faults}
     if OTHER_PURPOSE in strict:
-        warnings.append(
+        yield (
             f"{cert_file}: does not name servers in its extended key usage (serverAuth); base stations that"
             " insist on it refuse the service center"
         )
     if strict - {OTHER_PURPOSE}:
-        warnings.append(
+        yield (
             f"{ca_file}: holds no root (a self-signed authority); base stations that insist on one"
             " refuse the service center: add it"
         )
-    if key_file.stat().st_mode & 0o077:
-        warnings.append(f"{key_file}: others may read it; run `chmod 600 {key_file}`")
-    return FilesVerdict(tuple(faults), tuple(warnings))
 
 
 def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

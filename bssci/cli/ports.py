@@ -26,13 +26,16 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def listens(pid: int, port: int) -> bool:
+def listens(pid: int, port: int, processes: Path = Path("/proc")) -> bool:
     """Return whether a process of this machine listens on a TCP port.
 
     Nothing is sent to the port: the process would count it as a refused connection. Of a process whose
     sockets another user may not see, the port is enough.
+
+    :param processes: folder of the processes, as Linux shows them.
     """
-    process = Path("/proc", str(pid))
+    process = processes / str(pid)
+    sockets: set[str] = set()
     try:
         sockets = {f"socket:[{inode}]" for inode in _listening(process, port)}
         held = {_target(each) for each in (process / "fd").iterdir()}
@@ -46,7 +49,10 @@ def listens(pid: int, port: int) -> bool:
 def _listening(process: Path, port: int) -> Iterator[str]:
     """Yield the inodes of the sockets that listen on a port in the network of a process."""
     for name in ("tcp", "tcp6"):
-        for line in (process / "net" / name).read_text().splitlines()[1:]:
+        table = process / "net" / name
+        if not table.exists():
+            continue  # a machine without IPv6
+        for line in table.read_text().splitlines()[1:]:
             # A line is: number, local address, remote address, state, ..., inode (tenth).
             fields = line.split()
             if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,31 @@ def test_who_listens_is_known_without_a_connection(taken: int) -> None:
         other.bind(("127.0.0.1", 0))
         assert not listens(os.getpid(), other.getsockname()[1])
     assert not listens(0, taken)
+
+
+def test_a_machine_without_ipv6_has_one_table(tmp_path: Path) -> None:
+    (tmp_path / "7" / "net").mkdir(parents=True)
+    (tmp_path / "7" / "fd").mkdir()
+    (tmp_path / "7" / "fd" / "5").symlink_to("socket:[1234]")
+    (tmp_path / "7" / "net" / "tcp").write_text(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        "   0: 00000000:3E92 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1234 1\n"
+        "   1: 00000000:3E93 00000000:0000 01 00000000:00000000 00:00000000 00000000     0        0 1234 1\n"
+        "   2: 00000000:3E94 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1235 1\n"
+    )
+    assert listens(7, 16018, tmp_path)
+    assert not listens(7, 16019, tmp_path)
+    assert not listens(7, 16020, tmp_path)
+    assert not listens(8, 16018, tmp_path)
+
+
+def test_a_process_that_another_user_may_not_see_at_all_does_not_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "7" / "net").mkdir(parents=True)
+    (tmp_path / "7" / "net" / "tcp").touch()
+    monkeypatch.setattr(Path, "read_text", hidden)
+    assert not listens(7, 16018, tmp_path)

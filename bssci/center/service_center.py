@@ -56,7 +56,7 @@ from bssci.stations.uplinks import Uplinks
 from bssci.stations.variable_mac import VariableMac
 from bssci.system import logs
 from bssci.system.clock import Clock
-from bssci.system.pacing import Pace
+from bssci.system.line_limit import LineLimit
 from bssci.system.watchers import Watchers
 
 LIVE = (
@@ -239,7 +239,7 @@ class ServiceCenter:
         configuration.watch(LIVE, self._reconfigure)
         self.telegrams = 0
         """telegrams of devices other than mioty sensors, since the start"""
-        self._refusal_pace, self.refusals = Pace(clock.seconds), 0
+        self._refusal_lines, self.refusals = LineLimit(clock.seconds, lines=1), 0
         """batches of messages that could not be stored, since the start"""
         self.unknown_uplinks = 0
         """uplinks of sensors that endpoints.json lacks, since the start"""
@@ -425,7 +425,7 @@ class ServiceCenter:
 
     def _refused(self, failure: Failure) -> None:
         self.refusals += 1
-        if self._refusal_pace.is_due():
+        if self._refusal_lines.admit() is not None:
             self.log.error(
                 "uplinks refused, base stations keep them: {error}; {refusals} refusals so far",
                 refusals=self.refusals,

@@ -18,7 +18,7 @@ from bssci.journal.errors import JournalClosed, JournalGoneError, StorageError, 
 from bssci.journal.records import JournalStatistics
 from bssci.journal.sqlite.damage import CountingConnection
 from bssci.system.clock import Reactor
-from bssci.system.pacing import Pace
+from bssci.system.line_limit import LineLimit
 
 R = TypeVar("R")
 
@@ -200,7 +200,8 @@ class Writer(Worker):
         self._committed = committed
         self._transaction_ended = ended
         self._failures = 0
-        self._pace, self._pace_of_room = Pace(time.monotonic), Pace(time.monotonic)
+        self._lines = LineLimit(time.monotonic, lines=1)
+        self._lines_about_room = LineLimit(time.monotonic, lines=1)
         super().__init__(name, opened)
 
     def serve(self, submissions: list[Submission | None]) -> bool:
@@ -259,7 +260,7 @@ class Writer(Worker):
             with self._transaction() as cursor:
                 deleted = self._make_room(cursor)
         except Exception as error:
-            if self._pace_of_room.is_due():
+            if self._lines_about_room.admit() is not None:
                 log.error("journal cannot make room: {error}", error=error)
             return False
         self.statistics.forgotten += deleted
@@ -306,7 +307,7 @@ class Writer(Worker):
 
     def _report(self, reason: str) -> None:
         self._failures += 1
-        if self._pace.is_due():
+        if self._lines.admit() is not None:
             log.error(
                 "journal cannot store, failures in a row: {failures}: {reason}",
                 failures=self._failures,

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from bssci.journal import StorageError
-from bssci.system.pacing import Pace
+from bssci.system.line_limit import LineLimit
 from tests.support.journal import (
     OTHER_STATION,
     STATION,
@@ -133,12 +133,12 @@ async def test_a_failing_disk_fails_the_whole_group_and_the_next_tries_again(jou
 
 async def test_a_failing_disk_is_logged_at_times_however_often_it_fails(journal, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(journal.core.writer, "_pace", Pace(clock.seconds, interval=10.0))
+    monkeypatch.setattr(journal.core.writer, "_lines", LineLimit(clock.seconds, lines=1))
     with capturedLogs() as logged:
         for _ in range(21):
             with pytest.raises(StorageError):
                 await journal.core.change(disk_full)
-            clock.advance(1.0)
+            clock.advance(6.0)
         await journal.inbox.append([reception(1)])
         with pytest.raises(StorageError):
             await journal.core.change(disk_full)

@@ -84,7 +84,7 @@ class Device(msgspec.Struct, omit_defaults=True):
     def hear(self, telegram: Telegram) -> None:
         """Count a telegram."""
         self.count += 1
-        self.last_seen = max(self.last_seen, telegram.at)
+        self.last_seen = telegram.at
         gateways = self.gateways
         gateways.pop(telegram.gateway, None)
         gateways[telegram.gateway] = (telegram.rssi, telegram.at)

@@ -45,6 +45,13 @@ def test_gateways_are_remembered_the_last_one_last() -> None:
     assert (device.count, device.last_seen) == (12, 11.0)
 
 
+def test_a_clock_that_was_ahead_leaves_no_later_time() -> None:
+    device = Device("ble:X", 0.0, 0.0)
+    device.hear(telegram(at=2_000_000_000.0))
+    device.hear(telegram(at=1_800_000_000.0))
+    assert device.last_seen == 1_800_000_000.0
+
+
 def test_addresses_that_change() -> None:
     def of(kind: object, address: str = "ble:4A:BB:CC:DD:EE:FF") -> bool:
         return has_changing_address(telegram(device=address, envelope={"device": {"address_type": kind}}))

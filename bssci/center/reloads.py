@@ -48,6 +48,7 @@ class Reloads:
         self._sensors = sensors
         self._certificates = certificates
         self._retry: Timer | None = None
+        self._is_stopped = False
 
     def on_signal(self, done: Callable[[], object]) -> None:
         """Reload everything, reopen the log, then call ``done``."""
@@ -63,6 +64,7 @@ class Reloads:
 
     def stop(self) -> None:
         """Read nothing again from now on."""
+        self._is_stopped = True
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
 
@@ -95,7 +97,8 @@ class Reloads:
             self.log.error("sensors not reloaded {error}", error=str(error))
             if error.code == "unavailable":
                 self._sensors.not_stored(f"{self._sensors.path}: {error}")
-                if self._retry is None or not self._retry.active():
+                is_waiting = self._retry is not None and self._retry.active()
+                if not is_waiting and not self._is_stopped:
                     self._retry = self._clock.callLater(RETRY_AFTER, self.sensors_changed)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

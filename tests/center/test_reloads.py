@@ -137,3 +137,11 @@ def test_nothing_is_read_again_after_the_stop() -> None:
     it.reloads.stop()
     it.reloads.stop()
     assert not it.clock.getDelayedCalls()
+
+
+def test_nor_after_a_reading_that_was_under_way_at_the_stop() -> None:
+    it = Parts()
+    it.refused, it.code = {"sensors"}, "unavailable"
+    it.reloads.stop()
+    it.reloads.sensors_changed()
+    assert it.done == [("sensors", "file")] and not it.clock.getDelayedCalls()

@@ -144,12 +144,14 @@ class OverTheAir:
             raise self._refusal("attach", request, why)
         else:
             now = self._now()
-            self._activities.restart_counter(eui, now)
+            take_back = self._activities.restart_counter(eui, now)
             attached = self._attachments.attached_over_the_air(
                 eui, session_key=key, short_address=address, attach_counter=counter, at=now
             )
+            attached.addCallbacks(
+                lambda _: self._observer.attached(eui, now), _taking_back, errbackArgs=(take_back,)
+            )
             copy = self._changed("attach", request, attached)
-            self._observer.attached(eui, now)
         return Accepted(
             self._held("attached", eui, _fingerprint(sensor, key, address, request)),
             copy.stored,
@@ -274,6 +276,11 @@ class OverTheAir:
         told = [end_point_eui]
         attach, detach = (told, []) if untold.action == "attach" else ([], told)
         self._attachments.propagate(attach, detach, but=untold.holders)
+
+
+def _taking_back(failure: Failure, take_back: Callable[[], None]) -> Failure:
+    take_back()
+    return failure
 
 
 def _not_configured(eui: EUI) -> RefusedOverTheAir:

@@ -5,7 +5,7 @@ A crash loses nothing, since activity that was not written is restored from the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from twisted.internet.defer import Deferred
 
@@ -77,17 +77,27 @@ class Activities:
             changed[eui] = None
         self._behind.count_through(last_seq)
 
-    def restart_counter(self, eui: EUI, at: float) -> None:
+    def restart_counter(self, eui: EUI, at: float) -> Callable[[], None]:
         """Note that a sensor attached over the air, and so counts from 0 again.
 
         :param at: Unix seconds of the attach; uplinks received earlier may still be published later.
+        :return: a function that takes it back, for an attach that could not be stored.
         """
         activity = self._of.get(eui)
-        if activity is not None:
-            activity.packet_counter, activity.counts_from = 0, at
+        if activity is None:
+            return lambda: None
+        before = activity.packet_counter, activity.counts_from
+        activity.packet_counter, activity.counts_from = 0, at
+        self._behind.changed[eui] = None
+        # The answer to the attach request waits for a later commit than this one.
+        self.store()
+
+        def take_back() -> None:
+            activity.packet_counter = max(activity.packet_counter, before[0])
+            activity.counts_from = before[1]
             self._behind.changed[eui] = None
-            # The answer to the attach request waits for a later commit than this one.
-            self.store()
+
+        return take_back
 
     def store(self) -> Deferred[None] | None:
         """Write what has changed; return None if nothing has."""

@@ -308,6 +308,25 @@ def test_what_is_not_stored_did_not_happen(connected: AirHouse) -> None:
     assert len(over_the_air(connected)) == 1
 
 
+def test_counters_go_on_after_an_attach_that_is_not_stored(connected: AirHouse) -> None:
+    center = connected.center
+    restarted: list[EUI] = []
+    center.deduplication.restart = restarted.append  # type: ignore[method-assign]
+    center.activities.heard([_uplink(5000)], 1)
+    silence = center.silence.standing(SENSOR)
+    connected.journal.broken = True
+    connected.say(HERE, att())
+    connected.journal.broken = False
+    activity = center.activities.get(SENSOR)
+    assert activity is not None and activity.packet_counter == 5000
+    assert restarted == [] and center.silence.standing(SENSOR) == silence
+    center.activities.heard([_uplink(5001)], 2)
+    assert activity.packet_counter == 5001
+    connected.say(HERE, ErrorAck(opId=1))
+    connected.say(HERE, att(op_id=2))
+    assert activity.packet_counter == 0 and restarted == [SENSOR]
+
+
 def test_a_copy_is_not_answered_if_the_first_one_is_not_stored(connected: AirHouse) -> None:
     """The copy comes before the failure is known, and what it brings itself is stored."""
     _both_in_vain(connected, att)

@@ -34,6 +34,7 @@ from bssci.certificates.bundles import authority_key_file
 from bssci.certificates.provisioning import BUNDLE, Provisioning
 from bssci.certificates.reading import OWN_LIST, REVOKED
 from bssci.journal import OWN_FILES
+from bssci.model.own_words import one_line
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
 
@@ -50,8 +51,18 @@ _PASSING = re.compile(r"lock|.*\.lock|.*\.new|.*\.tmp|\..*")
 """files of STATE_DIR that are meaningless once their process has ended"""
 
 
+_DAMAGE = (
+    tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, ValueError, TypeError, IndexError,
+    OverflowError, RecursionError,
+)  # fmt: skip
+"""errors of a damaged backup; tarfile raises some of them for an empty field of a header"""
+
+
 class BackupError(ValueError):
-    """A backup cannot be made or used; the message is one line."""
+    """A backup cannot be made or used; the message is one line, whatever names a damaged backup has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -215,7 +226,9 @@ def unpack(source: IO[bytes], directory: Path) -> Manifest:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, zlib.error, EOFError, UnicodeError, gzip.BadGzipFile) as error:
+    except BackupError:
+        raise
+    except _DAMAGE as error:
         raise BackupError(f"is not a backup, or is damaged ({error})") from None
 
 

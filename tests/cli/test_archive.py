@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from datetime import UTC, datetime
@@ -70,6 +71,26 @@ def test_a_backup_that_does_not_hold_what_it_says_is_refused(
             tar.addfile(info, io.BytesIO(data))
     with pytest.raises(BackupError, match=reason):
         archive.unpack(io.BytesIO(target.getvalue()), tmp_path / "out")
+
+
+def test_a_damaged_header_or_list_of_files_is_refused_in_one_line(tmp_path: Path) -> None:
+    def packed(manifest: bytes) -> bytes:
+        target = io.BytesIO()
+        with tarfile.open(fileobj=target, mode="w:gz") as file:
+            info = tarfile.TarInfo("manifest.json")
+            info.size = len(manifest)
+            file.addfile(info, io.BytesIO(manifest))
+        return target.getvalue()
+
+    raw = bytearray(gzip.decompress(packed(b"{}")))
+    raw[124:136] = bytes(12)  # the size
+    newer = b'{"format": 99, "version": "\\n\\u001b[2J", "created": "", "files": {}}'
+    nested = b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    for spoiled in (gzip.compress(raw), packed(newer), packed(nested)):
+        for read in (archive.peek, lambda file: archive.unpack(file, tmp_path / "out")):
+            with pytest.raises(BackupError) as refused:
+                read(io.BytesIO(spoiled))
+            assert str(refused.value).isprintable()
 
 
 def test_a_file_has_a_place_by_its_name() -> None:

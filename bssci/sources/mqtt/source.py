@@ -151,9 +151,8 @@ class MqttSource:
             if message.packet_id:
                 self._left_out = True
                 return Deferred()
-            self._reject(
-                "lost, because too many messages wait and the broker does not repeat it (QoS 0)", message
-            )
+            why = "the service stops" if self._stopping else "too many messages wait"
+            self._reject(f"lost, because {why} and the broker does not repeat it (QoS 0)", message)
             return None
         size = len(message.topic) + text_weight(message.payload)
         waiting = _Waiting(message, self._center.now(), Deferred(), size)

@@ -299,6 +299,8 @@ def test_it_waits_for_the_disk_before_it_says_goodbye() -> None:
     done = site.receive()
     site.turn()
     stopped = site.source.stop()
+    assert site.receive(advertisement(2), packet_id=0) is None
+    assert "the service stops" in site.ingest.rejected.pop()
     site.clock.advance(0.1)
     assert site.client.did == ["start"]
     site.ingest.take()

@@ -34,7 +34,8 @@ _RAW = """
     INSERT INTO raw (received_at, id, device, gateway, source, payload, bytes)
     SELECT received_at, id, device, gateway, source, payload::jsonb, bytes FROM stage_raw
     ON CONFLICT (received_at, id) DO UPDATE SET payload = excluded.payload
-    WHERE raw.payload IS DISTINCT FROM excluded.payload"""
+    WHERE raw.payload IS DISTINCT FROM excluded.payload
+    RETURNING received_at, id"""
 _NO_LONGER_READ = """
     DELETE FROM reading USING stage_decoded
     WHERE reading.time = stage_decoded.time AND reading.id = stage_decoded.id
@@ -214,12 +215,15 @@ class RowWriter:
             self._merge(cursor, STAGES.event, list[EventRow](events.values()), _EVENTS)
 
     def _raw(self, cursor: Cursor[Any], rows: dict[Any, RawRow]) -> set[tuple[datetime, str]]:
-        """Store raw rows, and return those that were there before."""
+        """Store raw rows, and return those that were there before.
+
+        A row that another service stores meanwhile is waited for, and not written a second time.
+        """
         self._fill(cursor, STAGES.raw, rows.values())
         times = [row.received_at for row in rows.values()]
         known = set(cursor.execute(_KNOWN, (min(times), max(times))).fetchall())
-        cursor.execute(_RAW)
-        return known
+        written = set(cursor.execute(_RAW).fetchall())
+        return known | (rows.keys() - written)
 
     def _readings(
         self, cursor: Cursor[Any], decoded: Sequence[DecodedMark], readings: Sequence[ReadingRow]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -69,6 +71,22 @@ def test_telegrams_are_counted_once(session: DatabaseSession, database: Database
     ((count, first, last),) = database.query("SELECT count, first_seen, last_seen FROM device")
     assert count == 6
     assert (first.timestamp(), last.timestamp()) == (AT + 1, AT + 6)
+
+
+def test_what_two_services_store_at_the_same_time_is_counted_once(
+    session: DatabaseSession, database: Database
+) -> None:
+    other = DatabaseSession(database.settings(), lambda line: None)
+    second = Thread(target=store, args=(other, *uplinks(4)))
+    with session._connection.transaction():
+        store(session, *uplinks(3))
+        second.start()
+        while second.is_alive() and not database.query("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            sleep(0.01)
+    second.join()
+    other.close()
+    assert database.query("SELECT count(*) FROM raw") == [4]
+    assert database.query("SELECT count FROM device") == [4]
 
 
 def test_a_better_decoder_replaces_what_an_earlier_one_read(

@@ -42,6 +42,10 @@ _PLAIN = {
     "42501": "the user may not do that; GRANT what is missing",
     "42P01": "a table is missing that was there before; restore it, or drop the whole schema",
     "42703": "a column is missing that was there before; restore it",
+    "42P07": (
+        "the schema has a table of that name that this service did not make, or schema_version is empty;"
+        " set POSTGRES_SCHEMA to another schema"
+    ),
     "42P10": "a unique index is missing that was there before; restore it",
     "42704": "something is missing in the database that was there before; restore it",
     "42804": _OTHER_TYPE,

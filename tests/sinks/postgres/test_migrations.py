@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from bssci.sinks.postgres import migrations
 from bssci.sinks.postgres.errors import PostgresError
+from bssci.sinks.postgres.explain import explain_error
 from bssci.sinks.postgres.session import DatabaseSession
 from tests.sinks.postgres.cluster import Database
 
@@ -59,6 +61,14 @@ def test_tables_of_a_newer_release_are_refused(database: Database) -> None:
         DatabaseSession(database.settings(), lambda line: None)
     database.query("DELETE FROM schema_version WHERE version = 99")
     DatabaseSession(database.settings(), lambda line: None).close()
+
+
+def test_a_table_of_somebody_else_is_left_alone_and_the_remedy_named(database: Database) -> None:
+    database.query("CREATE TABLE event (id text); INSERT INTO event VALUES ('theirs') RETURNING id")
+    with pytest.raises(psycopg.Error) as refused:
+        DatabaseSession(database.settings(), lambda line: None)
+    assert "set POSTGRES_SCHEMA to another schema" in explain_error(refused.value)
+    assert database.query("SELECT id FROM event") == ["theirs"]
 
 
 def test_a_migration_that_fails_changes_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,8 @@ class Poster:
                 if reason.check(CancelledError):
                     raise CancelledError from error
             raise
-        retry_after = response.headers.getRawHeaders("retry-after", [""])[0]
+        # As bytes: a server may send any, and a name that is text has Twisted decode them strictly.
+        retry_after = response.headers.getRawHeaders(b"retry-after", [b""])[0].decode("ascii", "replace")
         text = (await _beginning(response)).decode("utf-8", "replace")
         if response.version[1:] == (1, 0) and self._pool is not None:
             # Such a server closes the connection, which the pool would reuse for the next request.

@@ -178,6 +178,17 @@ async def test_a_redirect_is_not_followed(server: Server) -> None:
 
 
 @parts
+async def test_a_header_may_hold_any_bytes(server: Server) -> None:
+    def serve(request: Any) -> bytes:
+        request.setResponseCode(429)
+        request.responseHeaders.setRawHeaders(b"Retry-After", [b"\xff7"])
+        return b"\xfe"
+
+    poster = server.poster(f"http://127.0.0.1:{server.serve(Page(serve))}/in")
+    assert await poster.post({}, b"body") == ReceiverAnswer(429, "\ufffd7", "\ufffd")
+
+
+@parts
 async def test_an_answer_without_end_is_cut(server: Server) -> None:
     def serve(request: Any) -> Any:
         def more() -> None:

@@ -71,6 +71,7 @@ class AdminRequest(Request):
         self._deadline: Timer | None = site.clock.callLater(REQUEST_TIME, self._too_late)
 
     def gotLength(self, length: int | None) -> None:
+        self._make_headers_text()
         # The request gets its method and path only when its body is complete; its channel has them earlier.
         channel: Any = self.channel
         site: AdminSite = channel.site
@@ -134,6 +135,25 @@ class AdminRequest(Request):
     def connectionLost(self, reason: Any) -> None:
         self._stop_deadline()
         super().connectionLost(reason)
+
+    def getRequestHostname(self) -> bytes:
+        """Return the host of the header Host; ``invalid`` in place of what no host can be called.
+
+        Klein asks for it and fails at such a name, although no route depends on it.
+        """
+        host: bytes = super().getRequestHostname()
+        try:
+            host.decode().encode("idna")
+        except UnicodeError:
+            return b"invalid"
+        return host
+
+    def _make_headers_text(self) -> None:
+        """Replace what is not UTF-8 in headers, which whoever reads one as text would fail at."""
+        for name, values in list(self.requestHeaders.getAllRawHeaders()):
+            if not all(map(bytes.isascii, values)):
+                texts = [value.decode("utf-8", "replace").encode() for value in values]
+                self.requestHeaders.setRawHeaders(name, texts)
 
     def _refuse(self) -> None:
         """Answer without having read the rest of the body, which is discarded until the client notices."""

@@ -29,6 +29,26 @@ def test_a_large_body_is_refused_before_it_arrives(web: WebHouse) -> None:
     assert connection.transport.disconnecting
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Content-Type", "Authorization", "X-CSRF-Token", "User-Agent", "X-Forwarded-For", "Accept", "Cookie"],
+)
+@pytest.mark.parametrize(
+    ("path", "status"), [("/login", 200), ("/api/sensors", 401), ("/api/login", 405), ("/healthz", 200)]
+)
+def test_a_header_may_hold_any_bytes(web: WebHouse, name: str, path: str, status: int) -> None:
+    connection = Connection(web)
+    connection.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{name}: ".encode() + b"Bearer \xff\xfe\r\n\r\n")
+    assert parse(connection.received).status == status
+
+
+@pytest.mark.parametrize("host", [b"\xff\xfe", b"x" * 5000, b"a..b", b"", b"[::1", b"a b"])
+def test_a_host_may_be_called_anything(web: WebHouse, host: bytes) -> None:
+    connection = Connection(web)
+    connection.send(b"GET /healthz HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+    assert parse(connection.received).status == 200
+
+
 @pytest.mark.parametrize("path", [b"/api/login", b"/not/there", b"/api/sensors/import"])
 def test_a_body_without_a_length_is_refused_while_it_arrives(web: WebHouse, path: bytes) -> None:
     connection = Connection(web)

@@ -42,13 +42,12 @@ SESSION_TIME = 10.0
 
 
 class ConsumerRecord(NamedTuple):
-    """A record of the topic."""
+    """A record of the topic, without its headers: reading those fails if a name is not UTF-8."""
 
     partition: int
     offset: int
     key: bytes
     value: bytes
-    headers: Mapping[str, bytes]
     timestamp: float | None
     """Unix seconds; by the producer's or the broker's clock, as the topic is configured"""
 
@@ -301,6 +300,5 @@ def _record(message: Any) -> ConsumerRecord:
         message.offset(),
         message.key() or b"",
         message.value() or b"",
-        {name: value or b"" for name, value in message.headers() or ()},
         stamp / 1000 if kind else None,
     )

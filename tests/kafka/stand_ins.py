@@ -177,7 +177,8 @@ class FakeMessage:
         return self._value
 
     def headers(self) -> Sequence[tuple[str, bytes]] | None:
-        return [("id", b"7")]
+        # As confluent-kafka does for a name that is not UTF-8.
+        return [(b"\xff".decode(), b"7")]
 
     def timestamp(self) -> tuple[int, int]:
         return (1, 5000)

@@ -241,5 +241,5 @@ def test_a_trouble_ends_by_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) 
 def test_a_record_holds_what_the_message_says(it: Fixture) -> None:
     it.there.put([FakeMessage(1, 2, b"value")])
     [record], done = it.next()
-    assert record == ConsumerRecord(1, 2, b"", b"value", {"id": b"7"}, 5.0)
+    assert record == ConsumerRecord(1, 2, b"", b"value", 5.0)
     done.callback(None)

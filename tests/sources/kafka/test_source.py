@@ -42,7 +42,7 @@ class Fixture:
         return self.consumer
 
     def take(self, *values: bytes) -> Deferred[None]:
-        records = [ConsumerRecord(0, 7 + n, b"", value, {}, None) for n, value in enumerate(values)]
+        records = [ConsumerRecord(0, 7 + n, b"", value, None) for n, value in enumerate(values)]
         done: Deferred[None] = self.consumer.take(records)
         return done
 
@@ -100,6 +100,6 @@ def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 def test_a_record_that_names_no_topic_stands_at_that_of_kafka_and_its_key() -> None:
     source = KafkaSource(lambda: AT, Consumer, (), "energy")  # type: ignore[arg-type]
-    record = ConsumerRecord(0, 7, b"hall/3", b"{}", {}, None)
+    record = ConsumerRecord(0, 7, b"hall/3", b"{}", None)
     assert source._place_of(record) == "energy/hall_3"
     assert source._place_of(record._replace(key=b"")) == "energy"

@@ -228,6 +228,8 @@ class Events:
             log.debug("index of uplinks not written at the stop: the next start makes it again")
         except StorageError as error:
             log.warn("index of uplinks not written, still in memory: {error}", error=error)
+        except Exception:
+            log.failure("index of uplinks not written, still in memory")
         self.keys_leaving = False
 
     def _stored(self, first: int, events: list[AnyEvent], size: int) -> int:

@@ -121,6 +121,21 @@ async def test_a_disk_that_fails_on_the_way_loses_no_key(journal, monkeypatch, e
     expected_errors.clear()
 
 
+async def test_an_error_of_ours_does_not_keep_all_later_ones_in_memory(journal, monkeypatch, expected_errors):
+    def wrong(self, cursor, position):
+        raise TypeError("ours")
+
+    monkeypatch.setattr(uplink_keys.UplinkKeys, "write", wrong)
+    await journal.events.append([uplink(n) for n in range(12)])
+    await settle(journal)
+    assert isinstance(expected_errors.pop().value, TypeError)
+    monkeypatch.undo()
+    monkeypatch.setattr(events, "KEYS_IN_MEMORY", 10)
+    await journal.events.append([uplink(n) for n in range(12, 24)])
+    await settle(journal)
+    assert await on_disk(journal) == 24
+
+
 async def test_keys_that_are_on_disk_twice_hide_no_uplink(journal):
     await journal.events.append([uplink(n) for n in range(12)])
     await settle(journal)

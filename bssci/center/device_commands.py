@@ -17,6 +17,7 @@ from bssci.center.recorder import Recorder, stored
 from bssci.model.commands import Actor, CommandError
 from bssci.model.counts import many
 from bssci.model.device_id import eui_of_device
+from bssci.model.place import place_fault
 from bssci.model.plain_text import CONTROLS, control_fault, entered_fault, texts_of
 
 
@@ -130,11 +131,14 @@ class DeviceCommands:
 
 
 def _check_entered(changes: Mapping[str, Any], kept: Device | Gateway) -> None:
-    """Check the texts of an entry that somebody changes; those that are kept may stay.
+    """Check texts and place of an entry that somebody changes; those that are kept may stay.
 
-    :raises CommandError: ``invalid``: one has control characters.
+    :raises CommandError: ``invalid``: a text has control characters, or the place one coordinate without the
+        other.
     """
     fault = entered_fault(changes, texts_of(msgspec.structs.asdict(kept)))
     if fault is not None:
         field, message = fault
         raise CommandError("invalid", f"{field} {message}", field)
+    if alone := place_fault(changes.get("location"), kept.location):
+        raise CommandError("invalid", f"location {alone}", "location")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bssci.center.devices.sensors import Sensors
 from bssci.center.recorder import Recorder
 from bssci.model import EUI, Sensor
@@ -28,11 +30,10 @@ class KeyCommands:
         async with self._recorder.before(by, "sensor.reveal_key", eui):
             return sensor.network_key
 
-    async def export(self, by: Actor) -> list[Sensor]:
-        """Return all sensors, for a file that contains their keys.
+    async def export(self, sensors: Sequence[Sensor], by: Actor) -> Sequence[Sensor]:
+        """Return sensors for a file that contains their keys.
 
         :raises CommandError: ``unavailable``: the audit entry cannot be stored, so nothing is exported.
         """
-        sensors = list(self._sensors)
         async with self._recorder.before(by, "sensor.export_keys", "", many(len(sensors), "sensor")):
             return sensors

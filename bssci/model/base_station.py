@@ -9,6 +9,7 @@ import msgspec
 
 from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
+from bssci.model.place import place_fault
 from bssci.model.plain_text import entered_fault
 from bssci.model.sensor import (
     MAX_NAME,
@@ -82,7 +83,7 @@ def parse_station_change(entry: object) -> StationChange:
         if not isinstance(entry["blocked"], bool):
             raise StationError("blocked", "must be true or false")
         values["blocked"] = entry["blocked"]
-    _check_controls(values)
+    _check_entered(values)
     return StationChange(**values)
 
 
@@ -109,10 +110,12 @@ def station_faults(entry: Mapping[str, Any]) -> dict[str, str]:
             return found
 
 
-def _check_controls(values: Mapping[str, Any]) -> None:
+def _check_entered(values: Mapping[str, Any]) -> None:
     fault = entered_fault(values)
     if fault is not None:
         raise StationError(*fault)
+    if alone := place_fault(values.get("location")):
+        raise StationError("location", alone)
 
 
 def _location(entry: Mapping[str, Any]) -> dict[str, Any] | None:

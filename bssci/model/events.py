@@ -308,6 +308,8 @@ class AlarmChange(Event, frozen=True, kw_only=True, tag="alarm"):
     returns: int = 0
     """times that the condition came back soon after it had ended, which reopened the alarm"""
     acknowledged_by: str | None = None
+    href: str = ""
+    """page of the web admin about its subject; empty in what older versions stored"""
 
 
 class GatewayState(Event, frozen=True, kw_only=True, tag="gateway-state"):

@@ -13,6 +13,7 @@ import msgspec
 
 from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
+from bssci.model.place import place_fault
 from bssci.model.plain_text import entered_fault, texts_of
 
 MAX_NAME = 200
@@ -130,15 +131,17 @@ def parse_sensor(entry: object) -> Sensor:
 
 
 def check_entered(sensor: Sensor, known: Sensor | None) -> None:
-    """Check the texts of a sensor that somebody enters; those of the present entry may stay as they are.
+    """Check texts and place of a sensor that somebody enters; those of the present entry may stay.
 
     :param known: the present entry.
-    :raises SensorError: a text has control characters.
+    :raises SensorError: a text has control characters, or the place one coordinate without the other.
     """
     kept = texts_of(msgspec.structs.asdict(known)) if known is not None else ()
     fault = entered_fault(msgspec.structs.asdict(sensor), kept)
     if fault is not None:
         raise SensorError(*fault)
+    if alone := place_fault(sensor.location, known.location if known is not None else None):
+        raise SensorError("location", alone)
 
 
 def sensor_faults(entry: Mapping[str, Any]) -> dict[str, str]:

@@ -67,6 +67,7 @@ def ends_retained(event: AnyEvent) -> bool:
 def alarm(event: AlarmChange) -> TopicPayload:
     """Return the payload of ``alarm/{id}``, which is retained while it is open."""
     fields = msgspec.structs.asdict(event)
+    del fields["href"]  # a path of the web admin, which means nothing on MQTT
     said = {name: value for name, value in fields.items() if value is not None}
     return f"alarm/{event.id}", {"timestamp": said.pop("at")} | said
 

@@ -138,3 +138,73 @@ def test_a_search_is_one_step_back(page: Any) -> None:
     page.go_back()
     page.wait_for_url("**/sensors")
     expect(page.locator("main [type=search]")).to_have_value("")
+
+
+def test_who_would_replace_what_another_has_just_entered_is_told_of_it_first(
+    page: Any, known_sensor: str
+) -> None:
+    other = page.context.new_page()
+    for tab in (page, other):
+        tab.goto(f"/sensors/{known_sensor}/edit")
+    page.get_by_label("Name", exact=True).fill("Named first")
+    page.get_by_label("Place", exact=True).fill("Hall 5")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url(f"**/sensors/{known_sensor}")
+    other.get_by_label("Name", exact=True).fill("Named second")
+    other.get_by_label("Latitude").fill("1.5")
+    other.get_by_label("Longitude").fill("-2.5")
+    other.get_by_role("button", name="Save").click()
+    expect(other.locator(".field-error")).to_have_text(
+        "Somebody changed this meanwhile to: Named first. Press the button again to replace it."
+    )
+    expect(other.get_by_label("Name", exact=True)).to_have_value("Named second")
+    assert other.request.get(f"/api/sensors/{known_sensor}").json()["name"] == "Named first"
+    other.get_by_role("button", name="Save").click()
+    other.wait_for_url(f"**/sensors/{known_sensor}")
+    expect(other.locator("h1")).to_have_text("Named second")
+    expect(other.locator("[data-region=configuration]")).to_contain_text("Hall 5 · 1.5°, -2.5°")
+
+
+def test_a_setting_that_another_has_changed_is_marked_before_it_is_replaced(own_page: Any) -> None:
+    own_page.goto("/config")
+    token = own_page.locator("meta[name=csrf]").get_attribute("content")
+
+    def save(value: str) -> None:
+        headers = {"X-CSRF-Token": token}
+        answer = own_page.request.post("/api/config", data={"TIMEZONE": value}, headers=headers)
+        assert answer.ok, answer.text()
+
+    own_page.locator("[name=TIMEZONE]").fill("Europe/Paris")
+    save("Europe/Berlin")
+    own_page.get_by_role("button", name="Save").click()
+    shown = own_page.locator("dialog")
+    expect(shown).to_contain_text("Europe/Berlin → Europe/Paris")
+    expect(shown).to_contain_text("changed by somebody else since you opened this page")
+    shown.get_by_role("button", name="Cancel").click()
+    save("UTC")
+
+
+def test_a_latitude_alone_is_refused_at_the_field_that_is_missing(page: Any, known_sensor: str) -> None:
+    page.goto(f"/sensors/{known_sensor}/edit")
+    page.get_by_label("Latitude").fill("48.1")
+    page.get_by_label("Longitude").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".field-error")).to_have_text(
+        "Longitude is missing: enter it too, or clear Latitude."
+    )
+    expect(page.get_by_label("Longitude")).to_be_focused()
+
+
+def test_a_search_over_a_slow_line_is_shown_while_it_runs(page: Any, known_sensor: str) -> None:
+    held: list[Any] = []
+    page.goto("/sensors")
+    page.route("**/sensors?q=*", lambda route: held.append(route))
+    page.get_by_label("Filter by name, EUI or tag").fill("nothing has this name")
+    expect(page.locator(".freshness")).to_have_text("Loading…")
+    expect(page.locator("body")).to_have_class("is-loading")
+    for each in held:
+        each.continue_()
+    expect(page.locator("main")).to_contain_text("No sensor matches")
+    expect(page.locator(".freshness")).to_have_text("Live")
+    expect(page.locator("body")).not_to_have_class("is-loading")
+    expect(page.get_by_role("link", name="Export all")).to_be_visible()

@@ -157,3 +157,17 @@ def test_a_device_is_moved_by_one_of_two_commands(house: House) -> None:
     with pytest.raises(CommandError, match="no device"):
         result_of(moving[1])
     assert house.center.devices.known(NEXT).name == "Bed"
+
+
+def test_one_coordinate_without_the_other_is_refused_unless_it_is_kept_already(house: House) -> None:
+    house.center.gateways.heard([telegram(1, device=A, gateway="roof")])
+    alone = {"location": {"lat": 48.1}}
+    for command in (
+        house.commands.devices.change(A, alone, TESTER),
+        house.commands.devices.change_gateway("scanner:roof", alone, TESTER),
+    ):
+        with pytest.raises(CommandError, match="^location lon is missing: enter both lat and lon") as refused:
+            house.do(command)
+        assert (refused.value.code, refused.value.field) == ("invalid", "location")
+    house.do(house.center.devices.change({A: alone}))
+    assert change(house, A, **alone, name="Soil").location == alone["location"]

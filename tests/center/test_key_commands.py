@@ -27,13 +27,14 @@ def test_a_key_is_shown_and_noted(house: House) -> None:
 
 
 def test_an_export_is_noted(house: House) -> None:
-    assert house.do(house.commands.keys.export(TESTER)) == list(house.center.sensors)
+    sensors = list(house.center.sensors)
+    assert house.do(house.commands.keys.export(sensors, TESTER)) == sensors
     assert house.audited() == [("sensor.export_keys", "", "2 sensors")]
 
 
 def test_nobody_sees_a_key_that_cannot_be_noted(house: House) -> None:
     house.journal.broken = True
-    for command in (house.commands.keys.reveal(ONE, TESTER), house.commands.keys.export(TESTER)):
+    for command in (house.commands.keys.reveal(ONE, TESTER), house.commands.keys.export([], TESTER)):
         with pytest.raises(CommandError) as raised:
             house.do(command)
         assert raised.value.code == "unavailable"

@@ -200,8 +200,9 @@ def of_events(found: dict[str, Any]) -> Iterator[Step]:
     yield Step("GET /api/events/export", "/api/events/export?kind=station-state")
     yield Step("GET /api/live", "/api/live?kind=uplink")
     yield Step("GET /api/alarms")
-    path = f"/api/alarms/{found['GET /api/alarms']['alarms'][0]['id']}/acknowledge"
-    yield Step("POST /api/alarms/{id}/acknowledge", path, {})
+    alarm = found["GET /api/alarms"]["alarms"][0]["id"]
+    yield Step("POST /api/alarms/{id}/acknowledge", f"/api/alarms/{alarm}/acknowledge", {})
+    yield Step("POST /api/alarms/acknowledge", body={"ids": [alarm]})
     span = {"sink": "mqtt", "from": "2026-01-01T00:00:00Z", "to": "2036-01-01T00:00:00Z", "publish": True}
     yield Step("POST /api/alarms/test", body={})
     yield Step("POST /api/replays", body=span)

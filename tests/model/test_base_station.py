@@ -28,6 +28,7 @@ def test_what_is_not_named_stays() -> None:
         ({"eui": "CAFE000000000001", "tags": [1]}, "tags"),
         ({"eui": "CAFE000000000001", "location": {"lat": 91}}, "location"),
         ({"eui": "CAFE000000000001", "location": "roof"}, "location"),
+        ({"eui": "CAFE000000000001", "location": {"lat": 1}}, "location"),
         ({"eui": "CAFE000000000001", "blocked": 1}, "blocked"),
         ({"eui": "CAFE000000000001", "name": "Roof\nSouth"}, "name"),
         ({"eui": "CAFE000000000001", "note": "\0"}, "note"),

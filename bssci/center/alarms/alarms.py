@@ -307,4 +307,5 @@ def change_of(record: AlarmRecord, now: float) -> AlarmChange:
         until=record.until,
         returns=record.returns,
         acknowledged_by=record.acknowledged_by,
+        href=record.href,
     )

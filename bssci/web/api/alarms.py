@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bssci.web.api.schemas.alarms import (
     AlarmAcknowledged,
+    AlarmIds,
     AlarmList,
     AlarmRow,
+    AlarmsAcknowledged,
     AlarmsTested,
     WantedAlarms,
     WayTold,
@@ -28,7 +30,7 @@ class AlarmRoutes:
 
     @route("GET", "/api/alarms", "viewer", "Open and past alarms")
     async def all(self, call: Call, query: WantedAlarms) -> AlarmList:
-        return told(AlarmList, self._views.list(query.state or ""))
+        return told(AlarmList, self._views.list(query.state or "", query.q))
 
     @route(
         "POST", "/api/alarms/test", "operator", "Send a test alarm by every channel and report the results"
@@ -47,6 +49,13 @@ class AlarmRoutes:
             ],
             ways=[WayTold(name=each.name, state=each.state, text=each.text) for each in tried],
         )
+
+    @route("POST", "/api/alarms/acknowledge", "operator", "Acknowledge several alarms, in their order")
+    async def acknowledge_many(self, call: Call, body: AlarmIds) -> AlarmsAcknowledged:
+        for id in (ids := list(dict.fromkeys(body.ids))):
+            self._views.known(id)
+        records = [await self._commands.acknowledge_alarm(id, call.actor) for id in ids]
+        return AlarmsAcknowledged(alarms=told(list[AlarmRow], [self._views.row(each) for each in records]))
 
     @route("POST", "/api/alarms/{id}/acknowledge", "operator", "Acknowledge an alarm")
     async def acknowledge(self, call: Call) -> AlarmAcknowledged:

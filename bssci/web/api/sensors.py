@@ -89,13 +89,7 @@ class SensorRoutes:
 
     @route("GET", "/api/sensors", "viewer", "Sensors, a page at a time, or all of them")
     async def all(self, call: Call, query: WantedSensors) -> SensorPage | Streamed:
-        asked = {
-            "q": query.q,
-            "status": query.status or "",
-            "sort": query.sort,
-            "tag": query.tag,
-            "station": query.station,
-        }
+        asked = query.asked() | {"sort": query.sort}
         if query.per_page != "all":
             page = await self._views.list(**asked, page=query.page, per_page=int(query.per_page))
             return told(SensorPage, page)
@@ -135,18 +129,17 @@ class SensorRoutes:
         "GET",
         "/api/sensors/export",
         "viewer",
-        "All sensors as a file; with keys for administrators only, which is audited",
+        "Sensors as a file, all or a selection; with keys for administrators only, which is audited",
         answer=list[ExportedSensor],
         also=(CSV,),
     )
     async def export(self, call: Call, query: WantedFile) -> Reply[bytes]:
         form, with_keys = query.format, query.keys
+        if with_keys and not may(call.identity.role, "admin"):
+            raise ApiError(403, "forbidden", "network keys are exported for the role admin only")
+        sensors = await self._views.chosen(**query.asked())
         if with_keys:
-            if not may(call.identity.role, "admin"):
-                raise ApiError(403, "forbidden", "network keys are exported for the role admin only")
-            sensors = await self._commands.keys.export(call.actor)
-        else:
-            sensors = list(self._center.sensors)
+            sensors = await self._commands.keys.export(sensors, call.actor)
         run = self._context.run_in_thread
         if form == "csv":
             body = await run(write_csv, sensors, with_keys, SEPARATORS[query.separator])

@@ -50,13 +50,14 @@ class StationRoutes:
         "GET",
         "/api/base_stations/export",
         "viewer",
-        "What people have entered about base stations, as a file",
+        "What people have entered about base stations, all or a selection, as a file",
         answer=list[NewStation],
         also=(CSV,),
     )
     async def export(self, call: Call, query: WantedStationFile) -> Reply[bytes]:
         is_csv = query.format == "csv"
-        body = (write_csv if is_csv else write_json)(self._views.entries())
+        entries = await self._views.entries(query.q, query.state or "")
+        body = (write_csv if is_csv else write_json)(entries)
         headers = {"Content-Disposition": f'attachment; filename="base-stations.{query.format}"'}
         return Reply(body, CSV if is_csv else JSON, headers=headers)
 

@@ -63,6 +63,7 @@ class SensorPages(PageData):
             "unknown_count": len(self._context.center.unknown_sensors()),
             "paging": paging(page, per_page, listed["matching"]),
             "args": arguments(call, "q", "status", "station", "sort", "per_page", "show"),
+            "chosen_sensors": arguments(call, "q", "status", "station"),
         }
 
     async def unknown_sensors(self, call: Call) -> dict[str, Any]:

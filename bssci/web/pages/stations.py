@@ -18,8 +18,8 @@ from bssci.web.pages.base import (
     within,
 )
 from bssci.web.reports.ranges import RANGES
+from bssci.web.reports.stations import STATES, matches
 
-STATES = ("online", "connecting", "offline", "expected", "blocked")
 SORTS = ("name", "state", "since", "uplink_rate", "sensors_attached")
 
 
@@ -29,14 +29,8 @@ class StationPages(PageData):
     async def stations(self, call: Call) -> dict[str, Any]:
         """Return the list of base stations. Query: q, state, sort, page."""
         listed = await self._views.stations.list()
-        page, q = page_number(call), call.text("q").strip().lower()
-        state = call.choice("state", STATES)
-        rows = [
-            row
-            for row in listed["base_stations"]
-            if state in ("", "blocked" if row["blocked"] else row["state"])
-            and (not q or q in f"{row['eui']} {row['name'] or ''} {' '.join(row['tags'])}".lower())
-        ]
+        page, state = page_number(call), call.choice("state", STATES)
+        rows = [row for row in listed["base_stations"] if matches(row, call.text("q"), state)]
         sort = call.choice("sort", (*SORTS, *(f"-{each}" for each in SORTS)))
         if sort:
             key = sort.removeprefix("-")
@@ -47,8 +41,10 @@ class StationPages(PageData):
             "rows": rows[first : first + PER_PAGE],
             "counts": {"all": listed["total"], **listed["counts"]},
             "refused": listed["refused"],
+            "entered": sum(row["entered_at"] is not None for row in rows),
             "paging": paging(page, PER_PAGE, len(rows)),
             "args": arguments(call, "q", "state", "sort"),
+            "chosen_stations": arguments(call, "q", "state"),
         }
 
     async def station_import(self, call: Call) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from bssci.center.alarms.wording import alarm_json
 from bssci.journal import AlarmRecord
 from bssci.model import EUI
 from bssci.web.context import Context
+from bssci.web.http.errors import not_found
 
 Rows = list[dict[str, Any]]
 
@@ -30,17 +31,27 @@ class AlarmViews:
             "closes_at": calm.closes_at if calm is not None else None,
         }
 
+    def known(self, id: str) -> None:
+        """Check that there is or was an alarm.
+
+        :raises ApiError: 404
+        """
+        if all(each.id != id for each in self._alarms.listed()):
+            raise not_found(f"there is no alarm {id}")
+
     def watched(self) -> Rows:
         """Return the open alarms whose condition is over, oldest first."""
         return [row for row in map(self.row, self._alarms.open()) if row["over_since"] is not None]
 
-    def list(self, state: str = "") -> dict[str, Any]:
+    def list(self, state: str = "", q: str = "") -> dict[str, Any]:
         """Return the alarms, open ones first.
 
         :param state: ``open``, ``closed`` or ``new`` (open and not acknowledged); empty: all.
+        :param q: part of the text, of the id or of the name of who acknowledged it.
         """
+        wanted = q.strip().lower()
         every = [self.row(each) for each in self._alarms.listed()]
-        kept = [each for each in every if not state or has_state(each, state)]
+        kept = [each for each in every if (not state or has_state(each, state)) and wanted in _searched(each)]
         return {"alarms": kept, "counts": self.counts()}
 
     def counts(self) -> dict[str, int]:
@@ -52,6 +63,10 @@ class AlarmViews:
             "new": sum(each.acknowledged_by is None for each in is_open),
             "closed": len(every) - len(is_open),
         }
+
+
+def _searched(alarm: dict[str, Any]) -> str:
+    return f"{alarm['text']} {alarm['id']} {alarm['acknowledged_by'] or ''}".lower()
 
 
 def has_state(alarm: dict[str, Any], state: str) -> bool:

@@ -59,6 +59,16 @@ class SensorViews:
         rows = await self._rows(chosen[first : first + per_page], asked.get("station"))
         return {"sensors": rows, **self._report(len(chosen), page, per_page)}
 
+    async def chosen(self, **asked: Any) -> Sequence[Sensor]:
+        """Return the configuration of the sensors that match, by EUI; without a selection that of all, in the
+        order of the file.
+
+        :param asked: as :meth:`_chosen` takes it.
+        """
+        if not any(asked.values()):
+            return list(self._center.sensors)
+        return [each.sensor for each in await self._chosen(**asked)]
+
     async def whole_list(self, **asked: Any) -> tuple[dict[str, Any], AsyncIterator[Rows]]:
         """Return the report of :meth:`list` for all sensors on one page, and the sensors, a slice at a time.
 

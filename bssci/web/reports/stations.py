@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from cryptography import x509
 
@@ -24,6 +24,9 @@ MAX_STATUSES = 3000
 """newest status reports that charts are drawn from"""
 SLICE = 200
 """base stations that are put into rows in one turn of the reactor: each certificate that is new is parsed"""
+StationStateName = Literal["online", "connecting", "offline", "expected", "blocked"]
+STATES: tuple[StationStateName, ...] = get_args(StationStateName)
+"""states by which lists of base stations are filtered"""
 CHARTED = ("cpu_load", "memory_load", "duty_cycle", "temperature", "uptime")
 
 Rows = list[dict[str, Any]]
@@ -55,12 +58,18 @@ class StationViews:
             for each in self._center.refused_stations.listed()
         ]
 
-    def entries(self) -> Rows:
-        """Return the configured entries of base stations by EUI, in the form that an import takes."""
-        return [
-            {"eui": entry.base_station_eui, "name": entry.name} | _entered(entry)
-            for entry in sorted(self._center.entries, key=lambda each: each.base_station_eui)
-        ]
+    async def entries(self, q: str = "", state: str = "") -> Rows:
+        """Return the configured entries of base stations by EUI, in the form that an import takes.
+
+        :param q: only those of stations that match, as in :func:`matches`.
+        :param state: likewise.
+        """
+        entries = sorted(self._center.entries, key=lambda each: each.base_station_eui)
+        if q or state:
+            rows = (await self.list())["base_stations"]
+            chosen = {row["eui"] for row in rows if matches(row, q, state)}
+            entries = [each for each in entries if each.base_station_eui in chosen]
+        return [{"eui": entry.base_station_eui, "name": entry.name} | _entered(entry) for entry in entries]
 
     async def list(self) -> dict[str, Any]:
         """Return every base station that ever connected or is expected, by EUI."""
@@ -69,7 +78,7 @@ class StationViews:
         ordered = sorted(self._center.stations, key=lambda station: station.eui)
         async for few in in_slices(self._context.clock, ordered, SLICE):
             stations += [self._row(station, held.get(station.eui, {})) for station in few]
-        counts = dict.fromkeys(("online", "connecting", "offline", "expected", "blocked"), 0)
+        counts = dict.fromkeys(STATES, 0)
         for row in stations:
             counts["blocked" if row["blocked"] else row["state"]] += 1
         return {
@@ -195,6 +204,20 @@ class StationViews:
                 "fingerprint": description.fingerprint,
             }
         return known | {"days_left": days_left(known["not_after"], self._context.now())}
+
+
+def matches(row: dict[str, Any], q: str, state: str) -> bool:
+    """Return whether a row of the list of base stations matches a search and a state.
+
+    :param q: part of EUI, name or tag.
+    :param state: one of :data:`STATES`; empty: any.
+    """
+    if state and state != ("blocked" if row["blocked"] else row["state"]):
+        return False
+    wanted = q.strip().lower()
+    digits = wanted.replace("-", "").replace(":", "") or wanted
+    text = f"{row['eui']} {row['name'] or ''} {' '.join(row['tags'])}".lower()
+    return wanted in text or digits in text
 
 
 def _entered(entry: StationEntry) -> dict[str, Any]:

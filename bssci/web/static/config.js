@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { leave, make, note, toast, wordsOf } from "./dom.js";
+import { load } from "./refresh.js";
 import { outcome } from "./trial.js";
 
 const WAIT = 400; // ms after the last key until the input is checked
@@ -100,7 +101,20 @@ function difference(list) {
   return make("dl", { class: "pairs diff" }, list.map((field) => make("div", {},
     make("dt", {}, make("code", {}, field.name)),
     make("dd", {}, make("del", {}, before(field)), " → ", make("ins", {}, after(field)),
-      field.closest(".setting").querySelector("[data-restart]") ? make("span", { class: "sub" }, "after a restart") : null))));
+      field.closest(".setting").querySelector("[data-restart]") ? make("span", { class: "sub" }, "after a restart") : null,
+      "others" in field.dataset ? make("span", { class: "sub" }, "changed by somebody else since you opened this page") : null))));
+}
+
+// Takes over what others have saved meanwhile, so that the difference shows what is really replaced.
+async function mergeStored(list) {
+  const page = await load(location.href).catch(() => null);
+  const stored = page?.querySelector("[data-config-form]");
+  for (const field of list) {
+    const now = stored?.elements.namedItem(field.name);
+    if (!now || now.dataset.initial === field.dataset.initial) continue;
+    field.dataset.initial = now.dataset.initial ?? "";
+    field.dataset.others = "";
+  }
 }
 
 async function save() {
@@ -110,6 +124,7 @@ async function save() {
   forget();
   try {
     await api("POST", "/api/config?dry_run=1", valuesOf(list));
+    await mergeStored(list);
     if (!(await confirmed("Save these settings?", { action: "Save", content: difference(list) }))) return;
     await api("POST", "/api/config", valuesOf(list));
     saved = true;

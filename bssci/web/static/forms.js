@@ -2,14 +2,16 @@
 //   data-api="POST /api/..."      where the fields go, as JSON
 //   data-confirm, data-type-to-confirm   question that is asked first
 //   data-then="reload" or a path with {field}, data-done="text"   what happens after success
-//   data-changes                  only fields with another value than the page gave them are sent: what others changed meanwhile stays
+//   data-changes                  only fields with another value than the page gave them are sent: what others changed meanwhile stays,
+//                                 and where both changed the same field, nothing is sent until it is confirmed
 // and on fields data-type (bool, number, list, hex, json, raw, moment), data-optional, data-format (eui, hex32, hex4),
-// data-empty="null" (sent where nothing is entered), data-in="name" (a part of that object, named {name}.part).
+// data-empty="null" (sent where nothing is entered), data-in="name" (a part of that object, named {name}.part),
+// data-with="name" (needed where that field is entered).
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { leave, make, note, number, toast, wordsOf } from "./dom.js";
-import { refresh } from "./refresh.js";
+import { load, refresh } from "./refresh.js";
 
 const FORMATS = {
   eui: [/^[0-9a-f]{16}$/i, "must be 16 hexadecimal digits"],
@@ -92,15 +94,53 @@ function isChanged(input) {
   if (input.type === "checkbox") return input.checked !== input.defaultChecked;
   if (input.type === "hidden" || input.readOnly) return true;
   if (!(input instanceof HTMLSelectElement)) return input.value !== input.defaultValue || input.validity.badInput;
-  return !(([...input.options].find((each) => each.defaultSelected) ?? input.options[0])?.selected);
+  return !givenOption(input)?.selected;
 }
 
 // The parts of an object; null if none is entered. The object is left out, and so kept, if no part was changed.
 function partsOf(form, name) {
   const inputs = [...form.elements].filter((input) => input.dataset.in === name);
   if (!inputs.some(isChanged)) return undefined;
-  const filled = inputs.filter((input) => input.value.trim() || input.validity.badInput);
+  const isFilled = (input) => Boolean(input.value.trim() || input.validity.badInput);
+  const filled = inputs.filter(isFilled);
+  const partner = (input) => input.dataset.with && form.elements.namedItem(input.dataset.with);
+  const lacking = inputs.find((input) => !isFilled(input) && partner(input) && isFilled(partner(input)));
+  if (lacking) throw new FieldError(lacking.name, `${labelOf(lacking)} is missing: enter it too, or clear ${labelOf(partner(lacking))}.`);
   return filled.length ? Object.fromEntries(filled.map((input) => [input.name.slice(name.length + 1), valueOf(input)])) : null;
+}
+
+// The value that the page gave to a field, and how people read it.
+function given(input) {
+  if (input.type === "checkbox") return input.defaultChecked;
+  if (input instanceof HTMLSelectElement) return givenOption(input)?.value;
+  return input.defaultValue;
+}
+
+const givenOption = (select) => [...select.options].find((each) => each.defaultSelected) ?? select.options[0];
+const inWords = (input) => (input instanceof HTMLSelectElement ? givenOption(input)?.textContent.trim() : input.defaultValue) || "nothing";
+
+// Takes over from the stored state what others have changed meanwhile. A field that was changed here, too, keeps its value and is named:
+// sending the form once more replaces what the other has entered.
+async function mergeStored(form) {
+  const page = await load(location.href).catch(() => null);
+  const stored = [...(page?.forms ?? [])].find((each) => each.dataset.api === form.dataset.api);
+  if (!stored) return; // Gone, or out of reach: the answer to the change itself says what is the matter.
+  const wrong = [];
+  for (const input of form.elements) {
+    const now = input.name && input.type !== "hidden" && !input.readOnly && stored.elements.namedItem(input.name);
+    if (!now || now.nodeName !== input.nodeName || given(now) === given(input)) continue;
+    const isOwn = isChanged(input) && input.value !== now.value && input.type !== "checkbox";
+    const entered = input.value;
+    if (input.type === "checkbox") input.defaultChecked = now.defaultChecked;
+    else if (input instanceof HTMLSelectElement) input.replaceChildren(...now.cloneNode(true).childNodes);
+    else input.defaultValue = now.defaultValue;
+    if (isOwn) {
+      input.value = entered;
+      wrong.push(new FieldError(input.name, `Somebody changed this meanwhile to: ${inWords(now)}. Press the button again to replace it.`));
+    } else if (input.type === "checkbox") input.checked = now.defaultChecked;
+    else input.value = now.value;
+  }
+  if (wrong.length) throw new FieldErrors(wrong);
 }
 
 export function valuesOf(form) {
@@ -198,6 +238,7 @@ async function submit(form) {
   const [method, path] = form.dataset.api.split(" ");
   const { confirm, typeToConfirm, done, then } = form.dataset;
   const button = form.querySelector("[type=submit]");
+  if (form.dataset.changes !== undefined) await mergeStored(form);
   const values = valuesOf(form);
   if (confirm) {
     const action = button.textContent.trim().replace("…", "");

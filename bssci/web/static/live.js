@@ -179,6 +179,7 @@ function about(event) {
   return make("small", {},
     event.sensor_eui ? ["sensor ", link("sensors", event.sensor_eui, event.names), " "] : null,
     event.base_station_eui ? ["base station ", link("stations", event.base_station_eui, event.names)] : null,
+    event.kind === "alarm" ? make("a", { href: to(event.href || `/alarms?q=${encodeURIComponent(event.id)}`) }, event.id) : null,
     event.kind === "gateway-state" ? link("gateways", `${event.gateway_kind}:${event.gateway}`, { [`${event.gateway_kind}:${event.gateway}`]: event.names?.[event.gateway] ?? event.gateway }) : null);
 }
 

@@ -9,6 +9,7 @@ const interval = Number(document.body.dataset.refresh ?? 0) * 1000;
 export const ENDED = "Your session has ended: log in again";
 const LEAST = 1000;
 const PATIENCE = 10000;
+const SLOW = 200; // ms after which a load that was asked for is shown
 const KINDS = [
   "uplink", "sensor-status", "sensor-auto-detached", "sensor-warning", "sensor-problem", "command-response", "downlink-status", "downlink-reception",
 ];
@@ -29,6 +30,16 @@ export function tell(state, text) {
   if (element.dataset.state !== state || state === "stale") element.firstElementChild.textContent = text;
   element.dataset.state = state;
   document.body.classList.toggle("is-stale", state === "stale");
+}
+
+// Shows that what was asked for is under way: a bar for the eyes, and words for screen readers.
+function showLoading(isLoading) {
+  document.body.classList.toggle("is-loading", isLoading);
+  if (isLoading) tell("loading", "Loading…");
+  else if (sign()?.dataset.state === "loading") {
+    tell("fresh", "Live");
+    sign().hidden = !interval;
+  }
 }
 
 // Makes `now` like `next`, in place. Elements with a data-key match only if their keys are equal.
@@ -153,6 +164,7 @@ function schedule() {
 // What is typed in a search makes one entry of the browser's history, however often it is looked for meanwhile.
 async function go(url, typed = false) {
   const turn = ++gone;
+  const slow = setTimeout(() => { if (turn === gone) showLoading(true); }, SLOW);
   try {
     const page = await load(url);
     if (turn !== gone) return;
@@ -163,6 +175,9 @@ async function go(url, typed = false) {
     document.title = page.title;
   } catch {
     if (turn === gone) location.assign(url);
+  } finally {
+    clearTimeout(slow);
+    if (turn === gone) showLoading(false);
   }
 }
 

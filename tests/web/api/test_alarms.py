@@ -102,3 +102,35 @@ class Unset:
 
     def send(self, notice: object) -> None:
         raise AssertionError("not set")
+
+
+def test_alarms_are_found_and_acknowledged_together(web: WebHouse) -> None:
+    viewer, operator = web.browser("viewer"), web.browser("operator")
+    web.center.alarms.evaluate({"sink-failing", "station-refused"}, [BAD, ROOF])
+    for q, found in (("ROOF", [ROOF.id]), ("sink-fail", [BAD.id]), ("", [BAD.id, ROOF.id]), ("kim", [])):
+        alarms = viewer.get(f"/api/alarms?q={q}").json()["alarms"]
+        assert sorted(each["id"] for each in alarms) == sorted(found)
+    page = Document(operator.get("/alarms?q=roof").text).one("main").text
+    assert "Roof is refused" in page and "mqtt cannot deliver" not in page
+    assert "No alarm matches" in Document(operator.get("/alarms?q=kim").text).one("main").text
+    path, both = "/api/alarms/acknowledge", {"ids": [BAD.id, ROOF.id, BAD.id]}
+    assert viewer.post(path, both).status == 403
+    refused = operator.post(path, {"ids": [BAD.id, "nothing"]})
+    assert (refused.status, refused.error["message"]) == (404, "there is no alarm nothing")
+    assert viewer.get("/api/alarms").json()["counts"]["new"] == 2, "it was all or none"
+    acknowledged = operator.post(path, both).json()["alarms"]
+    assert [(each["id"], each["acknowledged_by"]) for each in acknowledged] == [
+        (BAD.id, "operator"),
+        (ROOF.id, "operator"),
+    ]
+    assert viewer.get("/api/alarms").json()["counts"] == {"open": 2, "new": 0, "closed": 0}
+    assert len(viewer.get("/api/alarms?q=Operator").json()["alarms"]) == 2
+
+
+def test_the_event_of_an_alarm_leads_to_its_subject(web: WebHouse) -> None:
+    web.center.alarms.evaluate({"sink-failing"}, [BAD])
+    browser = web.browser("viewer")
+    [event] = browser.get("/api/events?kind=alarm").json()["events"]
+    assert event["href"] == BAD.href
+    links = {each["href"] for each in Document(browser.get("/live").text).all("a") if BAD.id in each.text}
+    assert links == {BAD.href}

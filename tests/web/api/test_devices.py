@@ -46,11 +46,11 @@ def test_one_step_makes_a_device_known(house: WebHouse) -> None:
     answer = browser.patch(f"/api/devices/{PIN}", {})
     assert answer.status == 200 and answer.json()["state"] == "known"
     changes = {
-        "name": "Soil", "tags": ["field"], "location": {"lat": 48.1, "text": "north"}, "decoder": "soil",
-        "parameters": {"key": "5EC2E7"},
+        "name": "Soil", "tags": ["field"], "location": {"lat": 48.1, "lon": 11.5, "text": "north"},
+        "decoder": "soil", "parameters": {"key": "5EC2E7"},
     }  # fmt: skip
     said = browser.patch(f"/api/devices/{PIN}", changes).json()
-    assert (said["name"], said["location"]) == ("Soil", {"lat": 48.1, "text": "north"})
+    assert (said["name"], said["location"]) == ("Soil", changes["location"])
     assert said["parameters"] == {"key": "********"}
     assert (said["parent"], said["port"]) == ("f2:0a1b2c3d4e5f", "J1/3")
     assert "5EC2E7" not in browser.get(f"/api/devices/{PIN}").text

@@ -163,9 +163,37 @@ def test_export_and_import_again(web: WebHouse) -> None:
         assert "attachment" in file.headers["content-disposition"]
         answer = operator.post("/api/sensors/import?dry_run=1", file.body, content_type=kind).json()
         assert (answer["rows"], answer["unchanged"], answer["wrong"]) == (2, 2, 0)
+    chosen = admin.get("/api/sensors/export?q=0110002&status=unheard").json()
+    assert [each["eui"] for each in chosen] == [OTHER]
+    assert admin.get(f"/api/sensors/export?station={STATION:016X}&keys=1").json() == []
+    assert admin.get("/api/sensors/export?status=loud").status == 422
     csv = admin.get("/api/sensors/export?format=csv").text
     assert KEY not in csv and "'=cmd" in csv
     assert ("admin", "sensor.export_keys", "") in web.audit()
+
+
+@pytest.mark.parametrize(
+    ("place", "missing"), [({"lat": 48.1}, "lon"), ({"lon": 11.5, "text": "roof"}, "lat")]
+)
+def test_one_coordinate_without_the_other_is_refused_at_entry_and_loaded_if_it_is_kept(
+    web: WebHouse, place: dict[str, Any], missing: str
+) -> None:
+    operator, entry = web.browser("operator"), sensor_entry(2, location=place)
+    message = f"{missing} is missing: enter both lat and lon, or neither"
+    for answer in (
+        operator.post("/api/sensors", entry),
+        operator.ask("PATCH", f"/api/sensors/{SENSOR}", {"location": place}),
+    ):
+        assert (answer.status, answer.error["field"]) == (422, "location")
+        assert answer.error["message"] == f"location {message}"
+    checked = operator.post("/api/sensors/import?dry_run=1", [entry]).json()
+    assert checked["errors"] == [{"row": 1, "field": "location", "message": message}]
+    web.configure([entry])
+    assert operator.post("/api/sensors/reload", b"").status == 200
+    changed = operator.ask("PATCH", f"/api/sensors/{entry['eui']}", {"name": "Hall"})
+    assert changed.status == 200
+    detail = operator.get(f"/api/sensors/{entry['eui']}").json()
+    assert (detail["name"], detail["configuration"]["location"]) == ("Hall", place)
 
 
 def test_control_characters_are_refused_at_entry_and_loaded_if_they_are_kept(web: WebHouse) -> None:

@@ -28,10 +28,10 @@ def test_what_goes_out_comes_in_again(write) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
 @pytest.mark.parametrize("head", ["", "sep=;\n"])
 def test_as_excel_makes_it(encoding: str, head: str) -> None:
-    text = f'{head}EUI;Name;lat;blocked\n="CAFE000000000001";Tür;51,5;WAHR\n;;;\n'
+    text = f'{head}EUI;Name;lat;lon;blocked\n="CAFE000000000001";Tür;51,5;7;WAHR\n;;;;\n'
     [change] = read_stations(text.encode(encoding), "text/csv").entries
     assert (change.eui, change.name, change.blocked) == ("CAFE000000000001", "Tür", True)
-    assert change.location == {"lat": 51.5}
+    assert change.location == {"lat": 51.5, "lon": 7.0}
 
 
 def test_every_wrong_row_is_named() -> None:

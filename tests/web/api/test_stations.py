@@ -218,6 +218,14 @@ def test_stations_come_and_go_by_file(web: WebHouse) -> None:
     exported = web.browser("viewer").get("/api/base_stations/export?format=csv")
     again = admin.post("/api/base_stations/import?dry_run=1", exported.body, content_type="text/csv").json()
     assert (again["rows"], again["changed"], again["unchanged"], again["wrong"]) == (2, 0, 2, 0)
+    for query, euis in (
+        ("q=roof", ["CAFE000000000001"]),
+        ("state=blocked", ["CAFE000000000002"]),
+        ("q=CA-FE-00&state=expected", ["CAFE000000000001"]),
+        ("q=attic", []),
+    ):
+        chosen = web.browser("viewer").get(f"/api/base_stations/export?{query}").json()
+        assert [each["eui"] for each in chosen] == euis, query
     other = exported.body.replace(b"Roof", b"Tower")
     again = admin.post("/api/base_stations/import?dry_run=1", other, content_type="text/csv").json()
     assert (again["added"], again["changed"], again["unchanged"]) == (0, 1, 1)

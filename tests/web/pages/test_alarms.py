@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bssci.center.alarms.conditions import Condition
@@ -38,3 +40,16 @@ def test_open_errors_come_before_open_warnings_and_what_is_over_last(web: WebHou
     assert "nobody gets in" in Document(web.browser("viewer").get("/alarms?page=9").text).one("main").text
     operator = Document(web.browser("operator").get("/alarms").text).one("main").text
     assert operator.index("Send a test alarm") > operator.index("nobody gets in")
+
+
+def test_those_on_the_page_are_acknowledged_together_by_who_may(web: WebHouse) -> None:
+    found = [Condition(f"station-refused:{name}", "warning", f"{name} is out", "/") for name in "AB"]
+    web.center.alarms.evaluate({"station-refused"}, found)
+
+    def ids(role: str, query: str = "") -> list[str]:
+        fields = Document(web.browser(role).get(f"/alarms{query}").text).all("input")
+        return [id for each in fields if each["name"] == "ids" for id in json.loads(each["value"])]
+
+    assert sorted(ids("operator")) == ["station-refused:A", "station-refused:B"]
+    assert ids("operator", "?q=A+is") == [], "one has its own button"
+    assert ids("viewer") == []

@@ -209,7 +209,9 @@ def test_the_form_offers_every_decoder_and_hides_the_parameters(web: WebHouse) -
     operator.post(
         "/api/sensors",
         sensor_entry(
-            decoder="gone", decoderParameters={"key": "SECRET"}, location={"lat": 1.5, "text": "Cellar"}
+            decoder="gone",
+            decoderParameters={"key": "SECRET"},
+            location={"lat": 1.5, "lon": 2.5, "text": "Cellar"},
         ),
     )
     page = operator.get(f"/sensors/{SENSOR}/edit").text

@@ -75,3 +75,24 @@ def test_a_bundle_is_offered_with_the_eui_to_those_who_may_make_it(web: WebHouse
     assert offered("viewer", f"/stations/{STATION}") == offered("viewer", "/stations") == []
     page = Document(admin.get(f"/certificates?station={STATION.lower()}").text)
     assert [each["value"] for each in page.all("input") if each["name"] == "eui"][0] == STATION
+
+
+def exports(web: WebHouse, path: str) -> dict[str, str]:
+    """Links to exports by their texts."""
+    links = Document(web.browser("viewer").get(path).text).all("a")
+    return {each.text.strip(): each["href"] for each in links if "/export" in each["href"]}
+
+
+def test_what_the_list_shows_can_be_exported_or_all(web: WebHouse) -> None:
+    admin = web.browser("admin")
+    for eui, name in ((STATION, "Roof"), ("CAFE000000000002", "Cellar")):
+        assert admin.post("/api/base_stations", {"eui": eui, "name": name}).status == 200
+    everything = "/api/base_stations/export?format=csv"
+    assert exports(web, "/stations") == {"Export": everything}
+    chosen = {"Export these 1": "/api/base_stations/export?q=roof&format=csv", "Export all": everything}
+    assert exports(web, "/stations?q=roof") == chosen
+    assert exports(web, "/stations?q=attic") == {"Export all": everything}
+    sensors = "/api/sensors/export?format=csv"
+    assert exports(web, "/sensors?sort=name") == {"Export": sensors}
+    chosen = {"Export these 1": "/api/sensors/export?status=unheard&format=csv", "Export all": sensors}
+    assert exports(web, "/sensors?status=unheard&sort=name") == chosen

@@ -17,6 +17,13 @@ class WantedAlarms(msgspec.Struct, kw_only=True):
     """Selection of alarms."""
 
     state: Annotated[AlarmState | None, Meta(description="new: open and not acknowledged")] = None
+    q: Annotated[str, Meta(description="part of text, id, or of who acknowledged it")] = ""
+
+
+class AlarmIds(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Alarms to acknowledge."""
+
+    ids: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=1000)]
 
 
 class AlarmRow(Answer):
@@ -70,6 +77,12 @@ class AlarmsTested(TrialAnswer):
     """Results of a test alarm by channel; ``ok``: no configured channel failed."""
 
     ways: list[WayTold]
+
+
+class AlarmsAcknowledged(Done):
+    """Several alarms, acknowledged now."""
+
+    alarms: list[AlarmRow]
 
 
 class AlarmAcknowledged(Done):

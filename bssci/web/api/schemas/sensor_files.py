@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from bssci.web.api.schemas.common import Answer, EuiText
-from bssci.web.api.schemas.sensors import SensorEntry
+from bssci.web.api.schemas.sensors import ChosenSensors, SensorEntry
 from bssci.web.http.replies import Done
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
@@ -20,8 +20,8 @@ class WantedWrong(msgspec.Struct, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1000, description="how many")] = 100
 
 
-class WantedFile(msgspec.Struct, kw_only=True):
-    """Format and content of an exported file of sensors."""
+class WantedFile(ChosenSensors, kw_only=True):
+    """Format and content of an exported file of sensors; without a selection it holds all."""
 
     format: Annotated[Literal["json", "csv"], Meta(description="of the file")] = "json"
     keys: Annotated[bool, Meta(description="1: with network keys")] = False

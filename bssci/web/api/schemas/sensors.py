@@ -31,14 +31,23 @@ Sort = Literal[
 ]
 
 
-class WantedSensors(msgspec.Struct, kw_only=True):
-    """Selection of sensors, and the page of them."""
+class ChosenSensors(msgspec.Struct, kw_only=True):
+    """Selection of sensors."""
 
     q: Annotated[str, Meta(description="part of EUI, name or tag")] = ""
     status: Annotated[StatusName | None, Meta(description="state")] = None
-    sort: Annotated[Sort, Meta(description="by what; - in front turns it round")] = "eui"
     tag: Annotated[str, Meta(description="only with this tag")] = ""
     station: Annotated[TypedEui | None, Meta(description="only those that this base station hears")] = None
+
+    def asked(self) -> dict[str, Any]:
+        """Return the selection as :class:`bssci.web.reports.sensors.SensorViews` takes it."""
+        return {"q": self.q, "status": self.status or "", "tag": self.tag, "station": self.station}
+
+
+class WantedSensors(ChosenSensors, kw_only=True):
+    """Selection of sensors, their order, and the page of them."""
+
+    sort: Annotated[Sort, Meta(description="by what; - in front turns it round")] = "eui"
     page: Annotated[int, Meta(ge=1, le=1_000_000, description="from 1")] = 1
     per_page: Annotated[
         Annotated[int, Meta(ge=1, le=MAX_PER_PAGE)] | Literal["all"],

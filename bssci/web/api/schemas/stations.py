@@ -11,6 +11,7 @@ from bssci.model.base_station import MAX_NOTE
 from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
 from bssci.web.api.schemas.common import Answer, EuiText, EventJson, Point
 from bssci.web.http.replies import Done
+from bssci.web.reports.stations import StationStateName
 
 # bodies
 
@@ -41,8 +42,10 @@ class NewStation(StationFields, kw_only=True):
 
 
 class WantedStationFile(msgspec.Struct, kw_only=True):
-    """Format of an exported file of base stations."""
+    """Format and content of an exported file of base stations; without a selection it holds all."""
 
+    q: Annotated[str, Meta(description="part of EUI, name or tag")] = ""
+    state: Annotated[StationStateName | None, Meta(description="only those in this state")] = None
     format: Annotated[Literal["json", "csv"], Meta(description="of the file")] = "json"
 
 

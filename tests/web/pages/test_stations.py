@@ -88,11 +88,11 @@ def test_what_the_list_shows_can_be_exported_or_all(web: WebHouse) -> None:
     for eui, name in ((STATION, "Roof"), ("CAFE000000000002", "Cellar")):
         assert admin.post("/api/base_stations", {"eui": eui, "name": name}).status == 200
     everything = "/api/base_stations/export?format=csv"
-    assert exports(web, "/stations") == {"Export": everything}
+    assert exports(web, "/stations") == {"Export all": everything}
     chosen = {"Export these 1": "/api/base_stations/export?q=roof&format=csv", "Export all": everything}
     assert exports(web, "/stations?q=roof") == chosen
     assert exports(web, "/stations?q=attic") == {"Export all": everything}
     sensors = "/api/sensors/export?format=csv"
-    assert exports(web, "/sensors?sort=name") == {"Export": sensors}
+    assert exports(web, "/sensors?sort=name") == {"Export all": sensors}
     chosen = {"Export these 1": "/api/sensors/export?status=unheard&format=csv", "Export all": sensors}
     assert exports(web, "/sensors?status=unheard&sort=name") == chosen

@@ -25,7 +25,8 @@ function findings(answer) {
   for (const text of answer.warnings ?? []) found.push(note("warning", text));
   const refused = answer.refused_stations ?? [];
   if (refused.length) {
-    found.push(note("warning", `${refused.length} connected base stations would be refused: `, make("span", { class: "eui break" }, refused.join(", "))));
+    const those = refused.length === 1 ? "1 connected base station" : `${refused.length} connected base stations`;
+    found.push(note("warning", `${those} would be refused: `, make("span", { class: "eui break" }, refused.join(", "))));
   }
   return found;
 }

@@ -12,7 +12,7 @@ const $ = (selector) => document.querySelector(selector);
 function said(answer) {
   const { bluetooth, status, config } = answer.report ?? {};
   if (answer.report) {
-    const parts = [status, bluetooth?.status, config && `${config.blocklist_count} entries in its block list`];
+    const parts = [status, bluetooth?.status, config && `${config.blocklist_count} ${config.blocklist_count === 1 ? "entry" : "entries"} in its block list`];
     return parts.filter(Boolean).join(", ");
   }
   const state = Object.entries(answer.state ?? {}).filter(([name]) => name !== "timestamp");

@@ -142,7 +142,10 @@ async function loadOnce() {
     const url = location.href;
     const page = await load(url);
     // The user has gone on meanwhile: what is shown now is newer.
-    if (url === location.href) keepPlace(() => put(page));
+    if (url === location.href) {
+      keepPlace(() => put(page));
+      document.title = page.title;
+    }
     failures = 0;
     last = Date.now();
     tell("fresh", "Live");

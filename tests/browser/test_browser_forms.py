@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chromium import expect
+from tests.browser.conftest import DEVICE
 from tests.support.running_service import SENSOR, RunningService
 
 KEY = "0F" * 16
@@ -214,3 +215,15 @@ def test_a_search_over_a_slow_line_is_shown_while_it_runs(page: Any, known_senso
     page.unroute("**/sensors?q=*")
     page.get_by_label("Filter by name, EUI or tag").fill(known_sensor)
     expect(page.get_by_role("link", name="Export these 1")).to_be_visible()
+
+
+@pytest.mark.usefixtures("things")
+def test_who_saves_twice_in_a_row_is_not_taken_for_somebody_else(page: Any) -> None:
+    page.goto(f"/devices/{DEVICE}")
+    for name in ("First", "Second"):
+        page.get_by_label("Name", exact=True).fill(name)
+        page.get_by_label("Tags").fill(f"a,{name}")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("h1")).to_have_text(name)
+        expect(page.get_by_label("Tags")).to_have_value(f"a, {name}")
+    expect(page.locator(".field-error")).to_have_count(0)

@@ -27,7 +27,7 @@ def enter(house: House, **fields: object) -> None:
 
 
 def test_a_station_that_is_expected_is_known_and_stays(house: House) -> None:
-    enter(house, name="Roof", tags=["north"], location={"lat": 51.0, "text": "Hall 3"})
+    enter(house, name="Roof", tags=["north"], location={"lat": 51.0, "lon": 13.7, "text": "Hall 3"})
     house.advance(FORGET_AFTER + SWEEP_INTERVAL + 1, step=600)
     house.crash()
     [station] = house.center.stations

@@ -120,16 +120,16 @@ const givenOption = (select) => [...select.options].find((each) => each.defaultS
 const inWords = (input) => (input instanceof HTMLSelectElement ? givenOption(input)?.textContent.trim() : input.defaultValue) || "nothing";
 
 // Takes over from the stored state what others have changed meanwhile. A field that was changed here, too, keeps its value and is named:
-// sending the form once more replaces what the other has entered.
-async function mergeStored(form) {
+// sending the form once more replaces what the other has entered. `isSaved`: all that was entered here is stored, in the service's spelling.
+async function mergeStored(form, isSaved = false) {
   const page = await load(location.href).catch(() => null);
-  const stored = [...(page?.forms ?? [])].find((each) => each.dataset.api === form.dataset.api);
+  const stored = [...(page?.querySelectorAll("form[data-changes]") ?? [])].find((each) => each.dataset.api === form.dataset.api);
   if (!stored) return; // Gone, or out of reach: the answer to the change itself says what is the matter.
   const wrong = [];
   for (const input of form.elements) {
     const now = input.name && input.type !== "hidden" && !input.readOnly && stored.elements.namedItem(input.name);
-    if (!now || now.nodeName !== input.nodeName || given(now) === given(input)) continue;
-    const isOwn = isChanged(input) && input.value !== now.value && input.type !== "checkbox";
+    if (!now || now.nodeName !== input.nodeName || (!isSaved && given(now) === given(input))) continue;
+    const isOwn = !isSaved && isChanged(input) && input.value !== now.value && input.type !== "checkbox";
     const entered = input.value;
     if (input.type === "checkbox") input.defaultChecked = now.defaultChecked;
     else if (input instanceof HTMLSelectElement) input.replaceChildren(...now.cloneNode(true).childNodes);
@@ -258,6 +258,7 @@ async function submit(form) {
     leave(path === "reload" ? null : path, kindOf(answer), told(answer, done));
   } else {
     if (done) tell(answer, done);
+    if (form.dataset.changes !== undefined) await mergeStored(form, true);
     refresh();
   }
 }

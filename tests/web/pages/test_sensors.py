@@ -63,7 +63,7 @@ def plain(text: str) -> str:
         ),
         ("ABC", "CD", "1 of 2 stations and 2 offline", "1 of 2 connectedand at 2 offline", "partly attached"),
         ("AB", "C", "0 of 1 station and 2 offline", "0 of 1 connectedand at 2 offline", "partly attached"),
-        ("A", "", "0 of 0 stations and 1 offline", "0 of 0 connectedand at 1 offline", "attached"),
+        ("A", "", "no station online and 1 offline", "0 of 0 connectedand at 1 offline", "attached"),
         ("C", "C", "1 of 1 station", "1 of 1 connectedas configured", "attached"),
         ("", "C", "0 of 1 station", "0 of 1 connectedas configured", "waiting for a base station"),
     ],
@@ -133,7 +133,7 @@ def test_the_time_until_a_sensor_is_detached_fits(
     web.center._published([heard(1)], web.happen(heard(1)))
     monkeypatch.setattr(web.center.silence, "state", lambda eui: "warning")
     monkeypatch.setattr(web.center.silence, "standing", lambda eui: Standing("warning", 100.0, left))
-    assert cell(web, "State").endswith(f"silent{listed}0 of 0 stations")
+    assert cell(web, "State").endswith(f"silent{listed}no station online")
     page = plain(Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text)
     assert warned in page
     assert f"When silent{fate}" in page
@@ -143,7 +143,7 @@ def test_a_sensor_that_is_detached_is_not_about_to_be(web: WebHouse, monkeypatch
     web.browser("operator").post(f"/api/sensors/{SENSOR}/detach")
     monkeypatch.setattr(web.center.silence, "state", lambda eui: "auto-detach pending")
     monkeypatch.setattr(web.center.silence, "standing", lambda eui: Standing("warning", 100.0, 0.0))
-    assert cell(web, "State") == "detachedsilent0 of 0 stations"
+    assert cell(web, "State") == "detachedsilentno station online"
     text = Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text
     assert "It is detached" not in text
 

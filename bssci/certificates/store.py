@@ -27,7 +27,7 @@ from bssci.certificates.checking import check_pair, is_signed_by, refuse_station
 from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
-from bssci.system.files import hold_room, scratch_directory, write_atomically
+from bssci.system.files import hold_room, in_folders, scratch_directory, write_atomically
 from bssci.system.replacing import replace_together
 from bssci.system.utc import utc_now
 
@@ -372,8 +372,9 @@ class CertificateStore:
             for name, file in _IN_ARCHIVE.items()
             if (self.has_authority_key() if file == CA_KEY else self.paths[file].exists())
         }
-        for path in sorted(self.stations.glob("*/*.pem")):
-            members[f"stations/{path.parent.name}/{path.name}"] = path.read_bytes()
+        for path in in_folders(self.stations):
+            if path.suffix == ".pem":
+                members[f"stations/{path.parent.name}/{path.name}"] = path.read_bytes()
         own_list = certificates.own_list_file(self.paths[CA])
         if own_list.exists():
             members[certificates.OWN_LIST] = own_list.read_bytes()

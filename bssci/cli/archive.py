@@ -37,6 +37,7 @@ from bssci.journal import OWN_FILES
 from bssci.model.own_words import one_line
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
+from bssci.system.files import in_folders
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -92,8 +93,9 @@ def _candidates(chosen: Settings, env_file: Path) -> Iterator[tuple[str, Path]]:
     yield "beside/ca_key.pem", authority_key_file(chosen.ca_file)
     for name in (REVOKED, OWN_LIST):
         yield f"beside/{name}", chosen.ca_file.with_name(name)
-    for path in sorted((chosen.cert_file.parent / "stations").glob("*/*.pem")):
-        yield f"stations/{path.parent.name}/{path.name}", path
+    for path in in_folders(chosen.cert_file.parent / "stations"):
+        if path.suffix == ".pem":
+            yield f"stations/{path.parent.name}/{path.name}", path
     yield from _of_devices(chosen)
     yield from _in_directory("decoders", chosen.decoder_dir)
     for name, path in _in_directory("state", chosen.state_dir):
@@ -108,9 +110,9 @@ def _of_devices(chosen: Settings) -> Iterator[tuple[str, Path]]:
     yield f"authority/{OWN_LIST}", devices.list_file
     registry = devices.registry_file
     yield f"devices/{registry.name}", registry
-    for file in BUNDLE:
-        for path in sorted(registry.parent.glob(f"*/{file}")):
-            yield f"devices/{path.parent.name}/{file}", path
+    for path in in_folders(registry.parent):
+        if path.name in BUNDLE:
+            yield f"devices/{path.parent.name}/{path.name}", path
 
 
 def _in_directory(kind: str, directory: Path) -> Iterator[tuple[str, Path]]:

@@ -370,3 +370,14 @@ def give_away(path: Path, directory: Path | None = None) -> None:
         give_to_owner(descriptor, directory or path.parent)
     finally:
         os.close(descriptor)
+
+
+def in_folders(directory: Path) -> list[Path]:
+    """Return the files in the folders of a directory, sorted; none if there is no such directory.
+
+    :raises OSError: one of the folders cannot be listed; ``Path.glob`` passes over it.
+    """
+    if not directory.is_dir():
+        return []
+    folders = [each for each in sorted(directory.iterdir()) if each.is_dir()]
+    return [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]

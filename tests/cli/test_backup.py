@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -9,7 +10,7 @@ import shutil
 import sqlite3
 import stat
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -256,6 +257,22 @@ def test_a_file_whose_name_has_no_place_in_a_backup_is_left_out_and_named(
     shutil.rmtree(home / "certs" / "stations")
     assert main(["restore", str(tmp_path / "backup")]) == 0
     assert (home / "certs" / "stations" / "Halle 3" / "ca_cert.pem").read_text() == "Halle 3"
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out_unsaid(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.parent.name == "stations":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert main(["backup", str(tmp_path / "backup")]) == 1
+    assert capsys.readouterr().err == "error: certs/stations/base-station: Permission denied\n"
+    assert not (tmp_path / "backup").exists()
 
 
 def test_an_installation_without_a_journal(

@@ -15,6 +15,7 @@ from bssci.system.files import (
     ROOM,
     Drafts,
     hold_room,
+    in_folders,
     make_directory,
     prepare_directory,
     scratch_directory,
@@ -287,6 +288,15 @@ def test_new_directories_belong_to_the_owner_of_the_one_above(tmp_path: Path) ->
     for path in (tmp_path / "a", tmp_path / "a" / "b"):
         assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_files_in_folders(tmp_path: Path) -> None:
+    assert in_folders(tmp_path / "none") == []
+    for name in ("b/2", "b/1", "a/3", "4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "deeper").mkdir()
+    assert [str(path.relative_to(tmp_path)) for path in in_folders(tmp_path)] == ["a/3", "b/1", "b/2"]
 
 
 def test_a_directory_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:

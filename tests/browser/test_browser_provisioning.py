@@ -38,6 +38,6 @@ def test_a_device_is_added_its_bundle_is_taken_once_and_it_is_revoked(page: Any)
 def test_a_test_alarm_says_by_which_ways_people_are_told(page: Any) -> None:
     page.goto("/alarms")
     page.get_by_role("button", name="Send a test alarm").click()
-    result = page.get_by_role("status").filter(has_text="Every way that is set took it.")
+    result = page.get_by_role("status").filter(has_text="Every channel that is set up took it.")
     expect(result).to_contain_text("mail: it sends to nobody: set ALARM_MAIL_HOST", timeout=25_000)
     expect(result).to_contain_text("mqtt: taken by the sink")

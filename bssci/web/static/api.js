@@ -24,7 +24,7 @@ async function send(method, path, body, type) {
       credentials: "same-origin",
     });
   } catch {
-    throw new ApiError(0, { message: "The service cannot be reached. Nothing is known of what became of this." });
+    throw new ApiError(0, { message: "The service cannot be reached. Look whether this was done before you try again." });
   }
 }
 

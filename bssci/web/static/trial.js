@@ -20,7 +20,7 @@ function told(ways) {
   const failed = ways.filter((way) => way.state === "failed").length;
   return note(
     failed ? "error" : done ? "ok" : "warning",
-    make("strong", {}, failed ? `${failed} of ${done + failed} ways failed.` : done ? "Every way that is set took it." : "No way is set: nobody is told."),
+    make("strong", {}, failed ? `${failed} of ${done + failed} channels failed.` : done ? "Every channel that is set up took it." : "No channel is set up: nobody is told of alarms."),
     make("ul", {}, ways.map((way) => make("li", {}, `${SIGNS[way.state]} ${way.name}: ${way.text}`))),
   );
 }

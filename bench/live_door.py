@@ -244,6 +244,7 @@ def clients(port: int, token: str, count: int, *more: object) -> Iterator[Client
 
 def make_token(directory: Path) -> str:
     """Return a token for live streams with room for every client."""
+    (directory / "data").mkdir(mode=0o700, exist_ok=True)  # commands refuse what is no installation
     command = [
         sys.executable,
         "-m",

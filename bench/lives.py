@@ -83,6 +83,7 @@ def answering_stations(directory: Path, port: int, count: int) -> Iterator[None]
 
 def make_token(directory: Path, role: str = "operator", root: Path = processes.ROOT) -> str:
     """Return a token of the web admin; one that may command unless it is told otherwise."""
+    (directory / "data").mkdir(mode=0o700, exist_ok=True)  # commands refuse what is no installation
     python = processes.program("python", root)
     command = [python, "-m", "bssci.cli", "token", "create", "bench", "--role", role]
     made = subprocess.run(

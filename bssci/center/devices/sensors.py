@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import filterfalse
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -89,7 +90,8 @@ class Sensors:
         return eui in self._by_eui
 
     def __iter__(self) -> Iterator[Sensor]:
-        return (entry.sensor for entry in self._by_eui.values())
+        # In C: all 100 000 are gone through in one turn of the reactor.
+        return map(itemgetter(0), self._by_eui.values())
 
     def __len__(self) -> int:
         return len(self._by_eui)

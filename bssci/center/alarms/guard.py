@@ -201,7 +201,7 @@ class AlarmGuard:
     async def _of_sensors(self) -> list[Condition]:
         found: list[Condition] = []
         silence = self._watched.silence
-        async for few in in_slices(self._clock, list(self._watched.sensors), SLICE):
+        async for few in in_slices(self._clock, self._watched.sensors.all(), SLICE):
             for sensor in few:
                 standing = silence.standing(sensor.eui)
                 condition = looks.of_sensor(sensor, standing) if standing is not None else None

@@ -81,7 +81,7 @@ class Sampler:
     async def _levels(self) -> dict[str, float]:
         center, since = self._center, self._now() - 3600.0
         active = 0
-        async for part in in_slices(self._clock, list(center.sensors), SLICE):
+        async for part in in_slices(self._clock, center.sensors.all(), SLICE):
             for sensor in part:
                 activity = center.activities.get(sensor.eui)
                 active += activity is not None and activity.last_seen_at >= since

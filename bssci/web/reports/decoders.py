@@ -133,7 +133,7 @@ class DecoderViews:
             if getattr(decoder, "type_eui", None)
         }
         found = Counter[str]()
-        async for some in in_slices(self._context.clock, list(self._context.center.sensors), SLICE):
+        async for some in in_slices(self._context.clock, self._context.center.sensors.all(), SLICE):
             for sensor in some:
                 name = sensor.decoder or by_type.get(sensor.type_eui) if sensor.type_eui else sensor.decoder
                 if name:

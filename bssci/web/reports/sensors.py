@@ -66,7 +66,7 @@ class SensorViews:
         :param asked: as :meth:`_chosen` takes it.
         """
         if not any(asked.values()):
-            return list(self._center.sensors)
+            return self._center.sensors.all()
         return [each.sensor for each in await self._chosen(**asked)]
 
     async def whole_list(self, **asked: Any) -> tuple[dict[str, Any], AsyncIterator[Rows]]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
-from operator import is_not
 from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
@@ -74,7 +73,7 @@ class ListedSensor(msgspec.Struct, frozen=True, gc=False):
         return self.state == status
 
 
-Configured = list[Sensor]
+Configured = tuple[Sensor, ...]
 
 
 class Standings:
@@ -87,7 +86,7 @@ class Standings:
         self._lock = DeferredLock()
         self._standings: list[ListedSensor] = []
         self._gathered_at: float | None = None
-        self._gathered_of: Configured = []
+        self._gathered_of: Configured = ()
         self._ordered: list[tuple[Sensor, str]] = []
         """sensors by EUI, each with the text that is searched"""
         self._counts: dict[str, int] = {}
@@ -112,11 +111,9 @@ class Standings:
         return self._look_at(((sensor, _text(sensor)) for sensor in sensors), refused)
 
     async def _current(self) -> list[ListedSensor]:
-        configured = list(self._center.sensors)
+        configured = self._center.sensors.all()
         now = self._context.clock.seconds()
-        is_other = len(configured) != len(self._gathered_of) or any(
-            map(is_not, configured, self._gathered_of)
-        )
+        is_other = configured is not self._gathered_of
         if is_other:
             await self._order(configured)
         if is_other or self._gathered_at is None or now - self._gathered_at >= FRESH:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,24 @@ def test_many_entries_are_freed_in_a_thread_some_at_a_time(
     assert lengths == []
     result_of(sensors.remove([eui(2), eui(3), eui(4)], _by_itself))
     assert lengths == [0] and [sensor.eui for sensor in sensors] == [eui(0)]
+
+
+def test_all_sensors_are_the_same_object_until_one_changes(path: Path) -> None:
+    sensors = make(path)
+    changes: list[Callable[[], Deferred[Changes]]] = [
+        lambda: sensors.put([parse_sensor(entry(3))], _by_itself),
+        lambda: sensors.remove([eui(1)], _by_itself),
+        sensors.reload,
+    ]
+    euis = []
+    for change in changes:
+        before = sensors.all()
+        assert sensors.all() is before
+        result_of(change())
+        assert sensors.all() is not before
+        assert list(sensors) == list(sensors.all()) == [sensors.get(each) for each in sensors.euis()]
+        euis.append([sensor.eui for sensor in sensors.all()])
+    assert euis == [[eui(1), eui(2), eui(3)], [eui(2), eui(3)], [eui(2), eui(3)]]
 
 
 def test_a_file_that_was_put_back_is_no_trouble(path: Path) -> None:

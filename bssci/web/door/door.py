@@ -381,9 +381,12 @@ class Door:
         """
         self._last_values.forget()
         told = gap(self._base_topic, 0.0, self._now(), count, "too many events at once")
-        delivery = Outgoing(encode_message(told.topic, told.payload), self._feed.position, 0)
+        encoded, first = encode_message(told.topic, told.payload), self._feed.position - count + 1
         for client in list(self._inside.values()):
-            if client.follows and client.send(delivery):
+            session = client.session
+            qos = 0 if session is None else max(session.filters.values(), default=0)
+            # With QoS 1, a client that is lost before it has the gap gets the events when it is back.
+            if client.follows and client.send(Outgoing(encoded, first, qos)):
                 client.flush()
 
     def _tell_health(self) -> None:

@@ -250,7 +250,8 @@ class PastTeller:
         permission = client.permission
         if permission is None or client.gone:
             return
-        mark = self._present.position() + 1
+        # Until a client follows, what it missed after this message is still to come.
+        mark = (self._present.position() if client.follows else client.reached) + 1
         for topic, encoded, devices in messages:
             qos = _qos(filters, topic)
             if qos is not None and permission.sees(devices):
@@ -282,7 +283,8 @@ class PastTeller:
             tally.miss(entries[0][0] - position - 1, "no longer kept")
             await self._show(client, tally.fresh(entries), wished, tally)
             position = entries[-1][0]
-            client.reach(position)
+            if not tally.missed:
+                client.reach(position)
             if tally.shown >= MAX_MESSAGES:
                 tally.miss(self._present.position() - position, f"more than {MAX_MESSAGES} messages")
                 position = self._present.position()
@@ -327,7 +329,8 @@ class PastTeller:
     def _tell_gap(self, client: LiveClient, tally: _Tally) -> None:
         if tally.missed and not client.gone:
             telling = gap(self._base_topic, tally.since, self._center.now(), tally.missed, tally.reason)
-            client.send(Outgoing(encode_message(telling.topic, telling.payload), client.reached, 0))
+            # A gap that does not arrive is told again, as it begins behind what was examined.
+            client.send(Outgoing(encode_message(telling.topic, telling.payload), client.reached + 1, 1))
             tally.missed = 0
 
     async def _pause(self) -> None:

@@ -14,6 +14,8 @@ from tests.web.door.live_door import (
     gap_of,
     happen,
     heard,
+    inside_again,
+    live_token,
     subscribed,
 )
 
@@ -36,3 +38,17 @@ def test_what_was_passed_over_is_looked_up_as_the_last_value(
     happen(web, heard(web, 2), heard(web, 3), heard(web, 1, OTHER))
     [told] = subscribed(web, UPLINK).messages()
     assert json.loads(told.payload)["cnt"] == 3
+
+
+def test_what_went_by_comes_to_a_client_that_was_lost_before_the_gap(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MAX_BEHIND", 3)
+    monkeypatch.setattr(feed, "BATCH", 2)
+    token = live_token(web)
+    probe = subscribed(web, "mioty/ep/#", token=token, clean=False)
+    happen(web, *(heard(web, number) for number in range(5)))
+    assert probe.take()[0].topic == "mioty/service/gap"
+    probe.connection.lose()
+    back = inside_again(web, token)
+    assert [json.loads(message.payload)["cnt"] for message in back.messages()] == [0, 1, 2, 3, 4]

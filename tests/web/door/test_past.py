@@ -197,3 +197,34 @@ def test_too_many_events_to_look_through_are_a_gap(web: WebHouse, monkeypatch: p
     happen(web, heard(web, 1), heard(web, 2), heard(web, 3))
     told, rest = gap_of(inside_again(web, token))
     assert (told["events"], rest) == (2, [3])
+
+
+def test_a_last_value_in_the_middle_of_what_was_missed_leaves_nothing_out(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "STEP", 1)
+    token = live_token(web)
+    subscribed(web, UPLINK, token=token, clean=False).connection.lose()
+    happen(web, heard(web, 1), heard(web, 2), heard(web, 3))
+    back = LiveProbe(web)
+    back.send(connect_packet(token, clean=False))
+    _, first = back.take()
+    back.acknowledge([first])
+    back.send(subscribe_packet(UPLINK))
+    web.advance(0)
+    assert [(message.retained, message.repeated) for message in back.take()[1:]] == [(True, False)]
+    back.connection.lose()
+    again = inside_again(web, token)
+    web.advance(past.PAUSE)
+    assert [json.loads(message.payload)["cnt"] for message in again.messages()] == [2, 3]
+
+
+def test_a_gap_that_does_not_arrive_is_told_again(web: WebHouse) -> None:
+    token = live_token(web)
+    subscribed(web, "mioty/ep/#", token=token, clean=False).connection.lose()
+    happen(web, heard(web, 1), heard(web, 2))
+    web.advance(past.MAX_AGE)
+    inside_again(web, token).connection.lose()
+    told, rest = gap_of(inside_again(web, token))
+    assert (told["events"], rest) == (2, [])
+    assert inside_again(web, token).messages() == []

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.service_center import ServiceCenter
+from bssci.journal import StorageError
 from bssci.journal.kept import LiveSession
 from bssci.model import EUI, AnyEvent, Sensor
 from bssci.model.counts import many
@@ -212,7 +213,7 @@ class Door:
             resumed=resumed,
         )
         if resumed:
-            self._begin(self._past.catch_up(client))
+            self._begin(self._past.catch_up(client), client)
         else:
             self._follow(client)
 
@@ -269,7 +270,7 @@ class Door:
             wanted = self._last_wanted.get(client)
             if wanted is None:
                 self._last_wanted[client] = granted
-                self._clock.callLater(0, lambda: self._begin(self._show_last(client)))
+                self._clock.callLater(0, lambda: self._begin(self._show_last(client), client))
             else:
                 wanted.update(granted)
         return bytes(codes)
@@ -329,11 +330,8 @@ class Door:
             self._last_values.note(seq, raw)
             if not self._inside:
                 continue
-            try:
-                for telling in self._narrator.tell(event, self._is_wanted):
-                    self._deliver(telling, seq, touched)
-            except Exception:  # one event must not stop those after it
-                self.log.failure("event not sent to live clients {seq}", seq=seq)
+            for telling in self._narrator.tell(event, self._is_wanted):
+                self._deliver(telling, seq, touched)
         for client in touched:
             client.flush()
 
@@ -440,11 +438,22 @@ class Door:
             position = self._feed.position if client.follows else client.reached
         session.move(position)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        ensureDeferred(work).addErrback(self._failed)
+    def _begin(self, work: Coroutine[Any, Any, None], client: LiveClient | None = None) -> None:
+        """Do what takes time.
 
-    def _failed(self, failure: Failure) -> None:
-        self.log.failure("live stream failed", failure)
+        :param client: client that it is for, which has to connect again if stored messages cannot be read.
+        """
+        ensureDeferred(work).addErrback(self._failed, client)
+
+    def _failed(self, failure: Failure, client: LiveClient | None) -> None:
+        is_storage = failure.check(StorageError) is not None
+        if is_storage:
+            self.log.error("live stream failed {error}", error=failure.value)
+        else:
+            self.log.failure("live stream failed", failure)
+        # Without last values a client still gets what is new; one that never follows would get nothing.
+        if client is not None and (is_storage or not client.follows):
+            client.close(frames.TRY_LATER, "not_read", "stored messages cannot be read now, connect again")
 
 
 def _has_room(session: ClientSession, text: str) -> bool:

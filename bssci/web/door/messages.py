@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
+from twisted.logger import Logger
 
 from bssci.center.decoding.collecting import time_of, time_of_telegram
 from bssci.center.decoding.payloads import decodable, device_of
@@ -26,6 +27,7 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
+from bssci.model.event_json import kind_of
 from bssci.model.iso_times import iso_milliseconds, iso_seconds, iso_time
 from bssci.mqtt import payloads
 
@@ -54,16 +56,26 @@ class Narrator:
     :param sensor_of: returns the configured sensor with an EUI; None if there is none.
     """
 
+    log = Logger()
+
     def __init__(self, base_topic: str, sensor_of: SensorOf) -> None:
         self._base_topic = base_topic
         self._sensor_of = sensor_of
 
-    def tell(self, event: AnyEvent, wanted: Wanted, replayed: bool = False) -> Iterator[Telling]:
-        """Yield the messages of an event whose topics are wanted.
+    def tell(self, event: AnyEvent, wanted: Wanted, replayed: bool = False) -> list[Telling]:
+        """Return the messages of an event whose topics are wanted. An event of which none can be made is
+        logged, and has none: those after it are told all the same.
 
         :param event: event, with its readings if it has a payload.
         :param replayed: mark the messages as a replay.
         """
+        try:
+            return list(self._tell(event, wanted, replayed))
+        except Exception:
+            self.log.failure("event not told to live clients {kind} {at}", kind=kind_of(event), at=event.at)
+            return []
+
+    def _tell(self, event: AnyEvent, wanted: Wanted, replayed: bool) -> Iterator[Telling]:
         device = device_of(event) if decodable(event) else _sender(event)
         owners = () if device is None else (device,)
         if isinstance(event, Uplink):

@@ -23,6 +23,7 @@ from tests.web.door.live_door import (
     happen,
     heard,
     inside,
+    inside_again,
     live_token,
     packet,
     refused,
@@ -95,19 +96,22 @@ def test_an_answer_that_is_no_event_is_told_to_who_may_see_everything(web: WebHo
 def test_an_event_that_cannot_be_told_stops_none_after_it(
     web: WebHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
 ) -> None:
-    probe = subscribed(web, "mioty/ep/#")
-    tell = Narrator.tell
+    token = live_token(web)
+    probe = subscribed(web, "mioty/ep/#", token=token, clean=False)
+    tell = Narrator._tell
 
     def tell_others(narrator: Narrator, event: AnyEvent, *arguments: Any) -> Iterator[Telling]:
         if isinstance(event, Uplink) and event.packet_counter == 1:
             raise ZeroDivisionError
         return tell(narrator, event, *arguments)
 
-    monkeypatch.setattr(Narrator, "tell", tell_others)
-    happen(web, heard(web, 1), heard(web, 2))
-    [message] = probe.messages()
-    assert json.loads(message.payload)["cnt"] == 2
-    assert expected_errors.pop().type is ZeroDivisionError
+    monkeypatch.setattr(Narrator, "_tell", tell_others)
+    happen(web, heard(web, 2), heard(web, 1), heard(web, 3))
+    assert [json.loads(message.payload)["cnt"] for message in probe.take()] == [2, 3]
+    probe.connection.lose()
+    missed = inside_again(web, token).messages()
+    assert [json.loads(message.payload)["cnt"] for message in missed] == [2, 3]
+    assert [expected_errors.pop().type for _ in range(2)] == [ZeroDivisionError] * 2
 
 
 def test_unsubscribing(web: WebHouse) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from twisted.python.failure import Failure
 
+from bssci.journal import StorageError
 from bssci.model import EUI, StationState, StationStatus
 from bssci.web.door import door, past
 from tests.support.telegrams import telegram
@@ -26,6 +28,7 @@ from tests.web.door.live_door import (
     live_token,
     subscribe_packet,
     subscribed,
+    the_door,
     topics,
 )
 
@@ -228,3 +231,39 @@ def test_a_gap_that_does_not_arrive_is_told_again(web: WebHouse) -> None:
     told, rest = gap_of(inside_again(web, token))
     assert (told["events"], rest) == (2, [])
     assert inside_again(web, token).messages() == []
+
+
+@pytest.mark.parametrize("fault", [StorageError("disk broken"), ZeroDivisionError()], ids=repr)
+def test_a_client_whose_missed_messages_cannot_be_read_connects_again(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure], fault: Exception
+) -> None:
+    token = live_token(web)
+    subscribed(web, UPLINK, token=token, clean=False).connection.lose()
+    happen(web, heard(web, 1))
+
+    async def broken(*_: object) -> Any:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(web.journal.events), "read", broken)
+        back = inside_again(web, token)
+        assert back.closed == (1013, "stored messages cannot be read now, connect again")
+    assert the_door(web).ended["not_read"] == 1
+    if not isinstance(fault, StorageError):
+        assert expected_errors.pop().value is fault
+    [missed] = inside_again(web, token).messages()
+    assert json.loads(missed.payload)["cnt"] == 1
+
+
+def test_a_client_whose_last_values_cannot_be_read_connects_again(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(web, heard(web, 1))
+    web.crash()
+
+    async def broken(*_: object, **__: object) -> Any:
+        raise StorageError("disk broken")
+
+    monkeypatch.setattr(type(web.journal.history), "uplinks_of_sensor", broken)
+    probe = subscribed(web, UPLINK)
+    assert probe.closed == (1013, "stored messages cannot be read now, connect again")

@@ -205,7 +205,7 @@ class Deduplication:
 
     def _take(self, receptions: Sequence[Reception], position: int) -> list[UplinkKey]:
         """Merge receptions into windows; return the keys of the windows that were opened."""
-        windows, counters = self._open, self._counters
+        windows, counters, suspects = self._open, self._counters, self._suspects
         opened: list[UplinkKey] = []
         for reception in receptions:
             eui, counter = reception.end_point_eui, reception.packet_counter
@@ -213,6 +213,9 @@ class Deduplication:
             window = windows.get(key)
             if window is not None:
                 self._merge(window, reception)
+            elif suspects and key in suspects:
+                # Its sensor may have reset its counter meanwhile; two windows for one key would never close.
+                self._suspect(key, reception, position)
             elif counter > counters.get(eui, -1 if len(counters) < MAX_SENSORS else counter):
                 counters[eui] = counter
                 windows[key] = [reception]

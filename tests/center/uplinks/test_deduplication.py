@@ -498,6 +498,21 @@ def test_the_same_uplink_after_an_attach_is_a_new_one(receiver: Receiver, second
     assert receiver.figures() == (2, 0, 2)
 
 
+def test_a_copy_after_an_attach_of_a_suspect_that_is_being_looked_up_opens_no_second_window(
+    receiver: Receiver,
+) -> None:
+    receiver.hear(6)
+    receiver.advance(10)
+    receiver.arrive(5)
+    receiver.attach()
+    receiver.arrive(5, OTHER_STATION)
+    receiver.advance(3)
+    assert [(each.packet_counter, each.duplicates) for each in receiver.uplinks()] == [(6, 0), (5, 1)]
+    receiver.hear(7)
+    receiver.advance(3)
+    assert len(receiver.uplinks()) == 3
+
+
 def test_copies_after_an_attach_are_merged_and_late_ones_recorded_as_ever(receiver: Receiver) -> None:
     receiver.hear(5)
     receiver.advance(10)

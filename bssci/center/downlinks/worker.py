@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -224,11 +225,7 @@ class DownlinkWorker:
         except Exception as error:
             self._failed(error, happenings, sensors, stations)
             return
-        self._stored(turn)
-        for eui, sensor in turn.unknown:
-            self._introduce(eui, sensor)
-        for station, orders in planner.orders.items():
-            self._give(station, orders)
+        self._carry_out(turn, planner)
         for happening, result in zip(happenings, results, strict=True):
             if isinstance(result, Exception):
                 happening.done.errback(result)
@@ -236,6 +233,17 @@ class DownlinkWorker:
                 happening.done.callback(turn.rows[result.queue_id].downlink)
             else:
                 happening.done.callback(result)
+
+    def _carry_out(self, turn: Turn, planner: Planner) -> None:
+        """Do what follows from a turn that is on disk. A step that fails keeps no other from being done."""
+        steps = [partial(self._stored, turn)]
+        steps += [partial(self._introduce, eui, sensor) for eui, sensor in turn.unknown]
+        steps += [partial(self._give, station, orders) for station, orders in planner.orders.items()]
+        for step in steps:
+            try:
+                step()
+            except Exception:
+                self.log.failure("follow-up of a change of downlinks failed")
 
     def _picture(
         self, happenings: Sequence[Happening], sensors: Iterable[EUI], stations: Iterable[EUI]

@@ -143,3 +143,18 @@ def test_a_fault_with_one_change_is_told_to_whoever_asked_and_costs_no_other(
     station.result(first)
     assert station.accept() == [second]
     assert expected_errors.pop().type is ZeroDivisionError
+
+
+def test_a_fault_after_the_commit_keeps_nobody_from_an_answer(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    station = gateway(site)
+
+    def fail(turn: Turn) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(site.downlinks._worker, "_stored", fail)
+    queue_id = site.queue()
+    assert station.accept() == [queue_id]
+    [failure] = expected_errors
+    assert expected_errors.pop() is failure and failure.check(ZeroDivisionError)

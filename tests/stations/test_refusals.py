@@ -6,6 +6,9 @@ from bssci.model import EUI
 from bssci.stations.causes import Cause
 from bssci.stations.refusals import MAX_REFUSALS, Refusals
 from tests.support.center import House
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 WRONG = Cause("wrong CA", "make a bundle")
 STATION = EUI("CAFE000000000001")
@@ -42,6 +45,13 @@ def test_a_full_disk_only_delays_that(house: House) -> None:
     house.journal.broken = False
     house.advance(6)
     assert [each.reason for each in house.journal.kept().refusals.values()] == ["wrong CA"]
+
+
+def test_a_full_disk_is_told_once_a_minute(house: House, log_lines: list[str]) -> None:
+    house.journal.broken = True
+    house.center.refused_stations.add("192.0.2.1", WRONG)
+    house.advance(50)
+    assert len([line for line in log_lines if line.startswith("refused connections not stored")]) == 1
 
 
 def test_scanners_push_no_station_out(house: House) -> None:

@@ -26,6 +26,7 @@ from bssci.journal import AlarmRecord, Journal, Loaded, StorageError
 from bssci.model import AlarmChange, AnyEvent
 from bssci.model.commands import CommandError
 from bssci.system.clock import Clock
+from bssci.system.line_limit import LineLimit
 from bssci.system.watchers import Watchers
 
 CALM = 30.0
@@ -81,6 +82,7 @@ class Alarms:
         self._unsaved: set[int] = set()
         """numbers of the alarms that changed, or were deleted, and are not written yet"""
         self._untold: list[AnyEvent] = []
+        self._lines = LineLimit(clock.seconds, lines=1)
         self._watchers = Watchers[[AlarmRecord]]("alarms")
 
     # questions
@@ -284,7 +286,8 @@ class Alarms:
         self._unsaved |= numbers
         self._untold = [*events, *self._untold][-MAX_KEPT:]
         if isinstance(failure.value, StorageError):
-            self.log.warn("alarms not stored {error}", error=failure.getErrorMessage())
+            if self._lines.admit() is not None:
+                self.log.warn("alarms not stored {error}", error=failure.getErrorMessage())
         else:
             self.log.failure("alarms not stored", failure)
 

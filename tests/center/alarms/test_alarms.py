@@ -12,6 +12,9 @@ from bssci.journal import AlarmRecord, StorageError
 from bssci.model import AlarmChange
 from bssci.model.commands import CommandError
 from tests.support.center import TESTER, House, result_of
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 BAD = Condition("sink-failing:mqtt", "error", "mqtt cannot deliver", "/")
 KINDS = {"sink-failing"}
@@ -153,6 +156,13 @@ def test_a_full_disk_keeps_no_alarm_from_being_one(house: House) -> None:
     house.do(alarms.acknowledge(BAD.id, "kim"))
     assert [each.acknowledged_by for each in house.happened(AlarmChange)] == [None, "kim"]
     assert [each.acknowledged_by for each in house.journal.kept().alarms.values()] == ["kim"]
+
+
+def test_a_full_disk_is_told_once_a_minute(house: House, log_lines: list[str]) -> None:
+    house.journal.broken = True
+    for number in range(5):
+        look(house, BAD._replace(id=f"sink-failing:{number}"))
+    assert len([line for line in log_lines if line.startswith("alarms not stored")]) == 1
 
 
 def test_only_so_many_are_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

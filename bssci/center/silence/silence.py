@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, NamedTuple, get_args
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -37,6 +37,7 @@ from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.listening import Listening
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
+from bssci.center.write_behind import WriteBehind
 from bssci.journal import Journal, Loaded
 from bssci.model import EUI, AnyEvent, Sensor, SensorAutoDetached, SensorWarning, Uplink
 from bssci.system.clock import Clock, Ticker
@@ -114,6 +115,7 @@ class SilenceWatch:
         self._warning_timeout = warning_timeout
         self._running = False
         self._known = dict(loaded.silences)
+        self._behind = WriteBehind[EUI](clock, "attachment times", self._write)
         self._under_way: set[EUI] = set()
         # Auto-detached sensors, or those about to be: the only ones that matter when uplinks come.
         self._gone = {sensor.eui for sensor in sensors if self._is_auto_detached(sensor.eui)}
@@ -123,6 +125,7 @@ class SilenceWatch:
 
     def start(self) -> None:
         self._running = True
+        self._behind.start()
         self._ticker.start()
         self.check()
 
@@ -130,6 +133,7 @@ class SilenceWatch:
         self._running = False
         self._ticker.stop()
         self._end_look()
+        self._behind.stop()
 
     def configure(
         self, *, enabled: bool, timeout: float, warning_timeout: float, check_interval: float
@@ -312,8 +316,8 @@ class SilenceWatch:
         for eui in gone:
             self._known.pop(eui, None)
         if gone:
-            forgotten = self._store.tables.delete(journal.Silence, gone)
-            forgotten.addErrback(self._failed, "silence not forgotten")
+            self._behind.update(gone)
+            self._behind.store()
 
     def _look_at(self, sensors: Sequence[Sensor]) -> None:
         now, total = self._now(), self._listening.total()
@@ -454,8 +458,11 @@ class SilenceWatch:
         remembered = {silence.end_point_eui: silence for silence in silences}
         if remembered:
             self._known.update(remembered)
-            stored = self._store.tables.put(remembered.values())
-            stored.addErrback(self._failed, "attachment times not stored")
+            self._behind.update(remembered)
+            self._behind.store()
+
+    def _write(self, euis: Collection[EUI], through: int | None) -> Deferred[None]:
+        return self._store.tables.apply(journal.Silence, {eui: self._known.get(eui) for eui in euis})
 
     async def _publish(self, events: list[AnyEvent], marked: Sequence[journal.Silence]) -> None:
         """Publish events and store that they were published, in one commit."""

@@ -217,6 +217,15 @@ def test_warning_that_cannot_be_stored_is_given_later(watch: Watch) -> None:
     assert len(warnings(watch)) == 1
 
 
+def test_an_attachment_time_that_could_not_be_stored_is_stored_later(watch: Watch) -> None:
+    watch.journal.broken = True
+    watch.silence.attached([sensor(1)], watch.now())
+    watch.settle()
+    watch.journal.broken = False
+    watch.advance(MINUTE)
+    assert watch.journal.kept().silences[sensor(1)].how == "command"
+
+
 # what is not held against a sensor
 
 

@@ -46,11 +46,12 @@ from bssci.settings.table import Settings
 from bssci.stations.directory import Stations, StationWatcher
 from bssci.stations.downlinks import DownlinkMessages
 from bssci.stations.entries import Entries
+from bssci.stations.handlers import methods
 from bssci.stations.over_the_air import OverTheAirMessages
 from bssci.stations.questions import ReceptionQueries
 from bssci.stations.refusals import Refusals
 from bssci.stations.registry import Registry
-from bssci.stations.station import Services, methods
+from bssci.stations.station import Services
 from bssci.stations.upkeep import Pings, Propagations, Statuses
 from bssci.stations.uplinks import Uplinks
 from bssci.stations.variable_mac import VariableMac
@@ -264,6 +265,7 @@ class ServiceCenter:
             handlers=methods(parts, "handle_"),
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
+            cancellers=methods(parts, "cancel_"),
             told=self.stations.told,
             served=self._served,
         )

@@ -63,6 +63,9 @@ class SensorRequests(Protocol):
     def completed(self, end_point_eui: EUI, station: EUI) -> None:
         """Note that a station has received our answer to a request of this sensor, or our refusal."""
 
+    def cancelled(self, end_point_eui: EUI, station: EUI) -> None:
+        """Note that a station has cancelled a request of this sensor, and so may not have carried it out."""
+
 
 class OverTheAirMessages:
     """Handlers of attach and detach requests, see :mod:`bssci.stations.station`."""
@@ -92,6 +95,9 @@ class OverTheAirMessages:
     def complete_att(self, station: Station, end_point_eui: int) -> None:
         self._requests.completed(eui_from_int(end_point_eui), station.eui)
 
+    def cancel_att(self, station: Station, end_point_eui: int) -> None:
+        self._requests.cancelled(eui_from_int(end_point_eui), station.eui)
+
     def handle_det(self, station: Station, message: Det, batch: ReadBatch) -> None:
         request = DetachRequest(
             end_point_eui=eui_from_int(message.epEui),
@@ -104,6 +110,9 @@ class OverTheAirMessages:
 
     def complete_det(self, station: Station, end_point_eui: int) -> None:
         self._requests.completed(eui_from_int(end_point_eui), station.eui)
+
+    def cancel_det(self, station: Station, end_point_eui: int) -> None:
+        self._requests.cancelled(eui_from_int(end_point_eui), station.eui)
 
 
 def _decided(

@@ -218,6 +218,7 @@ class Propagation:
             self._settle(eui)
             self._pending.pop(eui, None)
             self._put_off.pop(eui, None)
+            self._busy.pop(eui, None)
             self._pending[eui] = action
             self._asked_for.add(eui)
             if answers is not None:
@@ -349,7 +350,9 @@ class Propagation:
 
     def _again_later(self, eui: EUI, request: Propagated) -> None:
         if self.running:
-            self._put_off[eui] = "detach" if isinstance(request, DetPrp) else "attach"
+            # What has been ordered meanwhile counts, not what was refused.
+            ordered = self._pending.pop(eui, None)
+            self._put_off[eui] = ordered or ("detach" if isinstance(request, DetPrp) else "attach")
             self._clock.callLater(BUSY_WAIT, self._again, eui)
 
     def _finished(self, request: Propagated) -> EUI:

@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from bssci.certificates.reading import euis_of
 from bssci.certificates.server import ServerTLS
+from bssci.journal import StorageError
 from bssci.model import EUI, eui_from_int
 from bssci.model.events import Direction
 from bssci.stations import causes
@@ -375,6 +376,13 @@ class StationProtocol(Protocol):
         self.send([answer] * (1 + self._repeated))
 
     def _failed(self, failure: Failure) -> None:
+        if isinstance(failure.value, StorageError):
+            error = failure.getErrorMessage()
+            self.log.warn(
+                "connection closed, as the journal cannot be read {peer} {error}", peer=self.peer, error=error
+            )
+            self.disconnect(f"journal cannot be read: {error}")
+            return
         self.log.failure("connection failed {peer}", failure, peer=self.peer)
         self.disconnect("internal error")
 

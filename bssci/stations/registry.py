@@ -24,6 +24,7 @@ from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
 from bssci.stations.station import Link, Services, Station
 from bssci.system.clock import Ticker
+from bssci.system.line_limit import LineLimit
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Con, ConRsp
 from bssci.wire.session import Session, decide_resume
@@ -74,6 +75,9 @@ class Registry:
         self._revoked: set[bytes] = set()
         """digests of the certificates that were revoked since this process started"""
         self._resumed: dict[EUI, bool] = {}
+        self._unwritten: dict[EUI, StationRecord] = {}
+        """records that are not stored yet"""
+        self._lines = LineLimit(services.clock.seconds, lines=1)
         self._acquaintance = Acquaintance(stations, entries)
         self._away = SessionsAway(stations, services.journal, self._acquaintance.degree)
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
@@ -128,18 +132,27 @@ class Registry:
         self._acquaintance.check_certificate(station, link.certificate)
         self._away.came(station.eui)
         older = station.connecting(link, con.bidi)
-        self._introduce(station, con, link)
-        if older is not None and older is not link:
-            older.abort(f"replaced by a newer connection, from {link.peer}")
+        try:
+            self._introduce(station, con, link)
+            if older is not None and older is not link:
+                older.abort(f"replaced by a newer connection, from {link.peer}")
+            return station, await self._begin_session(station, con, link, version)
+        except Exception:  # whatever it is, the connection is not left half open
+            self.lost(link, station, "not admitted")
+            raise
+
+    async def _begin_session(self, station: Station, con: Con, link: Link, version: str) -> ConRsp:
+        """Resume the station's session or begin a new one, which is on disk when this returns.
+
+        :raises ProtocolError: the station is refused.
+        """
         resumed = decide_resume(con, station.session, version)
         if not resumed:
             session = Session.fresh(con, os.urandom(16), version)
             try:
                 await self._services.journal.sessions.begin(stored_session(session, self._services.now()))
-            except Exception as error:
+            except StorageError as error:
                 self.lost(link, station, "session not stored")
-                if not isinstance(error, StorageError):
-                    raise  # a bug, to be logged
                 raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
             if station.link is not link:
                 raise ProtocolError(ErrorCode.EAGAIN, "replaced by a newer connection", 0)
@@ -148,7 +161,7 @@ class Registry:
             station.session.resumed()
         self._resumed[station.eui] = resumed
         assert station.session is not None
-        return station, self._answer(station.session, resumed)
+        return self._answer(station.session, resumed)
 
     def _answer(self, session: Session, resumed: bool) -> ConRsp:
         return ConRsp(
@@ -268,7 +281,11 @@ class Registry:
         self._drop(station)
 
     def _sweep(self) -> None:
-        """Forget stations that connected once and never did anything, unless their certificate names them."""
+        """Forget stations that connected once and never did anything, unless their certificate names them.
+
+        Records of stations that could not be stored are stored then.
+        """
+        self._write()
         idle = self._acquaintance.idle(self._services.now() - FORGET_AFTER)
         for station in list(islice(idle, SWEEP)):
             self.log.info("base station that did nothing forgotten {bs_eui}", bs_eui=station.eui)
@@ -293,6 +310,7 @@ class Registry:
             link.disconnect("forgotten")
         self._stations.remove(station.eui)
         self._resumed.pop(station.eui, None)
+        self._unwritten.pop(station.eui, None)
         self._acquaintance.forget(station.eui)
         self._away.came(station.eui)
         self._delete(station.eui).addErrback(self._log_failure)
@@ -357,11 +375,25 @@ class Registry:
         if record.certificate != station.record.certificate:
             self._acquaintance.note_certificate(record)
         station.remember(record)
-        self._services.journal.tables.put([record]).addErrback(self._log_failure)
+        self._unwritten[record.base_station_eui] = record
+        self._write()
+
+    def _write(self) -> None:
+        """Store the records that changed; those that cannot be stored are stored with the next."""
+        records, self._unwritten = self._unwritten, {}
+        if records:
+            self._services.journal.tables.put(records.values()).addErrback(self._not_written, records)
+
+    def _not_written(self, failure: Failure, records: Mapping[EUI, StationRecord]) -> None:
+        stations = self._stations
+        kept = {eui: record for eui, record in records.items() if stations.get(eui) is not None}
+        self._unwritten = kept | self._unwritten
+        self._log_failure(failure)
 
     def _log_failure(self, failure: Failure) -> None:
         if isinstance(failure.value, StorageError):
-            self.log.warn("record of a base station not stored {error}", error=failure.getErrorMessage())
+            if self._lines.admit() is not None:
+                self.log.warn("record of a base station not stored {error}", error=failure.getErrorMessage())
         else:
             self.log.failure("record of base stations failed", failure)
 

@@ -4,7 +4,7 @@ The handlers of messages are in other modules (``bssci.stations.uplinks`` and it
 methods ``handle_<command>(station, message, batch)`` for a request of the station,
 ``finish_<command>(station, request, answer, batch)`` for the answer to a request of ours, and
 ``complete_<command>(station, end_point_eui)`` for the completion of an operation of the station that we
-answered or refused.
+answered or refused, and ``cancel_<command>(station, end_point_eui)`` for its cancellation by the station.
 
     one read --> messages --> session --> handle_..., finish_... --> ReadBatch --commit--> answers
 
@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache
 from typing import Any, Protocol
 
 import msgspec
@@ -33,9 +32,10 @@ from bssci.stations.faults import Faults
 from bssci.stations.lately import Lately
 from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.system.clock import Clock
+from bssci.system.line_limit import LineLimit
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Request, Status, command_of
-from bssci.wire.outcomes import Answered, Completed, Refused, Rejected, Requested, WireOutcome
+from bssci.wire.outcomes import Answered, Cancelled, Completed, Refused, Rejected, Requested, WireOutcome
 from bssci.wire.session import Session, encode_operation
 
 EVERYDAY = frozenset({ErrorCode.ENOENT, ErrorCode.EAGAIN})
@@ -103,26 +103,7 @@ MessageHandler = Callable[["Station", Any, ReadBatch], None]
 Finisher = Callable[["Station", Any, Any, ReadBatch], None]
 """handles the answer to a request of ours: station, our request, response or ``error``, batch"""
 Completer = Callable[["Station", int], None]
-"""handles the completion of an operation of the station: station, ``epEui`` of its request"""
-
-
-def methods(parts: Sequence[object], prefix: str) -> dict[type[Request], Callable[..., None]]:
-    """Return the methods of ``parts`` by their class of request: ``handle_ulData`` for ``UlData``.
-
-    :param prefix: ``handle_``, ``finish_`` or ``complete_``.
-    """
-    return {
-        request: getattr(part, name)
-        for request, name in _names(prefix)
-        for part in parts
-        if hasattr(part, name)
-    }
-
-
-@cache
-def _names(prefix: str) -> list[tuple[type[Request], str]]:
-    """Return every class of request with the name of the method for it."""
-    return [(each, prefix + command_of(each).replace(".", "_")) for each in Request.__subclasses__()]
+"""handles the end of an operation of the station: station, ``epEui`` of its request"""
 
 
 class Ingest(Protocol):
@@ -152,6 +133,7 @@ class Services:
     handlers: Mapping[type[Request], MessageHandler]
     finishers: Mapping[type[Request], Finisher]
     completers: Mapping[type[Request], Completer]
+    cancellers: Mapping[type[Request], Completer] = field(default_factory=dict)
     told: Callable[[StationState], None] = lambda state: None
     """called when all sensors have been propagated to a station"""
     served: set[EUI] = field(default_factory=set)
@@ -186,6 +168,9 @@ class Station:
         self.faults = Faults(eui)
         self.comings = Lately()
         """times when the station came online"""
+        self._unclosed: list[int] = []
+        """opIds of operations of ours that are over, which could not be stored yet"""
+        self._lines = LineLimit(services.clock.seconds, lines=1)
         self.worked = status is not None
         """true once the station has done more than connect"""
         self._services = services
@@ -240,6 +225,7 @@ class Station:
     def keep(self, session: Session) -> None:
         """Use a session from now on, a new one or one restored from an earlier run."""
         self.session = session
+        self._unclosed = []
         self.worked = self.worked or session.last_bs_op_id > 0
 
     # the life of a connection
@@ -280,18 +266,24 @@ class Station:
         self.connection = ConnectionState.OFFLINE
         self.link = None
         self.propagation.pause()
+        if self.session is not None and self._unclosed:
+            closed, self._unclosed = self._unclosed, []
+            stored = self._services.journal.sessions.close_operations(self.eui, closed)
+            stored.addErrback(self._not_closed, self.session, closed)
+            stored.addErrback(self._log_failure)
 
     # operations of ours
 
     def issue(self, requests: Sequence[Any]) -> None:
         """Begin operations: store them, then send them. They survive the connection and the process.
 
-        Without effect while the station is away.
+        Without effect while operations do not run with the station: before ``conCmp``, the session may yet be
+        replaced by a fresh one, and none may be sent (§5.3).
 
         :raises bssci.wire.errors.TooManyOperations: too many are open; none of these was begun.
         """
         session, link = self.session, self.link
-        if session is None or link is None:
+        if session is None or link is None or self.connection is not ConnectionState.ONLINE:
             return
         issued: list[Any] = []
         try:
@@ -340,13 +332,16 @@ class Station:
             link.send(messages)
 
     def _not_issued(self, session: Session, link: Link, issued: Sequence[Any], failure: Failure) -> None:
-        self.log.warn(
-            "operations not begun, as they could not be stored {bs_eui} {operations} {error}",
-            bs_eui=self.eui,
-            operations=len(issued),
-            error=failure.getErrorMessage(),
-        )
+        if self._lines.admit() is not None:
+            self.log.warn(
+                "operations not begun, as they could not be stored {bs_eui} {operations} {error}",
+                bs_eui=self.eui,
+                operations=len(issued),
+                error=failure.getErrorMessage(),
+            )
         session.abandon([request.opId for request in issued])
+        if self.session is not session:
+            return
         self.propagation.not_sent([request for request in issued if isinstance(request, PROPAGATED)])
         if any(isinstance(request, Ping) for request in issued):
             link.not_asked()
@@ -373,13 +368,13 @@ class Station:
                 if isinstance(outcome, Requested):
                     self._begin(outcome.message, batch)
                 elif isinstance(outcome, Completed):
-                    completer = self._services.completers.get(outcome.kind)
-                    if completer is not None and outcome.epEui is not None:
-                        self._follow_up(outcome.kind, completer, self, outcome.epEui)
+                    self._over(outcome, self._services.completers)
                 else:
                     if isinstance(message, Error):
                         # Also one that names no operation that we know of: the station is in trouble.
                         self._note("received", message.code, message.message, batch)
+                    if isinstance(outcome, Cancelled):
+                        self._over(outcome, self._services.cancellers)
                     self._end(outcome, batch)
             except ProtocolError as error:
                 self._reject(session, error, batch)
@@ -427,6 +422,12 @@ class Station:
         elif outcome.completion is not None:
             batch.at_once.append(outcome.completion)
 
+    def _over(self, outcome: Completed | Cancelled, work: Mapping[type[Request], Completer]) -> None:
+        """Do the work for an operation of the station that is over."""
+        of_kind = work.get(outcome.kind)
+        if of_kind is not None and outcome.epEui is not None:
+            self._follow_up(outcome.kind, of_kind, self, outcome.epEui)
+
     def _follow_up(self, kind: type[Request], work: Callable[..., None], *arguments: object) -> None:
         """Do a part's work for an operation that is over. If it fails, there is nothing left to refuse."""
         try:
@@ -450,7 +451,10 @@ class Station:
             waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
         if batch.events:
             waits.append(journal.events.append(batch.events))
-        if batch.closed:
+        if batch.closed or (waits and self._unclosed):
+            # A later run would begin an operation again whose end it does not find stored.
+            batch.closed = self._unclosed + batch.closed
+            self._unclosed = []
             waits.append(journal.sessions.close_operations(self.eui, batch.closed))
         if waits:
             done: Deferred[Any] = waits[0] if len(waits) == 1 else gatherResults(waits, consumeErrors=True)
@@ -468,6 +472,7 @@ class Station:
 
     def _not_stored(self, session: Session, link: Link, batch: ReadBatch, failure: Failure) -> None:
         """Refuse what could not be stored, so that the station keeps it; answer what needed no write."""
+        self._not_closed(failure, session, batch.closed)
         messages: list[Message] = []
         for answer in batch.answers:
             if isinstance(answer, PingRsp):
@@ -481,6 +486,11 @@ class Station:
                 messages.append(refusal)
         self._send(session, link, messages + batch.completions)
         self._services.refused(failure)
+
+    def _not_closed(self, failure: Failure, session: Session, op_ids: Sequence[int]) -> None:
+        """Note operations that are over, to be stored with what comes next."""
+        if self.session is session:
+            self._unclosed += op_ids
 
     def _log_failure(self, failure: Failure) -> None:
         self.log.failure("work for a base station failed {bs_eui}", failure, bs_eui=self.eui)

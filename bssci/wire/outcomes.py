@@ -38,6 +38,8 @@ class Cancelled(Struct, frozen=True, gc=False):
     op_id: int
     kind: type[Request]
     """class of the message that began the operation"""
+    epEui: int | None
+    """EUI of the end point of that message, if it names one"""
     code: int
     message: str
     completion: ErrorAck

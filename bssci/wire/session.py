@@ -376,7 +376,7 @@ class Session:
         else:
             begun = self._answered.pop(op_id, None)
         if begun is not None:
-            return Cancelled(op_id, begun.kind, message.code, message.message, acknowledgement)
+            return Cancelled(op_id, begun.kind, begun.epEui, message.code, message.message, acknowledgement)
         return Ignored(f"error {message.code} for {op_id}, which is not open", acknowledgement)
 
     def _error_ack(self, message: ErrorAck) -> Completed | Ignored:

@@ -191,6 +191,25 @@ def test_sensors_wait_while_too_many_operations_are_open() -> None:
     assert [type(request) for request in issued] == [DetPrp]
 
 
+def test_a_busy_station_is_asked_again_for_what_was_ordered_last(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    line.answer_everything()
+    station, eui = line.station, EUI(sensor_eui(1))
+    assert station is not None
+    station.propagation.change([eui], "detach")
+    house.settle()
+    [detach] = line.take(DetPrp)
+    station.propagation.change([eui], "attach")
+    line.say(Error(opId=detach.opId, code=11, message="busy"))
+    line.answer_everything()
+    house.advance(propagation.BUSY_WAIT + 1)
+    assert len(line.answer_everything()) == 1
+    house.advance(propagation.BUSY_WAIT + 1)
+    assert line.take(DetPrp) == []
+
+
 def test_what_could_not_be_stored_is_not_sent_and_tried_again(make_house, expected_errors) -> None:
     house = make_house(sensors=2)
     line = Line(house)

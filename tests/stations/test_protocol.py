@@ -410,6 +410,23 @@ def test_a_fault_of_ours_ends_one_connection_and_leaves_nothing_behind(
     expected_errors.clear()
 
 
+def test_a_journal_that_cannot_be_read_closes_the_connection_and_is_no_fault_of_ours(
+    room: StationRoom, log_lines
+) -> None:
+    client = room.station()
+    client.say(client.con(STATION))
+    client.say(ConCmp(opId=0))
+    client.vanish()
+    again = room.station()
+    again.say(again.con(STATION))
+    room.house.journal.broken = True
+    again.say(ConCmp(opId=0))
+    assert again.lost is not None
+    assert not any("log_failure" in line for line in log_lines)
+    assert any(line["log_format"].startswith("connection closed, as the journal") for line in log_lines)
+    room.house.journal.broken = False
+
+
 def test_the_vendors_ways_cost_nothing(room: StationRoom) -> None:
     client = room.station()
     plain = map_of(connect(bsEui=STATION))

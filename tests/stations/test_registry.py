@@ -57,6 +57,46 @@ def test_a_station_whose_new_session_cannot_be_stored_is_known_to_be_offline(hou
     assert [state.state for state in house.center.station_states()] == ["offline"]
 
 
+def test_a_record_that_could_not_be_stored_is_stored_with_the_next(house: House) -> None:
+    first, second = Line(house), Line(house, STATION + 1)
+    first.connect()
+    second.connect()
+    house.journal.broken = True
+    first.lose()
+    assert house.journal.kept().stations[NAME].reason == ""
+    house.journal.broken = False
+    second.lose()
+    assert house.journal.kept().stations[NAME].reason == "cable cut"
+
+
+def test_a_record_that_could_not_be_stored_is_stored_in_the_end(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    house.journal.broken = True
+    line.lose()
+    house.journal.broken = False
+    house.advance(SWEEP_INTERVAL + 1, 10)
+    assert house.journal.kept().stations[NAME].reason == "cable cut"
+
+
+def test_a_fault_of_ours_while_a_con_is_decided_on_leaves_the_station_offline(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Line(house).connect()
+    states: list[str] = []
+    house.center.watch_stations(lambda state: states.append(state.state))
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bssci.stations.registry.decide_resume", fail)
+    with pytest.raises(ZeroDivisionError):
+        Line(house).connect()
+    station = house.center.stations.get(NAME)
+    assert station is not None and station.link is None
+    assert states == ["offline"] and station.connection is ConnectionState.OFFLINE
+
+
 def test_a_fault_of_ours_is_no_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house.journal.sessions, "begin", lambda session: fail(RuntimeError("bug")))
     line = Line(house)

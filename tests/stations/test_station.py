@@ -28,7 +28,10 @@ from bssci.wire.messages import (
 from bssci.wire.operations import OPERATION_OF, STATION_REQUESTS
 from bssci.wire.session import DEFAULT_MAX_OPEN
 from tests.support.center import KEY, House, Line, answers_to, connect_again, sensor_eui
-from tests.support.wire import sample, uplink
+from tests.support.log_lines import log_lines
+from tests.support.wire import connect, sample, uplink
+
+__all__ = ["log_lines"]
 
 
 def test_the_answers_of_one_read_keep_its_order(line: Line) -> None:
@@ -213,3 +216,62 @@ def test_an_operation_that_is_refused_twice_is_told_once(old: Line, request_: Re
         assert answer == PingRsp(opId=9)
     else:
         assert isinstance(answer, Error) and answer.code == ErrorCode.EAGAIN
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_operation_whose_end_could_not_be_stored_is_not_begun_again_by_a_later_run(
+    old: Line, is_lost: bool
+) -> None:
+    house, station = old.house, old.station
+    assert station is not None
+    station.ask_status()
+    house.settle()
+    [status] = old.take(Status)
+    house.journal.broken = True
+    old.say(StatusRsp(opId=status.opId))
+    house.journal.broken = False
+    if is_lost:
+        old.lose()
+    else:
+        old.say(Ping(opId=1))
+    [kept] = house.journal.kept().sessions.values()
+    assert kept.open_operations == []
+
+
+def test_an_end_that_could_not_be_stored_says_nothing_of_the_operations_of_the_next_session(
+    old: Line,
+) -> None:
+    house, station = old.house, old.station
+    assert station is not None
+    station.ask_status()
+    house.settle()
+    house.journal.broken = True
+    old.say(StatusRsp(opId=old.take(Status)[0].opId))
+    house.journal.broken = False
+    new = Line(house, old.eui)
+    new.connect(connect(bsEui=old.eui, snBsUuid=[1] * 16))
+    open_before = len(house.journal.kept().sessions[station.eui].open_operations)
+    new.say(Ping(opId=1))
+    assert len(house.journal.kept().sessions[station.eui].open_operations) == open_before > 0
+
+
+def test_nothing_is_begun_before_con_cmp(old: Line) -> None:
+    old.lose()
+    new = Line(old.house, old.eui)
+    assert new.begin(connect(bsEui=old.eui)).snResume
+    assert new.station is not None
+    new.station.ask_status()
+    old.house.settle()
+    assert new.sent == []
+    new.complete()
+    old.house.advance(1)
+    assert len(new.take(Status)) == 1
+
+
+def test_a_full_disk_is_told_once_a_minute(old: Line, log_lines: list[str]) -> None:
+    assert old.station is not None
+    old.house.journal.broken = True
+    for _ in range(5):
+        old.station.ask_status()
+        old.house.settle()
+    assert len([line for line in log_lines if line.startswith("operations not begun")]) == 1

@@ -107,7 +107,7 @@ def test_the_station_gives_its_operation_up(answered: bool) -> None:
     if answered:
         peer.answer(m.UlDataRsp(opId=1), peer.generation)
     outcome = peer.receive(Error(opId=1, code=22, message="no"))
-    assert outcome == Cancelled(1, m.UlData, 22, "no", ErrorAck(opId=1))
+    assert outcome == Cancelled(1, m.UlData, EUI, 22, "no", ErrorAck(opId=1))
     assert not peer.answer(m.UlDataRsp(opId=1), peer.generation)
 
 

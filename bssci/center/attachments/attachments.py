@@ -224,6 +224,12 @@ class Attachments:
                 station.propagation.change(attach, "attach")
                 station.propagation.change(detach, "detach")
 
+    def propagate_to(self, station: EUI, eui: EUI) -> None:
+        """Propagate a sensor to one station, which may not serve it as we believe."""
+        found = self._stations.get(station)
+        if found is not None:
+            found.propagation.change([eui], "attach" if self.is_attached(eui) else "detach")
+
     # storing and telling
 
     def _attached(self, euis: Iterable[EUI], reason: str, at: float) -> list[Attachment]:

@@ -5,6 +5,8 @@ copy is answered, also one that is repeated after a resume. When a station has c
 connection changed before it could, the change is propagated to the stations that did not forward a copy:
 
     att, det --stored--> answer --attCmp, detCmp--> attPrp, detPrp to all the others
+
+A station that cancels the operation instead may not have carried it out: it is told as the others are.
 """
 
 from __future__ import annotations
@@ -276,6 +278,12 @@ class OverTheAir:
         told = [end_point_eui]
         attach, detach = (told, []) if untold.action == "attach" else ([], told)
         self._attachments.propagate(attach, detach, but=untold.holders)
+
+    def cancelled(self, end_point_eui: EUI, station: EUI) -> None:
+        """See :meth:`bssci.stations.over_the_air.SensorRequests.cancelled`."""
+        self.completed(end_point_eui, station)
+        if end_point_eui in self._sensors:
+            self._attachments.propagate_to(station, end_point_eui)
 
 
 def _taking_back(failure: Failure, take_back: Callable[[], None]) -> Failure:

@@ -155,6 +155,31 @@ def test_the_others_are_told_too_if_the_completion_is_lost(connected: AirHouse) 
     assert len(told(connected, THERE)) == len(told(connected, ELSEWHERE)) == 1
 
 
+def test_a_station_that_cancels_an_attach_is_told_as_the_others_are(connected: AirHouse) -> None:
+    connected.say(HERE, att())
+    connected.say(HERE, Error(opId=1, code=5, message="not carried out"))
+    connected.obey()
+    for station in STATIONS:
+        (message,) = told(connected, station)
+        assert isinstance(message, AttPrp) and bytes(message.nwkSnKey) == SESSION_KEY
+
+
+def test_a_station_that_cancels_a_detach_is_told_as_the_others_are(connected: AirHouse) -> None:
+    connected.say(HERE, det(op_id=1))
+    connected.say(HERE, Error(opId=1, code=5, message="not carried out"))
+    connected.obey()
+    for station in STATIONS:
+        (message,) = told(connected, station)
+        assert isinstance(message, DetPrp)
+
+
+def test_a_station_that_cancels_the_attach_of_an_unknown_sensor_is_told_nothing(connected: AirHouse) -> None:
+    connected.say(HERE, att(epEui=1))
+    connected.say(HERE, Error(opId=1, code=5, message="not carried out"))
+    connected.obey()
+    assert told(connected, HERE) == []
+
+
 def test_a_newer_connection_in_place_of_the_old_loses_the_completion_as_well(connected: AirHouse) -> None:
     connected.say(HERE, att())
     connected.connect(HERE)

@@ -37,7 +37,7 @@ from bssci.center.station_entries import StationEntries
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
-from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, SensorError, changed_fields
+from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, SensorError, sensor_differences
 from bssci.model.commands import Actor, CommandError, Outcomes
 from bssci.model.counts import many
 from bssci.model.iso_times import iso_seconds
@@ -163,7 +163,7 @@ class Commands:
             raise CommandError("invalid", f"{error.field} {error.message}", error.field) from error
         action, detail = "sensor.add", sensor.name
         if before is not None:
-            action, detail = "sensor.update", ", ".join(changed_fields(before, sensor))
+            action, detail = "sensor.update", sensor_differences(before, sensor)
         async with self._changing(by, action, sensor.eui, detail):
             return await self._configure([sensor], again)
 

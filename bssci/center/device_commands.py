@@ -17,8 +17,12 @@ from bssci.center.recorder import Recorder, stored
 from bssci.model.commands import Actor, CommandError
 from bssci.model.counts import many
 from bssci.model.device_id import eui_of_device
+from bssci.model.differences import differences
 from bssci.model.place import place_fault
 from bssci.model.plain_text import CONTROLS, control_fault, entered_fault, texts_of
+
+SECRET = "parameters"
+"""field of a device whose value may hold keys"""
 
 
 class DeviceCommands:
@@ -52,7 +56,8 @@ class DeviceCommands:
             raise CommandError("invalid", f"id {CONTROLS}", "id")
         _check_entered(changes, self._devices.new(id))
         action = "device.update" if self._devices.known(id) is not None else "device.add"
-        async with self._recorder.before(by, action, id, ", ".join(sorted(changes))):
+        said = _told(self._devices.new(id), changes)
+        async with self._recorder.before(by, action, id, said):
             (device,) = await stored(self._devices.change({id: changes}))
         return device
 
@@ -116,8 +121,10 @@ class DeviceCommands:
         :raises CommandError: ``unknown_gateway``; ``invalid``: a text with control characters;
             ``unavailable``.
         """
-        _check_entered(changes, self._gateways.known(id))
-        async with self._recorder.before(by, "gateway.update", id, ", ".join(sorted(changes))):
+        gateway = self._gateways.known(id)
+        _check_entered(changes, gateway)
+        said = _told(gateway, changes)
+        async with self._recorder.before(by, "gateway.update", id, said):
             return await stored(self._gateways.change(id, changes))
 
     async def forget_gateway(self, id: str, by: Actor) -> None:
@@ -128,6 +135,12 @@ class DeviceCommands:
         self._gateways.known(id)
         async with self._recorder.before(by, "gateway.remove", id):
             await stored(self._gateways.forget(id))
+
+
+def _told(kept: Device | Gateway, changes: Mapping[str, Any]) -> str:
+    """Return what changes of an entry change, for the audit log."""
+    before = {field: getattr(kept, field) for field in sorted(changes)}
+    return differences(before, changes, changes.keys() - {SECRET})
 
 
 def _check_entered(changes: Mapping[str, Any], kept: Device | Gateway) -> None:

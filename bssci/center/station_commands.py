@@ -60,7 +60,8 @@ class StationCommands:
             raise CommandError("unknown_station", f"there is no base station {change.eui}", "eui")
         if only_new and entries.is_known(change.eui):
             raise CommandError("conflict", f"{change.eui} is there already: edit it on its page", "eui")
-        async with self._recorder.before(by, entries.action_of(change), change.eui, ", ".join(change.fields)):
+        said = entries.differences(change)
+        async with self._recorder.before(by, entries.action_of(change), change.eui, said):
             await stored(entries.change([change], by.name))
 
     def would_change(self, change: StationChange) -> bool:

@@ -13,6 +13,7 @@ from bssci.journal import StationEntry
 from bssci.model import EUI
 from bssci.model.base_station import StationChange
 from bssci.model.commands import CommandError
+from bssci.model.differences import differences
 from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
 from bssci.stations.refusals import Refusals
@@ -52,6 +53,16 @@ class StationEntries:
         if change.blocked is not msgspec.UNSET and change.blocked != self.is_blocked(change.eui):
             return "station.block" if change.blocked else "station.unblock"
         return "station.update" if self.is_known(change.eui) else "station.register"
+
+    def differences(self, change: StationChange) -> str:
+        """Return what a change would change, with the values before and after."""
+        before, after = (
+            {name: getattr(entry, name) for name in change.fields if name != "blocked"}
+            for entry in (self._entry(change.eui), self._changed(change, ""))
+        )
+        if change.blocked is not msgspec.UNSET:
+            before["blocked"], after["blocked"] = self.is_blocked(change.eui), change.blocked
+        return differences(before, after, change.fields)
 
     def would_change(self, change: StationChange) -> bool:
         """Return whether a change would leave another entry than there is."""
@@ -103,9 +114,13 @@ class StationEntries:
             await self._registry.forget(eui)
             self._refusals.forget(eui)
 
+    def _entry(self, eui: EUI) -> StationEntry:
+        """Return the entry of a station; a new one if it has none."""
+        return self._entries.get(eui) or StationEntry(base_station_eui=eui, entered_at=self._now())
+
     def _changed(self, change: StationChange, who: str) -> StationEntry:
         now = self._now()
-        entry = self._entries.get(change.eui) or StationEntry(base_station_eui=change.eui, entered_at=now)
+        entry = self._entry(change.eui)
         values: dict[str, Any] = {name: getattr(change, name) for name in change.fields if name != "blocked"}
         if change.blocked is True and entry.blocked_at is None:
             values |= {"blocked_at": now, "blocked_by": who}

@@ -35,8 +35,8 @@ from bssci.model.reading import Decoded, DecodeFailure, Reading
 from bssci.model.sensor import (
     Sensor,
     SensorError,
-    changed_fields,
     parse_sensor,
+    sensor_differences,
     sensor_faults,
     sensor_to_json,
 )
@@ -70,13 +70,13 @@ __all__ = [
     "Telegram",
     "Uplink",
     "VariableMacUplink",
-    "changed_fields",
     "decode_event",
     "encode_event",
     "eui_from_int",
     "eui_to_int",
     "parse_eui",
     "parse_sensor",
+    "sensor_differences",
     "sensor_faults",
     "sensor_to_json",
 ]

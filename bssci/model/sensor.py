@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from bssci.model.differences import differences
 from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
 from bssci.model.place import place_fault
@@ -194,10 +195,11 @@ def sensor_to_json(sensor: Sensor) -> dict[str, Any]:
     return entry | dict(sensor.extra)
 
 
-def changed_fields(before: Sensor, after: Sensor) -> list[str]:
-    """Return the names of the fields of endpoints.json that differ."""
-    old, new = sensor_to_json(before), sensor_to_json(after)
-    return [field for field in {**old, **new} if old.get(field) != new.get(field)]
+def sensor_differences(before: Sensor, after: Sensor) -> str:
+    """Return the fields of endpoints.json that differ, with their values; of secret and unknown ones the
+    names only.
+    """
+    return differences(sensor_to_json(before), sensor_to_json(after), _KNOWN.difference(SECRETS))
 
 
 def _reading_fields(entry: Mapping[str, Any]) -> dict[str, Any]:

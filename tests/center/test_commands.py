@@ -414,7 +414,7 @@ def test_every_change_is_in_the_audit_log_under_the_name_of_whoever_asked(
         result_of(done)
     assert audited(house) == [
         ("sensor.add", new.eui, "cellar"),
-        ("sensor.update", new.eui, "name"),
+        ("sensor.update", new.eui, "name: cellar -> attic"),
         ("sensor.import", "", f"1 added, 1 changed: {sensor_eui(8)}, {new.eui}"),
         ("sensor.detach", ONE, ""),
         ("sensor.attach", "", f"2 sensors: {ONE}, {new.eui}"),

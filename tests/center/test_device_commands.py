@@ -39,8 +39,8 @@ def test_each_command_has_its_entry(house: House) -> None:
     house.do(devices.forget(B, TESTER))
     assert house.center.devices.get(A).name == "Fridge" and house.center.devices.get(B) is None
     assert house.audited() == [
-        ("device.add", A, "model, name"),
-        ("device.update", A, "name"),
+        ("device.add", A, "model: – -> RuuviTag, name: – -> Fridge"),
+        ("device.update", A, "name: Fridge -> Freezer"),
         ("device.import", "", "2 devices"),
         ("device.remove", B, ""),
     ]

@@ -85,6 +85,7 @@ SPANNING = {
     "web/http/test_fuzz.py": "every route with anything",
     "web/http/test_roles.py": "every page and every role",
     "web/http/test_routes.py": "every route's own description",
+    "web/http/test_secrets_shown.py": "every answer and every kind of secret",
     "web/test_service_listening.py": "the web admin on a socket",
 }
 """tests of more than one module, each with what it is about"""

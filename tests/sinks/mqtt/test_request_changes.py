@@ -87,7 +87,7 @@ def test_changes_of_sensors_are_in_the_audit_log_without_keys(site: Site) -> Non
     site.ask(f"mioty/ep/{NOBODY}/cmd", "attach")
     assert audited(site) == [
         ("sensor.add", NEW, "cellar"),
-        ("sensor.update", NEW, "nwKey, name"),
+        ("sensor.update", NEW, "nwKey, name: cellar -> attic"),
         ("sensor.detach", NEW, ""),
         ("sensor.attach", NEW, ""),
     ]

@@ -75,8 +75,8 @@ class Registry:
         self._revoked: set[bytes] = set()
         """digests of the certificates that were revoked since this process started"""
         self._resumed: dict[EUI, bool] = {}
-        self._unwritten: dict[EUI, StationRecord] = {}
-        """records that are not stored yet"""
+        self._unwritten: set[EUI] = set()
+        """stations whose record is not stored yet"""
         self._lines = LineLimit(services.clock.seconds, lines=1)
         self._acquaintance = Acquaintance(stations, entries)
         self._away = SessionsAway(stations, services.journal, self._acquaintance.degree)
@@ -310,7 +310,7 @@ class Registry:
             link.disconnect("forgotten")
         self._stations.remove(station.eui)
         self._resumed.pop(station.eui, None)
-        self._unwritten.pop(station.eui, None)
+        self._unwritten.discard(station.eui)
         self._acquaintance.forget(station.eui)
         self._away.came(station.eui)
         self._delete(station.eui).addErrback(self._log_failure)
@@ -375,19 +375,18 @@ class Registry:
         if record.certificate != station.record.certificate:
             self._acquaintance.note_certificate(record)
         station.remember(record)
-        self._unwritten[record.base_station_eui] = record
-        self._write()
+        self._write([record])
 
-    def _write(self) -> None:
-        """Store the records that changed; those that cannot be stored are stored with the next."""
-        records, self._unwritten = self._unwritten, {}
-        if records:
-            self._services.journal.tables.put(records.values()).addErrback(self._not_written, records)
+    def _write(self, records: Iterable[StationRecord] = ()) -> None:
+        """Store records that changed, and the present ones of stations whose record could not be stored."""
+        late = {eui: station.record for eui in self._unwritten if (station := self._stations.get(eui))}
+        self._unwritten = set()
+        changed = late | {record.base_station_eui: record for record in records}
+        if changed:
+            self._services.journal.tables.put(changed.values()).addErrback(self._not_written, changed)
 
-    def _not_written(self, failure: Failure, records: Mapping[EUI, StationRecord]) -> None:
-        stations = self._stations
-        kept = {eui: record for eui, record in records.items() if stations.get(eui) is not None}
-        self._unwritten = kept | self._unwritten
+    def _not_written(self, failure: Failure, euis: Iterable[EUI]) -> None:
+        self._unwritten.update(euis)
         self._log_failure(failure)
 
     def _log_failure(self, failure: Failure) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import ensureDeferred, fail
+from twisted.internet.defer import Deferred, ensureDeferred, fail
 
 from bssci.journal import StorageError
 from bssci.model import EUI
@@ -77,6 +77,23 @@ def test_a_record_that_could_not_be_stored_is_stored_in_the_end(house: House) ->
     house.journal.broken = False
     house.advance(SWEEP_INTERVAL + 1, 10)
     assert house.journal.kept().stations[NAME].reason == "cable cut"
+
+
+def test_a_record_that_could_not_be_stored_does_not_replace_a_newer_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(house)
+    line.connect()
+    put, refused = house.journal.tables.put, Deferred[None]()
+    monkeypatch.setattr(house.journal.tables, "put", lambda records: refused)
+    assert line.station is not None
+    house.center.registry.lost(line, line.station, "first")
+    monkeypatch.setattr(house.journal.tables, "put", put)
+    line.connect()
+    house.center.registry.lost(line, line.station, "second")
+    refused.errback(StorageError("disk full"))
+    house.advance(SWEEP_INTERVAL + 1, 10)
+    assert house.journal.kept().stations[NAME].reason == "second"
 
 
 def test_a_fault_of_ours_while_a_con_is_decided_on_leaves_the_station_offline(

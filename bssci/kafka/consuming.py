@@ -40,6 +40,9 @@ LOOK_INTERVAL = 5.0
 SESSION_TIME = 10.0
 """s after which the group gives the partitions of an instance that is silent to others"""
 
+BLOCKS = "_BAD_COMPRESSION"
+"""name of the error of a batch that librdkafka cannot read, and fetches again and again"""
+
 
 class ConsumerRecord(NamedTuple):
     """A record of the topic, without its headers: reading those fails if a name is not UTF-8."""
@@ -88,6 +91,10 @@ class KafkaConsumer:
         }
         self._assigned: set[int] = set()
         self._early: list[Any] = []
+        self._blocked: dict[int, str] = {}
+        """by partition, why it gives no record, although the broker answers; belongs to the thread"""
+        self._standing = ""
+        """the first of these reasons; empty: there is none"""
         self._next_look = 0.0
         self._last_error = LastError()
         self._stopping = False
@@ -125,7 +132,7 @@ class KafkaConsumer:
             answers.put(False)
 
         def taken(_: object) -> None:
-            self.trouble = ""
+            self.trouble = self._standing
             answers.put(True)
 
         maybeDeferred(self._take, records).addCallbacks(taken, failed)
@@ -173,11 +180,27 @@ class KafkaConsumer:
             error = message.error()
             if error is None:
                 records.append(_record(message))
+                self._note_block(message.partition(), "")
+            elif error.name() == BLOCKS:
+                place = f"{self._topic}, partition {message.partition()}, offset {message.offset()}"
+                self._note_block(message.partition(), in_words(error, place))
+                self._say(self._standing)
             elif error.name() != "_PARTITION_EOF":
                 self._say(in_words(error, self._topic))
         for batch in _batches(records):
             if self._is_taken(consumer, batch):
                 self._commit(consumer, batch)
+
+    def _note_block(self, partition: int, reason: str) -> None:
+        """Keep in mind why a partition gives nothing, or that it gives something again.
+
+        :param reason: empty: it gives records.
+        """
+        if reason:
+            self._blocked[partition] = reason
+        elif partition in self._blocked:
+            del self._blocked[partition]
+        self._standing = next(iter(self._blocked.values()), "")
 
     def _look(self, consumer: Any) -> None:
         """Ask whether the problem is over: librdkafka only reports when one begins."""
@@ -185,7 +208,7 @@ class KafkaConsumer:
         topic = consumer.list_topics(self._topic, timeout=1.0).topics.get(self._topic)
         error = topic.error if topic is not None else None
         self._last_error = LastError()
-        self._say(in_words(error, self._topic) if error is not None else "")
+        self._say(in_words(error, self._topic) if error is not None else self._standing)
 
     def _is_taken(self, consumer: Any, records: Sequence[ConsumerRecord]) -> bool:
         """Offer records until they are taken. The consumer stays in its group; nothing new is fetched."""
@@ -257,7 +280,9 @@ class KafkaConsumer:
         self.log.info("Kafka partitions {partitions}", partitions=sorted(self._assigned))
 
     def _gone(self, consumer: Any, partitions: Sequence[Any]) -> None:
-        self._assigned -= {each.partition for each in partitions}
+        for each in partitions:
+            self._assigned.discard(each.partition)
+            self._note_block(each.partition, "")
         self.log.info("Kafka partitions {partitions}", partitions=sorted(self._assigned))
 
     def _note(self, error: Any) -> None:
@@ -271,6 +296,8 @@ class KafkaConsumer:
             except Exception as error:  # it is abandoned anyway
                 self.log.debug("kafka consumer not closed properly {error}", error=str(error))
         self._assigned.clear()
+        self._blocked.clear()
+        self._standing = ""
         self._early.clear()
 
     def _rest(self, seconds: float) -> None:

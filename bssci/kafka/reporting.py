@@ -68,6 +68,10 @@ _WORDS = {
     "_UNKNOWN_TOPIC": "there is no such topic",
     "_UNKNOWN_PARTITION": "there is no such partition",
     "MSG_SIZE_TOO_LARGE": "the message is larger than the broker takes",
+    "_BAD_COMPRESSION": (
+        "a batch is damaged, or larger than 100 MB when decompressed, and holds up its partition; to skip it,"
+        " see docs/kafka.md"
+    ),
     "NOT_ENOUGH_REPLICAS": "too few replicas are in sync",
     "NOT_ENOUGH_REPLICAS_AFTER_APPEND": "too few replicas are in sync",
     "OUT_OF_ORDER_SEQUENCE_NUMBER": "the broker has lost count of our messages",

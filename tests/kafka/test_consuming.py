@@ -243,3 +243,29 @@ def test_a_record_holds_what_the_message_says(it: Fixture) -> None:
     [record], done = it.next()
     assert record == ConsumerRecord(1, 2, b"", b"value", 5.0)
     done.callback(None)
+
+
+def test_a_partition_that_a_batch_holds_up_is_named_until_it_gives_records(it: Fixture) -> None:
+    it.there.put([FakeMessage(1, 7, error="_BAD_COMPRESSION"), FakeMessage(0, 8)])
+    _, done = it.next()
+    done.callback(None)
+    it.made[0].committed.get(timeout=5)
+    it.made[0].looked.get(timeout=5)
+    it.there.put([FakeMessage(0, 9)])
+    _, done = it.next()
+    place = "(_BAD_COMPRESSION, topic raw, partition 1, offset 7)"
+    assert it.consumer.trouble.endswith(place)
+    done.callback(None)
+    assert it.consumer.trouble.endswith(place)
+    it.there.put([FakeMessage(1, 12)])
+    _, done = it.next()
+    done.callback(None)
+    assert it.consumer.trouble == ""
+
+
+def test_a_partition_that_went_to_another_instance_holds_up_nothing_here(it: Fixture) -> None:
+    it.there.put([FakeMessage(1, 7, error="_BAD_COMPRESSION"), FakeMessage(0, 8)])
+    _, done = it.next()
+    it.made[0].revoke(1)
+    done.callback(None)
+    assert it.consumer.trouble == ""

@@ -242,6 +242,7 @@ class Propagation:
             else:
                 served.discard(eui)
         waited = [each.pop(eui, None) for each in (self._pending, self._put_off)]
+        self._busy.pop(eui, None)
         if any(waited) and eui not in self._in_flight:
             self._tell(eui, DONE)
 

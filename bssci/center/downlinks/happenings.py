@@ -18,7 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
@@ -27,7 +27,7 @@ from twisted.logger import Logger
 from bssci.journal import DownlinkPicture, Left, StoredDownlink
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkReception, DownlinkStatus
 from bssci.model.commands import CommandError
-from bssci.model.downlink import DownlinkResult, DownlinkState, ReceptionReport, RefusalReason
+from bssci.model.downlink import DownlinkResult, DownlinkState, OrderKind, ReceptionReport, RefusalReason
 
 RESULT_WAIT = 5.0
 """s in which a result may still arrive from a station that says that it does not hold the downlink"""
@@ -255,6 +255,7 @@ class Resulted(_AtStation):
 class QueueRefused(_AtStation):
     """A station's refusal of a downlink."""
 
+    answers: ClassVar[OrderKind] = "queue"
     why: RefusalReason
     message: str
     """the station's error, for people"""
@@ -288,6 +289,7 @@ class RevokeAnswered(_AtStation):
     :ivar refusal: None if it revoked it; any reason but ``busy`` means that it did not hold it.
     """
 
+    answers: ClassVar[OrderKind] = "revoke"
     refusal: RefusalReason | None = None
 
     def apply(self, turn: Turn) -> None:

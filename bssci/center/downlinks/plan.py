@@ -25,7 +25,7 @@ The rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import takewhile
 
 from msgspec.structs import replace
@@ -66,6 +66,7 @@ class Planner:
     :param refusing: stations that refused a downlink lately.
     :param unknown: (station, sensor) of sensors that a station does not know.
     :param away_since: returns the Unix seconds when a station disconnected.
+    :param answered: orders whose answers the picture does not show yet, by station: kind and queue id.
     """
 
     log = Logger()
@@ -84,6 +85,7 @@ class Planner:
         refusing: Iterable[EUI],
         unknown: Iterable[tuple[EUI, EUI]],
         away_since: Callable[[Station | None], float],
+        answered: Mapping[EUI, Set[tuple[OrderKind, int]]],
     ) -> None:
         self.orders: dict[Station, list[DownlinkOrder]] = {}
         self.blocked: set[tuple[EUI, EUI]] = set()
@@ -101,6 +103,7 @@ class Planner:
         self._refusing = set(refusing) | turn.resting
         self._unknown = set(unknown) | turn.unknown
         self._away_since = away_since
+        self._answered = answered
         self._open: dict[EUI, set[tuple[OrderKind, int]]] = {}
 
     def plan(self, sensors: Iterable[EUI]) -> None:
@@ -284,10 +287,12 @@ class Planner:
         return False
 
     def _operations(self, station: Station) -> set[tuple[OrderKind, int]]:
-        """Return the downlink operations that are open at a station: kind and queue id of each."""
+        """Return the downlink operations that are open at a station, or whose answers the picture does not
+        show: kind and queue id of each.
+        """
         found = self._open.get(station.eui)
         if found is None:
-            found = self._open[station.eui] = orders_at(station)
+            found = self._open[station.eui] = orders_at(station) | self._answered.get(station.eui, set())
         return found
 
     # rows

@@ -18,13 +18,13 @@ from twisted.internet.defer import Deferred, ensureDeferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center.downlinks.happenings import Happening, Turn
+from bssci.center.downlinks.happenings import Happening, QueueRefused, RevokeAnswered, Turn
 from bssci.center.downlinks.plan import GRACE, IN_FLIGHT, UNKNOWN_THERE_WAIT, Planner
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import DownlinkPicture, Journal, JournalBusy, StorageError
 from bssci.model import EUI, Downlink
 from bssci.model.commands import CommandError
-from bssci.model.downlink import DownlinkOrder
+from bssci.model.downlink import DownlinkOrder, OrderKind
 from bssci.stations.downlinks import give
 from bssci.stations.station import Station
 from bssci.system.clock import Clock, SteadyTime
@@ -292,6 +292,7 @@ class DownlinkWorker:
             refusing=self._refusing,
             unknown=self._unknown,
             away_since=self._away_since,
+            answered=self._answered(),
         )
         # Sensors that changed while the picture was read are planned in the next turn.
         planner.plan([eui for eui in sensors if eui not in self._sensors])
@@ -299,6 +300,14 @@ class DownlinkWorker:
             self._blocked.setdefault(station, {})[eui] = None
         self._sensors.update(dict.fromkeys(planner.unfinished))
         return planner
+
+    def _answered(self) -> dict[EUI, set[tuple[OrderKind, int]]]:
+        """Return the orders whose answers came while the picture was read, by station."""
+        answered: dict[EUI, set[tuple[OrderKind, int]]] = {}
+        for each in self._happenings:
+            if isinstance(each, QueueRefused | RevokeAnswered):
+                answered.setdefault(each.station, set()).add((each.answers, each.queue_id))
+        return answered
 
     def _away_since(self, station: Station | None) -> float:
         return self._started_at if station is None else self._gone_at.get(station.eui, self._started_at)

@@ -12,7 +12,7 @@ from bssci.center.downlinks.plan import UNKNOWN_THERE_WAIT
 from bssci.center.downlinks.worker import REFUSING
 from bssci.model import EUI, Downlink, DownlinkRequest
 from bssci.model.commands import CommandError
-from bssci.wire.messages import AttPrp, DlDataQueRsp, DlDataRev, Error
+from bssci.wire.messages import AttPrp, DlDataQueRsp, DlDataRev, DlDataRevRsp, Error
 from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, Gateway, connected, gateway
 from tests.support.center import result_of
 
@@ -158,3 +158,28 @@ def test_a_fault_after_the_commit_keeps_nobody_from_an_answer(
     assert station.accept() == [queue_id]
     [failure] = expected_errors
     assert expected_errors.pop() is failure and failure.check(ZeroDivisionError)
+
+
+def test_an_order_that_is_refused_while_a_turn_reads_is_not_given_again(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    [asked] = station.asked()
+    site.downlinks._worker.look([SENSOR])
+    station.give(Error(opId=asked.opId, code=22, message="no"))
+    site.settle()
+    assert station.asked() == []
+    assert site.downlink(queue_id).state == "failed"
+
+
+def test_a_revocation_that_is_answered_while_a_turn_reads_is_not_ordered_again(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    assert station.accept() == [queue_id]
+    revoked = site.downlinks.revoke(SENSOR, queue_id)
+    site.settle()
+    [order] = station.take(DlDataRev)
+    site.downlinks._worker.look([SENSOR])
+    station.give(DlDataRevRsp(opId=order.opId))
+    site.settle()
+    assert station.take(DlDataRev) == []
+    assert result_of(revoked).state == "revoked"

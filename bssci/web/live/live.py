@@ -2,8 +2,8 @@
 
     journal --Feed--> readings --> Hub --one encoding--> Viewer, Viewer ... --> browser
 
-A viewer that does not read is dropped when its buffer is full. Browsers reconnect by themselves with the
-number of the last event that they got, and get the events that they missed.
+A viewer that does not read is dropped when its buffer is full, or after a minute. Browsers reconnect by
+themselves with the number of the last event that they got, and get the events that they missed.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ KEEP_ALIVE = 10.0
 """s between signs of life; a browser that gets none for more than twice this time considers the connection
 lost
 """
+UNREAD_PINGS = 6
+"""signs of life during which a viewer may read nothing of what waits for it; then it is dropped"""
 CHECK_PERIOD = 1.0
 """s after which viewers are parted from whose token was revoked or whose session is over"""
 RETRY = 3000
@@ -108,6 +110,8 @@ class Viewer:
         self.still_allowed = still_allowed
         self._wanted = wanted
         self._paused = False
+        self._unread_pings = 0
+        """signs of life since it last read all that waited"""
         self._waiting: list[bytes] = []
         self._size = 0
         self._after = 0
@@ -162,7 +166,13 @@ class Viewer:
             self._skipped += count
 
     def ping(self) -> None:
-        """Send a sign of life with the number of the newest event, even if the filter excludes it."""
+        """Send a sign of life with the number of the newest event, even if the filter excludes it; drop a
+        viewer that has read nothing for long, as it takes the place of another.
+        """
+        if self._paused:
+            self._unread_pings += 1
+            if self._unread_pings > UNREAD_PINGS:
+                self.drop()
         if self._held is None:
             self._send(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
 
@@ -193,6 +203,7 @@ class Viewer:
 
     def resumeProducing(self) -> None:
         self._paused = False
+        self._unread_pings = 0
         if self._waiting and not self.gone:
             data = b"".join(self._waiting)
             self._waiting.clear()
@@ -273,8 +284,9 @@ class Hub:
             self._check(viewer)
 
     def _keep_alive(self) -> None:
-        for viewer in self._viewers:
+        for viewer in list(self._viewers):
             viewer.ping()
+            self._check(viewer)
 
     def _part(self) -> None:
         for viewer in [each for each in self._viewers if not each.still_allowed()]:

@@ -182,6 +182,23 @@ def test_a_viewer_who_does_not_read_is_dropped_at_a_bound(
         viewer.connection.lose()
 
 
+def test_a_viewer_who_reads_nothing_for_a_minute_is_dropped_while_nothing_happens(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    stuck, slow = Viewer(browser), Viewer(browser)
+    for viewer in (stuck, slow):
+        viewer.connection.transport.producer.pauseProducing()
+    for number in range(live.UNREAD_PINGS + 1):
+        assert not stuck.connection.transport.aborted
+        if number == live.UNREAD_PINGS:
+            slow.connection.transport.producer.resumeProducing()
+            slow.connection.transport.producer.pauseProducing()
+        web.advance(live.KEEP_ALIVE)
+    assert stuck.connection.transport.aborted and not slow.connection.transport.aborted
+    assert len(web.admin.context.hub) == 1 and web.admin.context.hub.dropped == 1
+    for viewer in (stuck, slow):
+        viewer.connection.lose()
+
+
 def test_a_viewer_who_reads_again_goes_on(web: WebHouse) -> None:
     viewer = Viewer(web.browser("viewer"))
     producer = viewer.connection.transport.producer

@@ -143,10 +143,12 @@ class AuditLog:
             )
 
     async def read(
-        self, limit: int = 100, before: int | None = None, who: str = "", action: str = ""
+        self, limit: int = 100, before: int | None = None, who: str = "", action: str = "", text: str = ""
     ) -> dict[str, Any]:
         """Return entries, newest first; ``next`` is the ``before`` of the following page."""
-        entries = await self._journal.audit.read(before=before, limit=limit, who=who, action=action)
+        entries = await self._journal.audit.read(
+            before=before, limit=limit, who=who, action=action, text=text
+        )
         return {
             "entries": [
                 {

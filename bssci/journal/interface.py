@@ -293,13 +293,14 @@ class Audit(Protocol):
         """Store an entry; the oldest are deleted beyond a bounded number."""
 
     def read(
-        self, *, before: int | None, limit: int, who: str = "", action: str = ""
+        self, *, before: int | None, limit: int, who: str = "", action: str = "", text: str = ""
     ) -> Deferred[list[AuditEntry]]:
         """Fire with the newest entries, newest first, including what was submitted before.
 
         :param before: only entries with a lower ``seq``.
         :param who: only entries of this account or token; empty: all.
         :param action: only actions that begin with this text.
+        :param text: only entries whose target or detail contains this text; A-Z and a-z are the same.
         """
 
 

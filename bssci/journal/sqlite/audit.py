@@ -31,10 +31,10 @@ class Audit:
         return self._core.change(lambda cursor: _insert(cursor, entry), after=())
 
     def read(
-        self, *, before: int | None, limit: int, who: str = "", action: str = ""
+        self, *, before: int | None, limit: int, who: str = "", action: str = "", text: str = ""
     ) -> Deferred[list[AuditEntry]]:
         return self._core.look_back(
-            lambda cursor: _select(cursor, before, limit, who, action), after_writing=True
+            lambda cursor: _select(cursor, before, limit, who, action, text), after_writing=True
         )
 
 
@@ -56,7 +56,7 @@ def _insert(cursor: sqlite3.Cursor, entry: AuditEntry) -> None:
 
 
 def _select(
-    cursor: sqlite3.Cursor, before: int | None, limit: int, who: str, action: str
+    cursor: sqlite3.Cursor, before: int | None, limit: int, who: str, action: str, text: str
 ) -> list[AuditEntry]:
     conditions, values = ["1 = 1"], list[str | int]()
     if before is not None:
@@ -68,6 +68,9 @@ def _select(
     if action:
         conditions.append("substr(action, 1, ?) = ?")
         values += [len(action), action]
+    if text:
+        conditions.append("(instr(lower(target), lower(?)) OR instr(lower(detail), lower(?)))")
+        values += [text, text]
     rows = cursor.execute(
         f"SELECT {', '.join(_COLUMNS)} FROM audit WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?",
         (*values, limit),

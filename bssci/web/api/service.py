@@ -101,7 +101,7 @@ class ServiceRoutes:
 
     @route("GET", "/api/audit", "viewer", "Audit log")
     async def audit(self, call: Call, query: WantedEntries) -> AuditLines:
-        read = await self._views.audit.read(query.limit, query.before, query.who, query.action)
+        read = await self._views.audit.read(query.limit, query.before, query.who, query.action, query.q)
         return told(AuditLines, read)
 
     # health

@@ -129,12 +129,13 @@ class ServicePages(PageData):
         }
 
     async def audit(self, call: Call) -> dict[str, Any]:
-        """Return entries of the audit log. Query: who, action, before."""
-        read = await self._views.audit.read(ENTRIES, call.before(), call.text("who"), call.text("action"))
+        """Return entries of the audit log. Query: who, action, q, before."""
+        asked = (call.text(name) for name in ("who", "action", "q"))
+        read = await self._views.audit.read(ENTRIES, call.before(), *asked)
         return {
             "entries": read["entries"],
             "older": read["next"],
-            "args": arguments(call, "who", "action"),
+            "args": arguments(call, "who", "action", "q"),
         }
 
     async def explorer(self, call: Call) -> dict[str, Any]:

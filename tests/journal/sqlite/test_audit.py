@@ -24,6 +24,20 @@ async def test_entries_are_found_by_who_did_them_and_by_what_their_action_begins
     assert [entry.at for entry in await read(before=None, limit=9, action="log%")] == [3.0]
 
 
+async def test_entries_are_found_by_what_their_target_or_detail_contains(journal):
+    for at, target, detail in (
+        (1.0, "70B3D59C", ""),
+        (2.0, "", "2 sensors: 70B3D59C, x"),
+        (3.0, "100 %", "a_b"),
+    ):
+        entry = AuditEntry(at=at, who="ann", address="::1", action="a", target=target, detail=detail)
+        await journal.audit.append(entry)
+    for text, found in (("70b3d5", [2.0, 1.0]), ("%", [3.0]), ("_", [3.0]), ("'", []), ("70B3D59C,", [2.0])):
+        assert [entry.at for entry in await journal.audit.read(before=None, limit=9, text=text)] == found, (
+            text
+        )
+
+
 async def test_the_oldest_make_room(journal, monkeypatch):
     monkeypatch.setattr(audit, "MAX_AUDIT", 3)
     monkeypatch.setattr(audit, "SWEEP", 1)

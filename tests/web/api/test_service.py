@@ -14,7 +14,7 @@ from bssci.system import logs
 from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
 from tests.support.journal import uplink
-from tests.support.web import EPOCH, WebHouse
+from tests.support.web import EPOCH, SENSOR, WebHouse
 
 STATION = "70B3D59CD0000001"
 
@@ -260,6 +260,11 @@ def test_the_audit_log_is_paged_and_filtered(web: WebHouse) -> None:
     assert entries["entries"][0]["address"] == "192.0.2.7"
     assert len(admin.get(f"/api/audit?before={entries['next']}").json()["entries"]) == 1
     assert len(admin.get("/api/audit?action=login&who=admin").json()["entries"]) == 1
+    admin.patch(f"/api/sensors/{SENSOR}", {"name": "Boiler"})
+    for path in (f"/api/audit?q={SENSOR}", "/api/audit?q=boiler"):
+        assert [each["action"] for each in admin.get(path).json()["entries"]] == ["sensor.update"]
+    assert "No entry matches" in admin.get("/audit?q=nothing+of+this").text
+    assert "-&gt; Boiler" in admin.get("/audit?q=boiler").text
 
 
 def test_the_set_up_link_is_not_on_the_log_page(

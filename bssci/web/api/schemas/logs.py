@@ -44,6 +44,7 @@ class WantedEntries(msgspec.Struct, kw_only=True):
 
     who: Annotated[str, Meta(description="account or token")] = ""
     action: Annotated[str, Meta(description="begins so")] = ""
+    q: Annotated[str, Meta(description="the target or the detail contains it")] = ""
     limit: Limit = 100
     before: Before = None
 

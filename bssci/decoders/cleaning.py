@@ -60,11 +60,14 @@ def _cleaned(item: Reading) -> tuple[Reading | None, str]:
     elif isinstance(value, float):
         if not math.isfinite(value):
             return None, f"{_fit(name)[:MAX_NAME]}: is not a number"
+        value = float(value)  # of numpy, or another subclass that JSON has no place for
     elif isinstance(value, int):
         if not isinstance(value, bool) and not -MAX_INTEGER <= value < MAX_INTEGER:
             if abs(value) >= 2**1000:
                 return None, f"{_fit(name)[:MAX_NAME]}: is too large"
             value = float(value)
+        elif not isinstance(value, bool):
+            value = int(value)
     else:
         raise DecodeError("bad_reading", f"{_fit(name)[:MAX_NAME]}: a {type(value).__name__} is not a value")
     cleaned = Reading(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
+import msgspec
 import pytest
 
 from bssci.decoders.cleaning import clean
@@ -56,3 +58,20 @@ def test_what_is_no_reading_is_a_failure(given: Any, code: str) -> None:
     with pytest.raises(DecodeError) as caught:
         clean(given)
     assert caught.value.code == code
+
+
+def test_numbers_and_texts_of_other_classes_become_ordinary_ones() -> None:
+    class Fraction(float):
+        """As numpy.float64 is."""
+
+    class State(IntEnum):
+        OPEN = 2
+
+    class Word(str):
+        """As numpy.str_ is."""
+
+    given = [Reading("a", Fraction(1.5)), Reading("b", State.OPEN), Reading(Word("c"), Word("x"), Word("V"))]
+    readings, warnings = clean([*given, Reading("d", True)])
+    assert [type(each.value) for each in readings] == [float, int, str, bool] and not warnings
+    told = msgspec.json.decode(msgspec.json.encode(readings))
+    assert [(each["name"], each["value"]) for each in told] == [("a", 1.5), ("b", 2), ("c", "x"), ("d", True)]

@@ -147,8 +147,9 @@ class AuditLog:
     ) -> dict[str, Any]:
         """Return entries, newest first; ``next`` is the ``before`` of the following page."""
         entries = await self._journal.audit.read(
-            before=before, limit=limit, who=who, action=action, text=text
+            before=before, limit=limit + 1, who=who, action=action, text=text
         )
+        entries, has_more = entries[:limit], len(entries) > limit
         return {
             "entries": [
                 {
@@ -162,5 +163,5 @@ class AuditLog:
                 }
                 for entry in entries
             ],
-            "next": entries[-1].seq if len(entries) == limit else None,
+            "next": entries[-1].seq if has_more else None,
         }

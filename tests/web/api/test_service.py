@@ -260,6 +260,7 @@ def test_the_audit_log_is_paged_and_filtered(web: WebHouse) -> None:
     assert entries["entries"][0]["address"] == "192.0.2.7"
     assert len(admin.get(f"/api/audit?before={entries['next']}").json()["entries"]) == 1
     assert len(admin.get("/api/audit?action=login&who=admin").json()["entries"]) == 1
+    assert admin.get("/api/audit?limit=3").json()["next"] is None  # there are three
     admin.patch(f"/api/sensors/{SENSOR}", {"name": "Boiler"})
     for path in (f"/api/audit?q={SENSOR}", "/api/audit?q=boiler"):
         assert [each["action"] for each in admin.get(path).json()["entries"]] == ["sensor.update"]

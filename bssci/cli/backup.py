@@ -11,7 +11,7 @@ from bssci.cli import archive
 from bssci.cli.chosen import load, load_installation
 from bssci.journal import copy_journal
 from bssci.model.counts import many
-from bssci.system.files import give_to_owner, scratch_directory, sync_directory
+from bssci.system.files import give_to_owner, naming, scratch_directory, sync_directory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         copy = scratch / archive.JOURNAL
         has_journal = copy_journal(chosen.state_dir, copy)
         try:
-            descriptor = _create(draft)
-            with os.fdopen(descriptor, "wb") as file:
+            with naming(target), os.fdopen(_create(draft), "wb") as file:
                 manifest = archive.write(file, files.items(), copy if has_journal else None)
                 file.flush()
                 os.fsync(file.fileno())

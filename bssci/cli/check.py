@@ -21,6 +21,7 @@ from bssci.cli.archive import JOURNAL
 from bssci.cli.findings import Finding, about, is_running
 from bssci.cli.notifications import about_notifications
 from bssci.cli.ports import listening_problems
+from bssci.cli.readiness import about_readiness
 from bssci.journal import JournalError, inspect
 from bssci.model.counts import many
 from bssci.settings.env_file import ENV_FILE
@@ -93,6 +94,8 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     places = catalogue.places(chosen)
     running = is_running(chosen, places)
     yield from _listening(chosen, places, running)
+    if running:
+        yield from about_readiness(chosen)
     for kind, factory in factories:
         yield from about(kind, factory, chosen, running)
     yield from about_notifications(chosen)

@@ -19,6 +19,7 @@ from bssci.model.counts import many
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
 from bssci.system.files import (
+    naming,
     prepare_directory,
     scratch_directory,
     write_atomically,
@@ -52,7 +53,7 @@ def restore(source: Path) -> Iterator[str]:
     :raises JournalError: its journal cannot be used; nothing changed.
     :raises OSError: nothing has been put in place yet, or the next start will complete it.
     """
-    with scratch_directory(Path()) as scratch, source.open("rb") as file:
+    with naming(Path.cwd()), scratch_directory(Path()) as scratch, source.open("rb") as file:
         write_atomically(scratch / "env", archive.peek(file))
         chosen = load(env_file=scratch / "env")[1].settings
     prepare_directory(chosen.state_dir)
@@ -66,7 +67,7 @@ def restore(source: Path) -> Iterator[str]:
             finish_replacement(chosen.state_dir)
             replace, done, then = replace_together, "restored", "now run `bssci check`, and start the service"
         # On the file system of STATE_DIR, so that the journal can be renamed to its place.
-        with scratch_directory(chosen.state_dir) as unpacked:
+        with naming(chosen.state_dir), scratch_directory(chosen.state_dir) as unpacked:
             with source.open("rb") as file:
                 manifest = archive.unpack(file, unpacked)
             yield from _verify(manifest, unpacked, chosen)

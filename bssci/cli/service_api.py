@@ -87,6 +87,26 @@ class ServiceApi:
             reason = getattr(error, "reason", None) or error
             raise ServiceUnavailableError(f"no answer from {self.url}: {reason}") from None
 
+    def readiness(self, timeout: float) -> dict[str, Any]:
+        """Return what ``/readyz`` answers, which needs no token, whether the service is ready or not.
+
+        :param timeout: s that the answer may take.
+        :raises ServiceUnavailableError: there is no answer, or another one.
+        """
+        try:
+            try:
+                answer = self._opener.open(f"{self.url}/readyz", timeout=timeout)
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
+                told = json.load(answer)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise ServiceUnavailableError(f"no answer from {self.url}: {reason}") from None
+        if not isinstance(told, dict) or "ready" not in told:
+            raise ServiceUnavailableError(f"{self.url} is not the service")
+        return told
+
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Refuses redirects, which would send the token elsewhere."""
@@ -119,19 +139,26 @@ def service_api(arguments: argparse.Namespace, chosen: Settings, role: Role) -> 
         yield ServiceApi(_checked(arguments.url), _needed(token))
         return
     _check_running(chosen.state_dir)
-    url, own = _own_url(chosen), None
-    if chosen.web_tls:
-        own = chosen.web_cert_file or chosen.cert_file
     if token:
-        yield ServiceApi(url, token, own)
+        yield own_service(chosen, token)
         return
     accounts = AccountFile.at_command_line(chosen.state_dir)
     name = f"command-line-{os.getpid()}"
     secret = accounts.create_token(name, role)
     try:
-        yield ServiceApi(url, secret, own)
+        yield own_service(chosen, secret)
     finally:
         accounts.revoke_token(name)
+
+
+def own_service(chosen: Settings, token: str = "") -> ServiceApi:
+    """Return the API of the service of this installation.
+
+    :param token: empty for what needs none.
+    :raises ServiceUnavailableError: there is no web admin, or its port is not known.
+    """
+    own = (chosen.web_cert_file or chosen.cert_file) if chosen.web_tls else None
+    return ServiceApi(_own_url(chosen), token, own)
 
 
 def _given_token(file: Path | None) -> str:

@@ -254,6 +254,20 @@ def try_to_write(path: Path) -> str | None:
     return None
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors that name no file, as those of a full disk, name this one.
+
+    :raises OSError: with its ``filename`` set.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 # copies to work with
 
 

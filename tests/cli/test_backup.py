@@ -323,3 +323,23 @@ def test_a_device_is_not_replaced_by_a_backup(
     assert main(["backup", str(pipe)]) == 1
     assert capsys.readouterr().err == f"error: {pipe}: is not a file\n"
     assert pipe.is_fifo()
+
+
+def test_a_full_disk_is_named_with_the_file(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    target = tmp_path / "backup.tar.gz"
+    assert main(["backup", str(target)]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr("bssci.cli.archive._extract", full)
+    assert main(["restore", str(target)]) == 1
+    assert capsys.readouterr().err == "error: data: No space left on device\n"
+    monkeypatch.setattr("bssci.cli.archive._add", full)
+    assert main(["backup", str(tmp_path / "other.tar.gz")]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path / 'other.tar.gz'}: No space left on device\n"
+    monkeypatch.setattr("bssci.cli.restore.write_atomically", full)
+    assert main(["restore", str(target)]) == 1
+    assert capsys.readouterr().err == f"error: {home}: No space left on device\n"

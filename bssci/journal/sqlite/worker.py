@@ -250,9 +250,17 @@ class Writer(Worker):
                     attempt = _one_by_one
             else:
                 return outcomes, rows, True
-        reason = self._why_full() if is_full(error) else str(error)
+        reason = self._why_full() if is_full(error) else self._why(error)
         self._report(reason)
         return [(submission, _explained(error, reason)) for submission in group], 0, False
+
+    def _why(self, error: Exception) -> str:
+        """Return why a commit failed: SQLite says `disk I/O error` of files that were truncated, too."""
+        try:
+            self.check()
+        except Exception as gone:
+            return str(gone)
+        return str(error)
 
     def _made_room(self) -> bool:
         """Delete rows that are not needed any more; return whether there were any."""

@@ -101,6 +101,15 @@ async def test_errors_do_not_grow_while_nothing_can_be_stored(open_journal, tmp_
     assert len({await depth() for _ in range(5)}) == 1
 
 
+async def test_an_error_of_sqlite_in_a_truncated_file_is_explained(open_journal, tmp_path):
+    journal = open_journal()
+    await journal.events.append([uplink(n) for n in range(500)])
+    os.truncate(tmp_path / "data" / "journal.sqlite-wal", 100)
+    for _ in range(3):
+        with pytest.raises(StorageError, match="truncated"):
+            await journal.events.append([uplink(1)])
+
+
 async def test_those_who_wait_for_one_commit_get_an_error_each(open_journal, tmp_path):
     journal = open_journal()
     (tmp_path / "data" / "journal.sqlite").unlink()

@@ -110,6 +110,7 @@ class Registry:
             if link is not None:
                 self.lost(link, station, "service stops")
                 link.disconnect("service stops")
+        self._write()
 
     # connecting
 

@@ -69,13 +69,18 @@ def test_a_record_that_could_not_be_stored_is_stored_with_the_next(house: House)
     assert house.journal.kept().stations[NAME].reason == "cable cut"
 
 
-def test_a_record_that_could_not_be_stored_is_stored_in_the_end(house: House) -> None:
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_record_that_could_not_be_stored_is_stored_in_the_end(house: House, stops: bool) -> None:
     line = Line(house)
     line.connect()
     house.journal.broken = True
     line.lose()
     house.journal.broken = False
-    house.advance(SWEEP_INTERVAL + 1, 10)
+    if stops:
+        house.center.registry.stop()
+        house.settle()
+    else:
+        house.advance(SWEEP_INTERVAL + 1, 10)
     assert house.journal.kept().stations[NAME].reason == "cable cut"
 
 

@@ -62,7 +62,7 @@ from bssci.system.descriptors import raise_limit, shortage
 from bssci.system.files import sweep
 from bssci.system.notify import Watchdog, service_manager
 from bssci.system.replacing import finish_replacement
-from bssci.system.signals import end_at_interrupt, kept_signals
+from bssci.system.signals import end_at_interrupt, kept_signals, stop_once
 from bssci.system.stopping import Deadline
 from bssci.system.watching import FileWatch
 from bssci.web.outside import Outside
@@ -144,6 +144,7 @@ class BssciService(Service):
         """
         use_boot_time(self._reactor)
         end_at_interrupt(self._reactor)
+        stop_once(self._reactor)
         try:
             wait_for(self._reactor, ensureDeferred(self._open()))
         except START_ERRORS as error:

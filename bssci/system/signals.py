@@ -81,6 +81,31 @@ def end_at_interrupt(reactor: Any) -> None:
         reactor.callWhenRunning(signal.signal, signal.SIGINT, reactor.sigInt)
 
 
+def stop_once(reactor: Any) -> None:
+    """Once the reactor runs, have the first SIGINT or SIGTERM stop it, and further ones do nothing.
+
+    The reactor's own handlers stop it again at each further one, which is a traceback in the log.
+    """
+    stops = {signal.SIGINT: reactor.sigInt, signal.SIGTERM: reactor.sigTerm}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in stops:
+            if signal.getsignal(each) == stop:
+                signal.signal(each, _nothing)
+        stops[signal.Signals(number)](number, frame)
+
+    def handle() -> None:
+        for each, handler in stops.items():
+            if signal.getsignal(each) == handler:
+                signal.signal(each, stop)
+
+    reactor.callWhenRunning(handle)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Ignore a signal, but do not have processes started later ignore it, as SIG_IGN would."""
+
+
 def _caller(reactor: Any, action: Callable[[], object]) -> Callable[[int, FrameType | None], None]:
     return lambda number, frame: reactor.callFromThread(action)
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from bssci.system.signals import KeptSignals, end_at_interrupt, held_back
+from bssci.system.signals import KeptSignals, end_at_interrupt, held_back, stop_once
 
 
 class Reactor:
@@ -138,3 +138,47 @@ def test_another_handler_of_the_interrupt_stays() -> None:
     end_at_interrupt(reactor)
     reactor.start()
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+class StoppingReactor(StartingReactor):
+    """Fails at a second stop, as Twisted's does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stops: list[int] = []
+
+    def sigInt(self, number: int, frame: object = None) -> None:
+        self.stops.append(number)
+
+    def sigTerm(self, number: int, frame: object = None) -> None:
+        self.stops.append(number)
+
+
+@pytest.fixture
+def stopping() -> Iterator[StoppingReactor]:
+    reactor = StoppingReactor()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, reactor.sigInt)
+    signal.signal(signal.SIGTERM, reactor.sigTerm)
+    yield reactor
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_only_the_first_stop_counts(stopping: StoppingReactor, first: int) -> None:
+    stop_once(stopping)
+    stopping.start()
+    for number in (first, signal.SIGTERM, signal.SIGINT):
+        os.kill(os.getpid(), number)
+    assert stopping.stops == [first]
+
+
+def test_a_stop_that_a_launcher_ignores_stays_ignored(stopping: StoppingReactor) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop_once(stopping)
+    stopping.start()
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stopping.stops == [signal.SIGTERM]

@@ -28,16 +28,16 @@ def test_a_log_is_rotated_under_a_service_that_writes(tmp_path: Path) -> None:
     logrotate = program("logrotate", "logrotate")
     log, state, configuration = tmp_path / "bssci.log", tmp_path / "state", tmp_path / "bssci"
     text = EXAMPLE.read_text()
-    assert "/var/log/bssci/*.log {" in text and "su bssci bssci" in text
+    assert "/var/log/bssci/*.log {" in text and "su root root" in text
     text = text.replace("/var/log/bssci/*.log", str(log))
     configuration.write_text(
-        text.replace("su bssci bssci", f"su {getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}")
+        text.replace("su root root", f"su {getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}")
     )
     configuration.chmod(0o644)
     tmp_path.chmod(0o700)
-    log.write_text("")
+    # As systemd makes it for `append:` with the UMask of the unit: root's, and for nobody else.
+    log.touch(0o600)
     assert "error" not in run(logrotate, "--debug", configuration).lower()
-    # As systemd opens it for `append:`.
     with log.open("a") as out:
         service = subprocess.Popen(
             [sys.executable, "-c", WRITER],

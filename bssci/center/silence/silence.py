@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from bssci import journal
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.sensors import Sensors
-from bssci.center.silence.listening import Listening
+from bssci.center.silence.listening import CLOCK_STEP, Listening
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.center.write_behind import WriteBehind
@@ -52,8 +52,6 @@ ROUNDING = 1.0
 SilenceState = Literal[
     "never seen", "registered", "active", "warning", "auto-detach pending", "auto-detached", "detached"
 ]
-
-STATES: tuple[SilenceState, ...] = get_args(SilenceState)
 
 
 class SilenceLimits(NamedTuple):
@@ -204,14 +202,6 @@ class SilenceWatch:
         detach = max(self._timeout, DETACH_AFTER * sensor.interval)
         return SilenceLimits(WARN_AFTER * sensor.interval, detach)
 
-    def counts(self) -> dict[SilenceState, int]:
-        """Return the number of configured sensors in each state."""
-        total = self._listening.total()
-        counts = dict.fromkeys(STATES, 0)
-        for sensor in self._sensors:
-            counts[self._state(sensor, self._begin(sensor.eui), total)] += 1
-        return counts
-
     def _begin(self, eui: EUI) -> float | None:
         """Return the Unix seconds when a silence began; None if the sensor was neither heard nor attached."""
         activity, known = self._activities.get(eui), self._known.get(eui)
@@ -329,11 +319,15 @@ class SilenceWatch:
         quiet: dict[EUI, float] = {}
         silent: dict[EUI, float] = {}
         back: set[EUI] = set()
+        ahead: list[EUI] = []
         recent: dict[float | None, float] = {}  # by interval
         for sensor in sensors:
             eui, interval = sensor.eui, sensor.interval
             begin = self._begin(eui)
             if begin is None or eui in self._under_way:
+                continue
+            if begin > now + CLOCK_STEP:
+                ahead.append(eui)
                 continue
             if interval not in recent:
                 recent[interval] = self._recent(self.limits(sensor), total)
@@ -348,6 +342,7 @@ class SilenceWatch:
                 back.add(eui)
         if back:
             self._bring_back(back)
+        self._begin_now(ahead, now)
         if self._listening.is_listening:
             if quiet:
                 warned = ensureDeferred(self._warn(quiet, now, total))
@@ -355,6 +350,21 @@ class SilenceWatch:
             if silent:
                 detached = ensureDeferred(self._detach_silent(silent))
                 detached.addErrback(self._failed, "silent sensors not detached")
+
+    def _begin_now(self, euis: Sequence[EUI], now: float) -> None:
+        """Let silences begin now whose beginning lies in the future: the clock was set back since."""
+        begins = {eui: self._begin(eui) for eui in euis}
+        self._activities.set_back(euis, now)
+        self._remember(
+            replace(
+                known,
+                attached_at=min(known.attached_at, now),
+                warned_since=now if known.warned_since == begin else None,
+                detached_since=now if known.detached_since == begin else None,
+            )
+            for eui, begin in begins.items()
+            if (known := self._known.get(eui)) is not None
+        )
 
     # acting
 

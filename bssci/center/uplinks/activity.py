@@ -77,6 +77,14 @@ class Activities:
             changed[eui] = None
         self._behind.count_through(last_seq)
 
+    def set_back(self, euis: Iterable[EUI], now: float) -> None:
+        """Take sensors that were last heard in the future for heard now: the clock was set back since."""
+        for eui in euis:
+            activity = self._of.get(eui)
+            if activity is not None and activity.last_seen_at > now:
+                activity.last_seen_at = now
+                self._behind.changed[eui] = None
+
     def restart_counter(self, eui: EUI, at: float) -> Callable[[], None]:
         """Note that a sensor attached over the air, and so counts from 0 again.
 

@@ -217,12 +217,19 @@ class Attachments:
         return self._store({eui: self._detached(eui, "over the air", at)})
 
     def propagate(self, attach: Iterable[EUI], detach: Iterable[EUI], *, but: Collection[EUI]) -> None:
-        """Propagate changes to the connected stations not in ``but``; to others when they are back."""
+        """Propagate changes to the connected stations; to others when they are back.
+
+        :param but: stations that know of the changes, and are told only what they have since answered
+            differently: an earlier operation of ours may have ended after their request.
+        """
         attach, detach = list(attach), list(detach)
         for station in self._stations.connected():
-            if station.eui not in but:
-                station.propagation.change(attach, "attach")
-                station.propagation.change(detach, "detach")
+            to_attach, to_detach, served = attach, detach, station.propagation.served
+            if station.eui in but:
+                to_attach = [eui for eui in attach if eui not in served]
+                to_detach = [eui for eui in detach if eui in served]
+            station.propagation.change(to_attach, "attach")
+            station.propagation.change(to_detach, "detach")
 
     def propagate_to(self, station: EUI, eui: EUI) -> None:
         """Propagate a sensor to one station, which may not serve it as we believe."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from twisted.internet.defer import ensureDeferred
 
 from bssci.center.attachments.answers import Answers
 from bssci.center.attachments.over_the_air import OverTheAir, SignatureVerdict
@@ -23,10 +24,12 @@ from bssci.wire.messages import (
     Att,
     AttCmp,
     AttPrp,
+    AttPrpRsp,
     AttRsp,
     Det,
     DetCmp,
     DetPrp,
+    DetPrpRsp,
     DetRsp,
     Error,
     ErrorAck,
@@ -34,7 +37,7 @@ from bssci.wire.messages import (
     PingRsp,
 )
 from tests.stations.air_house import KEY, NOW, SENSOR, STATIONS, AirHouse, att
-from tests.support.center import result_of
+from tests.support.center import TESTER, result_of
 from tests.support.journal import reception
 
 HERE, THERE, ELSEWHERE = STATIONS
@@ -178,6 +181,27 @@ def test_a_station_that_cancels_the_attach_of_an_unknown_sensor_is_told_nothing(
     connected.say(HERE, Error(opId=1, code=5, message="not carried out"))
     connected.obey()
     assert told(connected, HERE) == []
+
+
+def test_a_station_that_answers_a_detach_beside_its_attach_is_told_of_the_attach(connected: AirHouse) -> None:
+    ensureDeferred(connected.commands.detach([SENSOR], TESTER))
+    connected.settle()
+    [order] = told(connected, HERE)
+    connected.say(HERE, att(), DetPrpRsp(opId=order.opId))
+    connected.say(HERE, AttCmp(opId=1))
+    connected.settle()
+    last = told(connected, HERE)[-1]
+    assert isinstance(last, AttPrp) and bytes(last.nwkSnKey) == SESSION_KEY
+
+
+def test_a_station_that_answers_an_attach_beside_its_detach_is_told_of_it(connected: AirHouse) -> None:
+    connected.say(THERE, att())
+    connected.say(THERE, AttCmp(opId=1))
+    [order] = told(connected, HERE)
+    connected.say(HERE, det(), AttPrpRsp(opId=order.opId))
+    connected.say(HERE, DetCmp(opId=2))
+    connected.settle()
+    assert isinstance(told(connected, HERE)[-1], DetPrp)
 
 
 def test_a_newer_connection_in_place_of_the_old_loses_the_completion_as_well(connected: AirHouse) -> None:

@@ -127,14 +127,14 @@ def is_kept(setting: str) -> bool:
     return setting.endswith("_FILE") and setting != "LOG_FILE"
 
 
-def restored_path(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Path:
+def restored_path(name: str, chosen: Settings) -> Path:
     """Return the path of a backup's file in an installation.
 
     :raises BackupError: the backup's settings do not name a path for it.
     """
     kind, _, rest = name.partition("/")
     if name == "env":
-        return env_file
+        return ENV_FILE
     if name == JOURNAL:
         return chosen.state_dir / JOURNAL
     if kind == "settings":

@@ -166,7 +166,7 @@ def compile_blueprint(name: str, document: Node, text: str) -> Blueprint:
     if definitions is not None and len(known) > MAX_COMPONENTS:
         raise definitions.error(f"more than {MAX_COMPONENTS} definitions")
     calibration = _calibration(root.get("calibration"))
-    defaults = Defaults(known, frozenset(calibration), _little_endian(root, False))
+    defaults = Defaults(known, frozenset(calibration), _little_endian(root))
     uplink = root.need("uplink")
     formats = uplink.items()
     if not 1 <= len(formats) <= MAX_FORMATS:
@@ -204,9 +204,9 @@ def _format_number(node: Node, only: bool) -> int:
     return node.need("id").integer(0, 255)
 
 
-def _little_endian(node: Node, otherwise: bool) -> bool:
-    own = node.get("littleEndian")
-    return otherwise if own is None else own.flag()
+def _little_endian(root: Node) -> bool:
+    own = root.get("littleEndian")
+    return own is not None and own.flag()
 
 
 def _version(root: Node, text: str) -> str:

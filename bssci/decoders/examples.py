@@ -63,7 +63,7 @@ def read_examples(node: Node | None) -> tuple[Example, ...]:
     return tuple(_example(one) for one in given)
 
 
-def run_example(decoder: Any, example: Example, type_eui: str | None = None) -> ExampleResult:
+def run_example(decoder: Any, example: Example) -> ExampleResult:
     """Decode one example and compare the result. An exception of the decoder counts as a difference.
 
     :param decoder: an :class:`bssci.decoders.interfaces.IDecoder`.
@@ -74,7 +74,6 @@ def run_example(decoder: Any, example: Example, type_eui: str | None = None) -> 
         device="mioty:0000000000000000",
         received_at=0.0,
         format=example.format,
-        type_eui=type_eui,
     )
     try:
         readings = tuple(decoder.decode(payload, example.parameters))

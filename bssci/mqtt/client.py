@@ -43,6 +43,8 @@ SETTLED_AFTER = 10.0
 identifier disconnect each other as soon as they connect"""
 LONG_UNACKNOWLEDGED = 10.0
 """s without the acknowledgement of a message after which this is reported"""
+CLOSE_TIME = 5.0
+"""s that closing a connection may take"""
 TAKEOVERS = 3
 """connections that the broker ended without saying why, before another client is suspected"""
 TAKEOVER_PERIOD = 600.0
@@ -203,16 +205,14 @@ class MqttClient:
             return fail(MqttOffline(self.statistics.last_error or "not connected to the broker"))
         return self._connection.publish(messages)
 
-    def reconfigure(
-        self, settings: MqttSettings, *, last: Publication | None = None, deadline: float = 5.0
-    ) -> Deferred[None]:
+    def reconfigure(self, settings: MqttSettings, *, last: Publication | None = None) -> Deferred[None]:
         """Switch to ``settings``: close the connection as :meth:`stop` does, then connect again.
 
         :return: fires when the new settings are in force; a connection follows
         """
-        return Deferred.fromCoroutine(self._reconfigure(settings, last, deadline))
+        return Deferred.fromCoroutine(self._reconfigure(settings, last))
 
-    def stop(self, deadline: float = 5.0, *, last: Publication | None = None) -> Deferred[None]:
+    def stop(self, deadline: float = CLOSE_TIME, *, last: Publication | None = None) -> Deferred[None]:
         """Wait for the outstanding acknowledgements, say goodbye, close.
 
         :param deadline: s for all of that; then the connection is cut, so that
@@ -223,12 +223,12 @@ class MqttClient:
         self._wanted = False
         return Deferred.fromCoroutine(self._close(deadline, last))
 
-    async def _reconfigure(self, settings: MqttSettings, last: Publication | None, deadline: float) -> None:
+    async def _reconfigure(self, settings: MqttSettings, last: Publication | None) -> None:
         if settings == self._settings:
             return
         self._settings = settings
         self._version = "5"
-        await self._close(deadline, last)
+        await self._close(CLOSE_TIME, last)
 
     async def _close(self, deadline: float, last: Publication | None) -> None:
         state, self._state = self._state, ClientState.STOPPED

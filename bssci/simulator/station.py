@@ -264,17 +264,14 @@ class SimulatedStation(Factory):
         """Return whether one more operation may wait for an answer."""
         return len(self.operations) < MAX_OPEN
 
-    def send_uplink(
-        self, telegram: RadioTelegram, signal: Signal, rx_time: int | None = None
-    ) -> Deferred[None]:
+    def send_uplink(self, telegram: RadioTelegram, signal: Signal) -> Deferred[None]:
         """Deliver an uplink of a sensor (§5.10), as soon as there is a connection.
 
-        :param rx_time: ns since 1970 UTC; None: now.
         :return: fires when ``ulDataRsp`` has arrived; fails with :class:`OperationFailed`.
         """
         if not self.has_room:
             return fail(OperationFailed(ErrorCode.EAGAIN, f"{MAX_OPEN} operations are open"))
-        rx_time = self.now_ns() if rx_time is None else rx_time
+        rx_time = self.now_ns()
         self.sent += 1
         acknowledged = self.send(
             UlData(
@@ -315,11 +312,6 @@ class SimulatedStation(Factory):
         if self.state is StationPhase.CONNECTED:
             self._send(numbered)
         return ended
-
-    def send_raw(self, data: bytes) -> None:
-        """Write bytes, which need not be a frame."""
-        if self._connection is not None:
-            self._connection.transport.write(data)
 
     @property
     def attached(self) -> dict[int, Any]:

@@ -47,9 +47,9 @@ class ServiceManager:
         """Report that settings are being reloaded; :meth:`ready` ends that."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def stopping(self, status: str = "") -> None:
+    def stopping(self) -> None:
         """Report that the service is stopping."""
-        self._tell("STOPPING=1", *_status(status))
+        self._tell("STOPPING=1")
 
     def status(self, text: str) -> None:
         """Show a line in ``systemctl status``."""

@@ -12,6 +12,8 @@ from bssci.model.strict_json import DEEPEST, JsonError, read_json_fast
 
 LONGEST_BODY = 100_000
 """characters that are kept of a body that is set aside"""
+LONGEST = 60
+"""characters of a text that are quoted"""
 _NUL = "\0"
 _NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _UNTAKEN = re.compile("[\0\ud800-\udfff]")
@@ -44,10 +46,10 @@ def storable(text: str | None) -> str | None:
     return _UNTAKEN.sub("\ufffd", text) if text else text
 
 
-def quoted(text: str, longest: int = 60) -> str:
-    """Return a text for quoting in a message: ASCII on one line, cut after ``longest`` characters."""
+def quoted(text: str) -> str:
+    """Return a text for quoting in a message: ASCII on one line, cut after :data:`LONGEST` characters."""
     quoted = ascii(text)
-    return quoted if len(quoted) <= longest else f"{quoted[:longest]}..."
+    return quoted if len(quoted) <= LONGEST else f"{quoted[:LONGEST]}..."
 
 
 def to_json(value: Any) -> str:

@@ -40,6 +40,7 @@ from bssci.decoders.blueprints import Blueprint
 from bssci.decoders.interfaces import KINDS, DecodeError, Payload
 from bssci.decoders.library import Library
 from bssci.decoders.running import failed, label, run
+from bssci.decoders.scripts import ScriptDecoder
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Uplink
 from bssci.model.device_id import sensor_device
 from bssci.system.clock import Countdown, turn
@@ -122,7 +123,7 @@ class Decoding:
 
     :param installed: decoders that do not come from files, in the order in which they are asked for a match.
     :param wanted: returns the configured choice for a device, by its id.
-    :param slow: runs decoders that have an ``engine``: scripts. None: they run in the reactor's thread.
+    :param slow: runs scripts. None: they run in the reactor's thread.
     :param seconds: returns the time for measuring durations; None: ``clock.seconds``.
     :param wanted_of_sensor: returns the configured choice for a mioty sensor, by its EUI; the same object as
         long as it does not change.
@@ -347,7 +348,7 @@ class Decoding:
             self._known[key] = wanted, None
             self._trim()
             return None
-        if self._slow is not None and hasattr(decoder, "engine"):
+        if self._slow is not None and isinstance(decoder, ScriptDecoder):
             return _Place(index, key, wanted, decoder, DecodingJob(payload, wanted.parameters))
         decoded = self._run(decoder, payload, parameters)
         self._remember(key, wanted, decoded, payload, decoder)

@@ -18,6 +18,7 @@ from bssci.center.decoding.trials import run_apart
 from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.running import run
+from bssci.decoders.scripts import ScriptDecoder
 from bssci.model import AnyEvent, Decoded, DecodeFailure
 from bssci.system.clock import RunInThread
 
@@ -76,7 +77,7 @@ def decode_apart(
         return Decoded(decoder=str(wanted.decoder), failure=DecodeFailure(error.code, error.message))
     if decoder is None:
         return None
-    if scripts_apart and hasattr(decoder, "engine"):
+    if scripts_apart and isinstance(decoder, ScriptDecoder):
         return SlowDecoder(decoder)
     return run(decoder, payload, parameters)
 

@@ -13,6 +13,7 @@ from bssci.decoders.examples import ExampleResult
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.library import KINDS, ReadFile, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
+from bssci.decoders.scripts import ScriptDecoder
 from bssci.model import Decoded
 from bssci.system.clock import RunInThread
 
@@ -70,7 +71,7 @@ class Trials:
 
     async def decode(self, decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> Attempt:
         """Run a decoder on a payload; return the readings, and the bits of each field if it reports them."""
-        if self._slow is None or not hasattr(decoder, "engine"):
+        if self._slow is None or not isinstance(decoder, ScriptDecoder):
             attempt: Attempt = await self._run_in_thread(try_out, decoder, payload, parameters)
             return attempt
         [decoded] = await run_apart(self._slow, decoder, [DecodingJob(payload, parameters)])

@@ -16,6 +16,7 @@ from bssci.decoders.examples import ExampleResult
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.library import Problem, split_name
 from bssci.decoders.running import Attempt
+from bssci.decoders.scripts import ScriptDecoder
 from bssci.model import Reading
 from bssci.model.device_id import parse_device_id
 from bssci.system.clock import in_slices
@@ -193,7 +194,7 @@ def decoder_kind(decoder: Any) -> str:
         return "blueprint"
     if isinstance(decoder, DataPoints):
         return "model"
-    return "script" if hasattr(decoder, "engine") else "built in"
+    return "script" if isinstance(decoder, ScriptDecoder) else "built in"
 
 
 def ending_for(text: str) -> str:

@@ -23,6 +23,7 @@ from bssci.center.decoding.stored import decode_apart
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.library import Library, build_library
+from bssci.decoders.scripts import ScriptDecoder
 from bssci.model import (
     EUI,
     AnyEvent,
@@ -85,11 +86,8 @@ class FakeDecoder:
         return [Reading("first", payload.data[0])] if self.answer is None else self.answer
 
 
-class FakeScript(FakeDecoder):
+class FakeScript(FakeDecoder, ScriptDecoder):
     """A decoder that is slow."""
-
-    def engine(self) -> None:
-        """What tells it from others."""
 
 
 class FakeThreads:
@@ -405,6 +403,17 @@ def test_a_slow_decoder_is_run_beside() -> None:
     assert [told(event) for event in slow.house.start(uplink(2))[0]] == ["slow@3"]
     assert len(slow.threads.asked) == 1
     assert slow.house.clock.getDelayedCalls() == []
+
+
+def test_a_plugins_decoder_with_an_engine_of_its_own_is_no_script() -> None:
+    class Predicts(FakeDecoder):
+        engine = "a model of its own"
+
+    threads = FakeThreads()
+    house = House(Predicts("predicts", ["uplink"]), slow=threads)
+    assert [told(event) for event in house.start(uplink(1))[0]] == ["predicts@3"]
+    result = decode_apart(house.decoding, payload_of(uplink(1), None), NOTHING_WANTED, scripts_apart=True)
+    assert isinstance(result, Decoded) and not threads.asked
 
 
 def test_nobody_waits_long_for_a_slow_decoder() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import StorageError
+from bssci.journal import StorageLines
 from bssci.system.clock import Clock, Ticker
 
 INTERVAL = 30.0
@@ -52,7 +52,9 @@ class WriteBehind(Generic[Key]):
         self._write = write
         self._before = before
         self._slice_size = slice_size
-        self._under_way: Deferred[None] | None = None
+        self._in_slices = False
+        """true while a write in slices is under way"""
+        self._lines = StorageLines(self.log, clock.seconds)
         self._ticker = Ticker(clock, INTERVAL, self._tick)
 
     def start(self) -> None:
@@ -74,11 +76,12 @@ class WriteBehind(Generic[Key]):
 
     def store(self) -> Deferred[None] | None:
         """Write what has changed; return None if nothing has, or if another write in slices is under way."""
+        if self._in_slices:
+            return None
         if self._slice_size is None or len(self.changed) <= self._slice_size:
-            return self._write_all() if self._under_way is None else None
-        if self._under_way is None:
-            self._under_way = ensureDeferred(self._write_slices(self._slice_size))
-        return self._under_way
+            return self._write_all()
+        self._in_slices = True
+        return ensureDeferred(self._write_slices(self._slice_size)).addErrback(self._note)
 
     def _tick(self) -> None:
         self._before()
@@ -89,7 +92,7 @@ class WriteBehind(Generic[Key]):
             return None
         changed, through = list(self.changed), self.through
         self.changed.clear()
-        written = self._write(changed, through)
+        written = maybeDeferred(self._write, changed, through)
         written.addCallbacks(self._written, self._not_stored, callbackArgs=(through,), errbackArgs=(changed,))
         return written
 
@@ -101,12 +104,11 @@ class WriteBehind(Generic[Key]):
                 for key in few:
                     self.changed.pop(key, None)
                 is_last = first + size >= len(keys)
-                await self._write(few, through if is_last else None).addErrback(self._put_back, few)
+                written = maybeDeferred(self._write, few, through if is_last else None)
+                await written.addErrback(self._put_back, few)
             self._written(None, through)
-        except StorageError as error:
-            self.log.warn("{what} not stored, will be retried {error}", what=self._what, error=error)
         finally:
-            self._under_way = None
+            self._in_slices = False
 
     def _written(self, _: object, through: int | None) -> None:
         self._stored_through = through
@@ -116,7 +118,7 @@ class WriteBehind(Generic[Key]):
         return failure
 
     def _not_stored(self, failure: Failure, keys: Iterable[Key]) -> None:
-        self.update(keys)
-        self.log.warn(
-            "{what} not stored, will be retried {error}", what=self._what, error=failure.getErrorMessage()
-        )
+        self._note(self._put_back(failure, keys))
+
+    def _note(self, failure: Failure) -> None:
+        self._lines.note(failure, "{what} not stored, will be retried", what=self._what)

@@ -39,6 +39,7 @@ from bssci.journal.sqlite.copying import OWN_FILES, copy_journal, no_service, re
 from bssci.journal.sqlite.database import check_journal, holder
 from bssci.journal.sqlite.inspection import inspect
 from bssci.journal.sqlite.journal import open_journal
+from bssci.journal.storage_lines import StorageLines
 
 __all__ = [
     "DirectoryInUse",
@@ -68,6 +69,7 @@ __all__ = [
     "StationEntry",
     "StationRecord",
     "StorageError",
+    "StorageLines",
     "StoredDownlink",
     "StoredRequest",
     "StoredSession",

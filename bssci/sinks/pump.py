@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal
+from bssci.journal import Journal, StorageLines
 from bssci.model import AnyEvent
 from bssci.sinks.self_report import SelfReport
 from bssci.system.clock import Timer
@@ -159,6 +159,7 @@ class Pump:
         self._failed = 0
         self._failures = 0
         """failures in a row"""
+        self._lines = StorageLines(self.log, clock.seconds)
         self._last_error = ""
         self._last_fault = ""
         """name of the exception with which the last delivery failed"""
@@ -383,7 +384,7 @@ class Pump:
         self._clock.callLater(0, self._pump)
 
     def _cursor_not_stored(self, failure: Failure) -> None:
-        self.log.warn("cursor not stored {name} {error}", name=self.name, error=failure.getErrorMessage())
+        self._lines.note(failure, "cursor not stored {name}", name=self.name)
 
     def _not_taken(self, failure: Failure) -> None:
         self._busy = False

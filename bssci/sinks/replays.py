@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 
 from bssci.center.decoding.payloads import decodable, device_of
 from bssci.center.replays import ReplayListener, ReplayRequest
-from bssci.journal import Journal, Replay
+from bssci.journal import Journal, Replay, StorageLines
 from bssci.model import AnyEvent
 from bssci.model.commands import CommandError
 from bssci.sinks.pump import Decode, Pump, next_backoff
@@ -86,6 +86,7 @@ class Replays:
         """replays whose end is being stored"""
         self._sizes = dict.fromkeys(pumps, BATCH)
         self._listeners: list[ReplayListener] = []
+        self._lines = StorageLines(self.log, clock.seconds)
 
     def start(self) -> None:
         """Continue the replays that an earlier run began."""
@@ -247,7 +248,7 @@ class Replays:
         if record.number in self._ending:
             return  # it would undo the end, which is on its way to the disk
         self._journal.tables.put([record]).addErrback(
-            lambda failure: self.log.warn("replay not stored {error}", error=failure.getErrorMessage())
+            lambda failure: self._lines.note(failure, "replay not stored")
         )
 
     async def _finish(self, number: int) -> None:

@@ -8,11 +8,11 @@ import msgspec
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal, StorageError, StoredSession
+from bssci.journal import StorageLines, StoredSession
 from bssci.model import EUI, eui_from_int, eui_to_int
 from bssci.stations.acquaintance import Degree
 from bssci.stations.directory import Stations
-from bssci.stations.station import Station
+from bssci.stations.station import Services, Station
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import Request
 from bssci.wire.session import Session, decode_operation
@@ -32,13 +32,14 @@ class SessionsAway:
     log = Logger()
 
     def __init__(
-        self, stations: Stations, journal: Journal, acquaintance: Callable[[Station], Degree]
+        self, stations: Stations, services: Services, acquaintance: Callable[[Station], Degree]
     ) -> None:
         self._stations = stations
-        self._journal = journal
+        self._journal = services.journal
         self._acquaintance = acquaintance
         self._away: dict[EUI, int] = {}
         """numbers of open operations in the sessions of stations that are away"""
+        self._lines = StorageLines(self.log, services.clock.seconds)
 
     def restored(self, stored: StoredSession) -> Session:
         """Return the session that an earlier run stored."""
@@ -90,10 +91,7 @@ class SessionsAway:
         return requests
 
     def _log_failure(self, failure: Failure) -> None:
-        if isinstance(failure.value, StorageError):
-            self.log.warn("session of a base station not stored {error}", error=failure.getErrorMessage())
-        else:
-            self.log.failure("sessions of base stations that are away failed", failure)
+        self._lines.note(failure, "session of a base station not stored")
 
 
 def stored_session(session: Session, now: float) -> StoredSession:

@@ -10,11 +10,10 @@ from cryptography import x509
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal, Loaded, RefusedConnection
+from bssci.journal import Journal, Loaded, RefusedConnection, StorageLines
 from bssci.model import EUI
 from bssci.stations.causes import Cause
 from bssci.system.clock import Clock, Ticker
-from bssci.system.line_limit import LineLimit
 
 MAX_REFUSALS = 100
 """combinations of address, cause and station that are remembered"""
@@ -39,7 +38,7 @@ class Refusals:
         found = sorted(loaded.refusals.values(), key=lambda each: each.at)
         self._found: dict[str, RefusedConnection] = {each.key: each for each in found}
         self._changed: set[str] = set()
-        self._lines = LineLimit(clock.seconds, lines=1)
+        self._lines = StorageLines(self.log, clock.seconds)
         self._ticker = Ticker(clock, WRITE_INTERVAL, self._write)
 
     def start(self) -> None:
@@ -104,5 +103,4 @@ class Refusals:
 
     def _not_written(self, failure: Failure, changed: set[str]) -> None:
         self._changed |= changed
-        if self._lines.admit() is not None:
-            self.log.warn("refused connections not stored {error}", error=failure.getErrorMessage())
+        self._lines.note(failure, "refused connections not stored")

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
-from bssci.journal import Change, Loaded, Registration, StationRecord, StorageError
+from bssci.journal import Change, Loaded, Registration, StationRecord, StorageError, StorageLines
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations import causes
 from bssci.stations.acquaintance import Acquaintance
@@ -24,7 +24,6 @@ from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
 from bssci.stations.station import Link, Services, Station
 from bssci.system.clock import Ticker
-from bssci.system.line_limit import LineLimit
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Con, ConRsp
 from bssci.wire.session import Session, decide_resume
@@ -77,9 +76,9 @@ class Registry:
         self._resumed: dict[EUI, bool] = {}
         self._unwritten: set[EUI] = set()
         """stations whose record is not stored yet"""
-        self._lines = LineLimit(services.clock.seconds, lines=1)
+        self._lines = StorageLines(self.log, services.clock.seconds)
         self._acquaintance = Acquaintance(stations, entries)
-        self._away = SessionsAway(stations, services.journal, self._acquaintance.degree)
+        self._away = SessionsAway(stations, services, self._acquaintance.degree)
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
         self._sweeper = Ticker(services.clock, SWEEP_INTERVAL, self._sweep)
         for record in loaded.stations.values():
@@ -391,11 +390,7 @@ class Registry:
         self._log_failure(failure)
 
     def _log_failure(self, failure: Failure) -> None:
-        if isinstance(failure.value, StorageError):
-            if self._lines.admit() is not None:
-                self.log.warn("record of a base station not stored {error}", error=failure.getErrorMessage())
-        else:
-            self.log.failure("record of base stations failed", failure)
+        self._lines.note(failure, "record of a base station not stored")
 
 
 def _digest(certificate: bytes) -> bytes:

@@ -25,14 +25,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Change, Journal, Registration, StationRecord
+from bssci.journal import Change, Journal, Registration, StationRecord, StorageLines
 from bssci.model import EUI, AnyEvent, Reception, StationState, StationStatus
 from bssci.model.events import Direction
 from bssci.stations.faults import Faults
 from bssci.stations.lately import Lately
 from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.system.clock import Clock
-from bssci.system.line_limit import LineLimit
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Request, Status, command_of
 from bssci.wire.outcomes import Answered, Cancelled, Completed, Refused, Rejected, Requested, WireOutcome
@@ -170,7 +169,7 @@ class Station:
         """times when the station came online"""
         self._unclosed: list[int] = []
         """opIds of operations of ours that are over, which could not be stored yet"""
-        self._lines = LineLimit(services.clock.seconds, lines=1)
+        self._lines = StorageLines(self.log, services.clock.seconds)
         self.worked = status is not None
         """true once the station has done more than connect"""
         self._services = services
@@ -332,13 +331,8 @@ class Station:
             link.send(messages)
 
     def _not_issued(self, session: Session, link: Link, issued: Sequence[Any], failure: Failure) -> None:
-        if self._lines.admit() is not None:
-            self.log.warn(
-                "operations not begun, as they could not be stored {bs_eui} {operations} {error}",
-                bs_eui=self.eui,
-                operations=len(issued),
-                error=failure.getErrorMessage(),
-            )
+        text = "operations not begun, as they could not be stored {bs_eui} {operations}"
+        self._lines.note(failure, text, bs_eui=self.eui, operations=len(issued))
         session.abandon([request.opId for request in issued])
         if self.session is not session:
             return
@@ -493,7 +487,7 @@ class Station:
             self._unclosed += op_ids
 
     def _log_failure(self, failure: Failure) -> None:
-        self.log.failure("work for a base station failed {bs_eui}", failure, bs_eui=self.eui)
+        self._lines.note(failure, "work for a base station failed {bs_eui}", bs_eui=self.eui)
 
 
 def _internal_error(message: Message | ProtocolError) -> ProtocolError:

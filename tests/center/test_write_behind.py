@@ -6,25 +6,33 @@ from collections.abc import Collection
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from bssci.center.write_behind import INTERVAL, WriteBehind
 from bssci.journal import StorageError
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 
 class Disk:
     """Takes what is written, when it is told to.
 
     :ivar written: keys and the event they were counted through, as they were handed over.
+    :ivar fails: raised in place of taking anything.
     """
 
     def __init__(self, slice_size: int | None = None) -> None:
         self.clock = Clock()
         self.written: list[tuple[list[str], int | None]] = []
         self.waiting: list[Deferred[None]] = []
+        self.fails: Exception | None = None
         self.behind = WriteBehind[str](self.clock, "letters", self._write, slice_size=slice_size, through=0)
         self.behind.start()
 
     def _write(self, keys: Collection[str], through: int | None) -> Deferred[None]:
+        if self.fails is not None:
+            raise self.fails
         self.written.append((list(keys), through))
         self.waiting.append(Deferred())
         return self.waiting[-1]
@@ -99,3 +107,29 @@ def test_a_stop_writes_all_that_is_left_at_once() -> None:
     assert stopped is not None and disk.written == [(["a", "b", "c", "d"], 0)]
     disk.commit()
     assert stopped.called and disk.clock.getDelayedCalls() == []
+
+
+def test_a_full_disk_is_told_once_a_minute(log_lines: list[str]) -> None:
+    disk = Disk(slice_size=2)
+    for _ in range(5):
+        for letters in ("a", "abc"):
+            disk.behind.update(letters)
+            disk.behind.store()
+            disk.commit(StorageError("disk full"))
+    assert log_lines == ["letters not stored, will be retried disk full"]
+
+
+def test_rows_that_cannot_be_made_once_are_written_later(expected_errors: list[Failure]) -> None:
+    disk = Disk(slice_size=2)
+    for letters in ("a", "abc"):
+        disk.behind.update(letters)
+        disk.fails = OverflowError("too large")
+        disk.behind.store()
+        assert set(disk.behind.changed) == set(letters)
+    assert [error.type for error in expected_errors] == [OverflowError] * 2
+    expected_errors.clear()
+    disk.fails = None
+    disk.behind.store()
+    disk.commit()
+    disk.commit()
+    assert not disk.behind.changed

@@ -404,6 +404,21 @@ def test_a_cursor_that_is_not_stored_moves_on_with_the_next(bench: Bench) -> Non
     assert bench.journal.kept().cursors == {"test": 3}
 
 
+def test_cursors_that_are_not_stored_are_told_once_a_minute(
+    bench: Bench, log_lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump_module, "BATCH", 1)
+    sink, slow = Sink(), Deferred[None]()
+    bench.happen(3)
+    sink.answers = [slow]
+    bench.pump(sink)
+    bench.journal.broken = True
+    slow.callback(None)
+    bench.settle()
+    assert sink.batches == [[1], [2], [3]]
+    assert [line for line in log_lines if "cursor" in line] == ["cursor not stored test disk full"]
+
+
 def stop(pump: Pump) -> list[str]:
     ended: list[str] = []
     ensureDeferred(pump.stop()).addCallbacks(

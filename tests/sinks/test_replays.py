@@ -22,6 +22,9 @@ from bssci.sinks.replays import BATCH, MAX_OPEN, Replays
 from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
 from tests.support.journal import SENSOR, STATION, uplink
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 BEGAN = 1_700_000_000.0
 OTHER = EUI("70B3D56770119999")
@@ -419,3 +422,15 @@ def _raise(coroutine: Any) -> None:
     errors: list[Any] = []
     ensureDeferred(coroutine).addErrback(errors.append)
     errors[0].raiseException()
+
+
+def test_positions_that_cannot_be_stored_are_told_once_a_minute(make: Any, log_lines: list[str]) -> None:
+    house = make(*(at(1, number) for number in range(5 * BATCH)))
+    stuck: Deferred[None] = Deferred()
+    house.sink.answers = [stuck]
+    house.ask()
+    house.journal.broken = True
+    stuck.callback(None)
+    house.settle()
+    assert len(house.sink.batches) > 2
+    assert [line for line in log_lines if line.startswith("replay not")] == ["replay not stored disk full"]

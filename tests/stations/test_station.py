@@ -275,3 +275,12 @@ def test_a_full_disk_is_told_once_a_minute(old: Line, log_lines: list[str]) -> N
         old.station.ask_status()
         old.house.settle()
     assert len([line for line in log_lines if line.startswith("operations not begun")]) == 1
+
+
+def test_an_event_about_a_station_that_cannot_be_stored_costs_a_line(old: Line, log_lines: list[str]) -> None:
+    assert old.station is not None
+    old.house.journal.broken = True
+    for code in range(200, 205):
+        old.station.note("received", code, "trouble")
+        old.house.settle()
+    assert len([line for line in log_lines if line.startswith("work for a base station failed")]) == 1

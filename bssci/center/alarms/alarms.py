@@ -22,11 +22,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.alarms.conditions import Condition, bounded, condition_kind
-from bssci.journal import AlarmRecord, Journal, Loaded, StorageError
+from bssci.journal import AlarmRecord, Journal, Loaded, StorageLines
 from bssci.model import AlarmChange, AnyEvent
 from bssci.model.commands import CommandError
 from bssci.system.clock import Clock
-from bssci.system.line_limit import LineLimit
 from bssci.system.watchers import Watchers
 
 CALM = 30.0
@@ -82,7 +81,7 @@ class Alarms:
         self._unsaved: set[int] = set()
         """numbers of the alarms that changed, or were deleted, and are not written yet"""
         self._untold: list[AnyEvent] = []
-        self._lines = LineLimit(clock.seconds, lines=1)
+        self._lines = StorageLines(self.log, clock.seconds)
         self._watchers = Watchers[[AlarmRecord]]("alarms")
 
     # questions
@@ -285,11 +284,7 @@ class Alarms:
         # Written again with the next evaluation.
         self._unsaved |= numbers
         self._untold = [*events, *self._untold][-MAX_KEPT:]
-        if isinstance(failure.value, StorageError):
-            if self._lines.admit() is not None:
-                self.log.warn("alarms not stored {error}", error=failure.getErrorMessage())
-        else:
-            self.log.failure("alarms not stored", failure)
+        self._lines.note(failure, "alarms not stored")
 
 
 def _calm_time(record: AlarmRecord) -> float:

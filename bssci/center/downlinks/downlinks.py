@@ -22,7 +22,7 @@ from bssci.center.downlinks.reports import StationReports, own_queue_id
 from bssci.center.downlinks.request import can_receive, check_request, check_sensor
 from bssci.center.downlinks.worker import DownlinkWorker
 from bssci.center.uplinks.paths import Paths
-from bssci.journal import Journal, Loaded, StorageError, StoredDownlink
+from bssci.journal import Journal, Loaded, StorageError, StorageLines, StoredDownlink
 from bssci.model import EUI, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.model.commands import CommandError
 from bssci.stations.asking import Questions
@@ -97,6 +97,7 @@ class DownlinkDesk:
         self._stopped = False
         self._idle: list[Deferred[None]] = []
         self._queries = queries
+        self._lines = StorageLines(self.log, clock.seconds)
         self._ticker = Ticker(clock, TICK, self._tick)
         self._worker = DownlinkWorker(
             clock,
@@ -361,10 +362,7 @@ class DownlinkDesk:
             self._sent.add(eui)
 
     def _log_failure(self, failure: Failure) -> None:
-        if isinstance(failure.value, StorageError):
-            self.log.warn("downlinks not found or stored {error}", error=failure.getErrorMessage())
-        else:
-            self.log.failure("look-up of downlinks failed", failure)
+        self._lines.note(failure, "downlinks not found or stored")
 
 
 def _unavailable(failure: Failure) -> Failure:

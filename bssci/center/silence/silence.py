@@ -114,6 +114,7 @@ class SilenceWatch:
         self._running = False
         self._known = dict(loaded.silences)
         self._behind = WriteBehind[EUI](clock, "attachment times", self._write)
+        self._lines = journal.StorageLines(self.log, clock.seconds)
         self._under_way: set[EUI] = set()
         # Auto-detached sensors, or those about to be: the only ones that matter when uplinks come.
         self._gone = {sensor.eui for sensor in sensors if self._is_auto_detached(sensor.eui)}
@@ -489,10 +490,7 @@ class SilenceWatch:
             raise
 
     def _failed(self, failure: Failure, what: str) -> None:
-        if isinstance(failure.value, journal.StorageError):
-            self.log.warn("{what} {error}", what=what, error=failure.getErrorMessage())
-        else:
-            self.log.failure("{what}", failure, what=what)
+        self._lines.note(failure, what)
 
 
 def _hours(seconds: float) -> float:

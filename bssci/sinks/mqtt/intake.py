@@ -25,6 +25,7 @@ from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
 from bssci.mqtt.values import Received, ReplyTo
 from bssci.system.clock import in_slices, pause
+from bssci.system.line_limit import LineLimit
 
 SOURCE = "mqtt"
 """name of the source in the journal's records of requests"""
@@ -93,6 +94,7 @@ class Intake:
         self._looking = 0
         """repeated requests that are being searched for; requests that come after them wait"""
         self._retries: set[Deferred[None]] = set()
+        self._lines = LineLimit(clock.seconds, lines=1)
         self._bytes = 0
         """bytes of the payloads of requests under way"""
         self._under_way: dict[int, float] = {}
@@ -269,7 +271,8 @@ class Intake:
         """
         if self._stopped:
             raise Stopped("the service stops")
-        self.log.warn("request waits for the disk {error}", error=error)
+        if self._lines.admit() is not None:
+            self.log.warn("request waits for the disk {error}", error=error)
         waiting = pause(self._clock, RETRY)
         self._retries.add(waiting)
         try:

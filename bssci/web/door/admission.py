@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from bssci.model.live_token import PREFIX
 from bssci.mqtt.server.packets import ConnectPacket
 from bssci.system.files import write_atomically
+from bssci.system.line_limit import LineLimit
 from bssci.web.access.accounts import Directory, token_digest
 from bssci.web.access.attempts import Attempts
 from bssci.web.access.live_tokens import LiveToken
@@ -62,6 +63,7 @@ class TokenUses:
         self._run_in_thread = run_in_thread
         self._uses = read_uses(state_dir)
         self._changed = False
+        self._lines = LineLimit(now, lines=1)
 
     def get(self, token_id: str) -> Use | None:
         """Return the last use of a token; None if it was never used."""
@@ -88,7 +90,8 @@ class TokenUses:
 
     def _not_saved(self, failure: Failure) -> None:
         self._changed = True
-        self.log.warn("uses of live tokens not stored {error}", error=failure.getErrorMessage())
+        if self._lines.admit() is not None:
+            self.log.warn("uses of live tokens not stored {error}", error=failure.getErrorMessage())
 
 
 def read_uses(state_dir: Path) -> dict[str, Use]:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal
+from bssci.journal import Journal, StorageLines
 from bssci.journal.kept import LiveSession
 
 MAX_SESSIONS = 10_000
@@ -102,6 +102,7 @@ class ClientSessions:
         self._now = now
         self._by_key: dict[str, ClientSession] = {}
         self._gone: set[str] = set()
+        self._lines = StorageLines(self.log, now)
         for record in kept.values():
             filters = {text: 1 if qos else 0 for text, qos in record.filters.items()}
             self._by_key[record.key] = ClientSession(
@@ -155,7 +156,7 @@ class ClientSessions:
         return self._journal.tables.apply(LiveSession, rows).addErrback(self._not_saved, changed, gone)
 
     def _not_saved(self, failure: Failure, changed: Iterable[ClientSession], gone: set[str]) -> None:
-        self.log.warn("sessions of live clients not stored {error}", error=failure.getErrorMessage())
+        self._lines.note(failure, "sessions of live clients not stored")
         for session in changed:
             session.note_change()
         self._gone |= gone - set(self._by_key)

@@ -9,7 +9,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal
+from bssci.journal import Journal, StorageLines
 from bssci.model import AnyEvent
 from bssci.system.clock import Clock, Timer, turn
 from bssci.web.outside import Decode
@@ -96,6 +96,7 @@ class Feed:
         self._timer: Timer | None = None
         self._reading = False
         self._failing = False
+        self._lines = StorageLines(self.log, clock.seconds)
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
@@ -150,5 +151,5 @@ class Feed:
         self._reading = False
         if not self._failing:
             self._failing = True
-            self.log.failure("events not read, tried again every {seconds} s", failure, seconds=RETRY)
+            self._lines.note(failure, "events not read, tried again every {seconds} s", seconds=RETRY)
         self._read_in(RETRY)

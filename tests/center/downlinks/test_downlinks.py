@@ -15,6 +15,9 @@ from tests.center.downlinks.gateway import (
     gateway,
 )
 from tests.support.center import result_of, sensor_eui
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 
 def test_a_downlink_goes_all_the_way(site: DownlinkHouse) -> None:
@@ -67,6 +70,16 @@ def test_without_a_disk_nothing_is_queued(site: DownlinkHouse) -> None:
     site.advance(2)
     assert site.queue() == 2
     assert site.downlinks.statistics() == {"queued": 1}
+
+
+def test_a_full_disk_is_told_once_a_minute(site: DownlinkHouse, log_lines: list[str]) -> None:
+    site.queue()
+    site.journal.broken = True
+    for _ in range(5):
+        site.advance(1)
+    site.journal.broken = False
+    told = [line for line in log_lines if line.startswith("downlinks not found or stored")]
+    assert told == ["downlinks not found or stored disk full"]
 
 
 def test_revoked_while_it_waits_here(site: DownlinkHouse) -> None:

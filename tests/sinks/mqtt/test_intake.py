@@ -6,8 +6,9 @@ import pytest
 
 from bssci.sinks.mqtt.intake import RETRY, Stopped
 from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, ONE, TWO, Site, make_house, site
+from tests.support.log_lines import log_lines
 
-__all__ = ["make_house", "site"]
+__all__ = ["log_lines", "make_house", "site"]
 
 CMD, DL = f"mioty/ep/{ONE}/cmd", f"mioty/ep/{ONE}/dl"
 
@@ -182,3 +183,14 @@ def test_what_a_configuration_does_not_name_stays(site: Site) -> None:
     sensor = site.house.center.sensors.get(NEW)
     assert (sensor.bidirectional, sensor.name, sensor.short_address) == (True, "attic", 7)
     assert '"room": 3' in site.house.sensors_file.read_text()
+
+
+def test_a_full_disk_is_told_once_a_minute(site: Site, log_lines: list[str]) -> None:
+    site.house.journal.broken = True
+    for packet_id in range(1, 4):
+        site.ask(CMD, "status", packet_id=packet_id)
+    site.house.advance(5 * RETRY)
+    assert len([line for line in log_lines if line.startswith("request waits for the disk")]) == 1
+    site.house.journal.broken = False
+    site.house.advance(RETRY)
+    assert site.statuses().count("done") == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bssci.web.door import door, sessions
+from tests.support.log_lines import log_lines
 from tests.support.web import WebHouse
 from tests.web.door.live_door import (
     UPLINK,
@@ -17,6 +18,8 @@ from tests.web.door.live_door import (
     the_door,
     topics,
 )
+
+__all__ = ["log_lines"]
 
 
 def test_a_session_survives_a_crash_of_the_service(web: WebHouse) -> None:
@@ -57,3 +60,12 @@ def test_one_token_s_sessions_do_not_displace_those_of_others(
     assert topics(inside_again(web, mine)) == [UPLINK]
     inside(web, others, "client-5", clean=False).connection.lose()
     assert the_door(web).sessions == 4
+
+
+def test_a_full_disk_is_told_once_a_minute(web: WebHouse, log_lines: list[str]) -> None:
+    subscribed(web, "mioty/ep/#", clean=False).connection.lose()
+    web.journal.broken = True
+    for _ in range(5):
+        web.advance(door.SAVE)
+    web.journal.broken = False
+    assert len([line for line in log_lines if line.startswith("sessions of live clients not stored")]) == 1

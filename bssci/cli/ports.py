@@ -30,37 +30,41 @@ def listens(pid: int, port: int, processes: Path = Path("/proc")) -> bool:
     """Return whether a process of this machine listens on a TCP port.
 
     Nothing is sent to the port: the process would count it as a refused connection. Of a process whose
-    sockets another user may not see, the port is enough.
+    sockets we may not see, as that of another user or one that systemd runs with PrivateUsers=yes, it is
+    enough that its user listens on the port.
 
     :param processes: folder of the processes, as Linux shows them.
     """
     process = processes / str(pid)
-    sockets: set[str] = set()
     try:
-        sockets = {f"socket:[{inode}]" for inode in _listening(process, port)}
-        held = {_target(each) for each in (process / "fd").iterdir()}
+        sockets = {f"socket:[{inode}]" for inode, _ in _listening(process, port)}
+        return any(_target(each) in sockets for each in (process / "fd").iterdir())
     except PermissionError:
-        return bool(sockets)
+        pass
     except OSError:
         return False
-    return not sockets.isdisjoint(held)
+    try:
+        owner = process.stat().st_uid
+        return any(user == owner for _, user in _listening(processes / "self", port))
+    except OSError:
+        return False
 
 
-def _listening(process: Path, port: int) -> Iterator[str]:
-    """Yield the inodes of the sockets that listen on a port in the network of a process."""
+def _listening(process: Path, port: int) -> Iterator[tuple[str, int]]:
+    """Yield inode and user of each socket that listens on a port in the network of a process."""
     for name in ("tcp", "tcp6"):
         table = process / "net" / name
         if not table.exists():
             continue  # a machine without IPv6
         for line in table.read_text().splitlines()[1:]:
-            # A line is: number, local address, remote address, state, ..., inode (tenth).
+            # A line is: number, local address, remote address, state, ..., user (eighth), ..., inode (tenth).
             fields = line.split()
             if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
-                yield fields[9]
+                yield fields[9], int(fields[7])
 
 
 def _target(link: Path) -> str:
     try:
         return os.readlink(link)
-    except OSError:  # closed meanwhile
+    except FileNotFoundError:  # closed meanwhile
         return ""

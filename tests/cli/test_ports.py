@@ -57,13 +57,51 @@ def test_a_machine_without_ipv6_has_one_table(tmp_path: Path) -> None:
     assert not listens(8, 16018, tmp_path)
 
 
-def test_a_process_that_another_user_may_not_see_at_all_does_not_listen(
+@pytest.fixture
+def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of a process, of which all may see the owner only."""
+    process = tmp_path / "7"
+    (process / "net").mkdir(parents=True)
+    (process / "net" / "tcp").touch()
+    read = Path.read_text
+
+    def denied(path: Path) -> str:
+        if path.is_relative_to(process):
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    return process
+
+
+def test_of_a_process_that_may_not_be_seen_it_is_enough_that_its_user_listens(hidden: Path) -> None:
+    user = hidden.stat().st_uid
+    table = hidden.parent / "self" / "net" / "tcp"
+    table.parent.mkdir(parents=True)
+    line = "   {}: 00000000:{} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {:5}        0 {} 1\n"
+    lines = [line.format(0, "3E92", user, 1234), line.format(1, "3E93", user + 1, 1235)]
+    table.write_text("  sl  head\n" + "".join(lines))
+    assert listens(7, 16018, hidden.parent)
+    assert not listens(7, 16019, hidden.parent)  # of another user
+    assert not listens(7, 16020, hidden.parent)
+
+
+def test_of_a_process_whose_open_files_may_only_be_counted_it_is_enough_that_its_user_listens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hidden(path: Path) -> str:
-        raise PermissionError(13, "Permission denied", str(path))
+    def denied(link: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(link))
 
-    (tmp_path / "7" / "net").mkdir(parents=True)
-    (tmp_path / "7" / "net" / "tcp").touch()
-    monkeypatch.setattr(Path, "read_text", hidden)
-    assert not listens(7, 16018, tmp_path)
+    for process in ("7", "self"):
+        (tmp_path / process / "net").mkdir(parents=True)
+        line = f"0: 00000000:3E92 00000000:0000 0A 0:0 0:0 0 {tmp_path.stat().st_uid} 0 1234 1"
+        (tmp_path / process / "net" / "tcp").write_text(f"  sl  head\n{line}\n")
+    (tmp_path / "7" / "fd").mkdir()
+    (tmp_path / "7" / "fd" / "5").symlink_to("socket:[1234]")
+    monkeypatch.setattr(os, "readlink", denied)
+    assert listens(7, 16018, tmp_path)
+    assert not listens(7, 16019, tmp_path)
+
+
+def test_a_process_that_may_not_be_seen_on_a_machine_without_tables_does_not_listen(hidden: Path) -> None:
+    assert not listens(7, 16018, hidden.parent)

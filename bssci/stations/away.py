@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import msgspec
 from twisted.logger import Logger
@@ -23,6 +25,14 @@ MAX_IDLE = 10_000
 """open operations in sessions of stations that are away and never did anything, at most: may be invented"""
 
 
+class _Kept(NamedTuple):
+    """Size of the session of a station that is away."""
+
+    operations: int
+    worked: bool
+    """true if the station has done more than connect"""
+
+
 class SessionsAway:
     """Sessions of stations that are away, within the bound of what all of them may keep.
 
@@ -37,8 +47,10 @@ class SessionsAway:
         self._stations = stations
         self._journal = services.journal
         self._acquaintance = acquaintance
-        self._away: dict[EUI, int] = {}
-        """numbers of open operations in the sessions of stations that are away"""
+        self._away: dict[EUI, _Kept] = {}
+        """sizes of the sessions of stations that are away"""
+        self._totals: Counter[bool] = Counter()
+        """open operations of all of them, by :attr:`_Kept.worked`"""
         self._lines = StorageLines(self.log, services.clock.seconds)
 
     def restored(self, stored: StoredSession) -> Session:
@@ -47,33 +59,40 @@ class SessionsAway:
 
     def came(self, eui: EUI) -> None:
         """Note that a station is no longer away, or forgotten."""
-        self._away.pop(eui, None)
+        kept = self._away.pop(eui, None)
+        if kept is not None:
+            self._totals[kept.worked] -= kept.operations
 
     def went(self, station: Station) -> None:
         """Keep the session of a station that is away, within the bound of what all of them may keep."""
+        self.came(station.eui)
         if station.session is None or not station.session.open_requests:
             return
-        self._away[station.eui] = len(station.session.open_requests)
-        away = [each for each in map(self._stations.get, self._away) if each is not None]
-        self._bound([each for each in away if not each.worked], MAX_IDLE)
-        self._bound(away, MAX_AWAY)
+        kept = self._away[station.eui] = _Kept(len(station.session.open_requests), station.worked)
+        self._totals[kept.worked] += kept.operations
+        self._bound((False,), MAX_IDLE)
+        self._bound((False, True), MAX_AWAY)
 
-    def _bound(self, stations: Sequence[Station], most: int) -> None:
-        """End sessions of the least known stations that are away, if all keep more operations than that."""
-        excess = sum(self._away.get(each.eui, 0) for each in stations) - most
+    def _bound(self, worked: Collection[bool], most: int) -> None:
+        """End sessions of the least known stations that are away, if all keep more operations than that.
+
+        :param worked: which stations count: those that have done more than connect, others, or both.
+        """
+        excess = sum(self._totals[each] for each in worked) - most
         if excess <= 0:
             return
         # Some more than must be, so that this is not done for each station that goes.
         excess += most // 10
-        for each in sorted(stations, key=self._acquaintance):
+        away = filter(None, map(self._stations.get, self._away))
+        for each in sorted((each for each in away if each.worked in worked), key=self._acquaintance):
             if excess <= 0:
                 break
-            excess -= self._away.get(each.eui, 0)
+            excess -= self._away[each.eui].operations
             self.log.info("session of a station that is away ended to make room {bs_eui}", bs_eui=each.eui)
             self._end_session(each)
 
     def _end_session(self, station: Station) -> None:
-        self._away.pop(station.eui, None)
+        self.came(station.eui)
         if station.session is not None:
             station.session = None
             station.propagation.forget()

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from bssci.model import EUI
+from bssci.stations.directory import Stations
+from bssci.stations.station import Station
 from bssci.wire.messages import Ping
 from tests.support.center import STATION, House, Line, resume
 
@@ -49,3 +52,26 @@ def test_an_operation_that_cannot_be_read_costs_itself_only(house: House, damage
     assert list(again.station.session.open_requests)[: len(good)] == [op_id for op_id, _ in good]
     assert -99 not in again.station.session.open_requests
     assert house.journal.usage().unreadable == 1
+
+
+def test_a_station_that_goes_costs_the_same_however_many_are_away(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house(10)
+    looked_up: list[EUI] = []
+    get = Stations.get
+
+    def counting(stations: Stations, eui: EUI) -> Station | None:
+        looked_up.append(eui)
+        return get(stations, eui)
+
+    lines = [Line(house, STATION + each) for each in range(4)]
+    for line in lines:
+        line.connect()
+    monkeypatch.setattr(Stations, "get", counting)
+    costs = set()
+    for line in lines:
+        looked_up.clear()
+        line.lose()
+        costs.add(len(looked_up))
+    assert len(costs) == 1

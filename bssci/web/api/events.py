@@ -17,7 +17,7 @@ from bssci.web.http.errors import ApiError
 from bssci.web.http.outflow import Outflow, or_break_off
 from bssci.web.http.replies import Streamed
 from bssci.web.http.routing import route
-from bssci.web.live.live import Filter, Viewer, encoded
+from bssci.web.live.live import Filter, Viewer, encode_all
 from bssci.web.live.names import names_in
 from bssci.web.reports.facade import Views
 
@@ -147,8 +147,8 @@ class EventRoutes:
             return
         entries = await self._context.journal.events.read(after, MAX_RESUMED)
         decoded = await self._context.outside.decode_stored([event for _, event in entries])
-        numbers = [seq for seq, _ in entries]
-        shown = [encoded(seq, event, self._name_of) for seq, event in zip(numbers, decoded, strict=True)]
+        numbered = zip((seq for seq, _ in entries), decoded, strict=True)
+        shown = encode_all(numbered, self._name_of)
         seen = entries[-1][0] if entries else last
         viewer.past(shown, seen)
         if seen < last:

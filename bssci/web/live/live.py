@@ -8,7 +8,7 @@ themselves with the number of the last event that they got, and get the events t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -53,6 +53,7 @@ RETRY = 3000
 """ms after which a browser reconnects"""
 
 _encode = msgspec.json.Encoder().encode
+_log = Logger()
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,17 @@ def encoded(seq: int, event: AnyEvent, name_of: NameOf) -> Encoded:
     kind, described = kind_of(event), event_dict(seq, event, name_of)
     data = b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, kind.encode(), _encode(described))
     return Encoded(seq, kind, *parties(event), described, data)
+
+
+def encode_all(numbered: Iterable[tuple[int, AnyEvent]], name_of: NameOf) -> list[Encoded]:
+    """Return events as they are sent; one that cannot be described is logged, and costs itself only."""
+    found = []
+    for seq, event in numbered:
+        try:
+            found.append(encoded(seq, event, name_of))
+        except Exception:
+            _log.failure("event not shown to viewers {seq}", seq=seq)
+    return found
 
 
 @dataclass(frozen=True)
@@ -273,7 +285,7 @@ class Hub:
     def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
         if not self._viewers or not numbered:
             return
-        events = [encoded(seq, event, self._name_of) for seq, event in numbered]
+        events = encode_all(numbered, self._name_of)
         for viewer in list(self._viewers):
             viewer.show(events)
             self._check(viewer)

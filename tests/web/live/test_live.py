@@ -225,6 +225,28 @@ def test_fifty_viewers_cost_one_encoding(web: WebHouse, monkeypatch: pytest.Monk
         viewer.connection.lose()
 
 
+def test_an_event_that_cannot_be_shown_costs_itself_only(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    encoded = live.encoded
+
+    def failing(seq: int, event: Any, name_of: Any) -> live.Encoded:
+        if isinstance(event, StationState):
+            raise ValueError("no words for it")
+        return encoded(seq, event, name_of)
+
+    monkeypatch.setattr(live, "encoded", failing)
+    browser = web.browser("viewer")
+    viewer = Viewer(browser)
+    seq = web.happen(uplink(1), state(), uplink(2))
+    web.advance(feed.PACE)
+    late = Viewer(browser, f"?since={seq - 1}")
+    web.advance(feed.PACE)
+    assert viewer.kinds() == late.kinds() == ["hello", "uplink", "uplink"]
+    assert [error.type for error in expected_errors] == [ValueError] * 2
+    expected_errors.clear()
+
+
 def test_viewers_are_bounded(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MAX_VIEWERS", 1)
     browser = web.browser("viewer")

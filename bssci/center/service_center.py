@@ -113,11 +113,44 @@ class ServiceCenter:
         self.audit = AuditLog(journal, now)
         self.deliveries, self.announcements = Deliveries(journal), Watchers[[str, bytes]]("announcements")
         self.alarms = Alarms(clock, journal, loaded, now)
-        turns = Turns()
+        self._turns = Turns()
         self.stations = Stations()
         self.entries = Entries(journal, loaded)
         """entries about base stations that people made"""
         self.refused_stations = Refusals(clock, journal, loaded, now)
+        self._make_parts_for_sensors(clock, settings, loaded)
+        self._make_parts_for_devices(clock, settings, loaded)
+        self.variable_mac = VariableMac(clock, now)
+        self._served: set[EUI] = set()
+        self.registry = self._make_registry(clock, settings, loaded)
+        self.commands = self._make_commands(clock)
+        for watcher in (
+            self.listening.station_changed,
+            self.over_the_air.station_changed,
+            self.downlinks.station_changed,
+        ):
+            self.stations.watch(watcher)
+        self.retention = Retention(
+            clock,
+            journal,
+            days=settings.retention_days,
+            now=now,
+            delivered=self.deliveries.delivered_seq,
+            last_event_at=loaded.last_event_at,
+        )
+        configuration.watch(LIVE, self._reconfigure)
+        self._refusal_lines = LineLimit(clock.seconds, lines=1)
+        self.telegrams = 0
+        """telegrams of devices other than mioty sensors, since the start"""
+        self.refusals = 0
+        """batches of messages that could not be stored, since the start"""
+        self.unknown_uplinks = 0
+        """uplinks of sensors that endpoints.json lacks, since the start"""
+
+    # making the parts
+
+    def _make_parts_for_sensors(self, clock: Clock, settings: Settings, loaded: Loaded) -> None:
+        journal, now = self.journal, self.now
         self.sensors = Sensors(settings.sensor_config_file, deferToThread)
         self.activities = Activities(clock, journal, loaded)
         self.attachments = Attachments(clock, journal, loaded, self.sensors, self.activities, self.stations)
@@ -144,7 +177,7 @@ class ServiceCenter:
             attachments=self.attachments,
             listening=self.listening,
             now=now,
-            turns=turns,
+            turns=self._turns,
             enabled=settings.auto_detach_enabled,
             timeout=settings.auto_detach_timeout,
             warning_timeout=settings.auto_detach_warning_timeout,
@@ -162,6 +195,24 @@ class ServiceCenter:
             published=self._published,
         )
         self.ingest = Ingest(journal, self.deduplication)
+        self.over_the_air = OverTheAir(
+            self.sensors,
+            self.attachments,
+            self.activities,
+            now,
+            observer=_AttachObserver(self.silence, self.downlinks, self.unknown, self.deduplication),
+        )
+        self._reports = SensorReports(
+            journal,
+            attachments=self.attachments,
+            silence=self.silence,
+            activities=self.activities,
+            paths=self.paths,
+        )
+
+    def _make_parts_for_devices(self, clock: Clock, settings: Settings, loaded: Loaded) -> None:
+        """Make the parts for devices other than mioty sensors, and for their gateways and sources."""
+        journal, now, configuration = self.journal, self.now, self.configuration
         self.devices = DeviceRegistry(clock, journal, loaded, now, settings.source_changing_addresses)
         self.gateways = Gateways(clock, journal, loaded, self.report, now)
         self.provisioned = ProvisionedDevices(
@@ -184,20 +235,12 @@ class ServiceCenter:
             judge=self.devices.judge,
         )
         self._gateway_commands = GatewayCommands(clock, self.gateways, self.sources, now)
-        self.over_the_air = OverTheAir(
-            self.sensors,
-            self.attachments,
-            self.activities,
-            now,
-            observer=_AttachObserver(self.silence, self.downlinks, self.unknown, self.deduplication),
-        )
-        self.variable_mac = VariableMac(clock, now)
-        self._served: set[EUI] = set()
-        self.registry = self._make_registry(clock, settings, loaded)
-        self.commands = Commands(
+
+    def _make_commands(self, clock: Clock) -> Commands:
+        return Commands(
             clock=clock,
             audit=self.audit,
-            turns=turns,
+            turns=self._turns,
             sensors=self.sensors,
             attachments=self.attachments,
             silence=self.silence,
@@ -205,7 +248,7 @@ class ServiceCenter:
             downlinks=self.downlinks,
             alarms=self.alarms,
             station_entries=StationEntries(
-                self.entries, self.stations, self.registry, self.refused_stations, now
+                self.entries, self.stations, self.registry, self.refused_stations, self.now
             ),
             devices=self.devices,
             gateways=self.gateways,
@@ -213,37 +256,9 @@ class ServiceCenter:
             provisioned=self.provisioned,
             stations=self.stations,
             variable_mac=self.variable_mac,
-            configuration=configuration,
-            now=now,
+            configuration=self.configuration,
+            now=self.now,
         )
-        self._reports = SensorReports(
-            journal,
-            attachments=self.attachments,
-            silence=self.silence,
-            activities=self.activities,
-            paths=self.paths,
-        )
-        for watcher in (
-            self.listening.station_changed,
-            self.over_the_air.station_changed,
-            self.downlinks.station_changed,
-        ):
-            self.stations.watch(watcher)
-        self.retention = Retention(
-            clock,
-            journal,
-            days=settings.retention_days,
-            now=now,
-            delivered=self.deliveries.delivered_seq,
-            last_event_at=loaded.last_event_at,
-        )
-        configuration.watch(LIVE, self._reconfigure)
-        self.telegrams = 0
-        """telegrams of devices other than mioty sensors, since the start"""
-        self._refusal_lines, self.refusals = LineLimit(clock.seconds, lines=1), 0
-        """batches of messages that could not be stored, since the start"""
-        self.unknown_uplinks = 0
-        """uplinks of sensors that endpoints.json lacks, since the start"""
 
     def _make_registry(self, clock: Clock, settings: Settings, loaded: Loaded) -> Registry:
         parts = [

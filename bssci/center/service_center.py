@@ -139,6 +139,7 @@ class ServiceCenter:
             last_event_at=loaded.last_event_at,
         )
         configuration.watch(LIVE, self._reconfigure)
+        self._lost_lines = LineLimit(clock.seconds)
         self._refusal_lines = LineLimit(clock.seconds, lines=1)
         self.telegrams = 0
         """telegrams of devices other than mioty sensors, since the start"""
@@ -392,11 +393,11 @@ class ServiceCenter:
 
     def report(self, event: AnyEvent) -> None:
         """Publish an event to the sinks, through the journal."""
-        self.journal.events.append([event]).addErrback(
-            lambda failure: self.log.error(
-                "event lost {kind} {error}", kind=type(event).__name__, error=failure.getErrorMessage()
-            )
-        )
+        self.journal.events.append([event]).addErrback(self._lost, type(event).__name__)
+
+    def _lost(self, failure: Failure, kind: str) -> None:
+        if self._lost_lines.admit() is not None:
+            self.log.error("event lost {kind} {error}", kind=kind, error=failure.getErrorMessage())
 
     # settings
 

@@ -11,7 +11,12 @@ from twisted.internet.defer import ensureDeferred
 from bssci.center.alarms.conditions import Condition
 from bssci.model.commands import CommandError
 from bssci.system import logs
+from bssci.system.line_limit import LINES
 from tests.support.center import TESTER, House, Line, result_of
+from tests.support.journal import online
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 
 def change(house: House, **values: Any) -> frozenset[str]:
@@ -104,3 +109,12 @@ def test_the_broker_that_gets_the_password_is_not_changed_from_afar(make_house: 
         )
     assert (refused.value.code, refused.value.field) == ("not_allowed", "MQTT_BROKER")
     assert house.center.configuration.current.value("MQTT_BROKER") == "localhost"
+
+
+def test_events_that_are_lost_to_a_full_disk_do_not_fill_the_log(house: House, log_lines: list[str]) -> None:
+    house.journal.broken = True
+    for _ in range(2 * LINES):
+        house.center.report(online())
+    house.settle()
+    house.journal.broken = False
+    assert log_lines == ["event lost StationState disk full"] * LINES

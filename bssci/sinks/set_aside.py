@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+from itertools import groupby
 from typing import Any
 
 from twisted.logger import Logger
@@ -12,6 +14,8 @@ REASON_LENGTH = 300
 """characters of a reason that are kept"""
 LONGEST_STREAK = 10
 """events refused in a row, at most, for which the events and not the receiver are at fault"""
+MOST_SUSPECTS = 2000
+"""suspects above which the earlier ones are forgotten: a batch has fewer"""
 
 
 class SetAside:
@@ -54,22 +58,37 @@ class RefusalStreak:
     """Events that a receiver refused in a row, without taking one in between.
 
     A receiver that refuses everything (a wrong path, a constraint that a person added) is at fault itself:
-    its events must wait, and not be set aside one after the other.
+    its events must wait, and not be set aside one after the other. If it refuses many in a row and takes
+    others of the same batch, it may have begun or ceased to refuse everything meanwhile: only those that it
+    refuses again, when the batch comes again, are at fault.
     """
 
     def __init__(self) -> None:
         self._length = 0
+        self._suspects: set[Hashable] = set()
+        """events of batches that must come again, for they may not be at fault"""
 
-    def excuses(self, refused: int, taken: int) -> bool:
-        """Return whether events may be set aside; if not, let the delivery fail, so that they come again.
+    def excuses(self, outcomes: Sequence[Hashable]) -> bool:
+        """Return whether events may be set aside; if not, let the delivery fail, so that the batch comes
+        again.
 
-        :param refused: events of a batch that the receiver refused.
-        :param taken: events of the batch that it took.
+        :param outcomes: for each event of a batch, in order: None if the receiver took it, else a value that
+            identifies the event when it comes again.
         """
-        if taken:
-            self._length = 0
-            return True
-        if self._length + refused > LONGEST_STREAK:
+        takes = None in outcomes
+        runs = [list(run) for refused, run in groupby(outcomes, _is_refused) if refused]
+        many = {each for run in runs if len(run) > LONGEST_STREAK for each in run}
+        length = 0 if takes else self._length + len(outcomes)
+        if length > LONGEST_STREAK:
             return False
-        self._length += refused
+        if many - self._suspects:
+            if len(self._suspects) > MOST_SUSPECTS:
+                self._suspects.clear()
+            self._suspects |= many
+            return False
+        self._length = length
         return True
+
+
+def _is_refused(outcome: Hashable) -> bool:
+    return outcome is not None

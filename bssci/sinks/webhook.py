@@ -102,7 +102,7 @@ class WebhookSink:
         """failures in a row"""
         self._sent: list[bytes] = []
         """events at the beginning of the batch that are settled"""
-        self._refused: list[tuple[Any, str]] = []
+        self._refused: list[tuple[EncodedEvent, str]] = []
         """events that the receiver refused, and why; they are settled, too"""
         self._streak = RefusalStreak()
         self._pending: list[bytes] = []
@@ -136,7 +136,7 @@ class WebhookSink:
         try:
             for request in self._requests(encoded.events):
                 await self._send(request)
-            self._judge()
+            self._judge(encoded.events)
         except (NoAnswer, WebhookTrouble) as error:
             self._failures += 1
             self._trouble = str(error)
@@ -144,23 +144,26 @@ class WebhookSink:
         except CancelledError:
             raise WebhookTrouble("the service stops") from None
         encoded.set_aside(self.set_aside)
-        for event, reason in self._refused:
-            self.set_aside.add(event, reason)
+        for refused, reason in self._refused:
+            self.set_aside.add(refused.event, reason)
         self._begin_anew()
         self._failures, self._trouble = 0, ""
 
     def _begin_anew(self) -> None:
         self._sent, self._pending, self._refused = [], [], []
 
-    def _judge(self) -> None:
+    def _judge(self, events: Sequence[EncodedEvent]) -> None:
         """Decide whether the refused events of a batch are at fault, or the receiver.
 
-        :raises WebhookTrouble: the receiver refuses everything: all of the batch must come again.
+        :raises WebhookTrouble: the receiver refuses too much: all of the batch must come again.
         """
-        refused = self._refused
-        if self._sent and not self._streak.excuses(len(refused), len(self._sent) - len(refused)):
+        refused = {each.json for each, _ in self._refused}
+        outcomes = [each.json if each.json in refused else None for each in events]
+        if outcomes and not self._streak.excuses(outcomes):
+            why = self._refused[0][1]
             self._begin_anew()
-            raise WebhookTrouble(f"{self._poster.target.origin} refuses every event: {refused[0][1]}")
+            what = "many events in a row" if None in outcomes else "every event"
+            raise WebhookTrouble(f"{self._poster.target.origin} refuses {what}: {why}")
 
     def stop(self) -> Deferred[None]:
         """Wait up to ``STOP_TIME`` s for the request under way; cancel a delivery that only waits."""
@@ -245,7 +248,7 @@ class WebhookSink:
                 await self._send(events[middle:])
                 return
             reason = f"HTTP {answer.status} {self._without_secrets(answer.text)}"
-            self._refused.append((events[0].event, reason))
+            self._refused.append((events[0], reason))
         self._sent += self._pending
         self._pending = []
 

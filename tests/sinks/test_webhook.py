@@ -66,6 +66,12 @@ class Fixture:
         assert self.sink.trouble == failure.getErrorMessage()
         return str(failure.getErrorMessage())
 
+    def fails_later(self, events: list[Any]) -> str:
+        """As :meth:`fails`, after the wait before a repetition."""
+        outcome = self.deliver(events)
+        self.clock.advance(60)
+        return str(outcome[0].getErrorMessage())
+
     @property
     def sent(self) -> list[list[str]]:
         """Ids of uplinks, a list for each request."""
@@ -255,6 +261,45 @@ def test_a_receiver_that_refuses_everything_is_at_fault_itself() -> None:
     it.clock.advance(60)
     assert outcome == [None] and len(it.receiver.taken) == 11
     assert (it.sink.set_aside.count, it.sink.set_aside.last_reason) == (1, "HTTP 422 what is that?")
+
+
+def test_what_is_refused_until_the_middle_of_a_batch_comes_again() -> None:
+    it = Fixture(batch_size=12)
+    refused: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        if sum(len(each.ids) == 1 for each in refused) == 12:
+            return Response(204)
+        refused.append(request)
+        return Response(400, body=b"no")
+
+    it.receiver.answer = answer
+    assert "refuses many events in a row: HTTP 400 no" in it.fails(uplinks(24))
+    it.deliver(uplinks(24))
+    it.clock.advance(60)
+    assert it.sink.set_aside.count == 0
+    assert it.receiver.taken[-24:] == [each.id for each in uplinks(24)]
+
+
+def test_what_is_refused_from_the_middle_of_a_batch_on_comes_again() -> None:
+    it = Fixture(Receiver(refusing(*(f"uplink-{number}" for number in range(13, 99)))), batch_size=12)
+    it.fails(uplinks(24))
+    it.receiver.answer = lambda request: Response(400)
+    assert "refuses every event" in it.fails_later(uplinks(24))
+    it.receiver.answer = lambda request: Response(204)
+    it.deliver(uplinks(24))
+    it.clock.advance(60)
+    assert it.sink.set_aside.count == 0
+    assert it.receiver.taken[-24:] == [each.id for each in uplinks(24)]
+
+
+def test_what_is_refused_again_beside_what_is_taken_is_set_aside() -> None:
+    it = Fixture(Receiver(refusing(*(f"uplink-{number}" for number in range(1, 12)))))
+    it.fails(uplinks(24))
+    outcome = it.deliver(uplinks(24))
+    it.clock.advance(60)
+    assert outcome == [None]
+    assert it.sink.set_aside.count == 11
 
 
 def test_who_refuses_one_event_after_the_other_is_at_fault_at_last() -> None:

@@ -82,7 +82,10 @@ class KafkaSink:
         reasons = {id(events[each.place]): (events[each.place], each.reason) for each in refused}
         places = {each.place for each in refused}
         taken = {id(event) for place, event in enumerate(events) if place not in places}
-        if messages and not self._streak.excuses(len(reasons.keys() - taken), len(taken)):
-            raise KafkaError(f"the brokers refuse every message: {refused[0].reason}")
+        keys = {id(event): message.value for event, message in zip(events, messages, strict=True)}
+        outcomes = [None if event in taken else key for event, key in keys.items()]
+        if messages and not self._streak.excuses(outcomes):
+            what = "many messages in a row" if taken else "every message"
+            raise KafkaError(f"the brokers refuse {what}: {refused[0].reason}")
         for event, reason in [*aside, *reasons.values()]:
             self.set_aside.add(event, reason)

@@ -98,7 +98,7 @@ class PublishRefusals:
         all_refused = {
             schema
             for schema, streak in self._streaks.items()
-            if numbers[schema] and schema not in kinds and not streak.excuses(numbers[schema], 0)
+            if numbers[schema] and schema not in kinds and not streak.excuses([schema] * numbers[schema])
         }
         kinds |= _schemas(self._last)
         self._trials += 1
@@ -116,7 +116,7 @@ class PublishRefusals:
 
     def _end_streaks(self, taken: Iterable[str]) -> None:
         for schema in HELD.intersection(taken):
-            self._streaks[schema].excuses(refused=0, taken=1)
+            self._streaks[schema].excuses([None])
 
 
 def _schema(message: Publication) -> str:

@@ -138,12 +138,12 @@ class RowWriter:
         """Decide whether the refused rows are at fault, or the tables.
 
         :param refused: :func:`id` of events that are not in ``raw``.
-        :raises PostgresError: the server refused what devices sent, and took nothing of it.
+        :raises PostgresError: the server refused too much of what devices sent.
         """
-        sent = [id(unit.event) for unit in units if unit.raw]
-        number = sum(each in refused for each in sent)
-        if sent and not self._streak.excuses(number, len(sent) - number):
-            raise PostgresError(f"the server refuses all that devices sent: {why}")
+        outcomes = [unit.id if id(unit.event) in refused else None for unit in units if unit.raw]
+        if outcomes and not self._streak.excuses(outcomes):
+            what = "many in a row of what devices sent" if None in outcomes else "all that devices sent"
+            raise PostgresError(f"the server refuses {what}: {why}")
 
     def _isolate(
         self, cursor: Cursor[Any], units: Sequence[EventRows], lost: set[int]

@@ -96,8 +96,22 @@ def test_brokers_that_refuse_everything_are_at_fault_themselves() -> None:
     failure = outcome_of(sink.deliver(uplinks(11)))
     assert failure.getErrorMessage() == "the brokers refuse every message: too large"
     assert sink.set_aside.count == 0
+    # Beside one that they took: they may have begun, or ceased, to refuse everything meanwhile.
+    failure = outcome_of(sink.deliver(uplinks(12)))
+    assert failure.getErrorMessage() == "the brokers refuse many messages in a row: too large"
+    assert sink.set_aside.count == 0
     assert outcome_of(sink.deliver(uplinks(12))) is None
     assert sink.set_aside.count == 11
+
+
+def test_messages_that_were_refused_for_a_moment_are_not_lost() -> None:
+    producer = Taking()
+    sink = sink_of(producer)
+    producer.refused = [RefusedMessage(place, "not now") for place in range(11)]
+    outcome_of(sink.deliver(uplinks(20)))
+    producer.refused = []
+    assert outcome_of(sink.deliver(uplinks(20))) is None
+    assert (sink.set_aside.count, len(producer.sent[-1])) == (0, 20)
 
 
 def test_readings_that_are_refused_do_not_make_the_rest_wait() -> None:

@@ -186,7 +186,11 @@ def test_rows_wait_for_a_table_that_refuses_all_that_devices_sent(
         with pytest.raises(PostgresError, match="the server refuses all that devices sent: .*nothing"):
             store(session, *(read(counter, *readings) for counter in range(2, 31)))
     assert database.query("SELECT count(*) from set_aside") == [0]
-    # Only some: they are at fault, and not the table.
+    # Beside one that it takes: it may have begun, or ceased, to refuse everything meanwhile.
+    with pytest.raises(PostgresError, match="the server refuses many in a row of what devices sent: .*noth"):
+        store(session, *uplinks(30))
+    assert database.query("SELECT count(*) from set_aside") == [0]
+    # Only some, and again: they are at fault, and not the table.
     assert len(store(session, *uplinks(30))) == 29
     for number in range(31, 41):
         assert len(store(session, uplink(number))) == 1

@@ -17,13 +17,14 @@ CONNECT_TIMEOUT = 8
 """s for each address of the server"""
 _PARAMETERS: dict[str, Any] = {
     "application_name": "bssci",
-    "client_encoding": "UTF8",
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
 """defaults of a connection, which a connection string may replace"""
+_ENCODING = {"client_encoding": "UTF8"}
+"""with another one, texts that it lacks could not be stored, whatever the database takes"""
 
 
 class Line:
@@ -68,7 +69,7 @@ def connect(settings: PostgresSettings) -> Connection[Any]:
     parameters = settings.connection()
     try:
         return psycopg.connect(
-            **(_PARAMETERS | {"connect_timeout": CONNECT_TIMEOUT} | parameters),
+            **(_PARAMETERS | {"connect_timeout": CONNECT_TIMEOUT} | parameters | _ENCODING),
             autocommit=True,
             prepare_threshold=None,
         )

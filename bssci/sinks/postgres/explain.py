@@ -11,17 +11,23 @@ import psycopg
 from bssci.sinks.postgres.staging import STAGES
 
 HIDDEN = "********"
-_POISON_CLASSES = ("21", "22", "23", "54")
-"""SQLSTATE classes of errors that a row causes: cardinality, data, integrity, program limits"""
+_POISON_CLASSES = ("21", "22", "23", "44", "54")
+"""SQLSTATE classes of errors that a row causes: cardinality, data, integrity, view's check, program limits"""
 _RAISED = "P0001"
 """SQLSTATE of an exception that a trigger of the database's owner raises"""
 _NOT_NULL, _CHECK = "23502", "23514"
+_NO_RIGHT = "42501"
+_ROW_CHECKS = "ExecWithCheckOptions"
+"""function of the server, the same in every language, that checks rows by policies of row-level security"""
 _COLUMNS = frozenset(name for stage in STAGES for name, _ in stage.columns)
 """columns that the sink writes"""
 _NO_ANSWER, _NOBODY, _NO_HOST, _LOST, _CLOSED = "no answer", "nobody", "no host", "lost", "closed"
 """stand-ins for a SQLSTATE, for connection errors that have none"""
+_NO_TABLE = "42P01"
 _OTHER_TYPE = "a column has another type than before; change it back"
 _ROLE_FULL, _DATABASE_FULL = "role full", "database full"
+_OTHER_AUTHORITY, _OTHER_NAME, _NO_TLS, _TLS_WANTED = "other authority", "other name", "no TLS", "TLS wanted"
+_POOLED = "pooled"
 _PLAIN = {
     _NO_ANSWER: "the server does not answer; check POSTGRES_HOST and the network",
     _NOBODY: "no server answers there: is it running? Check POSTGRES_HOST and POSTGRES_PORT",
@@ -51,6 +57,19 @@ _PLAIN = {
     "42804": _OTHER_TYPE,
     "42846": _OTHER_TYPE,
     "42883": _OTHER_TYPE,
+    "55000": "something else stands in place of a table, such as a view; restore the table",
+    "42809": "something else stands in place of a table, such as a view; restore the table",
+    "22P05": "the database's encoding lacks a character; create the database with ENCODING 'UTF8'",
+    _OTHER_AUTHORITY: (
+        "the server's certificate is expired, or signed by another authority than those of sslrootcert"
+    ),
+    _OTHER_NAME: "the server's certificate is for another name; set POSTGRES_HOST to the name in it",
+    _NO_TLS: "the server has no TLS, which POSTGRES_SSLMODE demands; switch it on there, or set another mode",
+    _TLS_WANTED: "the server takes only connections with TLS; set POSTGRES_SSLMODE to require or verify-full",
+    _POOLED: (
+        "our temporary tables are gone: a connection pooler in between pools transactions;"
+        " it must pool sessions"
+    ),
     _NOT_NULL: "a column was added that must not be empty and has no default; give it one",
     _CHECK: "no partition of a table takes rows of that time; create it, or one with DEFAULT",
     _ROLE_FULL: "the user has as many connections as it may; raise its CONNECTION LIMIT, or end some",
@@ -62,7 +81,13 @@ _PLAIN = {
 _SAID_AT_CONNECTION = (
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
+    ("SSL off", _TLS_WANTED),
+    ("no encryption", _TLS_WANTED),
     ("no pg_hba.conf entry", "28000"),
+    ("pg_hba.conf rejects", "28000"),
+    ("certificate verify failed", _OTHER_AUTHORITY),
+    ("does not match host name", _OTHER_NAME),
+    ("server does not support SSL", _NO_TLS),
     ("FATAL:  role ", "28000"),
     ("remaining connection slots", "53300"),
     ("too many clients", "53300"),
@@ -98,6 +123,8 @@ def is_poison(error: BaseException) -> bool:
         code = error.sqlstate
         if code is None:
             return isinstance(error, psycopg.DataError)
+        if code == _NO_RIGHT:
+            return error.diag.source_function == _ROW_CHECKS
         return (code[:2] in _POISON_CLASSES and not _fails_any_row(error)) or code == _RAISED
     return isinstance(error, (ValueError, OverflowError, TypeError))
 
@@ -119,6 +146,8 @@ def explain_error(error: BaseException, parameters: Mapping[str, Any] | None = N
     code = error.sqlstate if isinstance(error, psycopg.Error) else None
     if code is None:
         code = next((code for words, code in _SAID_AT_CONNECTION if words in said), None)
+    if code == _NO_TABLE and any(stage.name in said for stage in STAGES):
+        code = _POOLED
     if code is None and 'database "' in said and "does not exist" in said:
         code = "3D000"
     plain = _PLAIN.get(code or "")

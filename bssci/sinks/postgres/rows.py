@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -141,4 +141,12 @@ class EventRows:
             gateways=self.gateways,
             stations=self.stations,
             asides=self.asides,
+        )
+
+    def without_facts(self) -> EventRows:
+        """Return the event with nothing but ids and kinds of its devices and gateways."""
+        return replace(
+            self,
+            devices=[DeviceFacts(facts.id, facts.kind, facts.at) for facts in self.devices],
+            gateways=[GatewayFacts(facts.id, facts.kind, facts.at) for facts in self.gateways],
         )

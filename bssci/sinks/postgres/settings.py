@@ -180,9 +180,21 @@ def _parse_dsn(dsn: str) -> dict[str, Any]:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
+        if _has_bare_at(dsn):
+            raise ValueError
         return dict(conninfo_to_dict(dsn))
-    except ProgrammingError:
+    except (ProgrammingError, ValueError):
         raise ValueError(
             "POSTGRES_DSN: postgresql://user:password@host:5432/database is allowed, with special characters"
             " in the password as %XX; or host=... dbname=... user=... password=..."
         ) from None
+
+
+def _has_bare_at(dsn: str) -> bool:
+    """Return whether a URI has an @ too many, or one behind a slash: libpq would take the end of a password
+    for the host or the database, and quote it.
+    """
+    scheme, separator, rest = dsn.partition("://")
+    authority, _, path = rest.partition("/")
+    is_uri = bool(separator) and scheme.isalpha()
+    return is_uri and (authority.count("@") > 1 or "@" in path.partition("?")[0])

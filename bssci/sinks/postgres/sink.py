@@ -68,6 +68,8 @@ class PostgresSink:
             reactor, opened, self._explain, self._session_ready
         )
         self._ticker = Ticker(reactor, CHECK_INTERVAL, self._worker.check)
+        self._connected: dict[str, Any] = {}
+        """fields of the newest log line about a connection"""
         self._written_at: float | None = None
         self._waiting: tuple[Deferred[None], IDelayedCall] | None = None
 
@@ -145,15 +147,23 @@ class PostgresSink:
         return explain_error(error, parameters)
 
     def _session_ready(self, session: DatabaseSession) -> None:
+        """Log what is connected, unless that is what it was before: a delivery that fails ends each
+        connection."""
         had = session.timescale
+        connected = {
+            "server": session.server,
+            "schema": self._settings.schema,
+            "migrated_from": session.migrated_from,
+            "timescaledb": had.version or "none",
+            "lacking": ", ".join(each for each in FEATURES if each in had.lacking) or "none",
+        }
+        if connected == self._connected:
+            return
+        self._connected = connected
         self.log.info(
             "PostgreSQL connected {server}, schema {schema}, its version at first {migrated_from},"
             " TimescaleDB {timescaledb}, features missing: {lacking}",
-            server=session.server,
-            schema=self._settings.schema,
-            migrated_from=session.migrated_from,
-            timescaledb=had.version or "none",
-            lacking=", ".join(each for each in FEATURES if each in had.lacking) or "none",
+            **connected,
         )
 
 

@@ -70,6 +70,13 @@ def _server(connection: Connection[Any]) -> Iterator[LevelLine]:
             f"postgres: the server's version {info.server_version // 10000} is too old: 13 is needed",
         )
     yield "ok", f"postgres: connected to {where}, server {info.parameter_status('server_version')}"
+    encoding = info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        yield (
+            "warning",
+            f"postgres: the database's encoding is {encoding}: what has characters that it lacks is set"
+            " aside; create the database with ENCODING 'UTF8'",
+        )
     if _one(connection, "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"):
         yield "error", "postgres: the server is read-only: a standby, or default_transaction_read_only is on"
 

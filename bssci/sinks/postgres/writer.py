@@ -9,11 +9,13 @@ unique keys of the tables, so it does not matter who wrote a row before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import Connection, Cursor
+from twisted.logger import Logger
 
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.explain import is_poison, reason
@@ -36,6 +38,10 @@ _RAW = """
     ON CONFLICT (received_at, id) DO UPDATE SET payload = excluded.payload
     WHERE raw.payload IS DISTINCT FROM excluded.payload
     RETURNING received_at, id"""
+_SWALLOWED = """
+    SELECT count(*) FROM stage_raw
+    WHERE NOT EXISTS (SELECT FROM raw
+                      WHERE raw.received_at = stage_raw.received_at AND raw.id = stage_raw.id)"""
 _NO_LONGER_READ = """
     DELETE FROM reading USING stage_decoded
     WHERE reading.time = stage_decoded.time AND reading.id = stage_decoded.id
@@ -103,6 +109,8 @@ class RowWriter:
     :param streak: outlives the connection.
     """
 
+    log = Logger()
+
     def __init__(
         self, connection: Connection[Any], write: str, *, roll_up: bool, streak: RefusalStreak
     ) -> None:
@@ -110,6 +118,7 @@ class RowWriter:
         self._streak = streak
         self._fill = _copy if write == COPY else _insert
         self._roll_up = roll_up
+        self._is_swallowing_said = False
 
     def store(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
         """Store in one transaction, and return the rows that the server refused, each with its event.
@@ -164,8 +173,7 @@ class RowWriter:
         good: set[int] = set()
         bad: list[tuple[Any, Aside]] = []
         for row in unit.rows():
-            alone = unit.only({id(row)})
-            alone.decoded = []
+            alone = replace(unit.only({id(row)}), decoded=[], devices=[], gateways=[], stations=[])
             refused = self._try(cursor, [alone], keep=False)
             if refused is None:
                 good.add(id(row))
@@ -175,6 +183,10 @@ class RowWriter:
                 bad.append((unit.event, _aside(unit, reason(refused), _named(row))))
         # The rest fails only if not a row is at fault, but the facts of a device or gateway.
         rest = self._try(cursor, [unit.only(good)]) if good else error
+        if rest is not None and good and self._try(cursor, [unit.only(good).without_facts()]) is None:
+            why = f"of its device or gateway: {reason(rest)}"
+            bad.append((unit.event, _aside(unit, why, [unit.devices, unit.gateways])))
+            rest = None
         if rest is not None:
             lost.add(id(unit.event))
         if bad and (rest is None or not good):
@@ -223,7 +235,20 @@ class RowWriter:
         times = [row.received_at for row in rows.values()]
         known = set(cursor.execute(_KNOWN, (min(times), max(times))).fetchall())
         written = set(cursor.execute(_RAW).fetchall())
+        if rows.keys() - known - written:
+            self._note_swallowed(cursor)
         return known | (rows.keys() - written)
+
+    def _note_swallowed(self, cursor: Cursor[Any]) -> None:
+        """Log, once for each connection, that rows are not stored although the server reports no error."""
+        ((number,),) = cursor.execute(_SWALLOWED).fetchall()
+        if number and not self._is_swallowing_said:
+            self._is_swallowing_said = True
+            self.log.warn(
+                "PostgreSQL: {number} telegrams are not in the table raw after they were stored: a trigger,"
+                " rule or view of yours leaves them out",
+                number=number,
+            )
 
     def _readings(
         self, cursor: Cursor[Any], decoded: Sequence[DecodedMark], readings: Sequence[ReadingRow]

@@ -40,6 +40,15 @@ def test_everything_that_may_take_long_has_its_limit(monkeypatch: pytest.MonkeyP
     assert given["autocommit"] is True
 
 
+def test_texts_are_exchanged_as_utf8_whatever_the_connection_string_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(connecting.psycopg, "connect", lambda **parameters: given.update(parameters))
+    connect(settings(POSTGRES_DSN="host=db client_encoding=LATIN1 keepalives_idle=7"))
+    assert (given["client_encoding"], given["keepalives_idle"]) == ("UTF8", "7")
+
+
 def test_a_line_counts_the_answers_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psycopg.Cursor, "__init__", lambda self: None)
     monkeypatch.setattr(psycopg.Cursor, "execute", lambda self, query: query)

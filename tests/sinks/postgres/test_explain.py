@@ -56,6 +56,12 @@ def test_the_server_is_to_blame_or_we_are(error: Exception) -> None:
         ('FATAL:  too many connections for database "bssci"', "the database has as many connections"),
         ('FATAL:  permission denied for database "bssci"', "GRANT what is missing"),
         ('FATAL:  database "bssci" is not currently accepting connections', "takes no connections now"),
+        ('FATAL:  no pg_hba.conf entry for host "::1", user "x", SSL off', "connections with TLS"),
+        ('FATAL:  pg_hba.conf rejects connection for host "::1", no encryption', "connections with TLS"),
+        ('FATAL:  pg_hba.conf rejects connection for host "::1", SSL on', "refuses the user"),
+        ("connection failed: SSL error: certificate verify failed", "another authority"),
+        ('server certificate for "a" does not match host name "b"', "for another name"),
+        ("server does not support SSL, but SSL was required", "has no TLS"),
         ("FATAL:  the database system is starting up", "starting up"),
         ("FATAL:  the database system is not accepting connections", "a standby that takes no connections"),
         ("FATAL:  the database system is not yet accepting connections", "starting up"),
@@ -77,6 +83,12 @@ def test_tables_that_a_person_changed_are_explained() -> None:
     ):
         assert explain_error(error).startswith("a column has another type than before; change it back (")
     assert "unique index is missing" in explain_error(errors.InvalidColumnReference("no unique constraint"))
+
+
+def test_a_pooler_of_transactions_is_named() -> None:
+    said = 'relation "stage_raw" does not exist'
+    assert "must pool sessions" in explain_error(errors.UndefinedTable(said))
+    assert "is missing" in explain_error(errors.UndefinedTable('relation "raw" does not exist'))
 
 
 def test_states_of_the_server_are_explained() -> None:

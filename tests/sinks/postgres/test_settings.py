@@ -44,6 +44,11 @@ def test_a_connection_string_is_used_instead(dsn: str) -> None:
     assert connection["host"] == "db" and connection["port"] == "5433" and connection["password"] == "p w"
 
 
+@pytest.mark.parametrize("dsn", ["postgresql://u:p%40w@db/x?sslrootcert=a@b", "host=/a@b password='://p@@w'"])
+def test_an_at_is_allowed_where_it_cannot_be_misread(dsn: str) -> None:
+    assert "@" in settings(POSTGRES_DSN=dsn).connection()["password"]
+
+
 def test_the_password_may_stand_beside_the_connection_string() -> None:
     chosen = settings(POSTGRES_DSN="postgresql://u@db/x", POSTGRES_PASSWORD="p")
     assert chosen.connection()["password"] == "p"
@@ -67,7 +72,17 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "dsn", ["hunter2", "postgresql://u:hunter2@db/x?hunter2=1", "password=hunter2 x", "p='hunter2"]
+    "dsn",
+    [
+        "hunter2",
+        "postgresql://u:hunter2@db/x?hunter2=1",
+        "password=hunter2 x",
+        "p='hunter2",
+        "postgresql://u:p@hunter2@db/x",
+        "postgresql://u:p?@hunter2@db/x",
+        "postgresql://u:p/hunter2@db/x",
+        "postgres://u:/hunter2@db/x?sslmode=require",
+    ],
 )
 def test_a_wrong_connection_string_is_not_told(dsn: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="POSTGRES_DSN: postgresql://") as raised:

@@ -307,3 +307,17 @@ async def test_what_people_entered_about_a_device_is_in_its_row_and_in_the_view(
         await sink.stop()
     assert database.query("SELECT name, model, tags FROM device") == [("cellar", "RuuviTag", ["north"])]
     assert database.query("SELECT name, device_type FROM devices") == [("cellar", "RuuviTag")]
+
+
+async def test_connections_that_bring_nothing_new_are_logged_once(
+    database: Database, log_lines: list[str]
+) -> None:
+    async with running(database.settings()) as sink:
+        await delivered(sink, uplinks(1))
+        database.query("ALTER TABLE raw RENAME TO away")
+        for _ in range(3):
+            assert "a table is missing" in await failed(sink, uplinks(2))
+        database.query("ALTER TABLE away RENAME TO raw")
+        await delivered(sink, uplinks(2))
+    # Of the second, too: it found the tables that the first one had made.
+    assert sum("PostgreSQL connected" in line for line in log_lines) == 2

@@ -51,6 +51,14 @@ def test_a_read_only_server_is_found(database: Database) -> None:
     assert "read-only" in said(database, "error")
 
 
+def test_an_encoding_that_lacks_characters_is_found(database: Database) -> None:
+    name = f"{database.name}_latin"
+    database.query(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    latin = Database(database.cluster, name)
+    assert "encoding is LATIN1" in said(latin, "warning") and said(latin, "error") == ""
+    database.cluster.drop_database(latin)
+
+
 def test_a_server_that_is_away_is_one_line(database: Database) -> None:
     missing = said(database, "error", POSTGRES_DB="nowhere")
     assert "the database does not exist; check POSTGRES_DB" in missing and "\n" not in missing

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bssci.model import EUI, Decoded, Reading, StationState, Telegram
+from bssci.model import EUI, Decoded, Reading, Sensor, StationState, Telegram
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.events import rows_of
 from bssci.sinks.postgres.session import DatabaseSession
@@ -246,6 +246,51 @@ def test_rows_wait_while_a_column_of_somebody_else_must_be_filled(
     database.query("ALTER TABLE reading ALTER COLUMN unit SET NOT NULL")
     assert len(store(session, read(2, Reading("level", 1, "cm"), Reading("bare", 1)))) == 1
     assert database.query("SELECT name FROM reading WHERE id = 'uplink-2'") == ["level"]
+
+
+@pytest.mark.parametrize("rule", ["length(name) < 5", "tags IS NULL"])
+def test_what_is_said_of_a_device_and_refused_costs_no_telegram(
+    session: DatabaseSession, database: Database, rule: str
+) -> None:
+    database.query(f"ALTER TABLE device ADD CHECK ({rule})")
+    eui = uplink(1).end_point_eui
+    sensor = Sensor(
+        eui=eui, network_key=bytes(16), short_address=1, bidirectional=False, name="Cellar", tags=("wet",)
+    )
+    units, _ = rows_of([read(1, *READINGS), read(2)], {eui: sensor}, NOW)
+    refused = [aside.reason for _, aside in session.store(units, ())]
+    assert [reason[:32] for reason in refused] == ["of its device or gateway: new ro"] * 2
+    assert database.query("SELECT id FROM raw ORDER BY id") == ["uplink-1", "uplink-2"]
+    assert database.query("SELECT count(*) FROM reading") == [len(READINGS)]
+    assert database.query("SELECT name, tags, count FROM device") == [(None, None, 2)]
+    assert "Cellar" in database.query("SELECT body FROM set_aside")[0]
+
+
+def test_a_row_that_row_level_security_refuses_costs_itself(
+    session: DatabaseSession, database: Database
+) -> None:
+    role = f"guest_{database.name}"
+    database.query(f"CREATE ROLE {role} LOGIN")
+    database.query(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    database.query("ALTER TABLE raw ENABLE ROW LEVEL SECURITY")
+    database.query("CREATE POLICY all_rows ON raw USING (true) WITH CHECK (bytes <> '\\xbad0')")
+    guest = DatabaseSession(database.settings(POSTGRES_USER=role), lambda line: None)
+    assert len(store(guest, uplink(1), uplink(2, payload=b"\xba\xd0"), uplink(3))) == 1
+    guest.close()
+    assert database.query("SELECT id FROM raw ORDER BY id") == ["uplink-1", "uplink-3"]
+
+
+def test_telegrams_that_a_trigger_leaves_out_are_logged_once(
+    session: DatabaseSession, database: Database, log_lines: list[str]
+) -> None:
+    body = "BEGIN IF NEW.id = 'uplink-3' THEN RETURN NEW; END IF; RETURN NULL; END"
+    database.query(f"CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
+    database.query("CREATE TRIGGER t BEFORE INSERT ON raw FOR EACH ROW EXECUTE FUNCTION leave_out()")
+    for number in (2, 4):
+        assert store(session, *uplinks(number)) == []
+    assert database.query("SELECT id FROM raw") == ["uplink-3"]
+    [line] = [line for line in log_lines if "leaves them out" in line]
+    assert "2 telegrams are not in the table raw" in line
 
 
 def test_columns_may_stand_in_any_order(session: DatabaseSession, database: Database) -> None:

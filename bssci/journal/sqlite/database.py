@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from bssci.journal.errors import DirectoryInUse, JournalError, JournalGoneError
 from bssci.journal.sqlite.damage import CountingConnection, remove_last_numbers
+from bssci.model.counts import many
 
 CHECK_SECONDS = 5.0
 """s that the check for damage may take"""
@@ -370,7 +371,7 @@ def read_only(path: Path) -> Iterator[CountingConnection]:
 
 
 def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
-    """Return the damage of the file in one line; None if none was found within ``seconds``.
+    """Return the first damage of the file and how many more; None if none was found within ``seconds``.
 
     Entries that are damaged, but can be reached, are passed over when they are read.
     """
@@ -394,7 +395,9 @@ def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
     # A check that was interrupted has missed pages, and may report that as damage.
     if out_of_time.is_set():
         return None
-    return next((" ".join(text.split()) for text in found if not _HARMLESS.match(text)), None)
+    faults = [line.strip() for text in found if not _HARMLESS.match(text) for line in text.splitlines()]
+    first, *more = [line for line in faults if not line.startswith("*** ")] or [None]
+    return f"{first}, and {many(len(more), 'more fault')}" if more else first
 
 
 def _upgrade(connection: sqlite3.Connection, schema: Sequence[str]) -> None:

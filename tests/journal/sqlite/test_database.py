@@ -19,6 +19,7 @@ from bssci.journal.sqlite import database as database_module
 from bssci.journal.sqlite.database import (
     APPLICATION_ID,
     FILE_NAME,
+    PAGE_SIZE,
     Database,
     check_journal,
     load_schema,
@@ -137,6 +138,17 @@ async def test_a_damaged_file(open_journal, directory):
     await (await filled(open_journal)).close()
     scribble(directory / FILE_NAME)
     assert "is damaged (" in refusal(directory)
+
+
+async def test_of_many_faults_the_first_is_told_and_the_others_are_counted(open_journal, directory):
+    await (await filled(open_journal)).close()
+    file = directory / FILE_NAME
+    content = bytearray(file.read_bytes())
+    pages = len(content) // PAGE_SIZE
+    content[28:32] = (pages + 5).to_bytes(4, "big")
+    file.write_bytes(content + bytes(5 * PAGE_SIZE))
+    told = f"is damaged (Page {pages + 1}: never used, and 4 more faults): restore"
+    assert told in refusal(directory).replace(" is never used", ": never used")
 
 
 async def test_a_value_that_is_missing_costs_its_entry_only(open_journal, directory):

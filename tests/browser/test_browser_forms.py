@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -227,3 +229,56 @@ def test_who_saves_twice_in_a_row_is_not_taken_for_somebody_else(page: Any) -> N
         expect(page.locator("h1")).to_have_text(name)
         expect(page.get_by_label("Tags")).to_have_value(f"a, {name}")
     expect(page.locator(".field-error")).to_have_count(0)
+
+
+def test_the_second_click_of_a_double_click_and_a_held_key_send_nothing_more(
+    page: Any, known_sensor: str
+) -> None:
+    page.goto(f"/sensors/{known_sensor}")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.post_data) if request.method == "POST" else None)
+    section = page.get_by_role("region", name="Downlinks")
+    payload, button = section.get_by_label("Payload"), section.get_by_role("button", name="Queue it")
+    if not payload.is_visible():
+        section.locator("summary").click()
+    payload.fill("01 02")
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    # The answer comes between the clicks, so that the form is empty at the second.
+    for number in (1, 2):
+        page.mouse.down(click_count=number)
+        page.mouse.up(click_count=number)
+        expect(page.locator(".toasts")).to_contain_text("Queued")
+    payload.fill("03")
+    payload.focus()
+    for _ in range(2):
+        page.keyboard.down("Enter")
+        expect(payload).to_have_value("")
+    page.keyboard.up("Enter")
+    page.wait_for_timeout(100)
+    assert [json.loads(each)["data"] for each in sent] == ["0102", "03"]
+
+
+def test_a_comma_in_a_number_is_refused_and_not_left_out(page: Any, known_sensor: str) -> None:
+    page.goto(f"/sensors/{known_sensor}/edit")
+    for label, typed in (("Latitude", "8,5"), ("Longitude", "185")):
+        page.get_by_label(label).fill("")
+        page.get_by_label(label).press_sequentially(typed)
+    page.get_by_role("button", name="Save").click()
+    errors = page.locator(".field-error")
+    expect(errors.first).to_have_text("Latitude must be a number, with a point instead of the comma: 8.5.")
+    expect(page.get_by_label("Latitude")).to_have_value("8,5")
+    page.get_by_label("Latitude").fill("8.5")
+    page.get_by_role("button", name="Save").click()
+    expect(errors).to_have_text("Longitude must be from -180 to 180.")
+
+
+def test_the_service_s_error_calls_a_field_by_its_label(page: Any, known_sensor: str) -> None:
+    page.goto(f"/sensors/{known_sensor}")
+    section = page.get_by_role("region", name="Downlinks")
+    if not section.get_by_label("Payload").is_visible():
+        section.locator("summary").click()
+    section.get_by_label("Payload").fill("00" * 201)
+    section.get_by_role("button", name="Queue it").click()
+    expect(section.locator(".field-error")).to_have_text("Payload must have at most 200 bytes")

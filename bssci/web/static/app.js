@@ -4,6 +4,7 @@ import { showTimes } from "./time.js";
 import { startTheme } from "./theme.js";
 import { startForms } from "./forms.js";
 import { startMenu } from "./menu.js";
+import { startPresses } from "./press.js";
 import { startRefresh } from "./refresh.js";
 import { startCharts } from "./chart.js";
 import { startCopying } from "./copy.js";
@@ -11,6 +12,7 @@ import { arrive } from "./dom.js";
 
 startTheme();
 startMenu();
+startPresses();
 showTimes(document);
 startForms();
 startCopying();

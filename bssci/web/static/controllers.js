@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { busy, valuesOf } from "./forms.js";
+import { busy, numberIn, valuesOf } from "./forms.js";
 import { leave, make, note, toast } from "./dom.js";
 import { refresh } from "./refresh.js";
 
@@ -75,7 +75,7 @@ function pointOf(row, number) {
   if (!text("name")) throw wrong("name", "its name is missing.");
   if (!text("offset")) throw wrong("offset", "its offset is missing.");
   for (const name of ["name", "encoding", "unit"]) if (text(name)) point[name] = text(name);
-  for (const name of ["offset", "length", "decimals", "scale"]) if (text(name)) point[name] = Number(text(name));
+  for (const name of ["offset", "length", "decimals", "scale"]) if (text(name)) point[name] = numberIn(row.querySelector(`[name=${name}]`));
   return { ...point, ...JSON.parse(row.dataset.point) };
 }
 

@@ -1,7 +1,7 @@
 // The page of a decoder: its text is edited and saved, and tried on a payload, which shows the bits of each field.
 
 import { api } from "./api.js";
-import { busy } from "./forms.js";
+import { busy, numberIn } from "./forms.js";
 import { leave, make } from "./dom.js";
 import { moment } from "./time.js";
 
@@ -66,7 +66,7 @@ async function attempt(form) {
   const place = $("[data-decoder]");
   const source = $("#decoder-source");
   const hex = form.elements.payload.value.replace(/[\s:-]|0x/gi, "");
-  const body = { payload: hex, format: Number(form.elements.format.value || 0) };
+  const body = { payload: hex, format: form.elements.format.value.trim() ? numberIn(form.elements.format) : 0 };
   const sensor = form.elements.sensor?.value;
   if (sensor) body.sensor = sensor;
   if (source) Object.assign(body, { source: source.value, kind: kindOf(place.dataset.file) ?? place.dataset.kind });

@@ -4,7 +4,7 @@
 //   data-then="reload" or a path with {field}, data-done="text"   what happens after success
 //   data-changes                  only fields with another value than the page gave them are sent: what others changed meanwhile stays,
 //                                 and where both changed the same field, nothing is sent until it is confirmed
-// and on fields data-type (bool, number, list, hex, json, raw, moment), data-optional, data-format (eui, hex32, hex4),
+// and on fields data-type (bool, number, list, hex, json, raw, moment), data-least and data-most of a number, data-optional, data-format (eui, hex32, hex4),
 // data-empty="null" (sent where nothing is entered), data-in="name" (a part of that object, named {name}.part),
 // data-with="name" (needed where that field is entered).
 
@@ -37,11 +37,25 @@ function labelOf(input) {
   return input.labels?.[0]?.textContent ?? input.getAttribute("aria-label") ?? input.name;
 }
 
+// The number in a field of text: a field of type number leaves out the comma of 1,5 in an English browser, and takes it for 15.
+export function numberIn(input) {
+  const text = input.value.trim();
+  const { least, most } = input.dataset;
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(text)) {
+    const meant = /^[+-]?\d+,\d+$/.test(text) ? `with a point instead of the comma: ${text.replace(",", ".")}` : "such as 48.1";
+    throw new FieldError(input.name, `${labelOf(input)} must be a number, ${meant}.`);
+  }
+  const value = Number(text);
+  const allowed = most === undefined ? `at least ${least}` : `from ${least} to ${most}`;
+  if (value < Number(least) || value > Number(most)) throw new FieldError(input.name, `${labelOf(input)} must be ${allowed}.`);
+  return value;
+}
+
 function valueOf(input) {
   const { type, format, optional, keepEmpty, empty } = input.dataset;
   if (type === "bool") return input.checked;
-  // What a field of numbers cannot read, as 48,1 in an English browser, it gives as empty.
-  if (input.validity.badInput) throw new FieldError(input.name, `${labelOf(input)} must be a number, such as 48.1.`);
+  // What a field of times cannot read it gives as empty.
+  if (input.validity.badInput) throw new FieldError(input.name, `${labelOf(input)} must be a time.`);
   const text = type === "raw" ? input.value : input.value.trim();
   if (!text && input.required) throw new FieldError(input.name, `${labelOf(input)} is missing.`);
   if (!text && optional !== undefined) return undefined;
@@ -53,11 +67,7 @@ function valueOf(input) {
       throw new FieldError(input.name, `${labelOf(input)} must be JSON.`);
     }
   }
-  if (type === "number") {
-    const value = Number(text);
-    if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a number, such as 48.1.`);
-    return value;
-  }
+  if (type === "number") return numberIn(input);
   if (type === "moment") {
     // The value of a datetime-local field, which is in the browser's time zone.
     const value = new Date(text).getTime() / 1000;
@@ -93,7 +103,7 @@ function valueOf(input) {
 function isChanged(input) {
   if (input.type === "checkbox") return input.checked !== input.defaultChecked;
   if (input.type === "hidden" || input.readOnly) return true;
-  if (!(input instanceof HTMLSelectElement)) return input.value !== input.defaultValue || input.validity.badInput;
+  if (!(input instanceof HTMLSelectElement)) return input.value !== input.defaultValue;
   return !givenOption(input)?.selected;
 }
 
@@ -101,7 +111,7 @@ function isChanged(input) {
 function partsOf(form, name) {
   const inputs = [...form.elements].filter((input) => input.dataset.in === name);
   if (!inputs.some(isChanged)) return undefined;
-  const isFilled = (input) => Boolean(input.value.trim() || input.validity.badInput);
+  const isFilled = (input) => Boolean(input.value.trim());
   const filled = inputs.filter(isFilled);
   const partner = (input) => input.dataset.with && form.elements.namedItem(input.dataset.with);
   const lacking = inputs.find((input) => !isFilled(input) && partner(input) && isFilled(partner(input)));
@@ -175,6 +185,11 @@ export function clearErrors(form) {
   }
 }
 
+// The service calls a field by its name, and people by its label.
+function withLabel(input, message) {
+  return message.startsWith(`${input.name} `) ? labelOf(input) + message.slice(input.name.length) : message;
+}
+
 // The field that an error is about, with the error beside it; nothing if there is none.
 function marked(form, error) {
   const field = CSS.escape(error.field ?? "");
@@ -183,7 +198,7 @@ function marked(form, error) {
   const id = `error-${input.id}`;
   input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${id}`.trim());
-  input.closest(".field, .check")?.append(make("span", { class: "field-error", id }, error.message));
+  input.closest(".field, .check")?.append(make("span", { class: "field-error", id }, withLabel(input, error.message)));
   return input;
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -282,3 +281,93 @@ def test_the_service_s_error_calls_a_field_by_its_label(page: Any, known_sensor:
     section.get_by_label("Payload").fill("00" * 201)
     section.get_by_role("button", name="Queue it").click()
     expect(section.locator(".field-error")).to_have_text("Payload must have at most 200 bytes")
+
+
+def test_whoever_edits_or_watches_what_another_deletes_is_told_so(own_page: Any) -> None:
+    eui = "70B3D59CDFFFFFE4"
+    own_page.goto("/")
+    token = own_page.locator("meta[name=csrf]").get_attribute("content")
+    entry = {"eui": eui, "nwKey": KEY, "shortAddr": "0E0E", "bidi": True}
+    assert own_page.request.post("/api/sensors", data=entry, headers={"X-CSRF-Token": token}).ok
+    watching = own_page.context.new_page()
+    watching.goto(f"/sensors/{eui}")
+    own_page.goto(f"/sensors/{eui}/edit")
+    own_page.get_by_label("Name", exact=True).fill("Renamed too late")
+    remove(own_page, eui)
+    own_page.get_by_role("button", name="Save").click()
+    expect(own_page.locator(".outcome")).to_contain_text("Somebody has deleted this meanwhile.")
+    expect(own_page.get_by_label("Name", exact=True)).to_have_value("Renamed too late")
+    watching.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(watching.locator(".freshness")).to_have_text(
+        "This is not there any more: somebody may have deleted it"
+    )
+
+
+def test_a_refused_log_in_keeps_the_name_and_a_later_one_leads_to_the_anchor(
+    chromium: Any, service: RunningService
+) -> None:
+    context = chromium.new_context(base_url=service.url)
+    tab = context.new_page()
+    tab.goto("/config#TIMEZONE")
+    tab.get_by_label("User name").fill(service.user)
+    tab.get_by_label("Password").fill("mistyped")
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.get_by_role("alert")).to_be_visible()
+    expect(tab.get_by_label("User name")).to_have_value(service.user)
+    expect(tab.get_by_label("Password")).to_be_focused()
+    tab.get_by_label("Password").fill(service.password)
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/config#TIMEZONE")
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "button"),
+    [
+        ("/sensors/new", "EUI", "Add and attach"),
+        ("/stations/new", "EUI", "Register"),
+        ("/decoders/new", "Name", "Save"),
+        ("/controllers/templates/new", "Name", "Save"),
+    ],
+)
+def test_whoever_leaves_a_long_form_that_is_not_stored_is_asked(
+    page: Any, path: str, field: str, button: str
+) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss() if len(asked) == 1 else dialog.accept()
+
+    page.on("dialog", answer)
+    page.goto(path)
+    away = page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Live")
+    form = page.locator("form", has=page.get_by_role("button", name=button, exact=True))
+    form.get_by_label(field, exact=True).press_sequentially("half")
+    away.click()
+    assert asked == ["beforeunload"]
+    expect(form.get_by_label(field, exact=True)).to_have_value("half")
+    form.get_by_label(field, exact=True).fill("")
+    away.click()
+    page.wait_for_url("**/live")
+    assert len(asked) == 1
+
+
+def test_a_page_that_is_open_shows_the_new_role(
+    chromium: Any, own_page: Any, service: RunningService
+) -> None:
+    own_page.goto("/")
+    headers = {"X-CSRF-Token": own_page.locator("meta[name=csrf]").get_attribute("content")}
+    account = {"name": "oskar", "password": "a password of oskar", "role": "operator"}
+    assert own_page.request.post("/api/accounts", data=account, headers=headers).ok
+    context = chromium.new_context(base_url=service.url)
+    login = {"username": "oskar", "password": "a password of oskar"}
+    context.request.post("/login", form=login, max_redirects=0)
+    tab = context.new_page()
+    tab.goto("/sensors")
+    expect(tab.locator(".who")).to_contain_text("operator")
+    assert own_page.request.post("/api/accounts/oskar", data={"role": "viewer"}, headers=headers).ok
+    tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(tab.locator(".who")).to_contain_text("viewer")
+    context.close()
+    own_page.request.delete("/api/accounts/oskar", headers=headers)

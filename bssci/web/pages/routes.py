@@ -11,7 +11,7 @@ from twisted.web.http import Request
 
 from bssci.web.access.sessions import Identity
 from bssci.web.context import Context
-from bssci.web.http.call import Call, form_of, wants_json
+from bssci.web.http.call import MAX_TEXT, Call, form_of, wants_json
 from bssci.web.http.entrance import Entrance
 from bssci.web.http.errors import ApiError
 from bssci.web.http.proxies import visit_of
@@ -96,14 +96,16 @@ class PageRoutes:
     def error(self, error: ApiError, identity: Identity | None, request: Request) -> bytes:
         """Return the page for an error."""
         user = {"name": identity.name, "role": identity.role} if identity is not None else None
+        path = request.path.decode("utf-8", "replace")
         text = pages.render(
             "error.html",
             status=error.status,
             title=TITLES.get(error.status, "Something went wrong"),
-            message=error.message if error.status not in (404, 500) else "",
+            message=error.message if error.status != 500 else "",
+            missing=_missing(path) if user and error.status == 404 else None,
             user=user,
             csrf="",
-            path=request.path.decode("utf-8", "replace"),
+            path=path,
             prefix=visit_of(request).prefix,
             theme="auto",
             **self._common(),
@@ -126,11 +128,14 @@ class PageRoutes:
         try:
             _, cookie = await self._entrance.log_in(call, name, form.get("password", ""))
         except ApiError as error:
-            return self._login_page(call, wanted, error)
+            return self._login_page(call, wanted, error, name)
         return _see(call, _local(wanted), cookie)
 
-    def _login_page(self, call: Call, wanted: str, error: ApiError | None = None) -> Reply[bytes]:
+    def _login_page(
+        self, call: Call, wanted: str, error: ApiError | None = None, name: str = ""
+    ) -> Reply[bytes]:
         shown = {
+            "username": name[:MAX_TEXT],
             "next": wanted,
             "error": error.message if error is not None else "",
             "setup_hint": bool(self._context.guard.setup_secret),
@@ -163,6 +168,18 @@ class PageRoutes:
             return _rendered("setup.html", self._base(call) | {"token": token, "error": text}, error.status)
         _, cookie = await self._entrance.log_in(call, name, password)
         return _see(call, "/", cookie)
+
+
+def _missing(path: str) -> dict[str, str]:
+    """Return the list that a page of something belongs to, and the EUI that the audit log can be searched
+    for; empty where there is none.
+    """
+    _, first, *rest = path.split("/")
+    is_listed = rest and any(each.path == f"/{first}" for each in PAGES)
+    return {
+        "list": f"/{first}" if is_listed else "",
+        "eui": rest[0] if is_listed and first in ("sensors", "stations") else "",
+    }
 
 
 def _rendered(template: str, data: dict[str, Any], status: int = 200) -> Reply[bytes]:

@@ -26,6 +26,7 @@ const ROOMS = {
   "[data-import]": "./import.js",
   "[data-config]": "./config.js",
   "[data-trial]": "./trial.js",
+  "[data-unsaved]": "./unsaved.js",
   "[data-zoom]": "./zoom.js",
   "[data-download]": "./download.js",
   "[data-decoder]": "./decoder.js",
@@ -36,6 +37,10 @@ const ROOMS = {
 for (const [selector, module] of Object.entries(ROOMS)) {
   if (document.querySelector(selector)) import(module).then((it) => it.start());
 }
+
+// The server does not see the anchor of the page that a log-in is to lead to.
+const next = document.querySelector(".gate input[name=next]");
+if (next?.value && !next.value.includes("#")) next.value += location.hash;
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, [contenteditable]");

@@ -2,13 +2,12 @@
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { leave, make, note, toast, wordsOf } from "./dom.js";
+import { isLeaving, leave, make, note, toast, wordsOf } from "./dom.js";
 import { load } from "./refresh.js";
 import { outcome } from "./trial.js";
 
 const WAIT = 400; // ms after the last key until the input is checked
 
-let saved = false;
 let timer = 0;
 let round = 0;
 const form = document.querySelector("[data-config-form]");
@@ -127,7 +126,6 @@ async function save() {
     await mergeStored(list);
     if (!(await confirmed("Save these settings?", { action: "Save", content: difference(list) }))) return;
     await api("POST", "/api/config", valuesOf(list));
-    saved = true;
     leave(null, "ok", "Saved.");
   } catch (error) {
     showError(error);
@@ -176,6 +174,6 @@ export function start() {
     const button = event.target.closest("[data-test]");
     if (button) test(button);
   });
-  addEventListener("beforeunload", (event) => { if (changed().length && !saved) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => { if (changed().length && !isLeaving()) event.preventDefault(); });
   mark();
 }

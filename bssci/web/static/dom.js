@@ -33,8 +33,15 @@ export function toast(kind, ...content) {
   if (kind !== "error") setTimeout(() => element.remove(), 8000);
 }
 
+let isLeft = false;
+
+// What is entered is stored, or was given up: the browser need not ask whether to leave.
+export const leaving = () => { isLeft = true; };
+export const isLeaving = () => isLeft;
+
 // Goes to a path, or loads this page again, and shows a message there.
 export function leave(path, kind, text) {
+  leaving();
   sessionStorage.setItem("said", JSON.stringify([kind, text]));
   if (path) location.assign(to(path));
   else location.reload();

@@ -132,9 +132,11 @@ const inWords = (input) => (input instanceof HTMLSelectElement ? givenOption(inp
 // Takes over from the stored state what others have changed meanwhile. A field that was changed here, too, keeps its value and is named:
 // sending the form once more replaces what the other has entered. `isSaved`: all that was entered here is stored, in the service's spelling.
 async function mergeStored(form, isSaved = false) {
-  const page = await load(location.href).catch(() => null);
+  const page = await load(location.href).catch((error) => {
+    if (error.status === 404 && !isSaved) throw new Error("Somebody has deleted this meanwhile. What you have entered stays here.");
+  });
   const stored = [...(page?.querySelectorAll("form[data-changes]") ?? [])].find((each) => each.dataset.api === form.dataset.api);
-  if (!stored) return; // Gone, or out of reach: the answer to the change itself says what is the matter.
+  if (!stored) return; // Out of reach: the answer to the change itself says what is the matter.
   const wrong = [];
   for (const input of form.elements) {
     const now = input.name && input.type !== "hidden" && !input.readOnly && stored.elements.namedItem(input.name);

@@ -10,6 +10,10 @@ export const ENDED = "Your session has ended: log in again";
 const LEAST = 1000;
 const PATIENCE = 10000;
 const SLOW = 200; // ms after which a load that was asked for is shown
+const REASONS = {
+  403: "Your role does not allow this page any more",
+  404: "This is not there any more: somebody may have deleted it",
+};
 const KINDS = [
   "uplink", "sensor-status", "sensor-auto-detached", "sensor-warning", "sensor-problem", "command-response", "downlink-status", "downlink-reception",
 ];
@@ -116,7 +120,7 @@ export async function load(url) {
     tell("stale", ENDED);
     throw new Error("session");
   }
-  if (!response.ok) throw new Error(`The service answered ${response.status}.`);
+  if (!response.ok) throw Object.assign(new Error(`The service answered ${response.status}.`), { status: response.status });
   noteServerTime(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -151,8 +155,10 @@ async function loadOnce() {
     tell("fresh", "Live");
   } catch (error) {
     if (error.message === "session") return;
-    failures += 1;
-    tell("stale", `No connection since ${moment(new Date(last)).slice(11)}, trying again`);
+    failures = error.status ? 0 : failures + 1;
+    const since = moment(new Date(last)).slice(11);
+    if (error.status) tell("stale", REASONS[error.status] ?? `Not updated since ${since}: the service answers ${error.status}, trying again`);
+    else tell("stale", `No connection since ${since}, trying again`);
   }
   schedule();
 }

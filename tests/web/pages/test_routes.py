@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.web import PASSWORD, WebHouse
+from tests.web.html import Document
 
 
 def test_forms_log_in_and_out(web: WebHouse) -> None:
@@ -32,3 +33,15 @@ def test_a_form_of_another_site_is_kept_out(web: WebHouse) -> None:
         headers={"Sec-Fetch-Site": "cross-site"},
     )
     assert answer.status == 403
+
+
+def test_a_page_of_what_is_gone_names_it_and_leads_on(web: WebHouse) -> None:
+    eui = "70B3D59CD00000FF"
+    answer = web.browser("admin").get(f"/sensors/{eui}/edit", headers={"Accept": "text/html"})
+    page = Document(answer.text)
+    assert answer.status == 404
+    assert f"There is no sensor {eui}. It may have been removed" in answer.text
+    links = {link.text: link["href"] for link in page.all("a")}
+    assert (links["To the list"], links["Look in the audit log"]) == ("/sensors", f"/audit?q={eui}")
+    assert "Look in the audit log" not in web.browser("viewer").get(f"/sensors/{eui}").text
+    assert "To the list" not in web.browser("viewer").get("/nothing").text

@@ -18,6 +18,7 @@ import pytest
 from bssci.center.devices import endpoints
 from bssci.cli import demo, main
 from bssci.simulator import cli as simulator_cli
+from bssci.simulator.station_options import station_plan_from
 from bssci.web.access.accounts import FILE_NAME, LOCK_NAME, AccountFile, token_digest
 from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.support.settings import settings_of
@@ -227,7 +228,7 @@ def test_the_simulator_understands_its_options(directory: Path) -> None:
     parser = argparse.ArgumentParser()
     simulator_cli.add_arguments(parser)
     command = demo.simulator_command(place, "127.0.0.1", 16018)
-    plan = simulator_cli.plan_from(parser.parse_args(command[2:]))
+    plan = station_plan_from(parser.parse_args(command[2:]))
     assert [f"{station.eui:016X}" for station in plan.stations] == demo.STATIONS
     assert [f"{sensor.eui:016X}" for sensor in plan.sensors] == demo.SENSORS
     assert all(sensor.instrument for sensor in plan.sensors)

@@ -15,9 +15,9 @@ from bssci.cli.service_api import RefusedError, ServiceUnavailableError
 from bssci.decoders.datapoints import DataPoints, parse_datapoints
 from bssci.decoders.interfaces import Payload
 from bssci.settings.table import Settings
-from bssci.simulator import cli as simulator
 from bssci.simulator.controllers import FIRST_MAC, soil_answer
 from bssci.simulator.gateway_options import gateway_plan_from
+from bssci.simulator.station_options import station_plan_from
 from tests.simulator.simulation import parse
 
 DECODERS = Path(__file__).parent.parent.parent / "decoders"
@@ -62,7 +62,7 @@ def test_the_simulator_goes_to_the_source_broker() -> None:
     plan = gateway_plan_from(parse(*simulated(SOURCE_MQTT_BROKER="there", SOURCE_MQTT_TLS="true")))
     assert plan is not None
     assert (plan.broker.broker, plan.broker.tls) == ("there", True)
-    assert simulator.plan_from(parse(*simulated())) is not None
+    assert station_plan_from(parse(*simulated())) is not None
 
 
 class Api:

@@ -8,6 +8,7 @@ from twisted.internet import reactor
 
 from bssci.simulator import cli
 from bssci.simulator.simulation import Simulation
+from bssci.simulator.station_options import station_plan_from
 from tests.support.tls import TLSFiles
 
 
@@ -18,5 +19,7 @@ def parse(*options: str) -> argparse.Namespace:
 
 
 def simulation(port: int, tls_files: TLSFiles, *options: str) -> Simulation:
-    plan = cli.plan_from(parse("--port", str(port), "--bundle", str(tls_files.station_bundle()), *options))
+    plan = station_plan_from(
+        parse("--port", str(port), "--bundle", str(tls_files.station_bundle()), *options)
+    )
     return Simulation(plan, reactor, lambda line: None)

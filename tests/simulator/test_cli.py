@@ -46,11 +46,3 @@ def test_a_key_of_another_certificate_is_named(
     bundle = tls_files.station_bundle()
     assert cli.run(parse("--bundle", str(bundle), "--key", str(tls_files.key))) == 1
     assert "is not the private key of" in capsys.readouterr().err
-
-
-def test_a_folder_per_station_names_its_eui(tls_files: TLSFiles) -> None:
-    for eui in (0x70B3D56770FF0001, 0x70B3D56770FF0002):
-        bundle = tls_files.station_bundle(eui)
-    plan = cli.plan_from(parse("--bundles", str(bundle.parent), "--stations", "2"))
-    assert [station.eui for station in plan.stations] == [0x70B3D56770FF0001, 0x70B3D56770FF0002]
-    assert plan.stations[1].bundle.certificate == bundle / "station_cert.pem"

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     :return: 0 if everything that was sent was acknowledged; 1 if not, or if an option is wrong; 2 if a
     connection failed.
     """
-    from twisted.internet import reactor  # noqa: PLC0415  # only a run needs it
+    from twisted.internet import reactor  # only a run needs it
 
     quiet = arguments.quiet or arguments.json
     say = _say_nothing if quiet else _say

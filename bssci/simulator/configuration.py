@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -17,6 +18,31 @@ FIRST_SENSOR = 0xCAFE5E0000000001
 
 class ArgumentError(ValueError):
     """An argument is impossible; the message names the option and its value."""
+
+
+def check_least(arguments: Namespace, option: str, least: int) -> None:
+    """Check a number that may be absent.
+
+    :param option: name of the option in ``arguments``.
+    :raises ArgumentError: it is less than that.
+    """
+    value = getattr(arguments, option)
+    if value is not None and value < least:
+        raise ArgumentError(f"{_spelled(option)} {value}: must be at least {least}")
+
+
+def check_above_zero(arguments: Namespace, option: str) -> None:
+    """Check a number that may be absent.
+
+    :raises ArgumentError: it is 0, negative or not a number.
+    """
+    value = getattr(arguments, option)
+    if value is not None and not value > 0:
+        raise ArgumentError(f"{_spelled(option)} {value}: must be above 0")
+
+
+def _spelled(option: str) -> str:
+    return "--" + option.replace("_", "-")
 
 
 def eui_option(text: str, option: str) -> int:

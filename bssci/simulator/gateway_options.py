@@ -8,7 +8,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from bssci.scanner.configuration import ConfigurationError, MqttPart, password_of
-from bssci.simulator.configuration import ArgumentError
+from bssci.simulator.configuration import ArgumentError, check_above_zero, check_least
 from bssci.simulator.gateways import GatewayPlan
 
 PASSWORD = "SOURCE_MQTT_PASSWORD"
@@ -56,6 +56,10 @@ def add_gateway_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="beginning of scanners' topics (%(default)s)",
     )
+    _add_broker(parser)
+
+
+def _add_broker(parser: argparse.ArgumentParser) -> None:
     broker = parser.add_argument_group("their MQTT broker")
     broker.add_argument("--mqtt-broker", default="127.0.0.1", metavar="HOST", help="(%(default)s)")
     broker.add_argument("--mqtt-port", type=int, default=1883, metavar="PORT", help="(%(default)s)")
@@ -80,11 +84,9 @@ def gateway_plan_from(arguments: argparse.Namespace) -> GatewayPlan | None:
     :raises ArgumentError: if they contradict each other or are out of range.
     """
     for option, least in (("scanners", 0), ("controllers", 0), ("bluetooth_devices", 1), ("mqtt_port", 1)):
-        if (value := getattr(arguments, option)) < least:
-            raise ArgumentError(f"--{option.replace('_', '-')} {value}: must be at least {least}")
+        check_least(arguments, option, least)
     for option in ("advertised_every", "measured_every"):
-        if not (value := getattr(arguments, option)) > 0:
-            raise ArgumentError(f"--{option.replace('_', '-')} {value}: must be above 0")
+        check_above_zero(arguments, option)
     if not arguments.scanners and not arguments.controllers:
         return None
     try:

@@ -14,6 +14,8 @@ from bssci.simulator.configuration import (
     FIRST_SENSOR,
     FIRST_STATION,
     ArgumentError,
+    check_above_zero,
+    check_least,
     eui_option,
     generate_sensors,
     read_simulated,
@@ -33,37 +35,51 @@ DEFAULT_BUNDLE = Path("certs/stations/base-station")
 def add_station_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.epilog = "quirks: " + "; ".join(f"{name}: {quirk.description}" for name, quirk in QUIRKS.items())
-    where = parser.add_argument_group("where")
-    where.add_argument("--host", default="127.0.0.1", help="the service center (%(default)s)")
-    where.add_argument("--port", type=int, default=16018, help="its port (%(default)s)")
-    where.add_argument("--server-name", help="check that the service center's certificate is for this name")
-    where.add_argument(
+    _add_where(parser)
+    _add_files(parser)
+    _add_stations(parser)
+    _add_sensors(parser)
+    _add_traffic(parser)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where")
+    group.add_argument("--host", default="127.0.0.1", help="the service center (%(default)s)")
+    group.add_argument("--port", type=int, default=16018, help="its port (%(default)s)")
+    group.add_argument("--server-name", help="check that the service center's certificate is for this name")
+    group.add_argument(
         "--connect-timeout", type=float, default=10.0, metavar="S", help="give up after (%(default)s s)"
     )
-    files = parser.add_argument_group("certificates")
-    files.add_argument(
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("certificates")
+    group.add_argument(
         "--bundle",
         type=Path,
         default=DEFAULT_BUNDLE,
         metavar="DIR",
         help="ca_cert.pem, station_cert.pem and station_key.pem for all stations (%(default)s)",
     )
-    files.add_argument(
+    group.add_argument(
         "--bundles", type=Path, metavar="DIR", help="folder with a folder per station, named by its EUI"
     )
     for name, what in (("ca", "CA"), ("cert", "certificate"), ("key", "private key")):
-        files.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what}, instead of the bundle's")
-    stations = parser.add_argument_group("base stations")
-    stations.add_argument(
+        group.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what}, instead of the bundle's")
+
+
+def _add_stations(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("base stations")
+    group.add_argument(
         "--stations", type=int, metavar="N", help="number (1; 0 with --scanners or --controllers)"
     )
-    stations.add_argument(
+    group.add_argument(
         "--first-station",
         default=f"{FIRST_STATION:016X}",
         metavar="EUI",
         help="EUI of the first one (%(default)s)",
     )
-    stations.add_argument(
+    group.add_argument(
         "--vendor",
         nargs="+",
         action="extend",
@@ -71,77 +87,83 @@ def add_station_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"imitate a base station of {', '.join(VENDORS)}; several take turns",
     )
-    stations.add_argument("--quirk", nargs="+", action="extend", default=[], metavar="NAME", help="see below")
-    stations.add_argument(
+    group.add_argument("--quirk", nargs="+", action="extend", default=[], metavar="NAME", help="see below")
+    group.add_argument(
         "--downlinks", choices=MODES, default="accept", help="what becomes of downlinks (%(default)s)"
     )
-    stations.add_argument(
+    group.add_argument(
         "--status",
         choices=("normal", "sparse", "none"),
         default="normal",
         help="how status requests are answered (%(default)s)",
     )
-    stations.add_argument(
+    group.add_argument(
         "--comes-and-goes",
         metavar="EUI",
         help=f"a station that is offline for {AWAY:.0f} s of every {EVERY:.0f} s",
     )
-    sensors = parser.add_argument_group("sensors")
-    sensors.add_argument("--sensors", type=int, metavar="M", help="number (10, or all of --sensor-config)")
-    sensors.add_argument(
+
+
+def _add_sensors(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sensors")
+    group.add_argument("--sensors", type=int, metavar="M", help="number (10, or all of --sensor-config)")
+    group.add_argument(
         "--sensor-config", type=Path, metavar="FILE", help="simulate the sensors of this endpoints.json"
     )
-    sensors.add_argument(
+    group.add_argument(
         "--first-eui",
         default=f"{FIRST_SENSOR:016X}",
         metavar="EUI",
         help="EUI of the first generated sensor (%(default)s)",
     )
-    sensors.add_argument(
+    group.add_argument(
         "--write-sensors", type=Path, metavar="FILE", help="write an endpoints.json with all of them"
     )
-    sensors.add_argument(
+    group.add_argument(
         "--first-counter", type=int, metavar="CNT", help="first packet counter (the Unix time)"
     )
-    sensors.add_argument(
+    group.add_argument(
         "--counters",
         type=Path,
         metavar="FILE",
         help="continue with the packet counters in this file, and save them there",
     )
-    sensors.add_argument(
+    group.add_argument(
         "--falls-silent", metavar="EUI", help=f"a sensor that sends for {SENDS_FOR:.0f} s and then stops"
     )
-    sensors.add_argument(
+    group.add_argument(
         "--attach",
         choices=("configured", "over-the-air"),
         default="configured",
         help="by configuration only, or each sensor by itself before it sends (%(default)s)",
     )
-    traffic = parser.add_argument_group("traffic")
-    traffic.add_argument(
+
+
+def _add_traffic(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("traffic")
+    group.add_argument(
         "--mode",
         choices=("open", "closed"),
         default="open",
         help="open: a fixed rate; closed: a fixed number of uplinks without an answer (%(default)s)",
     )
-    traffic.add_argument(
+    group.add_argument(
         "--rate", type=float, default=1.0, metavar="R", help="uplinks/s in total (%(default)s)"
     )
-    traffic.add_argument(
+    group.add_argument(
         "--in-flight",
         type=int,
         default=16,
         metavar="K",
         help="unanswered uplinks with --mode closed (%(default)s)",
     )
-    traffic.add_argument(
+    group.add_argument(
         "--copies", type=int, default=1, metavar="C", help="stations that hear each uplink (%(default)s)"
     )
-    end = traffic.add_mutually_exclusive_group()
+    end = group.add_mutually_exclusive_group()
     end.add_argument("--duration", type=float, metavar="S", help="stop after this many seconds")
     end.add_argument("--count", type=int, metavar="N", help="stop after this many uplinks")
-    traffic.add_argument("--seed", type=int, help="the same seed gives the same sensors and signals")
+    group.add_argument("--seed", type=int, help="the same seed gives the same sensors and signals")
 
 
 def station_plan_from(arguments: argparse.Namespace) -> SimulationPlan:
@@ -151,21 +173,10 @@ def station_plan_from(arguments: argparse.Namespace) -> SimulationPlan:
     """
     if arguments.stations is None:
         arguments.stations = 1
-    for option, least in (
-        ("stations", 1),
-        ("sensors", 1),
-        ("copies", 1),
-        ("in_flight", 1),
-        ("count", 1),
-        ("port", 1),
-    ):
-        value = getattr(arguments, option)
-        if value is not None and value < least:
-            raise ArgumentError(f"{_spelled(option)} {value}: must be at least {least}")
+    for option in ("stations", "sensors", "copies", "in_flight", "count", "port"):
+        check_least(arguments, option, 1)
     for option in ("rate", "duration", "connect_timeout"):
-        value = getattr(arguments, option)
-        if value is not None and not value > 0:
-            raise ArgumentError(f"{_spelled(option)} {value}: must be above 0")
+        check_above_zero(arguments, option)
     if arguments.port > 0xFFFF:
         raise ArgumentError(f"--port {arguments.port}: must be at most 65535")
     stations = _stations(arguments)
@@ -264,7 +275,3 @@ def _sensors(arguments: argparse.Namespace, random: Random) -> list[SimulatedSen
         return read_simulated(arguments.sensor_config, random, counter)[: arguments.sensors]
     first = eui_option(arguments.first_eui, "--first-eui")
     return generate_sensors(first, arguments.sensors or 10, random, counter)
-
-
-def _spelled(option: str) -> str:
-    return "--" + option.replace("_", "-")

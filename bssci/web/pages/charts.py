@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -87,46 +87,61 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
     count = round((high - low) / step)
     place = _ViewBox(start, end, low, high, flag)
     filled = flag or chart.get("kind") == "area"
-    curves = []
-    for index, each in enumerate(series):
-        runs = _runs(each["points"])
-        values = [value for _, value in each["points"] if value is not None]
-        curves.append(
-            Curve(
-                name=str(each["name"]),
-                colour=index % COLOURS,
-                line="".join(place.line(run) for run in runs if len(run) > 1),
-                dots="".join(f"M{place.at(run[0])}h.01" for run in runs if len(run) == 1),
-                area="".join(place.area(run) for run in runs) if filled else "",
-                last=_last(values, digits, unit) if not flag else words[int(values[-1])] if values else "",
-            )
-        )
+
+    def last(values: Sequence[float]) -> str:
+        if flag:
+            return str(words[int(values[-1])]) if values else ""
+        return _last(values, digits, unit)
+
     return Drawing(
         id=str(chart["id"]),
         title=str(chart["title"]),
-        curves=curves,
+        curves=[_curve(place, index, each, filled, last) for index, each in enumerate(series)],
         values=list(words) if flag else [number(low + step * index, digits) for index in range(count + 1)],
         times=[start + (end - start) * index / _TIMES for index in range(_TIMES + 1)],
         span=end - start,
         grid=[HEIGHT * index / count for index in range(count + 1)],
         band=place.band(band) if len(band) > 1 else "",
         summary=_summary_of_flags(series, words) if flag else _summary(series, unit, digits),
-        data=json.dumps(
-            {
-                "start": start,
-                "end": end,
-                "low": low,
-                "high": high,
-                "unit": unit,
-                **({"words": words} if flag else {}),
-                "series": [
-                    {"name": str(each["name"]), "points": [[round(at), it] for at, it in each["points"]]}
-                    for each in series
-                ],
-            },
-            separators=(",", ":"),
-        ),
+        data=_data(place, unit, series, words if flag else None),
     )
+
+
+def _curve(
+    place: _ViewBox,
+    index: int,
+    series: Mapping[str, Any],
+    filled: bool,
+    last: Callable[[Sequence[float]], str],
+) -> Curve:
+    runs = _runs(series["points"])
+    return Curve(
+        name=str(series["name"]),
+        colour=index % COLOURS,
+        line="".join(place.line(run) for run in runs if len(run) > 1),
+        dots="".join(f"M{place.at(run[0])}h.01" for run in runs if len(run) == 1),
+        area="".join(place.area(run) for run in runs) if filled else "",
+        last=last([value for _, value in series["points"] if value is not None]),
+    )
+
+
+def _data(
+    place: _ViewBox, unit: str, series: Sequence[Mapping[str, Any]], words: Sequence[str] | None
+) -> str:
+    """Return the JSON for the script that shows values at the pointer."""
+    data = {
+        "start": place.start,
+        "end": place.end,
+        "low": place.low,
+        "high": place.high,
+        "unit": unit,
+        **({} if words is None else {"words": words}),
+        "series": [
+            {"name": str(each["name"]), "points": [[round(at), it] for at, it in each["points"]]}
+            for each in series
+        ],
+    }
+    return json.dumps(data, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

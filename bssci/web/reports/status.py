@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import DeferredLock, ensureDeferred
@@ -69,7 +69,7 @@ class StatusViews:
         context, center, settings = self._context, self._context.center, self._context.settings
         statistics = center.deduplication.statistics
         context.probe.refresh()
-        sinks, usage = center.deliveries.statistics(), context.journal.usage()
+        sinks = center.deliveries.statistics()
         sensors = await self._sensors.counts()
         return self._about_sinks(sinks) | {
             "running": True,
@@ -113,20 +113,7 @@ class StatusViews:
             "deliveries": {
                 name: batches[-DELIVERIES:] for name, batches in center.deliveries.taken().items()
             },
-            "journal": {
-                "size": usage.size,
-                "max_size": usage.max_size,
-                "log_size": usage.log_size,
-                "undelivered": usage.undelivered,
-                "full_in_days": center.retention.days_left(),
-                "unreadable": usage.unreadable,
-                "last_seq": context.journal.events.last_seq,
-                "last_commit_seconds": context.journal.statistics.last_commit_seconds,
-                "failed_commits": context.journal.statistics.failed_commits,
-                "refusals": center.refusals,
-                "writable": context.probe.journal_is_writable,
-                "trouble": context.probe.journal_trouble,
-            },
+            "journal": self._about_journal(),
             "live_viewers": len(context.hub),
             "decoders": context.outside.decoders.report() if context.outside.decoders is not None else None,
         }
@@ -144,6 +131,24 @@ class StatusViews:
             }
             for group in self._context.configuration.catalogue.groups
             if group.chosen_by is not None and group.chosen_by[0] == "SINKS"
+        }
+
+    def _about_journal(self) -> dict[str, Any]:
+        center, journal, probe = self._context.center, self._context.journal, self._context.probe
+        usage = journal.usage()
+        return {
+            "size": usage.size,
+            "max_size": usage.max_size,
+            "log_size": usage.log_size,
+            "undelivered": usage.undelivered,
+            "full_in_days": center.retention.days_left(),
+            "unreadable": usage.unreadable,
+            "last_seq": journal.events.last_seq,
+            "last_commit_seconds": journal.statistics.last_commit_seconds,
+            "failed_commits": journal.statistics.failed_commits,
+            "refusals": center.refusals,
+            "writable": probe.journal_is_writable,
+            "trouble": probe.journal_trouble,
         }
 
     async def verdict(self) -> dict[str, Any]:
@@ -219,15 +224,7 @@ class StatusViews:
         copies = status["deduplication"]
         uplinks = max(1, copies["published_messages"] + copies["open_windows"])
         return {
-            "health": {
-                "ok": not problems,
-                "sentence": health.health_sentence(problems, stations["online"], len(watched)),
-                "problems": [each._asdict() for each in problems],
-                "watched": [
-                    {name: each[name] for name in ("text", "href", "over_since", "closes_at")}
-                    for each in watched
-                ],
-            },
+            "health": _health(problems, stations["online"], watched),
             "guide": await self._guide(status, inventory, sensors["unheard"] < status["sensors"]["total"]),
             "stations": {"total": status["base_stations"]["known"], **stations},
             "sensors": {
@@ -277,47 +274,58 @@ class StatusViews:
         ]
         first = settings.get(unset[0] if unset else next(iter(settings), ""), "SINKS")
         return [
-            {
-                "title": "Certificates",
-                "text": "The service center's certificate, which base stations trust.",
-                "href": "/certificates",
-                "role": "admin",
-                "action": "Make certificates",
-                "done": any(each["file"] == "server" for each in inventory),
-            },
-            {
-                "title": "Delivery",
-                "text": "Where uplinks go: a broker, a database, a file.",
-                "href": f"/config#{first}",
-                "role": "admin",
-                "action": "Set where uplinks go",
-                "done": not unset,
-            },
-            {
-                "title": "First base station",
-                "text": "Make its bundle and let it connect.",
-                "href": "/certificates#bundle",
-                "role": "admin",
-                "action": "Make a bundle",
-                "done": status["base_stations"]["known"] > 0,
-            },
-            {
-                "title": "First sensor",
-                "text": "Add a sensor with its EUI and network key.",
-                "href": "/sensors/new",
-                "role": "operator",
-                "action": "Add a sensor",
-                "done": status["sensors"]["total"] > 0,
-            },
-            {
-                "title": "First uplink",
-                "text": "Watch it arrive.",
-                "href": "/live",
-                "role": "viewer",
-                "action": "Watch live",
-                "done": uplinks > 0 or heard,
-            },
+            _step(
+                "Certificates",
+                "The service center's certificate, which base stations trust.",
+                ("admin", "Make certificates", "/certificates"),
+                any(each["file"] == "server" for each in inventory),
+            ),
+            _step(
+                "Delivery",
+                "Where uplinks go: a broker, a database, a file.",
+                ("admin", "Set where uplinks go", f"/config#{first}"),
+                not unset,
+            ),
+            _step(
+                "First base station",
+                "Make its bundle and let it connect.",
+                ("admin", "Make a bundle", "/certificates#bundle"),
+                status["base_stations"]["known"] > 0,
+            ),
+            _step(
+                "First sensor",
+                "Add a sensor with its EUI and network key.",
+                ("operator", "Add a sensor", "/sensors/new"),
+                status["sensors"]["total"] > 0,
+            ),
+            _step(
+                "First uplink", "Watch it arrive.", ("viewer", "Watch live", "/live"), uplinks > 0 or heard
+            ),
         ]
+
+
+def _health(problems: Sequence[health.HealthProblem], online: int, watched: Rows) -> dict[str, Any]:
+    """Return what is wrong, for the top of the dashboard.
+
+    :param online: number of base stations that are online.
+    """
+    return {
+        "ok": not problems,
+        "sentence": health.health_sentence(problems, online, len(watched)),
+        "problems": [each._asdict() for each in problems],
+        "watched": [
+            {name: each[name] for name in ("text", "href", "over_since", "closes_at")} for each in watched
+        ],
+    }
+
+
+def _step(title: str, text: str, link: tuple[str, str, str], done: bool) -> dict[str, Any]:
+    """Return one of the first steps.
+
+    :param link: least role that can do it, words of the link, and its target.
+    """
+    role, action, href = link
+    return {"title": title, "text": text, "href": href, "role": role, "action": action, "done": done}
 
 
 def _delivery(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

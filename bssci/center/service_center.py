@@ -266,7 +266,7 @@ class ServiceCenter:
             Pings(),
             Uplinks(self.now),
             Statuses(self.now),
-            Propagations(self.now, self.downlinks.registered, self.stations.told),
+            Propagations(self.now, self.downlinks.registered),
             OverTheAirMessages(self.over_the_air),
             DownlinkMessages(self.downlinks.reports, self._queries),
             self.variable_mac,

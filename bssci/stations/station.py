@@ -253,13 +253,19 @@ class Station:
             self.link.send(session.reissue())
         self.propagation.start(session.version, session.open_requests.values(), registrations)
 
-    def _nothing_to_tell(self) -> None:
-        """Report how many sensors the station serves, when nothing had to be propagated."""
+    def told_all(self) -> StationState | None:
+        """Return the new state, with the number of sensors served, once all were propagated; else None."""
         attached = self.propagation.report()
-        if attached is not None:
-            state = self.change_state(attached=attached)
+        if attached is None:
+            return None
+        state = self.change_state(attached=attached)
+        self._services.told(state)
+        return state
+
+    def _nothing_to_tell(self) -> None:
+        state = self.told_all()
+        if state is not None:
             self._services.journal.events.append([state]).addErrback(self._log_failure)
-            self._services.told(state)
 
     def offline(self) -> None:
         self.connection = ConnectionState.OFFLINE

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from bssci.model import EUI, StationState, StationStatus
+from bssci.model import EUI, StationStatus
 from bssci.stations.propagation import Propagated
 from bssci.stations.station import ReadBatch, Station
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp
@@ -63,18 +63,11 @@ class Propagations:
 
     :param now: returns Unix seconds.
     :param registered: called for every sensor about which a station has answered.
-    :param told: called for a station to which all sensors have been propagated.
     """
 
-    def __init__(
-        self,
-        now: Callable[[], float],
-        registered: Callable[[EUI], None] = lambda eui: None,
-        told: Callable[[StationState], None] = lambda state: None,
-    ) -> None:
+    def __init__(self, now: Callable[[], float], registered: Callable[[EUI], None]) -> None:
         self._now = now
         self._registered = registered
-        self._told = told
 
     def finish_attPrp(self, station: Station, request: Propagated, answer: Message, batch: ReadBatch) -> None:
         if isinstance(answer, Error):
@@ -89,10 +82,8 @@ class Propagations:
             if event is not None:
                 batch.events.append(event)
             self._registered(registration.end_point_eui)
-            attached = station.propagation.report()
-            if attached is not None:
-                state = station.change_state(attached=attached)
+            state = station.told_all()
+            if state is not None:
                 batch.events.append(state)
-                self._told(state)
 
     finish_detPrp = finish_attPrp

@@ -135,4 +135,7 @@ def _decided(
         batch.events.append(accepted.event)
     batch.registrations.append(accepted.registration)
     station.propagation.knows(accepted.registration.end_point_eui, accepted.registration.state)
+    state = station.told_all()
+    if state is not None:
+        batch.events.append(state)
     return accepted

@@ -37,7 +37,9 @@ class Deciding:
 def attached(decide: Callable[[AttachRequest], Accepted]) -> tuple[ReadBatch, list[tuple[EUI, str]]]:
     known: list[tuple[EUI, str]] = []
     station: Any = SimpleNamespace(
-        eui=STATION, propagation=SimpleNamespace(knows=lambda eui, state: known.append((eui, state)))
+        eui=STATION,
+        propagation=SimpleNamespace(knows=lambda eui, state: known.append((eui, state))),
+        told_all=lambda: None,
     )
     batch = ReadBatch()
     requests: Any = Deciding(decide)

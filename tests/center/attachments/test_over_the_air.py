@@ -15,7 +15,7 @@ from twisted.internet.defer import ensureDeferred
 from bssci.center.attachments.answers import Answers
 from bssci.center.attachments.over_the_air import OverTheAir, SignatureVerdict
 from bssci.journal import StorageError
-from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, Uplink, eui_to_int
+from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, Uplink, eui_to_int
 from bssci.model.commands import DONE
 from bssci.model.over_the_air import DetachRequest
 from bssci.stations.propagation import WINDOW
@@ -36,7 +36,7 @@ from bssci.wire.messages import (
     Ping,
     PingRsp,
 )
-from tests.stations.air_house import KEY, NOW, SENSOR, STATIONS, AirHouse, att
+from tests.stations.air_house import KEY, NOW, SENSOR, STATIONS, AirHouse, AirLine, att
 from tests.support.center import TESTER, result_of
 from tests.support.journal import reception
 
@@ -281,6 +281,20 @@ def test_a_station_that_was_yet_to_be_told_need_not_be(connected: AirHouse) -> N
     connected.obey()
     assert station.propagation.outstanding == 0
     assert told(connected, HERE) == []
+
+
+def test_a_station_that_was_yet_to_be_told_of_it_alone_says_how_many_it_serves(house: AirHouse) -> None:
+    line = house.links[HERE] = AirLine(house, eui_to_int(HERE))
+    line.connect()
+    for request in line.take(AttPrp):
+        if request.epEui == eui_to_int(SENSOR):
+            line.say(Error(opId=request.opId, code=ErrorCode.EAGAIN, message="busy"))
+        else:
+            line.say(AttPrpRsp(opId=request.opId))
+    assert house.happened(StationState)[-1].attached is None
+    house.say(HERE, att())
+    assert house.station(HERE).state.attached == 2
+    assert house.happened(StationState)[-1].attached == 2
 
 
 def test_an_unknown_sensor(connected: AirHouse) -> None:

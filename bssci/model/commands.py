@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bssci.model.eui import EUI
@@ -55,12 +55,39 @@ class Outcome:
     message: str | None = None
 
 
-Outcomes = dict[EUI, dict[EUI, Outcome]]
-"""outcomes by sensor, then by base station"""
-
 DONE = Outcome("done")
 AWAY = Outcome("away")
 UNANSWERED = Outcome("unanswered")
+
+
+@dataclass
+class Outcomes:
+    """Outcomes of a command for sensors."""
+
+    asked: dict[EUI, dict[EUI, Outcome]] = field(default_factory=dict)
+    """by sensor, then by base station, of the stations that were connected; every sensor of the command is in
+    it"""
+    away: list[EUI] = field(default_factory=list)
+    """base stations that were away, once for all sensors: there may be thousands of both"""
+
+    def __len__(self) -> int:
+        """Return the number of sensors."""
+        return len(self.asked)
+
+    def of(self, sensor: EUI) -> dict[EUI, Outcome]:
+        """Return the outcomes for a sensor by base station; none if the command was not about it."""
+        if sensor not in self.asked:
+            return {}
+        return self.asked[sensor] | dict.fromkeys(self.away, AWAY)
+
+    def count(self) -> Counter[str]:
+        """Return how many outcomes there are in each state."""
+        counts = Counter[str]()
+        for stations in self.asked.values():
+            counts.update(outcome.state for outcome in stations.values())
+        if self.away and self.asked:
+            counts["away"] += len(self.away) * len(self.asked)
+        return counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ class Answers:
     """The answers that a command waits for.
 
     :param time: s after which the command no longer waits.
+    :param sensors: those that the command is about.
     """
 
-    def __init__(self, clock: Clock, time: float) -> None:
-        self._outcomes: Outcomes = {}
+    def __init__(self, clock: Clock, time: float, sensors: Collection[EUI]) -> None:
+        self._outcomes = Outcomes({sensor: {} for sensor in sensors})
         self._missing = 1  # one too many until all() is called
         self._done: Deferred[Outcomes] = Deferred()
         self._clock = clock
@@ -27,17 +28,21 @@ class Answers:
     def expect(self, station: EUI, sensors: Collection[EUI]) -> None:
         """Note that a station was asked about sensors."""
         for sensor in sensors:
-            self._outcomes.setdefault(sensor, {})[station] = UNANSWERED
+            self._outcomes.asked[sensor][station] = UNANSWERED
         self._missing += len(sensors)
 
-    def away(self, station: EUI, sensors: Collection[EUI]) -> None:
+    def away(self, station: EUI) -> None:
         """Note that a station is away, and gets the command when it is back."""
+        self._outcomes.away.append(station)
+
+    def left(self, station: EUI, sensors: Collection[EUI]) -> None:
+        """Note that a station has gone away before it was asked about these sensors, after others."""
         for sensor in sensors:
-            self._outcomes.setdefault(sensor, {})[station] = AWAY
+            self._outcomes.asked[sensor][station] = AWAY
 
     def answered(self, station: EUI, sensor: EUI, outcome: Outcome) -> None:
         """Record a station's answer, or that it disconnected before it answered."""
-        self._outcomes[sensor][station] = outcome
+        self._outcomes.asked[sensor][station] = outcome
         self._missing -= 1
         if not self._missing:
             self._finish()

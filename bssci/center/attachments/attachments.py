@@ -340,17 +340,20 @@ class Attachments:
     async def _tell(self, attach: Collection[EUI] = (), detach: Collection[EUI] = ()) -> Outcomes:
         euis = [*attach, *detach]
         if not euis:
-            return {}
-        answers = Answers(self._clock, ANSWER_TIME)
+            return Outcomes()
+        answers = Answers(self._clock, ANSWER_TIME, euis)
         orders: list[tuple[Action, list[EUI]]] = [("attach", list(attach)), ("detach", list(detach))]
         for station in list(self._stations):
+            if not station.propagation.running:
+                answers.away(station.eui)
+                continue
             for action, told in orders:
                 async for few in in_slices(self._clock, told, SLICE):
                     if station.propagation.running:
                         answers.expect(station.eui, few)
                         station.propagation.change(few, action, answers)
                     else:
-                        answers.away(station.eui, few)
+                        answers.left(station.eui, few)
         outcomes = await answers.all()
         try:
             await self._journal.settled()  # then the stations' answers are on disk

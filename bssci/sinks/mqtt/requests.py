@@ -418,7 +418,7 @@ def _result(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
 
     :raises CommandError: some or all stations failed; the code says which.
     """
-    stations = outcomes.get(eui, {})
+    stations = outcomes.of(eui)
     result = {"base_stations": {station: _outcome(outcome) for station, outcome in stations.items()}}
     missing = shortfall(stations.values())
     if missing is not None:

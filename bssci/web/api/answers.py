@@ -15,6 +15,8 @@ from bssci.web.http.errors import ApiError
 T = TypeVar("T")
 MAX_DETAILED = 1000
 """sensors up to which the outcome per station is answered; of more, only sums"""
+MAX_OUTCOMES = 100_000
+"""outcomes up to which each is answered, some megabytes of JSON; of more, only sums"""
 SLICE = 1000
 """sensors whose outcomes one turn of the reactor counts"""
 NONE_DID_IT = 409
@@ -24,7 +26,7 @@ NONE_DID_IT = 409
 def outcome_of(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
     """Return, for one sensor, ``base_stations`` with state, code and message each."""
     stations = {}
-    for station, outcome in outcomes.get(eui, {}).items():
+    for station, outcome in outcomes.of(eui).items():
         entry: dict[str, Any] = {"state": outcome.state}
         if outcome.code is not None:
             entry |= {"code": outcome.code, "message": outcome.message}
@@ -38,25 +40,28 @@ async def outcomes_of(clock: Clock, euis: Sequence[EUI], outcomes: Outcomes) -> 
     """
     counts = Counter[str]()
     by_station: defaultdict[EUI, Counter[str]] = defaultdict(Counter)
-    async for few in in_slices(clock, list(outcomes.values()), SLICE):
+    async for few in in_slices(clock, list(outcomes.asked.values()), SLICE):
         for stations in few:
             for station, outcome in stations.items():
                 counts[outcome.state] += 1
                 by_station[station][outcome.state] += 1
+    if outcomes.asked:
+        for station in outcomes.away:
+            counts["away"] += len(outcomes)
+            by_station[station]["away"] = len(outcomes)
     answer: dict[str, Any] = {
         "sensors": len(euis),
         "outcomes": counts,
         "base_stations": by_station,
     }
-    if len(euis) <= MAX_DETAILED:
+    if len(euis) <= MAX_DETAILED and sum(counts.values()) <= MAX_OUTCOMES:
         answer["results"] = {eui: outcome_of(eui, outcomes)["base_stations"] for eui in euis}
     return answer
 
 
 def answer_one(form: type[T], report: dict[str, Any], outcomes: Outcomes, done: str = "") -> T:
     """Return the answer to a command for one sensor; see :func:`answer`."""
-    states = Counter[str](outcome.state for stations in outcomes.values() for outcome in stations.values())
-    return answer(form, report, states, done, is_one=True)
+    return answer(form, report, outcomes.count(), done, is_one=True)
 
 
 def answer(

@@ -269,13 +269,13 @@ def test_a_station_that_was_yet_to_be_told_need_not_be(connected: AirHouse) -> N
     link, station = connected.links[HERE], connected.station(HERE)
     link.silent.add(DetPrp)
     station.propagation.change([EUI(f"{number:016X}") for number in range(WINDOW)], "detach")
-    answers = Answers(connected.clock, 30.0)
+    answers = Answers(connected.clock, 30.0, [SENSOR])
     answers.expect(HERE, [SENSOR])
     station.propagation.change([SENSOR], "attach", answers)
     outcomes = answers.all()
     connected.say(HERE, att())
     connected.clock.advance(0)
-    assert result_of(outcomes) == {SENSOR: {HERE: DONE}}
+    assert result_of(outcomes).of(SENSOR) == {HERE: DONE}
     link.silent.clear()
     link.answered = 0
     connected.obey()

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from bssci.model import EUI
 from bssci.model.commands import Outcome, Outcomes
-from bssci.web.api.answers import MAX_DETAILED, answer_one, outcome_of, outcomes_of
+from bssci.web.api.answers import MAX_DETAILED, MAX_OUTCOMES, answer_one, outcome_of, outcomes_of
 from bssci.web.api.schemas.common import SensorOutcome
 from bssci.web.http.errors import ApiError
 from tests.support.center import result_of
@@ -24,15 +24,15 @@ def counted(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
 
 
 def test_a_station_that_refused_says_why() -> None:
-    assert outcome_of(SENSOR, {SENSOR: {STATION: DONE, SECOND: FAILED}})["base_stations"] == {
+    assert outcome_of(SENSOR, Outcomes({SENSOR: {STATION: DONE, SECOND: FAILED}}))["base_stations"] == {
         STATION: {"state": "done"},
         SECOND: {"state": "failed", "code": 5, "message": "no room"},
     }
-    assert outcome_of(OTHER, {})["base_stations"] == {}
+    assert outcome_of(OTHER, Outcomes())["base_stations"] == {}
 
 
 def test_outcomes_of_many_are_counted_and_told_one_by_one_if_they_are_few() -> None:
-    outcomes = {SENSOR: {STATION: DONE}, OTHER: {STATION: FAILED}}
+    outcomes = Outcomes({SENSOR: {STATION: DONE}, OTHER: {STATION: FAILED}})
     report = counted([SENSOR, OTHER], outcomes)
     assert report["outcomes"] == {"done": 1, "failed": 1}
     assert report["base_stations"] == {STATION: {"done": 1, "failed": 1}}
@@ -41,13 +41,13 @@ def test_outcomes_of_many_are_counted_and_told_one_by_one_if_they_are_few() -> N
 
 
 def test_what_a_part_of_the_stations_did_is_a_success_in_part() -> None:
-    outcomes = {SENSOR: {STATION: DONE, SECOND: FAILED}}
+    outcomes = Outcomes({SENSOR: {STATION: DONE, SECOND: FAILED}})
     told = answer_one(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes)
     assert told.partially_failed and "1 of 2" in told.message
 
 
 def test_what_no_station_did_is_in_conflict_unless_something_was_done_whatever_they_say() -> None:
-    outcomes = {SENSOR: {STATION: FAILED}}
+    outcomes = Outcomes({SENSOR: {STATION: FAILED}})
     with pytest.raises(ApiError) as caught:
         answer_one(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes)
     assert caught.value.status == 409 and caught.value.more["sensor_eui"] == SENSOR
@@ -56,4 +56,13 @@ def test_what_no_station_did_is_in_conflict_unless_something_was_done_whatever_t
 
 
 def test_nobody_asked_is_a_success() -> None:
-    assert not answer_one(SensorOutcome, outcome_of(SENSOR, {}), {}).partially_failed
+    assert not answer_one(SensorOutcome, outcome_of(SENSOR, Outcomes()), Outcomes()).partially_failed
+
+
+def test_stations_that_are_away_count_for_each_sensor_and_are_not_listed_for_thousands() -> None:
+    away = [EUI(f"{number:016X}") for number in range(MAX_OUTCOMES // 2)]
+    outcomes = Outcomes({SENSOR: {STATION: DONE}, OTHER: {}}, away)
+    report = counted([SENSOR, OTHER], outcomes)
+    assert report["outcomes"] == {"done": 1, "away": 2 * len(away)}
+    assert report["base_stations"][away[0]] == {"away": 2}
+    assert "results" not in report

@@ -370,7 +370,9 @@ def test_what_no_station_did_is_no_success_and_what_some_did_says_so(
 
     def ask(*states: Outcome) -> Answer:
         async def carried_out(*_: object, **__: object) -> Outcomes:
-            return {EUI(SENSOR): {EUI(f"{number:016X}"): state for number, state in enumerate(states)}}
+            return Outcomes(
+                {EUI(SENSOR): {EUI(f"{number:016X}"): state for number, state in enumerate(states)}}
+            )
 
         monkeypatch.setattr(web.center.commands, command, carried_out)
         return browser.ask(method, path, body)
@@ -398,7 +400,9 @@ def test_what_no_station_did_is_no_success_and_what_some_did_says_so(
 
 
 def test_an_answer_for_many_counts_requests() -> None:
-    outcomes = {EUI(eui): {EUI("0" * 16): state} for eui, state in ((SENSOR, REFUSED), (OTHER, DONE))}
+    outcomes = Outcomes(
+        {EUI(eui): {EUI("0" * 16): state} for eui, state in ((SENSOR, REFUSED), (OTHER, DONE))}
+    )
     report = result_of(ensureDeferred(outcomes_of(Clock(), [EUI(SENSOR), EUI(OTHER)], outcomes)))
     told = answer_of(SensorsOutcome, report, report["outcomes"])
     assert told.message == "1 of 2 requests to connected base stations failed"

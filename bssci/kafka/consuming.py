@@ -149,18 +149,17 @@ class KafkaConsumer:
                     self._step(consumer)
                     delay = 0.0
             except Exception as error:  # librdkafka's; a new consumer begins at what was committed
-                self.trouble = " ".join(str(error).split())[:300]
-                self.log.warn("Kafka consumer restarts {reason}", reason=self.trouble)
+                self._say(" ".join(str(error).split())[:300], "Kafka consumer restarts {reason}")
             finally:
                 self._close(consumer)
             delay = min(max(FIRST_DELAY, 2 * delay), LONGEST_DELAY)
             self._rest(delay)
         self._reactor.callFromThread(self._end)
 
-    def _say(self, trouble: str) -> None:
+    def _say(self, trouble: str, text: str = "Kafka consumer receives nothing {reason}") -> None:
         """Set what is wrong now; it is logged once while it stays the same."""
         if trouble and trouble != self.trouble:
-            self.log.warn("Kafka consumer receives nothing {reason}", reason=trouble)
+            self.log.warn(text, reason=trouble)
         self.trouble = trouble
 
     def _open(self) -> Any:
@@ -205,7 +204,10 @@ class KafkaConsumer:
     def _look(self, consumer: Any) -> None:
         """Ask whether the problem is over: librdkafka only reports when one begins."""
         self._next_look = self._now() + LOOK_INTERVAL
-        topic = consumer.list_topics(self._topic, timeout=1.0).topics.get(self._topic)
+        try:
+            topic = consumer.list_topics(self._topic, timeout=1.0).topics.get(self._topic)
+        except Exception:  # librdkafka's: nobody answers, so it is not over; it goes on connecting by itself
+            return
         error = topic.error if topic is not None else None
         self._last_error = LastError()
         self._say(in_words(error, self._topic) if error is not None else self._standing)

@@ -85,7 +85,7 @@ _OF_OPENSSL = re.compile(r"routines:[^:]*:([^:(]{3,80})")
 _SASL_ENDED = "SASL authentication error"
 """text of librdkafka where a broker ends the connection in place of an answer to user and password"""
 GENERAL = ("_ALL_BROKERS_DOWN", "_TRANSPORT")
-"""names of errors that say that there is no connection, and not why"""
+"""names of errors that say that there is no connection, and not why; the second says more than the first"""
 
 
 def kind_of(error: Any) -> str:
@@ -111,7 +111,7 @@ def in_words(error: Any, topic: str = "") -> str:
 
 
 class LastError:
-    """The newest error of a client, by which a later failure is explained.
+    """The error of a client by which a later failure is explained: the newest of those that say most.
 
     That all brokers are down follows from anything else, and does not hide it.
 
@@ -120,9 +120,10 @@ class LastError:
 
     def __init__(self) -> None:
         self.words = ""
-        self._is_general = True
+        self._detail = 0
 
     def take(self, error: Any) -> None:
-        is_general = kind_of(error) in GENERAL
-        if not self.words or self._is_general or not is_general:
-            self.words, self._is_general = in_words(error), is_general
+        kind = kind_of(error)
+        detail = GENERAL.index(kind) if kind in GENERAL else len(GENERAL)
+        if detail >= self._detail:
+            self.words, self._detail = in_words(error), detail

@@ -12,6 +12,9 @@ from twisted.internet.defer import Deferred
 from bssci.kafka import consuming
 from bssci.kafka.consuming import ConsumerRecord, KafkaConsumer
 from tests.kafka.stand_ins import ClientError, ClientTrouble, FakeMessage, HandedOver
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 pytest.importorskip("confluent_kafka", reason="needs confluent-kafka: pip install bssci[kafka]")
 
@@ -27,6 +30,7 @@ class FakeConsumer:
         self.looked: SimpleQueue[None] = SimpleQueue()
         self.closed = False
         self.fails_while_paused = False
+        self.nobody_answers = False
         self._there = there
 
     def subscribe(self, topics: Sequence[str], **callbacks: Callable[..., None]) -> None:
@@ -68,6 +72,8 @@ class FakeConsumer:
 
     def list_topics(self, topic: str, timeout: float) -> Any:
         self.looked.put(None)
+        if self.nobody_answers:
+            raise ClientTrouble("no metadata")
         return SimpleNamespace(topics={topic: SimpleNamespace(error=None)})
 
     def close(self) -> None:
@@ -235,6 +241,28 @@ def test_a_trouble_ends_by_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) 
     it.there.put([FakeMessage(0, 8)])
     _, done = it.next()
     assert it.consumer.trouble == ""
+    done.callback(None)
+
+
+def test_brokers_that_cannot_be_reached_are_logged_once(
+    it: Fixture, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
+) -> None:
+    monkeypatch.setattr(consuming, "LOOK_INTERVAL", 0.0)
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    done.callback(None)
+    it.made[0].committed.get(timeout=5)
+    it.made[0].nobody_answers = True
+    for _ in range(3):
+        for name in ("_TRANSPORT", "_ALL_BROKERS_DOWN"):
+            it.made[0].configuration["error_cb"](ClientError(name))
+            it.made[0].looked.get(timeout=5)
+    assert "the connection to the broker is lost" in it.consumer.trouble
+    assert sum("receives nothing" in line for line in log_lines) == len(it.made) == 1
+    # It goes on as soon as somebody answers.
+    it.made[0].nobody_answers = False
+    it.there.put([FakeMessage(0, 8)])
+    _, done = it.next()
     done.callback(None)
 
 

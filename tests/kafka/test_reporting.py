@@ -44,6 +44,7 @@ def test_what_follows_from_an_error_does_not_hide_it() -> None:
     for name, words in (
         ("_ALL_BROKERS_DOWN", "no broker"),
         ("_TRANSPORT", "connection to the broker is lost"),
+        ("_ALL_BROKERS_DOWN", "connection to the broker is lost"),
         ("_RESOLVE", "name"),
         ("_ALL_BROKERS_DOWN", "name"),
         ("_TRANSPORT", "name"),

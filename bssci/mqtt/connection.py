@@ -230,7 +230,7 @@ class MqttConnection(Protocol):
         if self.unanswered:
             self._reason += f"; {self.unanswered}"
         self._owner.connection_closed(self, self._reason)
-        self._window.fail(MqttOffline(self._reason))
+        self._window.fail(self._reason)
         for gone in self._gone:
             gone.callback(None)
 

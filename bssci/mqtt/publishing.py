@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from bssci.mqtt import version5
 from bssci.mqtt.batches import PublishBatch
 from bssci.mqtt.engine import Engine
-from bssci.mqtt.values import MqttStatistics, Publication, PublishRefusal
+from bssci.mqtt.values import MqttOffline, MqttStatistics, Publication, PublishRefusal
 
 WINDOW = 100
 """messages that may wait for their acknowledgement at the broker"""
@@ -43,7 +43,7 @@ class PublishWindow:
         self._queue: deque[PublishBatch] = deque()
         self._in_flight: dict[int, PublishBatch] = {}
         self._positions: dict[int, int] = {}
-        """positions in their batches of messages under way, by packet id; MQTT 5 only"""
+        """positions in their batches of messages under way, by packet id"""
         self._complete: list[PublishBatch] = []
         self.qos = qos
         self.sent_last: Publication | None = None
@@ -110,6 +110,7 @@ class PublishWindow:
         if not self.qos:
             for packet_id in list(self._in_flight):
                 self._acknowledge(packet_id)
+            self._positions.clear()
 
     def _send(self, engine: Engine, batch: PublishBatch, messages: Sequence[Publication]) -> None:
         """Send messages of a batch.
@@ -120,11 +121,12 @@ class PublishWindow:
         if self._is_5:
             self._send_with_properties(engine, batch, messages)
         else:
-            for topic, payload, retain, _ in messages:
+            for position, (topic, payload, retain, _) in enumerate(messages, batch.next):
                 info = publish(topic, payload, qos, retain)
                 if info.rc:
                     raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
                 in_flight[info.mid] = batch
+                self._positions[info.mid] = position
         self.sent_last = messages[-1]
         self._statistics.published += len(messages)
 
@@ -152,6 +154,7 @@ class PublishWindow:
             self._positions[info.mid] = position
 
     def _acknowledged(self, packet_id: int, body: bytes | bytearray) -> None:
+        self._positions.pop(packet_id, None)
         self._acknowledge(packet_id)
 
     def _answered(self, packet_id: int, body: bytes | bytearray) -> None:
@@ -171,14 +174,19 @@ class PublishWindow:
         for batch in complete:
             batch.complete()
 
-    def fail(self, error: Exception) -> None:
-        """Fail everything that is not answered: the connection is gone."""
-        batches = dict.fromkeys([*self._in_flight.values(), *self._queue])
+    def fail(self, reason: str) -> None:
+        """Fail everything that is not answered, with :class:`bssci.mqtt.values.MqttOffline`: the connection
+        is gone.
+        """
+        taken = {batch: batch.next for batch in [*self._in_flight.values(), *self._queue]}
+        for packet_id, batch in self._in_flight.items():
+            taken[batch] = min(taken[batch], self._positions.get(packet_id, 0))
         self._in_flight.clear()
+        self._positions.clear()
         self._queue.clear()
         self.fire_complete()
-        for batch in batches:
-            batch.done.errback(error)
+        for batch, number in taken.items():
+            batch.done.errback(MqttOffline(reason, min([number, *batch.refused])))
 
     def _refuse(self, batch: PublishBatch, position: int, refusal: PublishRefusal) -> None:
         batch.refused[position] = refusal

@@ -22,7 +22,13 @@ class MqttOffline(Exception):
 
     Nothing is kept for later: whoever published still has the messages and
     publishes them again. The text says why, and holds no secret.
+
+    :ivar taken: number of messages, from the first on, that the broker had acknowledged.
     """
+
+    def __init__(self, reason: str, taken: int = 0) -> None:
+        super().__init__(reason)
+        self.taken = taken
 
 
 class PublishRefusal(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,7 +116,36 @@ def test_a_lost_connection_fails_everything_that_is_not_answered() -> None:
     held.fill(engine, 0.0)
     waiting = held.enqueue(publications(b"c"))
     held.settled(1, b"")
-    held.fail(MqttOffline("gone"))
+    held.fail("gone")
     assert answered.called and held.is_empty
     assert [str(failure(each)) for each in (sent, waiting)] == ["gone", "gone"]
     assert answered.result is None
+
+
+@pytest.mark.parametrize("version_5", [False, True])
+@pytest.mark.parametrize(
+    ("answered", "taken"), [([], 0), ([1, 2], 2), ([1, 3], 1), ([2], 0), (range(1, WINDOW + 1), WINDOW)]
+)
+def test_what_was_acknowledged_from_the_first_on_is_said(
+    version_5: bool, answered: Sequence[int], taken: int
+) -> None:
+    held = window(version_5=version_5)
+    sent = held.enqueue(publications(*[b"x"] * (WINDOW + 5)))
+    waiting = held.enqueue(publications(b"y"))
+    held.fill(Engine(), 0.0)
+    for packet_id in answered:
+        held.settled(packet_id, b"")
+    held.fail("gone")
+    errors = [failure(each) for each in (sent, waiting)]
+    assert [error.taken for error in errors if isinstance(error, MqttOffline)] == [taken, 0]
+
+
+def test_what_the_broker_refused_is_not_said_to_be_taken() -> None:
+    held = window(version_5=True)
+    sent = held.enqueue(publications(b"a", b"b", b"c"))
+    held.fill(Engine(), 0.0)
+    held.settled(1, b"\0\1")
+    held.settled(2, b"\0\2\x87\0")
+    held.fail("gone")
+    error = failure(sent)
+    assert isinstance(error, MqttOffline) and error.taken == 1

@@ -226,7 +226,7 @@ class MqttSink:
         """Publish, and wait for one of the uplinks to come back if none has yet on this connection."""
         if not (self._needs_proof and self._canary.choose(messages)):
             return self._client.publish(messages)
-        return self._client.publish(messages).addCallback(lambda _: self._canary.wait())
+        return self._client.publish(messages).addCallbacks(lambda _: self._canary.wait(), _none_proven)
 
     @property
     def _needs_proof(self) -> bool:
@@ -483,3 +483,9 @@ class MqttSink:
 
     def _service_status(self, state: str) -> Publication:
         return payloads.service_status(self._base_topic, state, self._center.version, self._center.started_at)
+
+
+def _none_proven(failure: Failure) -> Failure:
+    """Return the failure of a connection on which nothing was proven, as if nothing had been acknowledged."""
+    error = failure.value
+    return Failure(MqttOffline(str(error))) if isinstance(error, MqttOffline) else failure

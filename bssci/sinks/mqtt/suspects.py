@@ -1,6 +1,6 @@
 """Finding the message at which a broker closes the connection, and passing it over from then on.
 
-    all at once --connection lost 2 times--> one by one, from where the broker stopped acknowledging
+    all at once --connection lost 2 times--> one by one, those that were in flight
     one of them --lost 3 times--> another one in its place --taken--> the first is skipped
                                                            --lost---> nothing is, and it goes on
 
@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from twisted.internet.defer import Deferred
 
+from bssci.mqtt.publishing import WINDOW
 from bssci.mqtt.values import MessagesRefused, MqttOffline, Publication, PublishRefusal
 from bssci.sinks.mqtt.canary import NotSentBack
 from bssci.sinks.mqtt.refusals import MessagesHeld, PublishRefusals
@@ -49,14 +50,16 @@ class Publisher:
         self._forget()
 
     def _forget(self) -> None:
+        self._batch: Sequence[Publication] = ()
+        """batch as it was last published, by which it is recognised"""
         self._size = 0
-        """number of messages of the batch when it was last published"""
-        self._first: Publication | None = None
-        """first message of the batch, by which it is recognised"""
+        """number of its messages when some of them were held"""
         self._passed = 0
-        """number of messages that are settled, counted while they are sent one by one"""
+        """number of messages, from the first on, that are settled"""
         self._losses = 0
         self._one_by_one = False
+        self._in_flight_until = 0
+        """position behind the messages of which one may be at fault"""
         self._tried: Publication | None = None
         """message that was last sent alone"""
         self._suspect: Publication | None = None
@@ -87,30 +90,42 @@ class Publisher:
         """
         if not messages:
             return {}
-        if messages[0] != self._first:
+        if not self._is_known(messages):
             self._forget()
-            self._first = messages[0]
-            self._size = len(messages)
+        self._batch = messages
         positions = self._unsettled(messages)
         if self._one_by_one:
             await self._publish_one_by_one(messages, set(positions))
-        else:
-            try:
-                await self._publish(positions, messages)
-            except MqttOffline:
-                self._losses += 1
-                if self._losses >= LOSSES:
-                    self._one_by_one, self._losses, self._passed = True, 0, 0
-                raise
+        await self._publish_together([at for at in positions if at >= self._passed], messages)
         self._judge(messages, positions)
         guilty = dict(sorted(self._guilty.items()))
         self._forget()
         return guilty
 
+    def _is_known(self, messages: Sequence[Publication]) -> bool:
+        """Return whether a batch is the last one, with the same messages as far as they are settled."""
+        compared = max(1, self._passed)
+        return messages[:compared] == self._batch[:compared]
+
     def _unsettled(self, messages: Sequence[Publication]) -> Sequence[int]:
+        rest = range(self._passed, len(messages))
         if self._held is None:
-            return range(len(messages))
-        return [at for at in range(len(messages)) if at in self._held or at >= self._size]
+            return rest
+        return [at for at in rest if at in self._held or at >= self._size]
+
+    async def _publish_together(self, positions: Sequence[int], messages: Sequence[Publication]) -> None:
+        """Publish messages, and note how far the broker came if the connection is lost meanwhile."""
+        if not positions:
+            return
+        try:
+            await self._publish(positions, messages)
+        except MqttOffline as error:
+            self._losses = 1 if error.taken else self._losses + 1
+            self._passed = positions[error.taken] if error.taken < len(positions) else len(messages)
+            if self._losses >= LOSSES:
+                self._one_by_one, self._losses = True, 0
+                self._in_flight_until = self._passed + WINDOW
+            raise
 
     async def _publish(self, positions: Sequence[int], messages: Sequence[Publication]) -> None:
         """Publish some of a batch, and note what the broker refuses."""
@@ -142,7 +157,7 @@ class Publisher:
             raise MessagesHeld(f"{messages[first].topic}: the broker refuses it: {refused[first].words}")
 
     async def _publish_one_by_one(self, messages: Sequence[Publication], unsettled: set[int]) -> None:
-        while self._passed < len(messages):
+        while self._passed < min(self._in_flight_until, len(messages)):
             message = messages[self._passed]
             if self._passed not in unsettled:
                 self._passed += 1
@@ -161,6 +176,7 @@ class Publisher:
                     raise
             self._losses = 0
             self._passed += 1
+        self._one_by_one = False
 
     async def _try_another(self, messages: Sequence[Publication]) -> None:
         """Publish another message instead of the suspect, which is skipped if the broker takes that

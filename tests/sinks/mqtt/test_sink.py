@@ -431,6 +431,30 @@ def test_a_connection_that_is_lost_fails_the_batch(it: Fixture) -> None:
     assert outcome[0].check(MqttOffline)
 
 
+@pytest.mark.parametrize(("proven", "again"), [(True, [2]), (False, [1, 2])])
+def test_what_was_acknowledged_is_published_again_only_where_the_broker_may_have_dropped_it(
+    it: Fixture, proven: bool, again: list[int]
+) -> None:
+    it.accept()
+    it.published()
+    if proven:
+        it.deliver(0)
+        it.published()
+    outcome = it.deliver(1, 2)
+    it.clock.advance(0)
+    uplinks = [packet for packet in it.broker.packets() if packet.kind is Kind.PUBLISH]
+    it.broker.acknowledge(uplinks[0].publish[2])
+    it.broker.drop()
+    assert outcome[0].check(MqttOffline)
+    it.clock.advance(5)
+    it.accept()
+    it.published()
+    outcome = it.deliver(1, 2)
+    assert [payload["cnt"] for _, payload, _ in it.published()] == again
+    it.clock.advance(0)
+    assert outcome == [None]
+
+
 def test_what_is_published_again_says_so(it: Fixture) -> None:
     it.accept()
     it.published()

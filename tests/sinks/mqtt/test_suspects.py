@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 
+from bssci.mqtt.publishing import WINDOW
 from bssci.mqtt.values import About, MessagesRefused, MqttOffline, Publication, PublishRefusal
 from bssci.sinks.mqtt.refusals import MessagesHeld, PublishRefusals
 from bssci.sinks.mqtt.suspects import LOSSES, LOSSES_ALONE, Publisher
@@ -101,6 +102,56 @@ def test_an_unlucky_network_costs_no_message() -> None:
     # Meanwhile more has come.
     assert broker.deliver(batch(8), 1) == []
     assert broker.taken == batch(8)
+
+
+class Unsteady:
+    """A broker that is lost after some messages, and said how many it had acknowledged by then.
+
+    :ivar losses: number of messages after which it is lost, for the next connections.
+    """
+
+    def __init__(self, *losses: int) -> None:
+        self.losses = list(losses)
+        self.sent: list[Sequence[Publication]] = []
+        self.publisher = Publisher(self._publish, lambda: SPARE, PublishRefusals(), lambda: None)
+
+    def _publish(self, messages: Sequence[Publication]) -> Deferred[None]:
+        taken = self.losses[0] if self.losses else len(messages)
+        if len(messages) <= taken:
+            self.sent.append(messages)
+            return succeed(None)
+        self.sent.append(messages[: self.losses.pop(0)])
+        return fail(MqttOffline("lost", taken))
+
+    def deliver(self, messages: Sequence[Publication]) -> bool:
+        try:
+            return not result_of(ensureDeferred(self.publisher.publish(messages)))
+        except MqttOffline:
+            return False
+
+
+def test_what_the_broker_acknowledged_is_not_published_again() -> None:
+    broker = Unsteady(10, 30, 1)
+    assert [broker.deliver(batch(50)) for _ in range(3)] == [False] * 3
+    assert broker.publisher.hunt == ""
+    assert broker.deliver(batch(60))
+    assert [each for sent in broker.sent for each in sent] == batch(60)
+
+
+def test_only_what_was_in_flight_is_sent_alone() -> None:
+    broker = Unsteady(10, 0)
+    messages = batch(3 * WINDOW)
+    assert [broker.deliver(messages) for _ in range(3)] == [False, False, True]
+    assert [len(sent) for sent in broker.sent] == [10, 0, *[1] * WINDOW, 2 * WINDOW - 10]
+    assert [each for sent in broker.sent for each in sent] == messages
+
+
+def test_a_batch_of_other_messages_is_published_whole() -> None:
+    broker = Unsteady(10)
+    assert not broker.deliver(batch(20))
+    other = [*batch(5), Publication("homeassistant/x", b"{}"), *batch(20)[5:]]
+    assert broker.deliver(other)
+    assert broker.sent[1] == other
 
 
 # What the broker refuses (MQTT 5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -60,6 +59,7 @@ from bssci.system import logs
 from bssci.system.clock import use_boot_time
 from bssci.system.descriptors import raise_limit, shortage
 from bssci.system.files import sweep
+from bssci.system.memory import collect_rarely
 from bssci.system.notify import Watchdog, service_manager
 from bssci.system.replacing import finish_replacement
 from bssci.system.signals import end_at_interrupt, kept_signals, stop_once
@@ -346,7 +346,7 @@ class BssciService(Service):
         self.guard.start()
         if self.web is not None:
             self.web.start()
-        _tune_garbage_collection()
+        collect_rarely()
         for watch in self._watches:
             watch.start()
         assert self.journal is not None
@@ -492,18 +492,3 @@ def _web_maker() -> Callable[[Any, ServiceCenter, Configuration, Outside], Web]:
     from bssci.web.service import WebAdmin
 
     return WebAdmin
-
-
-def _tune_garbage_collection() -> None:
-    """Run garbage collection again, but rarely, and exempt what exists since the start.
-
-    Nearly all objects are freed by their reference count, while ten thousands of uplinks wait in windows,
-    which each collection would traverse again. The garbage of the imports, less than a megabyte, stays: to
-    look for it would take a tenth of the start.
-    """
-    gc.freeze()
-    gc.enable()
-    # The middle generation is looked through at once: a quarter of a million objects of it took 60 ms.
-    gc.set_threshold(10_000, 1, 6000)
-    # How long a thread that wants Python's lock, such as the reactor's, waits for one that computes.
-    sys.setswitchinterval(0.001)

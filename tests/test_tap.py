@@ -10,7 +10,8 @@ from unittest.mock import Mock
 import pytest
 from twisted.python import usage
 
-from bssci import extensions, service, tap
+from bssci import extensions, tap
+from bssci.system import memory
 from tests.support.settings import CATALOGUE
 
 
@@ -104,11 +105,11 @@ def test_no_garbage_is_looked_for_until_the_service_has_started(monkeypatch: pyt
     from twisted.plugins import bssci_plugin
 
     called = Mock()
-    for module in (bssci_plugin, service):
+    for module in (bssci_plugin, memory):
         monkeypatch.setattr(module, "gc", called)
     monkeypatch.setattr(bssci_plugin, "kept_signals", Mock())
     monkeypatch.setattr(sys, "setswitchinterval", Mock())
     assert bssci_plugin.bssci.options is tap.Options
     assert [name for name, *_ in called.method_calls] == ["disable"]
-    service._tune_garbage_collection()
+    memory.collect_rarely()
     assert "enable" in [name for name, *_ in called.method_calls]

@@ -27,6 +27,8 @@ from bssci.model.events import (
     Telegram,
     Uplink,
     VariableMacUplink,
+    sensor_of,
+    station_of,
 )
 from bssci.model.iso_times import iso_seconds, iso_time
 from bssci.model.reading import Decoded, Reading
@@ -73,10 +75,10 @@ def common_words(event: Event) -> dict[str, Any]:
     said: dict[str, Any] = {"timestamp": event.at}
     if not isinstance(event, StationStatus):  # its ``time`` is that of the station's own clock
         said["time"] = iso_seconds(event.at)
-    sensor = getattr(event, "end_point_eui", None)
+    sensor = sensor_of(event)
     if sensor is not None:
         said |= {"sensor_eui": sensor, "device_id": sensor_device(sensor)}
-    station = getattr(event, "base_station_eui", None)
+    station = station_of(event)
     if station is not None:
         said["bs_eui"] = station
     return said

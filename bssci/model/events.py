@@ -342,6 +342,25 @@ AnyEvent = (
     | GatewayState
 )
 
+
+def sensor_of(event: Event) -> EUI | None:
+    """Return the EUI of the sensor that an event is about; None for all other kinds of events."""
+    eui: EUI | None = getattr(event, "end_point_eui", None)
+    return eui
+
+
+def station_of(event: Event) -> EUI | None:
+    """Return the EUI of the base station that an event is about; None for others, and for an uplink."""
+    eui: EUI | None = getattr(event, "base_station_eui", None)
+    return eui
+
+
+def decoded_of(event: Event) -> Decoded | None:
+    """Return the readings of an event with a payload, if a decoder has added them."""
+    decoded: Decoded | None = getattr(event, "decoded", None)
+    return decoded
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 

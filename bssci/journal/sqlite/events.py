@@ -34,6 +34,7 @@ from bssci.model import (
     decode_event,
     encode_event,
 )
+from bssci.model.events import sensor_of, station_of
 
 log = Logger()
 
@@ -271,11 +272,8 @@ def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, i
         return (seq, "uplink", best.end_point_eui, best.base_station_eui, best.packet_counter, event.at, body)
     kind = str(event.__struct_config__.tag)
     # The column holds the sender: the EUI of a mioty sensor, or the id of any other device.
-    sender = getattr(event, "end_point_eui", None)
-    if isinstance(event, Telegram | VariableMacUplink):
-        sender = event.device
-    base_station_eui = getattr(event, "base_station_eui", None)
-    return (seq, kind, sender, base_station_eui, None, event.at, body)
+    sender = event.device if isinstance(event, Telegram | VariableMacUplink) else sensor_of(event)
+    return (seq, kind, sender, station_of(event), None, event.at, body)
 
 
 def first_seq(cursor: sqlite3.Cursor) -> int:

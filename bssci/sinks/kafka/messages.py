@@ -14,9 +14,10 @@ import msgspec
 
 from bssci.center.decoding.payloads import device_of
 from bssci.kafka.producing import ProducerMessage
-from bssci.model import AnyEvent, Decoded, Telegram, Uplink, VariableMacUplink
+from bssci.model import AnyEvent, Telegram, Uplink, VariableMacUplink
 from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json, kind_of
+from bssci.model.events import decoded_of, sensor_of, station_of
 from bssci.model.iso_times import iso_seconds, iso_time
 from bssci.mqtt.payloads import message as mqtt_message
 from bssci.mqtt.payloads import uplink_topic
@@ -49,7 +50,7 @@ def raw_message(event: AnyEvent, topic: str, base_topic: str) -> ProducerMessage
 
 def decoded_messages(event: AnyEvent, topic: str) -> Iterator[ProducerMessage]:
     """Yield a message for each reading of an event; its key is the device and the name of the reading."""
-    decoded: Decoded | None = getattr(event, "decoded", None)
+    decoded = decoded_of(event)
     if decoded is None or decoded.failure is not None:
         return
     assert isinstance(event, Uplink | Telegram | VariableMacUplink)
@@ -86,7 +87,7 @@ def _sender(event: AnyEvent) -> str:
         return event.gateway
     if isinstance(event, Uplink | Telegram | VariableMacUplink):
         return device_of(event)
-    sensor, station = getattr(event, "end_point_eui", None), getattr(event, "base_station_eui", None)
+    sensor, station = sensor_of(event), station_of(event)
     return sensor_device(sensor) if sensor else f"station:{station}"
 
 

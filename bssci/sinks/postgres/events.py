@@ -24,6 +24,7 @@ from bssci.model import (
 )
 from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json
+from bssci.model.events import decoded_of, sensor_of, station_of
 from bssci.sinks.postgres.rows import Aside, EventRow, EventRows, GatewayFacts
 from bssci.sinks.postgres.telegrams import enter, telegram_rows, uplink_rows, variable_mac_rows
 from bssci.sinks.postgres.texts import quoted, storable, to_json, to_safe_json
@@ -74,7 +75,7 @@ def senders(events: Iterable[Event]) -> set[str]:
             found.add(event.device)
         elif isinstance(event, VariableMacUplink):
             found.add(device_of(event))
-        decoded = getattr(event, "decoded", None)
+        decoded = decoded_of(event)
         if decoded is not None:
             found.update(reading.device for reading in decoded.readings if reading.device is not None)
     return found
@@ -113,14 +114,12 @@ def _id(event: Event) -> str:
 
 
 def _happening(event: Event, rows: EventRows) -> None:
-    eui = getattr(event, "end_point_eui", None)
-    gateway = getattr(event, "base_station_eui", None)
+    eui = sensor_of(event)
     body = event_json(event)
     kind = body.pop("kind")
     for name in ("timestamp", "sensor_eui", "base_station_eui"):
         body.pop(name, None)
-    if isinstance(event, GatewayState):
-        gateway = event.gateway
+    gateway = event.gateway if isinstance(event, GatewayState) else station_of(event)
     device = sensor_device(eui) if eui else None
     rows.events.append(EventRow(rows.at, kind, device, gateway, to_json(body), rows.id))
     if isinstance(event, GatewayState):

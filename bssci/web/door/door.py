@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 from bssci.center.service_center import ServiceCenter
 from bssci.journal import StorageError
 from bssci.journal.kept import LiveSession
-from bssci.model import EUI, AnyEvent, Sensor
+from bssci.model import AnyEvent
 from bssci.model.counts import many
+from bssci.model.device_id import eui_of_device
 from bssci.mqtt import payloads
 from bssci.mqtt.server import frames
 from bssci.mqtt.server.packets import REFUSED_FILTER, ConnectPacket, EncodedMessage, encode_message
@@ -52,7 +53,6 @@ REPLAY_PATIENCE = 1.0
 """s for which a batch of a replay waits for slow clients"""
 HEALTH_INTERVAL = 60.0
 """s between messages about the health of the service"""
-_MIOTY = "mioty:"
 
 
 class Door:
@@ -392,9 +392,8 @@ class Door:
         self._publish([Telling(message.topic, message.payload, ())])
 
     def _tags_of(self, device: str) -> Sequence[str]:
-        sensor: Sensor | None = None
-        if device.startswith(_MIOTY):
-            sensor = self._center.sensors.get(EUI(device.removeprefix(_MIOTY)))
+        eui = eui_of_device(device)
+        sensor = self._center.sensors.get(eui) if eui is not None else None
         return () if sensor is None else sensor.tags
 
     # Time

@@ -27,7 +27,9 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
+from bssci.model.device_id import eui_of_device, sensor_device
 from bssci.model.event_json import kind_of
+from bssci.model.events import sensor_of
 from bssci.model.iso_times import iso_milliseconds, iso_seconds, iso_time
 from bssci.mqtt import payloads
 
@@ -36,7 +38,6 @@ DEVICES = "device"
 SensorOf = Callable[[EUI], Sensor | None]
 Wanted = Callable[[str], bool]
 """returns whether a topic is wanted; asked before its payload is made"""
-_MIOTY = "mioty:"
 _ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%/+#\0"})
 _encode = msgspec.json.Encoder().encode
 
@@ -138,7 +139,7 @@ class Narrator:
         }
         if (number := getattr(event, "id", None)) is not None:
             about["id"] = number
-        sensor = self._sensor_of(EUI(sender.removeprefix(_MIOTY))) if sender.startswith(_MIOTY) else None
+        sensor = self._sensor_of(eui) if (eui := eui_of_device(sender)) is not None else None
         if sensor is not None and sensor.location:
             about["location"] = dict(sensor.location)
         return about
@@ -151,7 +152,7 @@ def telemetry_topic(device: str, name: str) -> str:
 
 def device_of_level(level: str, is_id: bool) -> str:
     """Return the id of the device that a level of a topic names, by its id or by the EUI of a sensor."""
-    return unquote(level) if is_id else f"{_MIOTY}{level.upper()}"
+    return unquote(level) if is_id else sensor_device(level.upper())
 
 
 def gap(base_topic: str, since: float, until: float, events: int, reason: str) -> Telling:
@@ -181,8 +182,8 @@ def _telemetry(reading: Reading, device: str, times: dict[str, Any], about: dict
 
 
 def _sender(event: AnyEvent) -> str | None:
-    eui = getattr(event, "end_point_eui", None)
-    return None if eui is None else f"{_MIOTY}{eui}"
+    eui = sensor_of(event)
+    return None if eui is None else sensor_device(eui)
 
 
 def _times_of(event: AnyEvent) -> dict[str, Any]:

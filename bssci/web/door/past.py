@@ -16,6 +16,7 @@ from twisted.internet.defer import DeferredSemaphore
 from bssci.center.alarms.alarms import change_of
 from bssci.center.service_center import ServiceCenter
 from bssci.model import EUI, AnyEvent
+from bssci.model.device_id import eui_of_device, sensor_device
 from bssci.mqtt import payloads
 from bssci.mqtt.server.packets import EncodedMessage, encode_message
 from bssci.mqtt.server.topics import matches, overlap
@@ -44,7 +45,6 @@ MAX_SHARED = 2000
 """devices whose messages are kept for this"""
 PAUSE = 0.01
 """s between two steps for a client, for other work"""
-_MIOTY = "mioty:"
 
 Key = TypeVar("Key", bound=str)
 LastFilters = Mapping[str, int]
@@ -162,9 +162,10 @@ class PastTeller:
     def _all_devices(self) -> Iterator[str]:
         sensors = self._center.sensors
         for sensor in list(sensors):
-            yield f"{_MIOTY}{sensor.eui}"
+            yield sensor_device(sensor.eui)
         for key in self._last_values.devices():
-            if not key.startswith(_MIOTY) or sensors.get(EUI(key.removeprefix(_MIOTY))) is None:
+            eui = eui_of_device(key)
+            if eui is None or sensors.get(eui) is None:
                 yield key
 
     async def _show_newest(self, client: LiveClient, keys: Iterable[str], filters: LastFilters) -> None:
@@ -228,9 +229,9 @@ class PastTeller:
     async def _looked_up(self, key: str) -> tuple[int, AnyEvent | None]:
         history = self._center.journal.history
         entries: Sequence[tuple[int, AnyEvent]] = ()
+        eui = eui_of_device(key)
         try:
-            if key.startswith(_MIOTY):
-                eui = EUI(key.removeprefix(_MIOTY))
+            if eui is not None:
                 entries = await history.uplinks_of_sensor(eui, before=None, limit=1)
             elif key.startswith(station_key("")):
                 eui = EUI(key.removeprefix(station_key("")))

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from bssci.model import EUI, AnyEvent, Decoded, Downlink, Reception, Uplink, VariableMacUplink
+from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink, VariableMacUplink
 from bssci.model.event_json import FIELD_NAMES, event_json, kind_of, reception_json, uplink_json
+from bssci.model.events import decoded_of, sensor_of, station_of
 from bssci.web.live.names import NameOf, nameless
 from bssci.web.live.sentences import sentence
 from bssci.web.live.values import values_text
@@ -33,7 +34,7 @@ def parties(event: AnyEvent) -> tuple[EUI | None, Sequence[EUI | None]]:
     """Return the sensor and the base stations that an event is about."""
     if isinstance(event, Uplink):
         return event.end_point_eui, [each.base_station_eui for each in event.receptions]
-    return getattr(event, "end_point_eui", None), [getattr(event, "base_station_eui", None)]
+    return sensor_of(event), [station_of(event)]
 
 
 def uplink_dict(event: Uplink) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def downlink_dict(downlink: Downlink) -> dict[str, Any]:
 
 
 def _values(event: AnyEvent, name_of: NameOf = nameless) -> dict[str, str]:
-    decoded: Decoded | None = getattr(event, "decoded", None)
+    decoded = decoded_of(event)
     return (
         {}
         if decoded is None

@@ -56,8 +56,9 @@ class Channel(Protocol):
 class Notices:
     """Sends messages about alarms that begin and end through every channel.
 
-    An alarm that is over before a message about its beginning was sent is not reported at all. A message that
-    a channel does not accept is retried, combined with what has changed since.
+    An alarm that is over before a message about its beginning was sent is not reported at all, and one that
+    comes back before a message about its end was sent goes on. A message that a channel does not accept is
+    retried, combined with what has changed since.
 
     :param settings: returns the settings in force.
     :param service: EUI of the service center.
@@ -105,6 +106,9 @@ class Notices:
             desk.add(record.number, part)
 
     def _taken(self, number: int, part: ToldPart) -> None:
+        record = self._alarms.get(number)
+        if part == "end_told" and record is not None and record.until is None:
+            return  # it has come back: its next end is still to be told
         if not any(desk.waits_for(number, part) for desk in self._desks):
             self._alarms.told([number], part)
 
@@ -133,6 +137,8 @@ class _Desk:
         self._service = service
         self._taken = taken
         self._waiting: dict[tuple[int, ToldPart], None] = {}
+        self._under_way: dict[tuple[int, ToldPart], None] = {}
+        """contents of the message that is being sent"""
         self._sent_at: deque[float] = deque()
         self._retry = FIRST_RETRY
         self._is_stopped = False
@@ -143,15 +149,17 @@ class _Desk:
         return self._channel.is_set()
 
     def waits_for(self, number: int, part: ToldPart) -> bool:
-        return (number, part) in self._waiting
+        return (number, part) in self._waiting or (number, part) in self._under_way
 
     def add(self, number: int, part: ToldPart) -> None:
-        if part == "end_told" and self._waiting.pop((number, "begin_told"), 0) is None:
-            # Its beginning was not sent, so its end is not sent either.
+        other: ToldPart = "end_told" if part == "begin_told" else "begin_told"
+        if self._waiting.pop((number, other), 0) is None:
+            # Neither was sent: together they are no news.
             self._taken(number, "begin_told")
             self._taken(number, "end_told")
             return
-        self._waiting[number, part] = None
+        if (number, part) not in self._under_way:
+            self._waiting[number, part] = None
         if self._timer is None and self._sending is None:
             self._wait(self._settings().alarm_group_time)
 
@@ -176,8 +184,8 @@ class _Desk:
 
     def _send(self) -> None:
         self._timer = None
-        told = list(self._waiting)
-        records = [(self._alarms.get(number), part) for number, part in told]
+        self._under_way, self._waiting = self._waiting, {}
+        records = [(self._alarms.get(number), part) for number, part in self._under_way]
         notice = Notice(
             self._service,
             [each for each, part in records if each is not None and part == "begin_told"],
@@ -185,24 +193,24 @@ class _Desk:
             len(self._alarms),
         )
         if not self.is_set() or not (notice.begun or notice.over):
-            self._done(told)
+            self._done()
             return
         sending = self._sending = maybeDeferred(self._channel.send, notice)
-        sending.addCallbacks(self._took, self._failed, callbackArgs=(told,))
+        sending.addCallbacks(self._took, self._failed)
         sending.addErrback(lambda failure: self.log.failure("message about alarms failed", failure))
 
-    def _took(self, refused: str, told: Sequence[tuple[int, ToldPart]]) -> None:
+    def _took(self, refused: str) -> None:
         self._sending = None
         self.trouble = refused
         if refused:
             self.log.warn("alarm message refused in part {channel} {error}", channel=self.name, error=refused)
         self._retry = FIRST_RETRY
         self._sent_at.append(self._clock.seconds())
-        self._done(told)
+        self._done()
 
-    def _done(self, told: Sequence[tuple[int, ToldPart]]) -> None:
+    def _done(self) -> None:
+        told, self._under_way = self._under_way, {}
         for number, part in told:
-            self._waiting.pop((number, part), None)
             self._taken(number, part)
         if self._waiting:
             self._wait(self._settings().alarm_group_time)
@@ -210,11 +218,14 @@ class _Desk:
     def _failed(self, failure: Failure) -> None:
         self._sending = None
         self.trouble = failure.getErrorMessage()
+        self._wait(self._retry)
+        self._retry = min(LAST_RETRY, self._retry * 2)
+        later, self._waiting, self._under_way = self._waiting, self._under_way, {}
+        for number, part in later:
+            self.add(number, part)
         self.log.warn(
             "alarm message not sent {channel} {error} {waiting}",
             channel=self.name,
             error=self.trouble,
             waiting=len(self._waiting),
         )
-        self._wait(self._retry)
-        self._retry = min(LAST_RETRY, self._retry * 2)

@@ -24,6 +24,7 @@ class Recorder:
 
     :ivar away: fails.
     :ivar refused: recipients that it does not take, in words.
+    :ivar answer: fires when messages were taken.
     """
 
     name = "tester"
@@ -35,6 +36,7 @@ class Recorder:
         self.away = False
         self.refused = ""
         self.used = True
+        self.answer: Deferred[str] = succeed("")
 
     def is_set(self) -> bool:
         return self.used
@@ -44,7 +46,7 @@ class Recorder:
             return fail(StorageError("no answer"))
         self.sent.append(([each.id for each in notice.begun], [each.id for each in notice.over]))
         self.open.append(notice.open)
-        return succeed(self.refused)
+        return self.answer if not self.answer.called else succeed(self.refused)
 
 
 @pytest.fixture
@@ -151,6 +153,66 @@ def test_only_errors_are_told_if_that_is_wanted(make_house, channel: Recorder, b
     begin(house)
     look(house, bad(1, "warning"), bad(2), times=8)
     assert channel.sent == [(["sink-failing:2"], [])]
+
+
+@pytest.fixture
+def slow(channel: Recorder) -> Recorder:
+    """Take messages, and say so only when told to."""
+    channel.answer = Deferred()
+    return channel
+
+
+def test_an_alarm_that_is_over_while_its_beginning_is_being_sent_is_told_to_be_over(
+    house: House, slow: Recorder, begin
+) -> None:
+    begin(house)
+    look(house, bad(), times=8)
+    look(house, times=8)
+    assert slow.sent == [(["sink-failing:1"], [])]
+    slow.answer.callback("")
+    look(house, times=8)
+    assert slow.sent[1:] == [([], ["sink-failing:1"])]
+
+
+def test_of_one_that_came_and_went_while_the_message_failed_nothing_is_told(
+    house: House, slow: Recorder, begin
+) -> None:
+    begin(house)
+    look(house, bad(), times=8)
+    look(house, times=8)
+    slow.answer.errback(StorageError("no answer"))
+    look(house, times=20)
+    assert slow.sent == [(["sink-failing:1"], [])]
+
+
+def test_one_that_came_back_before_its_end_was_told_goes_on(house: House, channel: Recorder, begin) -> None:
+    begin(house)
+    look(house, bad(), times=8)
+    channel.away = True
+    look(house, times=12)
+    look(house, bad(), times=2)
+    channel.away = False
+    look(house, bad(), times=40)
+    assert channel.sent == [(["sink-failing:1"], [])]
+    look(house, times=40)
+    assert channel.sent[1:] == [([], ["sink-failing:1"])]
+
+
+def test_one_that_comes_back_while_its_end_is_being_sent_is_told_again_and_its_end_too(
+    house: House, slow: Recorder, begin
+) -> None:
+    begin(house)
+    slow.answer.callback("")
+    look(house, bad(), times=8)
+    slow.answer = Deferred()
+    look(house, times=20)
+    look(house, bad(), times=2)
+    assert slow.sent[1:] == [([], ["sink-failing:1"])]
+    slow.answer.callback("")
+    look(house, bad(), times=8)
+    assert slow.sent[2:] == [(["sink-failing:1"], [])]
+    look(house, times=40)
+    assert slow.sent[3:] == [([], ["sink-failing:1"])]
 
 
 def test_nothing_is_tried_after_the_stop_and_all_of_it_after_the_next_start(

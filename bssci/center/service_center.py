@@ -266,7 +266,7 @@ class ServiceCenter:
             Pings(),
             Uplinks(self.now),
             Statuses(self.now),
-            Propagations(self.now, self.downlinks.registered),
+            Propagations(self.now),
             OverTheAirMessages(self.over_the_air),
             DownlinkMessages(self.downlinks.reports, self._queries),
             self.variable_mac,
@@ -282,6 +282,8 @@ class ServiceCenter:
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
             cancellers=methods(parts, "cancel_"),
+            registered=self.downlinks.registered,
+            cancelled=self.over_the_air.cancelled,
             told=self.stations.told,
             served=self._served,
         )

@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from bssci.model import EUI, DownlinkRequest, eui_from_int, eui_to_int
 from bssci.model.downlink import DownlinkOrder, DownlinkResult, OrderKind, ReceptionReport, RefusalReason
 from bssci.stations.questions import ReceptionQueries
-from bssci.stations.station import ReadBatch, Station
+from bssci.stations.read_batch import ReadBatch
+from bssci.stations.station import Station
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import (
     DlDataQue,

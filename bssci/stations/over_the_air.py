@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from bssci.journal import Registration
 from bssci.model import EUI, AnyEvent, eui_from_int
 from bssci.model.over_the_air import AttachRequest, DetachRequest
-from bssci.stations.station import ReadBatch, Station
+from bssci.stations.read_batch import ReadBatch
+from bssci.stations.station import Station
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Att, AttRsp, Det, DetRsp
 

@@ -183,6 +183,7 @@ class Registry:
         known: Sequence[Registration] = []
         if resumed:
             known = await self._services.journal.sessions.registrations_at(station.eui)
+            known = [*known, *station.unstored.registrations]
             if station.link is not link:
                 return
         station.online(session, known, resumed)

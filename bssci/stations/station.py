@@ -26,11 +26,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.journal import Change, Journal, Registration, StationRecord, StorageLines
-from bssci.model import EUI, AnyEvent, Reception, StationState, StationStatus
+from bssci.model import EUI, Reception, StationState, StationStatus
 from bssci.model.events import Direction
 from bssci.stations.faults import Faults
 from bssci.stations.lately import Lately
 from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
+from bssci.stations.read_batch import ReadBatch
+from bssci.stations.unstored import Unstored
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Request, Status, command_of
@@ -73,30 +75,6 @@ class Link(Protocol):
         """Note that a ping could not be sent, so that the station's silence up to now does not count."""
 
 
-@dataclass(slots=True)
-class ReadBatch:
-    """Results of one read of the socket, which are stored together and answered together.
-
-    Filled by the ``handle_`` and ``finish_`` methods.
-    """
-
-    receptions: list[Reception] = field(default_factory=list)
-    events: list[AnyEvent] = field(default_factory=list)
-    registrations: list[Registration] = field(default_factory=list)
-    stored: list[Deferred[Any]] = field(default_factory=list)
-    """journal writes that a handler started itself; the answers wait for them, too"""
-    answers: list[Message] = field(default_factory=list)
-    """responses to requests of the station, to be sent when all of the above is on disk"""
-    closed: list[int] = field(default_factory=list)
-    """opIds of our operations that are over"""
-    completions: list[Message] = field(default_factory=list)
-    """completions of our operations, to be sent when all of the above is on disk"""
-    at_once: list[Message] = field(default_factory=list)
-    """errors and other messages that need no write"""
-    generation: int = 0
-    """generation of the session when the messages were received: answers to an older one are void"""
-
-
 MessageHandler = Callable[["Station", Any, ReadBatch], None]
 """handles a request of the station: station, request, batch; may raise :class:`ProtocolError`"""
 Finisher = Callable[["Station", Any, Any, ReadBatch], None]
@@ -133,6 +111,10 @@ class Services:
     finishers: Mapping[type[Request], Finisher]
     completers: Mapping[type[Request], Completer]
     cancellers: Mapping[type[Request], Completer] = field(default_factory=dict)
+    registered: Callable[[EUI], None] = lambda eui: None
+    """called for every sensor about which a station has answered, in the turn in which that is stored"""
+    cancelled: Callable[[EUI, EUI], None] = lambda sensor, station: None
+    """called with a sensor and a station whose request over the air is refused although it was decided on"""
     told: Callable[[StationState], None] = lambda state: None
     """called when all sensors have been propagated to a station"""
     served: set[EUI] = field(default_factory=set)
@@ -167,8 +149,7 @@ class Station:
         self.faults = Faults(eui)
         self.comings = Lately()
         """times when the station came online"""
-        self._unclosed: list[int] = []
-        """opIds of operations of ours that are over, which could not be stored yet"""
+        self.unstored = Unstored()
         self._lines = StorageLines(self.log, services.clock.seconds)
         self.worked = status is not None
         """true once the station has done more than connect"""
@@ -224,7 +205,7 @@ class Station:
     def keep(self, session: Session) -> None:
         """Use a session from now on, a new one or one restored from an earlier run."""
         self.session = session
-        self._unclosed = []
+        self.unstored = Unstored()
         self.worked = self.worked or session.last_bs_op_id > 0
 
     # the life of a connection
@@ -271,10 +252,10 @@ class Station:
         self.connection = ConnectionState.OFFLINE
         self.link = None
         self.propagation.pause()
-        if self.session is not None and self._unclosed:
-            closed, self._unclosed = self._unclosed, []
-            stored = self._services.journal.sessions.close_operations(self.eui, closed)
-            stored.addErrback(self._not_closed, self.session, closed)
+        if self.session is not None and self.unstored:
+            session, batch = self.session, ReadBatch()
+            stored = gatherResults(self._store_late(batch), consumeErrors=True)
+            stored.addErrback(lambda failure: self._keep(session, batch))
             stored.addErrback(self._log_failure)
 
     # operations of ours
@@ -447,15 +428,12 @@ class Station:
             # A request that is repeated after a resume may still be in the middle of being stored: its answer
             # waits for that.
             waits.append(journal.sessions.advance(self.eui, session.last_bs_op_id))
-        if batch.registrations:
-            waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
         if batch.events:
             waits.append(journal.events.append(batch.events))
-        if batch.closed or (waits and self._unclosed):
-            # A later run would begin an operation again whose end it does not find stored.
-            batch.closed = self._unclosed + batch.closed
-            self._unclosed = []
-            waits.append(journal.sessions.close_operations(self.eui, batch.closed))
+        if waits or batch.closed:
+            waits += self._store_late(batch)
+        if batch.registrations:
+            waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
         if waits:
             done: Deferred[Any] = waits[0] if len(waits) == 1 else gatherResults(waits, consumeErrors=True)
             done.addCallbacks(
@@ -466,13 +444,27 @@ class Station:
                 done.addCallback(lambda _: self.propagation.fill())
             done.addErrback(self._log_failure)
 
+    def _store_late(self, batch: ReadBatch) -> list[Deferred[Any]]:
+        """Store what the station has answered; what could not be stored before joins the batch."""
+        sessions = self._services.journal.sessions
+        closed, registrations = self.unstored.take()
+        batch.closed, batch.answered = closed + batch.closed, [*registrations, *batch.answered]
+        waits: list[Deferred[Any]] = []
+        if batch.closed:
+            waits.append(sessions.close_operations(self.eui, batch.closed))
+        if batch.answered:
+            waits.append(sessions.store_registrations(self.eui, batch.answered))
+            for each in batch.answered:
+                self._services.registered(each.end_point_eui)
+        return waits
+
     def _answer(self, session: Session, link: Link, batch: ReadBatch) -> None:
         messages = [answer for answer in batch.answers if session.answer(answer, batch.generation)]
         self._send(session, link, messages + batch.completions)
 
     def _not_stored(self, session: Session, link: Link, batch: ReadBatch, failure: Failure) -> None:
         """Refuse what could not be stored, so that the station keeps it; answer what needed no write."""
-        self._not_closed(failure, session, batch.closed)
+        self._keep(session, batch)
         messages: list[Message] = []
         for answer in batch.answers:
             if isinstance(answer, PingRsp):
@@ -485,12 +477,14 @@ class Station:
             if refusal is not None:
                 messages.append(refusal)
         self._send(session, link, messages + batch.completions)
+        for each in batch.registrations:
+            self._services.cancelled(each.end_point_eui, self.eui)
         self._services.refused(failure)
 
-    def _not_closed(self, failure: Failure, session: Session, op_ids: Sequence[int]) -> None:
-        """Note operations that are over, to be stored with what comes next."""
+    def _keep(self, session: Session, batch: ReadBatch) -> None:
+        """Note what the station has answered, to be stored with what comes next."""
         if self.session is session:
-            self._unclosed += op_ids
+            self.unstored.add(batch.closed, batch.answered)
 
     def _log_failure(self, failure: Failure) -> None:
         self._lines.note(failure, "work for a base station failed {bs_eui}", bs_eui=self.eui)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from bssci.model import EUI, StationStatus
+from bssci.model import StationStatus
 from bssci.stations.propagation import Propagated
-from bssci.stations.station import ReadBatch, Station
+from bssci.stations.read_batch import ReadBatch
+from bssci.stations.station import Station
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp
 
 
@@ -62,12 +63,10 @@ class Propagations:
     """Handlers of answers to the operations of :class:`bssci.stations.propagation.Propagation` (§5.8, §5.9).
 
     :param now: returns Unix seconds.
-    :param registered: called for every sensor about which a station has answered.
     """
 
-    def __init__(self, now: Callable[[], float], registered: Callable[[EUI], None]) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._registered = registered
 
     def finish_attPrp(self, station: Station, request: Propagated, answer: Message, batch: ReadBatch) -> None:
         if isinstance(answer, Error):
@@ -78,10 +77,9 @@ class Propagations:
             outcome = station.propagation.answered(request, self._now())
         if outcome is not None:
             registration, event = outcome
-            batch.registrations.append(registration)
+            batch.answered.append(registration)
             if event is not None:
                 batch.events.append(event)
-            self._registered(registration.end_point_eui)
             state = station.told_all()
             if state is not None:
                 batch.events.append(state)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bssci.model import Reception, Subpackets, eui_from_int
-from bssci.stations.station import ReadBatch, Station
+from bssci.stations.read_batch import ReadBatch
+from bssci.stations.station import Station
 from bssci.wire.messages import UlData, UlDataRsp
 
 

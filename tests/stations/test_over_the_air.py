@@ -13,7 +13,7 @@ from bssci.journal import Registration
 from bssci.model import EUI, SensorProblem
 from bssci.model.over_the_air import AttachRequest
 from bssci.stations.over_the_air import Accepted, OverTheAirMessages, RefusedOverTheAir
-from bssci.stations.station import ReadBatch
+from bssci.stations.read_batch import ReadBatch
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import AttRsp
 from tests.stations.air_house import NOW, SENSOR, att

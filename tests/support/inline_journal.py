@@ -74,12 +74,13 @@ class InlineJournal(SqliteJournal):
     """Submissions wait for :meth:`commit`, which makes one group of them as the writer's thread would.
 
     :ivar queues: each worker, and what waits for it; the writer first.
-    :ivar broken: commits and reads fail, as on a full disk.
+    :ivar broken: commits and reads fail, as on a disk that is gone.
+    :ivar full: commits fail, as on a full disk.
     """
 
     def __init__(self, directory: Path, *, max_pending: int = 100_000) -> None:
         super().__init__(_Database(directory), _AtOnce(), max_pending=max_pending, tail_bytes=1 << 20)
-        self.broken = False
+        self.broken = self.full = False
         self.queues: list[tuple[Worker, list[Submission]]] = []
         for worker in (self.core.writer, self.core.reader, self.core.history):
             self._hold(worker)
@@ -92,7 +93,7 @@ class InlineJournal(SqliteJournal):
             for worker, queue in self.queues:
                 group = queue.copy()
                 queue.clear()
-                if group and self.broken:
+                if group and (self.broken or (self.full and worker is self.core.writer)):
                     for submission in group:
                         submission.deferred.errback(StorageError("disk full"))
                 elif group:

@@ -18,7 +18,7 @@ from bssci.journal import StorageError
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, Uplink, eui_to_int
 from bssci.model.commands import DONE
 from bssci.model.over_the_air import DetachRequest
-from bssci.stations.propagation import WINDOW
+from bssci.stations.propagation import BUSY_WAIT, WINDOW
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import (
     Att,
@@ -33,6 +33,7 @@ from bssci.wire.messages import (
     DetRsp,
     Error,
     ErrorAck,
+    Message,
     Ping,
     PingRsp,
 )
@@ -514,6 +515,29 @@ def test_a_detached_sensor_needs_a_new_counter_to_attach(connected: AirHouse) ->
     assert not connected.center.attachments.is_attached(SENSOR)
     assert isinstance(connected.say(THERE, att(op_id=6, counter=COUNTER + 1))[0], AttRsp)
     assert connected.center.attachments.is_attached(SENSOR)
+
+
+@pytest.mark.parametrize(("request_", "ordered"), [(det(), DetPrp), (att(op_id=2), AttPrp)])
+def test_a_station_whose_request_could_not_be_stored_is_still_told_what_it_was_too_busy_for(
+    connected: AirHouse, request_: Att | Det, ordered: type[Message]
+) -> None:
+    commands = connected.commands
+    orders = [commands.detach] if ordered is DetPrp else [commands.detach, commands.attach]
+    for number, order in enumerate(orders, 1):
+        if number == len(orders):
+            connected.links[HERE].silent = {ordered}
+        ensureDeferred(order([SENSOR], TESTER))
+        connected.obey()
+    connected.links[HERE].silent = set()
+    connected.say(HERE, Error(opId=told(connected, HERE)[-1].opId, code=ErrorCode.EAGAIN, message="busy"))
+    connected.journal.full = True
+    [refusal] = connected.say(HERE, request_)
+    assert isinstance(refusal, Error) and refusal.code == ErrorCode.EAGAIN
+    connected.journal.full = False
+    asked = len(told(connected, HERE))
+    connected.advance(2 * BUSY_WAIT)
+    connected.obey()
+    assert [type(each) for each in told(connected, HERE)[asked:]] == [ordered]
 
 
 def test_an_unknown_sensor_cannot_detach(connected: AirHouse) -> None:

@@ -1,0 +1,42 @@
+"""Answers of a base station that could not be stored, to be stored with what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bssci.journal import Registration
+from bssci.model import EUI
+
+
+class Unstored:
+    """Answers of a station in its present session that are not on disk.
+
+    A later run would begin the operations again whose end it does not find stored, and tell the station again
+    of sensors whose registration it does not find.
+    """
+
+    def __init__(self) -> None:
+        self._closed: list[int] = []
+        self._registrations: dict[EUI, Registration] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._closed or self._registrations)
+
+    @property
+    def registrations(self) -> list[Registration]:
+        """Return the registrations that the station has answered with."""
+        return list(self._registrations.values())
+
+    def add(self, closed: Iterable[int], registrations: Iterable[Registration]) -> None:
+        """Note answers that could not be stored.
+
+        :param closed: opIds of operations of ours that are over.
+        """
+        self._closed += closed
+        self._registrations |= {each.end_point_eui: each for each in registrations}
+
+    def take(self) -> tuple[list[int], Sequence[Registration]]:
+        """Return the opIds and the registrations, which are to be stored now; none are left here."""
+        taken = self._closed, self.registrations
+        self._closed, self._registrations = [], {}
+        return taken

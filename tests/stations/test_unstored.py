@@ -1,0 +1,84 @@
+"""What stations answer while nothing can be stored: kept, stored later, not asked for again."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import ensureDeferred
+
+from bssci.journal import Registration
+from bssci.model import EUI
+from bssci.stations.propagation import BUSY_WAIT
+from bssci.stations.unstored import Unstored
+from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Ping
+from tests.center.downlinks.gateway import DownlinkHouse, Gateway
+from tests.support.center import TESTER, Line, result_of, sensor_eui
+
+SENSOR = EUI(sensor_eui(1))
+
+
+def registration(at: float) -> Registration:
+    return Registration(end_point_eui=SENSOR, fingerprint=b"f", state="attached", at=at)
+
+
+def test_the_last_answer_about_a_sensor_counts() -> None:
+    unstored = Unstored()
+    assert not unstored
+    unstored.add([-1], [registration(1.0)])
+    unstored.add([-2], [registration(2.0)])
+    assert unstored and unstored.registrations == [registration(2.0)]
+    assert unstored.take() == ([-1, -2], [registration(2.0)])
+    assert not unstored
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_answer_about_a_sensor_that_could_not_be_stored_is_stored_with_what_comes_next(
+    old: Line, is_lost: bool
+) -> None:
+    house, station = old.house, old.station
+    assert station is not None
+    detaching = ensureDeferred(house.commands.detach([SENSOR], TESTER))
+    house.settle()
+    [request] = old.take(DetPrp)
+    house.journal.broken = True
+    old.say(DetPrpRsp(opId=request.opId))
+    house.journal.broken = False
+    if is_lost:
+        old.lose()
+        old.connect()
+    else:
+        old.say(Ping(opId=1))
+    house.advance(1)
+    result_of(detaching)
+    report = house.do(house.center.sensor_report(SENSOR))
+    assert report["registration"]["base_stations"][station.eui]["state"] == "detached"
+    assert old.take(DetPrp) == []
+
+
+def test_an_answer_that_could_neither_be_stored_nor_was_lost_is_not_asked_for_again(old: Line) -> None:
+    house = old.house
+    ensureDeferred(house.commands.detach([SENSOR], TESTER))
+    house.settle()
+    [request] = old.take(DetPrp)
+    house.journal.full = True
+    old.say(DetPrpRsp(opId=request.opId))
+    old.lose()
+    old.connect()
+    house.journal.full = False
+    house.advance(BUSY_WAIT + 1)
+    assert old.take(DetPrp) == []
+
+
+def test_a_downlink_goes_to_a_station_whose_answer_about_its_sensor_was_stored_late(
+    site: DownlinkHouse,
+) -> None:
+    station = Gateway(site)
+    station.connect()
+    requests = [each for each in station.take(AttPrp) if each.epEui == int(SENSOR, 16)]
+    station.hear(1)
+    site.journal.full = True
+    station.say(*(AttPrpRsp(opId=each.opId) for each in requests))
+    site.journal.full = False
+    site.queue()
+    assert station.asked() == []
+    station.hear(2)
+    assert len(station.asked()) == 1

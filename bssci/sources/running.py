@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -109,6 +109,8 @@ class RunningSource:
             raise CommandError("unavailable", f"the source {self.name} cannot send")
         try:
             await publish(topic, payload)
+        except CancelledError:  # nobody waits any longer, and the other side may have it
+            raise
         except Exception as error:  # a third party's source may raise anything
             raise CommandError("unavailable", f"not sent by {self.name}: {error}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, TimeoutError, fail, succeed
 from twisted.internet.task import Clock
 
 from bssci.model.commands import CommandError
@@ -142,3 +142,14 @@ def test_it_sends_what_the_source_can_send() -> None:
     source.publish = lambda *message: fail(OSError("cable cut"))  # type: ignore[attr-defined]
     with pytest.raises(CommandError, match="not sent by sample: cable cut"):
         result_of(running.publish("a", b"b"))
+
+
+def test_who_waits_for_the_broker_no_longer_is_not_told_that_nothing_was_sent() -> None:
+    source = Source()
+    source.publish = lambda *message: Deferred()  # type: ignore[attr-defined]
+    sent = RunningSource(Clock(), "sample", source, Door()).publish("a", b"b")
+    clock = Clock()
+    sent.addTimeout(10, clock)
+    clock.advance(10)
+    with pytest.raises(TimeoutError):
+        result_of(sent)

@@ -350,7 +350,6 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
     for each in conditions:
         by_kind.setdefault(condition_kind(each.id), []).append(each)
     for kind, found in by_kind.items():
-        many = f"{kind}:{MANY}"
         if len(found) <= MAX_OF_KIND:
             yield from found
             continue
@@ -360,7 +359,7 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
         begins = [each.since for each in found if each.since is not None]
         page = "/" + first.href.strip("/").split("/")[0].partition("#")[0]
         text = f"{len(found):,} at once: {first.text}, and others"
-        yield first._replace(id=many, text=text, href=page, since=max(begins, default=None))
+        yield first._replace(id=f"{kind}:{MANY}", text=text, href=page, since=max(begins, default=None))
 
 
 def named(name: str | None, eui: EUI) -> str:

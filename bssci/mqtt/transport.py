@@ -19,11 +19,14 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFrom
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
+from bssci.certificates.naming import NamedServer, NamesNoHost
 from bssci.certificates.reading import read_certificates, read_client_pair
 from bssci.mqtt.values import IStream, MqttSettings
 
 TLS_ERRORS = (SSL.Error, VerificationError)
 """errors of a connection whose handshake of TLS failed"""
+UNTRUSTED = "certificate verify failed"
+"""OpenSSL's words for a certificate that is not believed"""
 CONNECT_TIMEOUT = 10.0
 """s for each address of the broker"""
 
@@ -71,7 +74,8 @@ def tls_options(settings: MqttSettings) -> IOpenSSLClientConnectionCreator:
         key_file = Path(settings.key_file or settings.cert_file)
         (certificate, *chain), key = read_client_pair(Path(settings.cert_file), key_file, settings.prefix)
         identity = {"certificate": certificate, "privateKey": key, "extraCertChain": chain}
-    return optionsForClientTLS(settings.host, trust, extraCertificateOptions=identity)
+    options = optionsForClientTLS(settings.host, trust, extraCertificateOptions=identity)
+    return NamedServer(options, settings.host)
 
 
 def explain(failure: Failure) -> str:
@@ -81,10 +85,14 @@ def explain(failure: Failure) -> str:
         return "the broker closed the connection"
     if isinstance(error, ConnectionLost):
         return "the connection was lost"
+    if isinstance(error, NamesNoHost):
+        return "the broker's certificate names no host: it needs a subjectAltName"
     if isinstance(error, VerificationError):
         return "the broker's certificate is for another host name"
     if isinstance(error, SSL.Error) and error.args and error.args[0]:
-        return f"TLS: {', '.join(entry[-1] for entry in error.args[0])}"
+        words = ", ".join(entry[-1] for entry in error.args[0])
+        untrusted = "the broker's certificate has expired, or its authority is not trusted here: "
+        return f"{untrusted if UNTRUSTED in words else ''}TLS: {words}"
     if isinstance(error, ConnectError) and error.osError:
         return os.strerror(error.osError)
     return failure.getErrorMessage() or type(error).__name__

@@ -10,11 +10,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.python.failure import Failure
 
 from bssci.center.alarms.notices import Notice
 from bssci.center.alarms.wording import subject, text
+from bssci.notices.smtp import tls_options
 from bssci.settings.table import Settings
 
 TIMEOUT = 30.0
@@ -75,7 +75,7 @@ class MailChannel:
             self._reactor, settings.alarm_mail_host, settings.alarm_mail_port, timeout=TIMEOUT
         )
         if settings.alarm_mail_tls == "tls":
-            endpoint = wrapClientTLS(optionsForClientTLS(settings.alarm_mail_host), endpoint)
+            endpoint = wrapClientTLS(tls_options(settings.alarm_mail_host), endpoint)
         return endpoint
 
 

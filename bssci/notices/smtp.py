@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.mail.smtp import (
@@ -22,6 +23,7 @@ from twisted.mail.smtp import (
 )
 from twisted.python.failure import Failure
 
+from bssci.certificates.naming import NamedServer
 from bssci.settings.table import Settings
 from bssci.sinks.http_post import explain
 
@@ -86,7 +88,7 @@ class Mailing(ESMTPSenderFactory):
             self.outcome,
             retries=0,
             timeout=int(timeout),
-            contextFactory=optionsForClientTLS(settings.alarm_mail_host) if encrypts else None,
+            contextFactory=tls_options(settings.alarm_mail_host) if encrypts else None,
             requireAuthentication=bool(settings.alarm_mail_username),
             requireTransportSecurity=encrypts,
         )
@@ -109,6 +111,11 @@ class Mailing(ESMTPSenderFactory):
     def was_greeted(self) -> bool:
         """True once the server has said anything."""
         return self._protocol is not None and self._protocol.has_greeting
+
+
+def tls_options(host: str) -> IOpenSSLClientConnectionCreator:
+    """Return the TLS options for a mail server: the system's authorities are trusted."""
+    return NamedServer(optionsForClientTLS(host), host)
 
 
 def reason_of(error: BaseException, settings: Settings, was_greeted: bool) -> str:

@@ -17,6 +17,8 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
+from bssci.certificates.naming import NamedServer
+
 CONNECT_TIMEOUT = 10.0
 """s for each address of the host"""
 ANSWER_READ = 131_072
@@ -85,5 +87,6 @@ class BoundEndpoints:
             self._reactor, uri.host.decode("ascii"), uri.port, timeout=CONNECT_TIMEOUT
         )
         if uri.scheme == b"https":
-            endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
+            creator = self._policy.creatorForNetloc(uri.host, uri.port)
+            endpoint = wrapClientTLS(NamedServer(creator, uri.host.decode("ascii")), endpoint)
         return BoundEndpoint(endpoint)

@@ -34,6 +34,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from bssci.certificates.naming import NamesNoHost
 from bssci.certificates.reading import read_certificates
 from bssci.sinks.answer_bound import BoundEndpoints
 
@@ -254,11 +255,15 @@ def explain(error: Exception) -> str:
         if known or (inner and isinstance(inner[0], _CONNECTING)):
             return explain((known or inner)[0])
         return "its answer is not HTTP" if inner else "the connection broke"
+    if isinstance(error, NamesNoHost):
+        return "its certificate names no host: it needs a subjectAltName"
     if isinstance(error, VerificationError):
         return "its certificate is for another host name"
     if isinstance(error, SSL.Error):
         reasons = error.args[0] if error.args and isinstance(error.args[0], list) else []
-        return f"TLS: {', '.join(str(entry[-1]) for entry in reasons) or 'the connection broke'}"
+        words = ", ".join(str(entry[-1]) for entry in reasons) or "the connection broke"
+        untrusted = "its certificate has expired, or its authority is not trusted here: "
+        return f"{untrusted if 'certificate verify failed' in words else ''}TLS: {words}"
     if isinstance(error, connecting.DNSLookupError):
         return "no such host is known"
     if isinstance(error, connecting.TimeoutError):

@@ -20,6 +20,7 @@ from twisted.internet.error import (
 from twisted.python.failure import Failure
 
 from bssci.certificates.issuing import certificate_to_pem, key_to_pem
+from bssci.certificates.naming import NamedServer, NamesNoHost
 from bssci.certificates.reading import CertificateError
 from bssci.mqtt.transport import explain, tls_options
 from bssci.mqtt.values import MqttSettings
@@ -40,6 +41,10 @@ def test_tls_options_from_files(tls_files):  # noqa: F811
             key_file=bundle / "station_key.pem",
         )
     )
+
+
+def test_the_broker_s_certificate_must_name_it():
+    assert isinstance(tls_options(settings()), NamedServer)
 
 
 def test_certificate_and_key_in_one_file(tls_files, tmp_path):  # noqa: F811
@@ -84,6 +89,8 @@ def test_a_key_of_another_certificate_is_refused(tls_files):  # noqa: F811
         (TCPTimedOutError(), "TCP connection timed out"),
         (DNSLookupError("no results for hostname lookup: nowhere"), "nowhere"),
         (SSL.Error([("SSL routines", "", "certificate verify failed")]), "TLS: certificate verify failed"),
+        (SSL.Error([("SSL routines", "", "certificate verify failed")]), "has expired, or its authority"),
+        (NamesNoHost(), "needs a subjectAltName"),
         (SSL.Error(), "Error"),
     ],
 )

@@ -13,7 +13,8 @@ from twisted.internet.testing import StringTransport
 from twisted.mail.smtp import AUTHRequiredError, SMTPDeliveryError, SMTPTimeoutError, TLSRequiredError
 from twisted.python.failure import Failure
 
-from bssci.notices.smtp import ANSWERS_READ, Mailing, reason_of, refused
+from bssci.certificates.naming import NamedServer
+from bssci.notices.smtp import ANSWERS_READ, Mailing, reason_of, refused, tls_options
 from tests.notices.test_mail import settings_of
 
 UNTRUSTED = SSL.Error([("SSL routines", "", "certificate verify failed")])
@@ -117,3 +118,7 @@ def test_a_server_that_takes_too_long_is_cut_off() -> None:
     client.makeConnection(transport)
     mailing.outcome.cancel()
     assert transport.disconnected
+
+
+def test_the_server_s_certificate_must_name_it() -> None:
+    assert isinstance(tls_options("mail.example"), NamedServer)

@@ -305,6 +305,10 @@ async def test_a_certificate_of_another_host_is_refused(server: Server, tmp_path
     url = f"https://127.0.0.1:{server.serve(Page(lambda request: b''), context)}/"
     with pytest.raises(NoAnswer, match="its certificate is for another host name"):
         await server.poster(url, ca_file).post({}, b"")
+    context, ca_file = tls_server(tmp_path / "b")
+    url = f"https://127.0.0.1:{server.serve(Page(lambda request: b''), context)}/"
+    with pytest.raises(NoAnswer, match="its certificate names no host: it needs a subjectAltName"):
+        await server.poster(url, ca_file).post({}, b"")
 
 
 @parts

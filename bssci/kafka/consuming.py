@@ -40,6 +40,7 @@ LOOK_INTERVAL = 5.0
 SESSION_TIME = 10.0
 """s after which the group gives the partitions of an instance that is silent to others"""
 
+LOST = "the brokers did not answer in time, and the consumer group counts this instance as gone"
 BLOCKS = "_BAD_COMPRESSION"
 """name of the error of a batch that librdkafka cannot read, and fetches again and again"""
 
@@ -166,7 +167,7 @@ class KafkaConsumer:
         self._last_error = LastError()
         handlers = {"error_cb": self._note, "logger": ClientLog(self._now).as_logger()}
         consumer = self._make({**self._configuration, **handlers})
-        consumer.subscribe([self._topic], on_assign=self._gained, on_revoke=self._gone, on_lost=self._gone)
+        consumer.subscribe([self._topic], on_assign=self._gained, on_revoke=self._gone, on_lost=self._lost)
         return consumer
 
     def _step(self, consumer: Any) -> None:
@@ -286,6 +287,11 @@ class KafkaConsumer:
             self._assigned.discard(each.partition)
             self._note_block(each.partition, "")
         self.log.info("Kafka partitions {partitions}", partitions=sorted(self._assigned))
+
+    def _lost(self, consumer: Any, partitions: Sequence[Any]) -> None:
+        """Note partitions that the group gave to others because it, or we, did not answer."""
+        self._gone(consumer, partitions)
+        self._say(self.trouble or LOST)
 
     def _note(self, error: Any) -> None:
         self._last_error.take(error)

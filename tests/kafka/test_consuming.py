@@ -244,6 +244,28 @@ def test_a_trouble_ends_by_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) 
     done.callback(None)
 
 
+def test_brokers_that_fall_silent_are_said_until_they_answer(
+    it: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client library reports no error for a minute."""
+    monkeypatch.setattr(consuming, "LOOK_INTERVAL", 0.0)
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    done.callback(None)
+    it.made[0].committed.get(timeout=5)
+    it.made[0].nobody_answers = True
+    it.made[0].callbacks["on_lost"](it.made[0], [SimpleNamespace(partition=0)])
+    for _ in range(2):
+        it.made[0].looked.get(timeout=5)
+    assert it.consumer.partitions == [1]
+    assert "did not answer in time" in it.consumer.trouble
+    it.made[0].nobody_answers = False
+    it.there.put([FakeMessage(1, 8)])
+    _, done = it.next()
+    assert it.consumer.trouble == ""
+    done.callback(None)
+
+
 def test_brokers_that_cannot_be_reached_are_logged_once(
     it: Fixture, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
 ) -> None:

@@ -39,6 +39,7 @@ from bssci.stations.refusals import Refusals
 from bssci.stations.registry import Registry
 from bssci.stations.station import Station
 from bssci.system.clock import Clock, Ticker, Timer
+from bssci.system.line_limit import LineLimit
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import FrameDecoder
@@ -154,7 +155,9 @@ class StationProtocol(Protocol):
             return
         self.factory.count.failed_handshakes += 1
         cause = self._cause or causes.of_failure(error)
-        self.log.info("connection refused {peer}: {reason}", peer=self.peer, reason=cause.reason, error=error)
+        if (left_out := self.factory.lines.admit()) is not None:
+            text = "connection refused {peer}: {reason}" + (", {left_out} lines left out" if left_out else "")
+            self.log.info(text, peer=self.peer, reason=cause.reason, error=error, left_out=left_out)
         station = next(iter(self._named)) if len(self._named) == 1 else None
         self.factory.refusals.add(self.host, cause, station, self._shown)
 
@@ -419,6 +422,8 @@ class StationFactory(Factory):
         self.count = ConnectionCount(limits)
         self.connections: set[StationProtocol] = set()
         self.refusals = refusals
+        self.lines = LineLimit(clock.seconds)
+        """limit on the lines about refused connections, which cost whoever makes them nothing"""
         self._unread: list[StationProtocol] = []
         self._ticker = Ticker(clock, IDLE_TICK, self._check_idle)
 
@@ -468,11 +473,12 @@ class LimitedTLSFactory(TLSMemoryBIOFactory):
     def __init__(self, tls: ServerTLS, factory: StationFactory, clock: Any) -> None:
         super().__init__(tls, False, factory, clock)
         self._count = factory.count
+        self._lines = LineLimit(clock.seconds, lines=1)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         host = _host(addr)
         if not self._count.enter(host):
-            if self._count.refused % 100 == 1:
+            if self._lines.admit() is not None:
                 self.log.warn(
                     "connection refused, too many {host} {open} {refused}",
                     host=host,

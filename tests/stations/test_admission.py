@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.logger import capturedLogs
+
 from bssci.stations.admission import ConnectionLimits
 from bssci.wire.messages import ConCmp, Ping, PingCmp, PingRsp, UlDataRsp
 from tests.stations.tls_memory import TCP_BUFFER, Client, StationRoom
@@ -194,6 +196,10 @@ def test_connections_beyond_the_limit_are_refused_before_tls(make_room: Callable
     assert not room.station(host="192.0.2.2").refused
     assert room.station(host="192.0.2.3").refused
     assert room.count.refused == 2
+    with capturedLogs() as told:
+        for _ in range(500):
+            assert room.station(host="192.0.2.1").refused
+    assert len(told) == 0  # one line a minute
     first.transport.loseConnection()
     room.settle()
     assert not room.station(host="192.0.2.1").refused

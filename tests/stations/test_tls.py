@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.stations.admission import ConnectionLimits
+from bssci.system.line_limit import LINES, PERIOD
 from bssci.wire.messages import Ping, PingRsp, UlDataRsp
 from tests.support.center import STATION
 from tests.support.tls import Authority, TLSFiles
@@ -82,6 +83,25 @@ def test_who_connects_and_closes_without_a_byte_is_not_refused(
     if sent.startswith(b"GET"):
         assert lines == ["connection refused 192.0.2.9:1: it spoke HTTP, not TLS"]
     assert room.count.open == 0
+
+
+def test_strangers_write_few_lines_however_often_they_come(room) -> None:
+    def come() -> None:
+        transport = _Bare(peerAddress=IPv4Address("TCP", "192.0.2.9", 1))
+        connection = room.listening.buildProtocol(transport.getPeer())
+        connection.makeConnection(transport)
+        connection.dataReceived(b"GET / HTTP/1.0\r\n\r\n")
+        connection.connectionLost(Failure(ConnectionDone()))
+
+    with capturedLogs() as told:
+        for _ in range(500):
+            come()
+        room.house.advance(PERIOD)
+        come()
+    lines = [formatEvent(each) for each in told if each["log_level"] is not LogLevel.debug]
+    assert len(lines) == LINES + 1
+    assert lines[-1].endswith(f": it spoke HTTP, not TLS, {500 - LINES} lines left out")
+    assert room.count.failed_handshakes == 501
 
 
 def test_who_connects_and_says_nothing_is_given_up(room) -> None:

@@ -21,11 +21,6 @@ SAME = Conversion()
 """conversion of a unit to itself"""
 
 
-class _Spelling(NamedTuple):
-    unit: str
-    conversion: Conversion
-
-
 def _times(multiplier: float, divisor: float = 1) -> Conversion:
     return Conversion(multiplier=multiplier, divisor=divisor)
 

@@ -17,8 +17,6 @@ RANDOM = 32
 """characters that are drawn at random"""
 CHECK = 6
 """characters of the checksum"""
-PATTERN = r"bssci_mqtt_[0-9A-Za-z]{38}"
-"""regular expression for secret scanners"""
 
 
 def compose(drawn: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bssci.model.live_token import ALPHABET, PATTERN, PREFIX, RANDOM, compose, fault_of
+from bssci.model.live_token import ALPHABET, PREFIX, RANDOM, compose, fault_of
 
 DRAWN = st.text(ALPHABET, min_size=RANDOM, max_size=RANDOM)
 TOKEN = compose("abcdefghijklmnopqrstuvwxyz012345")
@@ -23,7 +23,7 @@ def test_the_form_stays() -> None:
 def test_what_is_composed_has_the_form(drawn: str) -> None:
     token = compose(drawn)
     assert fault_of(token) is None
-    assert re.fullmatch(PATTERN, token)
+    assert re.fullmatch("bssci_mqtt_[0-9A-Za-z]{38}", token)  # as docs/live.md has it for secret scanners
 
 
 @given(DRAWN, st.integers(0, RANDOM - 1), st.sampled_from(ALPHABET))

@@ -38,7 +38,6 @@ class CounterRate:
 class Figures:
     """Rates, and figures about the events of the feed: a :class:`bssci.web.live.feed.Watcher`.
 
-    :ivar unseen: events that the feed skipped.
     :ivar merging: s from the first reception of an uplink to its publication.
     """
 
@@ -46,7 +45,6 @@ class Figures:
         self._clock = clock
         self._statistics = center.deduplication.statistics
         self._received_by = center.ingest.received_by
-        self.unseen = 0
         # It includes the window of the deduplication and the time of the disk.
         self.merging = Histogram(
             "bssci_uplink_merge_seconds",
@@ -72,7 +70,7 @@ class Figures:
                 self.merging.observe(max(0.0, event.at - first))
 
     def skipped(self, count: int) -> None:
-        self.unseen += count
+        """Do nothing: an average over the others will do."""
 
     def uplink_rate(self) -> float:
         """Return uplinks per second, over the last minute."""

@@ -29,6 +29,4 @@ def test_rates_are_those_of_what_was_published_and_received(web: WebHouse) -> No
 def test_what_is_passed_over_is_counted_all_the_same(web: WebHouse) -> None:
     web.admin.context.feed.stop()
     web.happen(uplink(1), uplink(2), online())
-    web.admin.context.figures.skipped(3)
-    assert web.admin.context.figures.unseen == 3
     assert web.journal.events.counts() == {"uplink": 2, "station-state": 1}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.logger import Logger
 
 from bssci.center.alarms import conditions as looks
@@ -133,16 +133,19 @@ class AlarmGuard:
     async def _look_near(self) -> None:
         """Run the checks that look at memory only."""
         try:
-            self._alarms.evaluate(OF_STATIONS, await self._of_stations())
+            await self._evaluate(OF_STATIONS, self._of_stations)
             for kinds, look in self._looks():
-                self._evaluate(kinds, look)
+                await self._evaluate(kinds, look)
         finally:
             self._looking = False
 
-    def _evaluate(self, kinds: frozenset[str], look: Look) -> None:
-        """Run a check; if it fails, its alarms stay as they are, and the others are checked all the same."""
+    async def _evaluate(self, kinds: frozenset[str], look: Callable[[], Any]) -> None:
+        """Run a check; if it fails, its alarms stay as they are, and the others are checked all the same.
+
+        :param look: returns the conditions that hold, or a coroutine for them.
+        """
         try:
-            self._alarms.evaluate(kinds, list(look()))
+            self._alarms.evaluate(kinds, list(await maybeDeferred(look)))
         except Exception:
             if not kinds <= self._failing:
                 self._failing |= kinds
@@ -189,12 +192,10 @@ class AlarmGuard:
             seconds = self._clock.seconds()
             if seconds - self._sensors_at >= SENSOR_INTERVAL:
                 self._sensors_at = seconds
-                self._alarms.evaluate(OF_SENSORS, await self._of_sensors())
+                await self._evaluate(OF_SENSORS, self._of_sensors)
             if seconds - self._certificates_at >= CERTIFICATE_INTERVAL:
                 self._certificates_at = seconds
-                spans = await self._run_in_thread(self._spans, self._shown())
-                days = self._watched.settings().alarm_certificate_days
-                self._alarms.evaluate(OF_CERTIFICATES, looks.of_certificates(spans, self._now(), days))
+                await self._evaluate(OF_CERTIFICATES, self._of_certificates)
         finally:
             self._looking_far = False
 
@@ -208,6 +209,11 @@ class AlarmGuard:
                 if condition is not None:
                     found.append(condition)
         return found
+
+    async def _of_certificates(self) -> list[Condition]:
+        spans = await self._run_in_thread(self._spans, self._shown())
+        days = self._watched.settings().alarm_certificate_days
+        return list(looks.of_certificates(spans, self._now(), days))
 
     def _shown(self) -> list[tuple[EUI, str, bytes]]:
         """Return EUI, name and certificate of each base station that has presented one.

@@ -37,10 +37,7 @@ def topic_kind(topic: str) -> str:
 
 
 class PublishRefusals:
-    """Refusals of the present connection.
-
-    :ivar count: messages of all connections that were refused.
-    """
+    """Refusals of the present connection."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, tuple[str, PublishRefusal]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -146,6 +146,31 @@ def test_a_check_that_fails_is_reported_once_and_keeps_no_other_from_being_made(
     guard.start()
     house.advance(20, step=5)
     assert {"gateway-offline:x", "not-listening"} <= alarms(house)
+    assert [failure.check(ZeroDivisionError) for failure in expected_errors] == [ZeroDivisionError]
+    expected_errors.clear()
+    guard.stop()
+
+
+@pytest.mark.parametrize("name", ["of_stations", "of_sensor", "of_certificates"])
+def test_so_does_one_of_those_that_take_long(
+    make_house: Callable[..., House],
+    monkeypatch: pytest.MonkeyPatch,
+    expected_errors: list[Failure],
+    name: str,
+) -> None:
+    def broken(*_: object) -> list[Condition]:
+        raise ZeroDivisionError
+
+    house = make_house(sensors=1)
+    Line(house).connect()
+    monkeypatch.setattr(conditions, name, broken)
+    checked: list[str] = []
+    monkeypatch.setattr(house.center.alarms, "evaluate", lambda kinds, _: checked.extend(kinds))
+    watched = replace(watched_of(house), listening=lambda: False)
+    guard = AlarmGuard(house.clock, house.center.alarms, watched, house.now, maybeDeferred)
+    guard.start()
+    house.advance(200, step=5)
+    assert len({"station-offline", "sensor-silent", "certificate-ends", "not-listening"} & {*checked}) == 3
     assert [failure.check(ZeroDivisionError) for failure in expected_errors] == [ZeroDivisionError]
     expected_errors.clear()
     guard.stop()

@@ -140,9 +140,13 @@ def _optional_server(text: str) -> str:
     return f"{_matching(_HOST, name)}:{int(number)}"
 
 
+_NOT_OURS = ("$SYS", "$share")
+"""first levels on which brokers take no message from a client"""
+
+
 def _topic(text: str) -> str:
     topic = _text(text.strip()).rstrip("/")
-    if not topic or "+" in topic or "#" in topic:
+    if not topic or "+" in topic or "#" in topic or topic.partition("/")[0] in _NOT_OURS:
         raise ValueError
     return topic
 
@@ -212,5 +216,5 @@ addresses: Parser[tuple[str, ...]] = Parser(_addresses, "mail addresses, separat
 address: Parser[str] = Parser(
     lambda text: next(iter(_list_of_one(_addresses(text))), ""), "a mail address; may be empty"
 )
-topic = Parser(_topic, "a topic without + and #")
+topic = Parser(_topic, "a topic without + and #, not below $SYS or $share")
 zone = Parser(_zone, "a name of the IANA time zone database, for example UTC or Europe/Berlin")

@@ -30,6 +30,7 @@ from bssci.settings.parsers import Parser
         (parsers.optional_path, "", None),
         (parsers.optional_eui, "70-b3-d5-67-70-11-00-01", "70B3D56770110001"),
         (parsers.topic, "mioty/", "mioty"),
+        (parsers.topic, "$aws/rules/x", "$aws/rules/x"),
         (parsers.zone, "Europe/Berlin", "Europe/Berlin"),
     ],
 )
@@ -56,6 +57,8 @@ def test_a_text_that_is_allowed(parser: Parser[Any], text: str, value: object) -
         (parsers.path, "a\nb"),
         (parsers.optional_eui, "70B3"),
         (parsers.topic, "mioty/#"),
+        (parsers.topic, "$SYS/mioty"),
+        (parsers.topic, "$share/mioty"),
         (parsers.host, "two words"),
         (parsers.zone, "Berlin"),
     ],

@@ -90,36 +90,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Start service and simulator, print how to watch them, and stop both; return 0 after a clean stop."""
-    installed, (chosen, origins, _) = load()
-    options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
-    if origins["SINKS"] == "default" and any(origins[name] != "default" for name in DATABASE):
-        options["sinks"] = ",".join((*chosen.sinks, "postgres"))
-    ours = chosen.state_dir
-    directory = ours / "demo"
-    # Short enough for the user to see the warning about the sensor that falls silent.
-    quick = {"AUTO_DETACH_WARNING_TIMEOUT": "180", "AUTO_DETACH_CHECK_INTERVAL": "15"}
-    options |= {
-        name.lower().replace("_", "-"): value for name, value in quick.items() if origins[name] == "default"
-    }
-    if arguments.gateways:
-        values = {name: chosen.value(name) for name in origins}
-        options |= demo_gateways.source_options(values, origins, chosen.sources)
-        if origins["SOURCE_MQTT_BROKER"] == "default" and values["MQTT_PASSWORD"]:
-            os.environ[PASSWORD] = values["MQTT_PASSWORD"]
-    options |= {
-        "state-dir": str(directory / "state"),
-        "sensor-config-file": str(directory / "endpoints.json"),
-    }
+    installed, (own, origins, _) = load()
+    options = _options(own, origins, arguments.gateways)
     chosen = load(options)[1].settings
     problems = list(listening_problems(installed.catalogue.places(chosen)))
     for name, problem in problems:
         print(f"error: {problem}; is it running already? If not, set {name} to another port", file=sys.stderr)
     if problems:
         return 1
+    directory = own.state_dir / "demo"
     prepare(directory, chosen)
     for file in demo_decoders.provide(chosen.decoder_dir):
         print(f"created {file}")
-    share_accounts(ours, chosen.state_dir)
+    share_accounts(own.state_dir, chosen.state_dir)
     service = [_script("twistd"), "--nodaemon", "--pidfile=", "bssci"]
     service += [f"--{name}={value}" for name, value in options.items()]
     places = installed.catalogue.places(chosen)
@@ -140,6 +123,31 @@ def run(arguments: argparse.Namespace) -> int:
         secrets_of_simulator,
         lambda: later(send_downlink, chosen, DOWNLINK_ATTEMPTS),
     )
+
+
+def _options(own: Settings, origins: Mapping[str, str], gateways: bool) -> dict[str, str]:
+    """Return the options of the demo's service, by their names; what people have set stays as it is.
+
+    :param own: settings of the installation.
+    """
+    options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
+    if origins["SINKS"] == "default" and any(origins[name] != "default" for name in DATABASE):
+        options["sinks"] = ",".join((*own.sinks, "postgres"))
+    # Short enough for the user to see the warning about the sensor that falls silent.
+    quick = {"AUTO_DETACH_WARNING_TIMEOUT": "180", "AUTO_DETACH_CHECK_INTERVAL": "15"}
+    options |= {
+        name.lower().replace("_", "-"): value for name, value in quick.items() if origins[name] == "default"
+    }
+    if gateways:
+        values = {name: own.value(name) for name in origins}
+        options |= demo_gateways.source_options(values, origins, own.sources)
+        if origins["SOURCE_MQTT_BROKER"] == "default" and values["MQTT_PASSWORD"]:
+            os.environ[PASSWORD] = values["MQTT_PASSWORD"]
+    directory = own.state_dir / "demo"
+    return options | {
+        "state-dir": str(directory / "state"),
+        "sensor-config-file": str(directory / "endpoints.json"),
+    }
 
 
 def later(call: Callable[..., object], *arguments: object) -> None:

@@ -76,6 +76,12 @@ class Attempts:
             if failures:
                 failures.pop()
 
+    def void(self, account: str, address: str) -> None:
+        """Remove this attempt from all counts: the password could not be checked."""
+        for failures in (*(self._failures.get(key) for key, _ in _keys(account, address)), self._all):
+            if failures:
+                failures.pop()
+
     def slow_down(self) -> Deferred[None]:
         """Return a Deferred that fires when the password may be checked: at once, unless there were very many
         failures recently.

@@ -183,7 +183,11 @@ class Guard:
         await self._attempts.slow_down()
         try:
             account: Account | None = await self.hashed(self.file.verify, name, password)
+        except ApiError:  # too many are waiting
+            self._attempts.void(name, address)
+            raise
         except (AccountError, OSError) as error:
+            self._attempts.void(name, address)
             self.log.error("nobody can log in, accounts not readable {error}", error=str(error))
             raise ApiError(
                 503, "unavailable", f"{self.file.path.name} cannot be read, see the log"

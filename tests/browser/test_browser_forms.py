@@ -371,3 +371,32 @@ def test_a_page_that_is_open_shows_the_new_role(
     expect(tab.locator(".who")).to_contain_text("viewer")
     context.close()
     own_page.request.delete("/api/accounts/oskar", headers=headers)
+
+
+SLOW_ANSWER = """() => {
+    window.fetch = async (_, { signal }) => new Response(new ReadableStream({
+        start(line) {
+            window.say = (text) => line.enqueue(new TextEncoder().encode(text));
+            window.end = () => line.close();
+            signal.addEventListener("abort", () => line.error(signal.reason));
+        },
+    }));
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_page_that_comes_slowly_is_waited_for_and_a_silent_line_is_not(page: Any) -> None:
+    page.clock.install()
+    page.goto("/sensors")
+    page.evaluate(SLOW_ANSWER)
+    for part in ("<!DOCTYPE html><title>x</title>", "<h1 data-region=heading>Slow, ", "but there</h1>"):
+        page.clock.fast_forward(9000)
+        page.evaluate("(part) => say(part)", part)
+        # The part is read before the clock goes on.
+        page.wait_for_timeout(50)
+    page.evaluate("end()")
+    expect(page.locator("h1")).to_have_text("Slow, but there")
+    expect(page.locator(".freshness")).to_have_text("Live")
+    page.evaluate(SLOW_ANSWER)
+    page.clock.fast_forward(11_000)
+    expect(page.locator(".freshness")).to_contain_text("No connection since")

@@ -29,7 +29,7 @@ def test_a_replay_is_refused_in_words_then_begun_and_followed_to_its_end(
 
     ask()
     form = page.get_by_role("region", name="Begin a replay")
-    expect(form).to_contain_text("devices must be a list")
+    expect(form).to_contain_text("Devices must be a list")
     page.get_by_label("Devices").fill(str(SENSOR["eui"]).lower())
     ask()
     expect(form).to_contain_text("set publish")

@@ -225,10 +225,8 @@ def _write(request: Request, reply: Reply[Any]) -> None:
     request.setHeader("Content-Type", reply.content_type + charset)
     for name, value in reply.headers.items():
         request.setHeader(name, value)
-    zippable = text and not reply.content_type.startswith("text/html")
-    if GZIP_FROM <= len(body) <= GZIP_TO and zippable and "Content-Encoding" not in reply.headers:
+    if GZIP_FROM <= len(body) <= GZIP_TO and text and "Content-Encoding" not in reply.headers:
         request.setHeader("Vary", "Accept-Encoding")
-        # Pages are not compressed: they hold a secret (the CSRF token) beside text that others may choose.
         if "gzip" in (request.getHeader("accept-encoding") or ""):
             body = gzip.compress(body, compresslevel=4, mtime=0)
             request.setHeader("Content-Encoding", "gzip")

@@ -22,6 +22,7 @@ from bssci.web.access.accounts import (
     token_digest,
 )
 from bssci.web.access.attempts import Attempts
+from bssci.web.access.csrf import shows
 from bssci.web.access.sessions import LIFE, Identity, WebSession, WebSessions, same
 from bssci.web.http.errors import ApiError
 from bssci.web.http.proxies import visit_of
@@ -154,7 +155,7 @@ class Guard:
                 403, "forbidden", f"needs the role {route.role}; {identity.name} is {identity.role}"
             )
         session = identity.session
-        if route.changes and session is not None and not same(csrf, session.csrf):
+        if route.changes and session is not None and not shows(csrf, session.csrf):
             raise ApiError(403, "csrf", "X-CSRF-Token is missing or wrong: load the page again")
 
     # Logging in

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.web.http import Request
 
+from bssci.web.access.csrf import masked
 from bssci.web.access.sessions import Identity
 from bssci.web.context import Context
 from bssci.web.http.call import MAX_TEXT, Call, form_of, wants_json
@@ -77,7 +78,7 @@ class PageRoutes:
         theme = (request.getCookie(b"theme") or b"").decode("ascii", "replace")
         return {
             "user": {"name": identity.name, "role": identity.role} if identity is not None else None,
-            "csrf": session.csrf if session is not None else "",
+            "csrf": masked(session.csrf) if session is not None else "",
             "path": request.path.decode("utf-8", "replace"),
             "prefix": call.prefix,
             "query": query,

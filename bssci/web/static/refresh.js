@@ -8,7 +8,7 @@ const sign = () => document.querySelector(".freshness");
 const interval = Number(document.body.dataset.refresh ?? 0) * 1000;
 export const ENDED = "Your session has ended: log in again";
 const LEAST = 1000;
-const PATIENCE = 10000;
+const PATIENCE = 10000; // ms without a byte of a page
 const SLOW = 200; // ms after which a load that was asked for is shown
 const REASONS = {
   403: "Your role does not allow this page any more",
@@ -113,8 +113,33 @@ function keepPlace(change) {
   (place?.isConnected ? place : document.querySelector("main"))?.focus({ preventScroll: true });
 }
 
+// Calls `alive` for each part of an answer that arrives.
+async function watch(response, alive) {
+  const reader = response.body.getReader();
+  try {
+    while (!(await reader.read()).done) alive();
+  } catch {
+    // Whoever reads the answer is told what it is.
+  }
+}
+
 export async function load(url) {
-  const response = await fetch(url, { headers: { "X-Refresh": "1", Accept: "text/html" }, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
+  const line = new AbortController();
+  let silence = null;
+  const alive = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => line.abort(), PATIENCE);
+  };
+  alive();
+  try {
+    return await pageAt(url, line.signal, alive);
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
+async function pageAt(url, signal, alive) {
+  const response = await fetch(url, { headers: { "X-Refresh": "1", Accept: "text/html" }, credentials: "same-origin", signal });
   if (response.redirected && new URL(response.url).pathname === to("/login")) {
     clearTimeout(timer);
     tell("stale", ENDED);
@@ -122,6 +147,7 @@ export async function load(url) {
   }
   if (!response.ok) throw Object.assign(new Error(`The service answered ${response.status}.`), { status: response.status });
   noteServerTime(response);
+  watch(response.clone(), alive);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -248,3 +249,13 @@ def test_no_template_is_compiled_any_more_once_the_service_stops(monkeypatch: py
     monkeypatch.setattr(pages._environment, "get_template", compile_one)
     compile_templates(stopping)
     assert len(compiled) == 1
+
+
+def test_a_page_asks_at_once_for_all_scripts_that_every_page_imports() -> None:
+    imported, left = set[str](), ["app.js"]
+    while left:
+        found = set(re.findall(r'^import .* from "\./(.+)";$', (STATIC / left.pop()).read_text(), re.M))
+        left += found - imported
+        imported |= found
+    preloaded = [each["href"] for each in page("login.html").all("link") if each["rel"] == "modulepreload"]
+    assert preloaded == [f"/static/{name}" for name in sorted(imported)]

@@ -13,7 +13,7 @@ from bssci.model.commands import CommandError
 from bssci.settings.rows import MASK
 from bssci.system.clock import let_go
 from bssci.web.access.accounts import may
-from bssci.web.api.answers import SLICE, answer, answer_one, outcome_of, outcomes_of
+from bssci.web.api.answers import MAX_DETAILED, SLICE, answer, answer_one, outcome_of, outcomes_of
 from bssci.web.api.entry_files import EntryFile
 from bssci.web.api.schemas.common import (
     DryRun,
@@ -57,7 +57,7 @@ from bssci.web.api.sensor_files import CSV_TYPES, read_sensors, write_csv, write
 from bssci.web.api.spreadsheets import ANY, CSV
 from bssci.web.context import Context
 from bssci.web.http.call import Call
-from bssci.web.http.errors import ApiError, invalid, invalid_fields, not_found
+from bssci.web.http.errors import ApiError, from_command, invalid, invalid_fields, not_found
 from bssci.web.http.outflow import Outflow, or_break_off
 from bssci.web.http.replies import Reply, Streamed
 from bssci.web.http.routing import JSON, route
@@ -345,7 +345,14 @@ class SensorRoutes:
         refusal=SensorsRefused,
     )
     async def bulk(self, call: Call, body: Selection) -> SensorsOutcome:
-        return await self._many(call, body.action, await self._context.run_in_thread(_euis, body.sensors))
+        euis = await self._context.run_in_thread(_euis, body.sensors)
+        try:
+            return await self._many(call, body.action, euis)
+        except CommandError as error:
+            if error.code != "unknown_sensor":
+                raise
+            gone = [eui for eui in euis if eui not in self._center.sensors]
+            raise from_command(error, {"unknown": gone[:MAX_DETAILED]}) from error
 
     async def _many(self, call: Call, action: str, euis: list[EUI]) -> SensorsOutcome:
         commands = {

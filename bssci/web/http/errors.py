@@ -81,8 +81,11 @@ def not_found(message: str) -> ApiError:
     return ApiError(404, "not_found", message)
 
 
-def from_command(error: CommandError) -> ApiError:
-    """Return the error for a command that the service center refused, with the fitting status."""
+def from_command(error: CommandError, more: Mapping[str, Any] | None = None) -> ApiError:
+    """Return the error for a command that the service center refused, with the fitting status.
+
+    :param more: further members of the answer.
+    """
     status = STATUS_OF_COMMAND.get(error.code, 422)
     field = "queId" if error.field == "queue_id" else error.field
-    return ApiError(status, error.code, error.message, field)
+    return ApiError(status, error.code, error.message, field, more=more)

@@ -1,13 +1,16 @@
-// Selects rows of the table of sensors, and runs an action on all selected ones.
+// Selects rows of the table of sensors, on one page or all that match, and runs an action on all selected ones.
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { toast, wordsOf } from "./dom.js";
+import { number, toast, wordsOf } from "./dom.js";
 import { tell } from "./forms.js";
 import { refresh } from "./refresh.js";
 
 const chosen = new Set();
-const boxes = () => document.querySelectorAll("[data-selectable] tbody .pick input");
+let whole = null; // the list of which every sensor is selected
+const $ = (selector) => document.querySelector(selector);
+const boxes = () => [...document.querySelectorAll("[data-selectable] tbody .pick input")];
+const many = (count) => (count === 1 ? "1 sensor" : `${number(count)} sensors`);
 
 const TEXTS = {
   attach: (count) => [`Attach ${count} at every base station?`, "Attach"],
@@ -15,29 +18,64 @@ const TEXTS = {
   delete: (count) => [`Delete ${count}? They are detached everywhere and removed from the configuration.`, "Delete"],
 };
 
+// How many of the selected sensors the page does not show: another page, another filter, or deleted meanwhile.
+const hidden = () => chosen.size - boxes().filter((box) => box.checked).length;
+const warning = () => (hidden() ? ` ${number(hidden())} of them ${hidden() === 1 ? "is" : "are"} not on this page.` : "");
+
 function show() {
   for (const box of boxes()) box.checked = chosen.has(box.value);
-  const all = document.querySelector("[data-select-all]");
-  const onPage = [...boxes()];
+  const all = $("[data-select-all]");
+  const isWhole = boxes().length > 0 && boxes().every((box) => box.checked);
   if (all) {
-    all.checked = onPage.length > 0 && onPage.every((box) => box.checked);
-    all.indeterminate = !all.checked && onPage.some((box) => box.checked);
+    all.checked = isWhole;
+    all.indeterminate = !isWhole && boxes().some((box) => box.checked);
   }
-  document.querySelector("[data-selected-count]").textContent = chosen.size;
-  document.querySelector("[data-selection]").hidden = !chosen.size;
+  $("[data-selected-count]").textContent = number(chosen.size);
+  $("[data-selected-elsewhere]").textContent = hidden() ? `, ${number(hidden())} of them not on this page` : "";
+  $("[data-selection]").hidden = !chosen.size;
+  const { matching, list } = $("[data-selectable]")?.dataset ?? {};
+  const more = $("[data-select-matching]");
+  more.hidden = !isWhole || Number(matching) <= boxes().length || list === whole;
+  more.textContent = `Select all ${number(Number(matching))}`;
+}
+
+async function selectMatching(button) {
+  button.setAttribute("aria-busy", "true");
+  try {
+    const { list } = $("[data-selectable]").dataset;
+    for (const { eui } of await api("GET", list)) chosen.add(eui);
+    whole = list;
+  } catch (error) {
+    toast("error", ...wordsOf(error));
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+  show();
+  if (button.hidden) $("[data-bulk]").focus();
+}
+
+function clear() {
+  chosen.clear();
+  whole = null;
+}
+
+// Nothing was done: some of the selected sensors are not there any more.
+function forget(gone) {
+  for (const eui of gone) chosen.delete(eui);
+  toast("error", `Nothing was changed: ${many(gone.length)} of the selection ${gone.length === 1 ? "has" : "have"} been deleted meanwhile. Press the button again for the others.`);
 }
 
 async function run(button) {
   const what = button.dataset.bulk;
-  const euis = [...chosen];
-  const [question, action] = TEXTS[what](euis.length === 1 ? "1 sensor" : `${euis.length} sensors`);
-  if (!(await confirmed(question, { action, danger: what === "delete" }))) return;
+  const [question, action] = TEXTS[what](many(chosen.size));
+  if (!(await confirmed(question + warning(), { action, danger: what === "delete" }))) return;
   button.setAttribute("aria-busy", "true");
   try {
-    tell(await api("POST", "/api/sensors/bulk", { action: what, sensors: euis }), action);
-    chosen.clear();
+    tell(await api("POST", "/api/sensors/bulk", { action: what, sensors: [...chosen] }), action);
+    clear();
   } catch (error) {
-    toast("error", ...wordsOf(error));
+    if (error.answer?.unknown) forget(error.answer.unknown);
+    else toast("error", ...wordsOf(error));
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -52,13 +90,16 @@ export function start() {
     } else if (event.target.matches("[data-selectable] tbody .pick input")) {
       event.target.checked ? chosen.add(event.target.value) : chosen.delete(event.target.value);
     } else return;
+    if (!event.target.checked) whole = null;
     show();
   });
   document.addEventListener("click", (event) => {
     const bulk = event.target.closest("[data-bulk]");
+    const matching = event.target.closest("[data-select-matching]");
     if (bulk) run(bulk);
+    else if (matching) selectMatching(matching);
     else if (event.target.closest("[data-select-none]")) {
-      chosen.clear();
+      clear();
       show();
     }
   });

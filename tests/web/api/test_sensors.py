@@ -399,6 +399,16 @@ def test_what_no_station_did_is_no_success_and_what_some_did_says_so(
         assert (answer.json()["success"], answer.json()["partially_failed"]) == (True, False)
 
 
+def test_a_selection_that_holds_what_is_gone_is_refused_whole_and_names_it(web: WebHouse) -> None:
+    gone = ["70B3D59CDF0000F1", "70B3D59CDF0000F2"]
+    for action in ("attach", "detach", "delete"):
+        asked = {"action": action, "sensors": [gone[0], SENSOR, gone[1]]}
+        answer = web.browser("operator").post(BULK, asked)
+        assert (answer.status, answer.error["code"]) == (404, "unknown_sensor")
+        assert answer.json()["unknown"] == gone
+    assert EUI(SENSOR) in web.center.sensors
+
+
 def test_an_answer_for_many_counts_requests() -> None:
     outcomes = Outcomes(
         {EUI(eui): {EUI("0" * 16): state} for eui, state in ((SENSOR, REFUSED), (OTHER, DONE))}

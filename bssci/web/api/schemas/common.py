@@ -128,8 +128,10 @@ class SensorRefused(RefusedAnswer):
 
 
 class SensorsRefused(RefusedAnswer):
-    """No base station that was asked did it for any of the sensors."""
+    """No base station that was asked did it for any of the sensors, or one of them is not configured."""
 
+    unknown: list[EuiText] | msgspec.UnsetType = msgspec.UNSET
+    """sensors of a selection that are not configured, 1000 at most: nothing was done"""
     sensors: int | msgspec.UnsetType = msgspec.UNSET
     outcomes: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
     base_stations: dict[str, dict[str, int]] | msgspec.UnsetType = msgspec.UNSET

@@ -25,6 +25,8 @@ MAX_FIRST = 8 * 1024
 """bytes of a CONNECT"""
 MAX_PACKET = 66 * 1024
 """bytes of any other packet: enough for a SUBSCRIBE with the longest possible filter (65 535 bytes)"""
+MAX_WAITING = 2 * MAX_PACKET
+"""bytes that may wait for the decision whether the client is let in"""
 
 
 class DialogueStage(Enum):
@@ -58,6 +60,8 @@ class Dialogue:
             return
         self._reader.add(data)
         try:
+            if self.stage is DialogueStage.CONNECTING and len(self._reader) > MAX_WAITING:
+                raise PacketError("oversize", f"more than {MAX_WAITING} bytes before the answer to a CONNECT")
             while self.stage in (DialogueStage.NEW, DialogueStage.OPEN):
                 packet = self._reader.next()
                 if packet is None:

@@ -111,6 +111,10 @@ class PacketReader:
         """place at which the next packet begins; what precedes it was read"""
         self.limit = limit
 
+    def __len__(self) -> int:
+        """Return the number of bytes that were added and not read yet."""
+        return len(self._buffer) - self._start
+
     def take_packets_of(self, limit: int) -> None:
         """Change the limit of a packet's body, in bytes."""
         self.limit = limit

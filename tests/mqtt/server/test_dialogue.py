@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bssci.mqtt.server.dialogue import Dialogue, DialogueStage
+from bssci.mqtt.server.dialogue import MAX_PACKET, Dialogue, DialogueStage
 from bssci.mqtt.server.packets import (
     Acknowledge,
     ConnectPacket,
@@ -34,6 +34,16 @@ def test_what_comes_behind_a_connect_waits_for_the_decision() -> None:
     assert list(dialogue.receive(PING)) == []
     dialogue.accept()
     assert [type(each) for each in dialogue.receive(b"")] == [Subscribe, PingRequest]
+
+
+def test_no_more_than_a_few_packets_wait_for_the_decision() -> None:
+    dialogue = Dialogue()
+    assert len(list(dialogue.receive(CONNECT))) == 1
+    for _ in range(2):
+        assert list(dialogue.receive(PING * (MAX_PACKET // 2))) == []
+    with pytest.raises(PacketError, match="before the answer to a CONNECT"):
+        list(dialogue.receive(PING))
+    assert dialogue.stage is DialogueStage.OVER
 
 
 def test_a_decision_while_packets_are_read() -> None:

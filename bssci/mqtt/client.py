@@ -81,6 +81,7 @@ class MqttClient:
         this returns fires, or at once if this returns None
     :param on_skipped: called with topic, size and whether it was retained, for a message that is too large
         to be taken
+    :param on_refused: called with a filter when the broker has refused the subscription to it
     :param on_trouble: called with :attr:`trouble` whenever that has changed
     :param connect: see :func:`bssci.mqtt.transport.connect`
     """
@@ -96,6 +97,7 @@ class MqttClient:
         on_offline: Callable[[str], None],
         on_message: MessageReceived,
         on_skipped: MessageSkipped = lambda topic, size, retained: None,
+        on_refused: Callable[[str], None] = lambda topic: None,
         on_trouble: Callable[[str], None] = lambda trouble: None,
         connect: Connector = connect,
     ) -> None:
@@ -105,6 +107,7 @@ class MqttClient:
         self._on_offline = on_offline
         self._on_message = on_message
         self._on_skipped = on_skipped
+        self._on_refused = on_refused
         self._on_trouble = on_trouble
         self._connect = connect
         self._filters = Filters()
@@ -326,6 +329,7 @@ class MqttClient:
 
     def filter_refused(self, topic: str) -> None:
         self._filters.refused.add(topic)
+        self._call(self._on_refused, topic)
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         self._call(self._on_skipped, topic, size, retained)

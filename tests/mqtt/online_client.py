@@ -19,6 +19,7 @@ class Fixture:
         self.broker = FakeBroker()
         self.events: list[object] = []
         self.skipped: list[object] = []
+        self.refused: list[str] = []
         self.client = MqttClient(
             self.clock,
             settings,
@@ -26,6 +27,7 @@ class Fixture:
             on_offline=self.events.append,
             on_message=lambda message: self.events.append(tuple(message[:3])),
             on_skipped=lambda *message: self.skipped.append(message),
+            on_refused=self.refused.append,
             connect=self.broker.connect,
         )
 

@@ -320,7 +320,7 @@ def test_refused_and_impossible_subscriptions_are_logged(it, log_lines):  # noqa
     it.turn()
     it.broker.send(Kind.SUBACK, it.broker.packets()[0].body[:2] + b"\x01\x80")
     it.client.subscribe(["a#"])
-    assert log_lines[0] == "MQTT subscription refused no: Unspecified error"
+    assert log_lines[0] == "MQTT subscription refused no: Unspecified error" and it.refused == ["no"]
     assert log_lines[1].startswith("MQTT subscription is invalid ('a#',)")
     assert it.client.online
 

@@ -26,7 +26,7 @@ from bssci.center.interfaces import IIngest
 from bssci.model import Telegram
 from bssci.model.weight import text_weight
 from bssci.mqtt.client import MqttClient
-from bssci.mqtt.filters import fits
+from bssci.mqtt.filters import covers, fits
 from bssci.mqtt.values import Publication, Received
 from bssci.settings.table import Settings
 from bssci.sources.envelopes import scanner
@@ -89,10 +89,11 @@ class MqttSource:
         self._client = make_client(
             reactor,
             self._client_settings(values),
-            on_online=lambda: None,
+            on_online=self._online,
             on_offline=lambda reason: None,
             on_message=self._received,
             on_skipped=self._skipped,
+            on_refused=self._refused,
         )
         self._ingest: IIngest | None = None
         self._held: list[_Waiting] = []
@@ -143,6 +144,21 @@ class MqttSource:
             return f"the broker refuses the subscription to {', '.join(refused)}"
         trouble: str = self._client.trouble
         return trouble or self._refusal
+
+    # Subscriptions: a broker may send a message once for each of them that covers its topic
+
+    def _online(self) -> None:
+        """End subscriptions that another one covers: the broker keeps those of earlier runs."""
+        self._client.unsubscribe(
+            [each for each, by in self._covered.items() if not self._client.is_refused(by)]
+        )
+        for wide in self._topics:
+            if self._client.is_refused(wide):
+                self._refused(wide)
+
+    def _refused(self, topic: str) -> None:
+        """Subscribe to what a refused filter would have covered."""
+        self._client.subscribe([each for each, by in self._covered.items() if by == topic])
 
     # Received messages
 
@@ -278,7 +294,14 @@ class MqttSource:
         zone = ZoneInfo(values["SOURCE_MQTT_TIMEZONE"])
         rules: Sequence[EnvelopeRule] = values["SOURCE_MQTT_RULES"]
         filters = [*values["SOURCE_MQTT_TOPICS"], *(rule.filter for rule in rules)]
-        self._topics = list(dict.fromkeys(filters))
+        different = list(dict.fromkeys(filters))
+        wide = {
+            each: [other for other in different if other != each and covers(other, each)]
+            for each in different
+        }
+        self._topics = [each for each, by in wide.items() if not by]
+        self._covered = {each: next(top for top in by if not wide[top]) for each, by in wide.items() if by}
+        """filters that are not subscribed to, and those that cover them"""
         self._wanted = [each.split("/") for each in self._topics]
         # Rules come first: a rule is a deliberate choice, even if another form would match.
         self._forms: tuple[Form, ...] = (
@@ -289,9 +312,9 @@ class MqttSource:
 
     def _reconfigure(self, settings: Settings) -> None:
         values = {name: settings.value(name) for name in NAMES}
-        before = self._topics
+        before, covered = self._topics, self._covered
         self._read_settings(values)
-        gone = [each for each in before if each not in self._topics]
+        gone = [each for each in (*before, *covered) if each not in self._topics]
         if gone:
             self._client.unsubscribe(gone)
         self._client.subscribe([each for each in self._topics if each not in before])

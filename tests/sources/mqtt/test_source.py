@@ -29,6 +29,8 @@ class Client:
         self.settings = settings
         self.receive = callbacks["on_message"]
         self.skip = callbacks["on_skipped"]
+        self.online = callbacks["on_online"]
+        self.refuse = callbacks["on_refused"]
         self.topics: list[str] = []
         self.did: list[str] = []
         self.refused: set[str] = set()
@@ -93,6 +95,40 @@ def test_it_subscribes_and_stays_connected_under_one_name() -> None:
         "bt-mqtt/raw/#", "bt-mqtt/scanner/+/status", "cmnd/#", "stat/#", "tele/#",
     ]  # fmt: skip
     assert site.client.did == ["start"] and site.client.settings.client_id == "bssci-0A-source"
+
+
+RULES = (
+    '[{"topic": "tele/{device}/ENERGY", "values": {"e": "e"}}, {"topic": "x/{device}", "values": {"e": "e"}}]'
+)
+
+
+def test_a_topic_that_another_one_covers_is_not_subscribed_to() -> None:
+    """Many brokers send a message once for each subscription that covers it."""
+    site = Site(SOURCE_MQTT_RULES=RULES, SOURCE_MQTT_TOPICS="tele/#,tele/a/#,y")
+    assert site.client.topics == ["tele/#", "y", "x/+"]
+    # The broker still has what an earlier release subscribed to.
+    site.client.topics.append("tele/+/ENERGY")
+    site.client.online()
+    assert site.client.topics == ["tele/#", "y", "x/+"]
+
+
+def test_what_a_refused_topic_covers_is_subscribed_to() -> None:
+    site = Site(SOURCE_MQTT_RULES=RULES, SOURCE_MQTT_TOPICS="tele/#")
+    site.client.refused.add("tele/#")
+    site.client.refuse("tele/#")
+    assert site.client.topics == ["tele/#", "x/+", "tele/+/ENERGY"]
+    site.client.topics.pop()
+    site.client.online()
+    assert site.client.topics[-1] == "tele/+/ENERGY"
+    site.client.refused.clear()
+    site.client.online()
+    assert site.client.topics == ["tele/#", "x/+"]
+
+
+def test_topics_that_are_no_longer_covered_are_subscribed_to() -> None:
+    site = Site(SOURCE_MQTT_RULES=RULES, SOURCE_MQTT_TOPICS="tele/#")
+    site.reconfigure(settings_of(SOURCES="mqtt", SOURCE_MQTT_RULES=RULES, SOURCE_MQTT_TOPICS="y"))
+    assert sorted(site.client.topics) == ["tele/+/ENERGY", "x/+", "y"]
 
 
 def test_a_message_is_acknowledged_when_it_is_on_disk() -> None:

@@ -479,6 +479,21 @@ def test_nothing_moves_for_those_who_ask_for_that(tab: Callable[..., Any]) -> No
     assert page.evaluate(busy) > 0
 
 
+def test_what_is_chosen_stands_out_in_forced_colours(tab: Callable[..., Any]) -> None:
+    page = tab(at("/sensors"))
+    page.emulate_media(forced_colors="active")
+    for chosen, other in (
+        (".tabs [aria-current]", ".tabs a:not([aria-current])"),
+        (".sidebar [aria-current]", ".sidebar li a:not([aria-current])"),
+        (".theme [aria-pressed=true]", ".theme [aria-pressed=false]"),
+    ):
+        colours = [
+            page.locator(each).first.evaluate("(it) => getComputedStyle(it).backgroundColor")
+            for each in (chosen, other)
+        ]
+        assert colours[0] != colours[1], chosen
+
+
 def test_lines_and_marks_stand_out(tab: Callable[..., Any]) -> None:
     """What is no text (1.4.11): edges of fields, curves, marks of states, the outline of the focus."""
     page = tab(at("/"))

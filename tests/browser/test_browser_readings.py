@@ -203,3 +203,26 @@ def test_the_service_tells_what_a_decoder_did(page: Any, decoded: str, service: 
     expect(page.get_by_role("group", name="What was read")).to_contain_text("temperature")
     page.goto(f"/decoders/by-script?sensor={EUI}&payload=0102")
     expect(page.get_by_role("group", name="What was read")).to_contain_text("temperature")
+
+
+def test_a_span_is_entered_in_the_viewer_s_time_zone(
+    chromium: Any, session: Any, service: RunningService, known_sensor: str
+) -> None:
+    context = chromium.new_context(
+        base_url=service.url, storage_state=session, timezone_id="America/St_Johns"
+    )
+    tab = context.new_page()
+    tab.goto(f"/sensors/{known_sensor}/readings")
+    form = tab.locator("form[data-span]")
+    form.get_by_role("button", name="Show").click()
+    expect(form).to_contain_text("From must be a time.")
+    form.get_by_label("From").fill("2026-03-08T00:00")
+    form.get_by_label("To").fill("2026-03-07T00:00")
+    form.get_by_role("button", name="Show").click()
+    expect(form).to_contain_text("From must be a minute or more before To.")
+    # A day of 23 hours: the clocks are put forward.
+    form.get_by_label("To").fill("2026-03-09T00:00")
+    form.get_by_role("button", name="Show").click()
+    expect(tab.locator("[data-region=lead]")).to_contain_text("2026-03-08 00:00:00 to 2026-03-09 00:00:00")
+    assert tab.url.endswith("?from=1772940600&to=1773023400")
+    context.close()

@@ -400,3 +400,76 @@ def test_a_page_that_comes_slowly_is_waited_for_and_a_silent_line_is_not(page: A
     page.evaluate(SLOW_ANSWER)
     page.clock.fast_forward(11_000)
     expect(page.locator(".freshness")).to_contain_text("No connection since")
+
+
+def test_an_error_goes_as_soon_as_its_field_is_corrected_and_a_row_as_soon_as_it_is_known_to_be_gone(
+    own_page: Any,
+) -> None:
+    own_page.goto("/")
+    headers = {"X-CSRF-Token": own_page.locator("meta[name=csrf]").get_attribute("content")}
+    made = own_page.request.post("/api/tokens", data={"name": "brief", "role": "viewer"}, headers=headers)
+    assert made.ok
+    own_page.goto("/accounts")
+    users = own_page.get_by_role("region", name="Users")
+    users.locator("summary").click()
+    users.get_by_label("Name").fill("<b>")
+    users.get_by_label("Password").fill("long enough it is")
+    users.get_by_role("button", name="Add", exact=True).click()
+    expect(users.locator(".field-error")).to_contain_text("must be 1 to 64 letters")
+    users.get_by_label("Name").fill("b")
+    expect(users.locator(".field-error")).to_have_count(0)
+    expect(users.get_by_label("Name")).not_to_have_attribute("aria-invalid", "true")
+    assert own_page.request.delete("/api/tokens/brief", headers=headers).ok
+    own_page.get_by_role("button", name="Revoke brief").click()
+    own_page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(own_page.locator(".toasts")).to_contain_text("there is no such token")
+    expect(own_page.get_by_role("button", name="Revoke brief")).to_have_count(0)
+
+
+def test_an_admin_sets_the_password_of_another_user(
+    chromium: Any, own_page: Any, service: RunningService
+) -> None:
+    own_page.goto("/accounts")
+    headers = {"X-CSRF-Token": own_page.locator("meta[name=csrf]").get_attribute("content")}
+    account = {"name": "petra", "password": "a password of petra", "role": "viewer"}
+    assert own_page.request.post("/api/accounts", data=account, headers=headers).ok
+    own_page.reload()
+    own_page.locator("summary", has_text="Set the password of another user").click()
+    users = own_page.get_by_role("region", name="Users")
+    users.get_by_label("User", exact=True).select_option("petra")
+    users.get_by_label("New password").fill("another one of petra")
+    users.get_by_role("button", name="Set it").click()
+    expect(own_page.locator(".toasts")).to_contain_text("Password set")
+    context = chromium.new_context(base_url=service.url)
+    for password, status in (("a password of petra", 401), ("another one of petra", 200)):
+        answer = context.request.post("/api/login", data={"username": "petra", "password": password})
+        assert answer.status == status
+    context.close()
+    own_page.request.delete("/api/accounts/petra", headers=headers)
+
+
+@pytest.mark.usefixtures("things")
+def test_a_decoder_or_template_that_another_has_stored_meanwhile_is_not_replaced_unawares(
+    own_page: Any,
+) -> None:
+    stored = "/api/decoders/garden-probe"
+    text = own_page.request.get(stored).json()["text"]
+    for path, change in (
+        ("/decoders/garden-probe", lambda page: page.get_by_label("Text", exact=True).fill(f"{text}\n")),
+        ("/controllers/templates/garden-probe", lambda page: page.get_by_label("Model").fill("Mine")),
+    ):
+        own_page.goto(path)
+        headers = {"X-CSRF-Token": own_page.locator("meta[name=csrf]").get_attribute("content")}
+        change(own_page)
+        others = text.replace('"model": "', f'"model": "Another, beside {path}: ', 1)
+        assert others != text
+        answer = own_page.request.put(stored, data={"source": others, "kind": "json"}, headers=headers)
+        assert answer.ok, answer.text()
+        form = own_page.locator("form", has=own_page.get_by_role("button", name="Save", exact=True))
+        form.get_by_role("button", name="Save", exact=True).click()
+        expect(form.locator(".outcome")).to_contain_text("Somebody has changed this since you opened it.")
+        assert own_page.request.get(stored).json()["text"] == others
+        form.get_by_role("button", name="Save", exact=True).click()
+        expect(own_page.locator(".toasts")).to_contain_text("Saved as version")
+        assert own_page.request.get(stored).json()["text"] != others
+        own_page.request.put(stored, data={"source": text, "kind": "json"}, headers=headers)

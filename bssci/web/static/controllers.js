@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { busy, numberIn, valuesOf } from "./forms.js";
+import { busy, keeperOf, numberIn, valuesOf } from "./forms.js";
 import { leave, make, note, toast } from "./dom.js";
 import { refresh } from "./refresh.js";
 
@@ -79,7 +79,7 @@ function pointOf(row, number) {
   return { ...point, ...JSON.parse(row.dataset.point) };
 }
 
-async function saveTemplate(form) {
+async function saveTemplate(form, keep) {
   const { template, model, modbus } = form.elements;
   const name = template.value.trim();
   if (!name) throw Object.assign(new Error("Name is missing."), { field: "template" });
@@ -91,6 +91,7 @@ async function saveTemplate(form) {
   document.dataPoints = rows.map((row, index) => pointOf(row, index + 1));
   const source = `${JSON.stringify(document, null, 2)}\n`;
   const onlyNew = template.readOnly ? "" : "?only_new=1";
+  if (!onlyNew) await keep();
   const answer = await api("PUT", `/api/decoders/${encodeURIComponent(name)}${onlyNew}`, { source, kind: "json" });
   const wrong = answer.examples.filter((each) => !each.passed).length;
   const told = wrong ? ` ${wrong} of its ${answer.examples.length} examples are wrong now.` : "";
@@ -106,11 +107,12 @@ function numbered(form) {
 }
 
 function editTemplate(form) {
+  const keep = keeperOf(form, "form[data-template]");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(form, async () => {
       try {
-        await saveTemplate(form);
+        await saveTemplate(form, keep);
       } catch (error) {
         error.row?.querySelector(`[name=${error.name}]`)?.focus();
         throw error;

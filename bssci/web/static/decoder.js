@@ -1,7 +1,7 @@
 // The page of a decoder: its text is edited and saved, and tried on a payload, which shows the bits of each field.
 
 import { api } from "./api.js";
-import { busy, numberIn } from "./forms.js";
+import { busy, keeperOf, numberIn } from "./forms.js";
 import { leave, make } from "./dom.js";
 import { moment } from "./time.js";
 
@@ -91,11 +91,12 @@ async function offer(form) {
   kept.append(...uplinks.map((up) => make("option", { value: up.dataHex, "data-of": String(up.format) }, `${moment(new Date(up.timestamp * 1000))}: ${up.dataHex.toUpperCase().slice(0, 40)}`)));
 }
 
-async function save(form) {
+async function save(form, keep) {
   const place = $("[data-decoder]");
   const name = form.elements.name.value.trim();
   if (!name) throw Object.assign(new Error("Name is missing."), { field: "name" });
   const onlyNew = form.elements.name.readOnly ? "" : "?only_new=1";
+  if (!onlyNew) await keep();
   const answer = await api("PUT", `/api/decoders/${encodeURIComponent(name)}${onlyNew}`, {
     source: form.elements.source.value, kind: kindOf(place.dataset.file) ?? place.dataset.kind,
   });
@@ -131,9 +132,10 @@ export function start() {
     busy(trial, () => attempt(trial));
   });
   const editor = $("[data-editor]");
+  const keep = editor && keeperOf(editor, "[data-editor]");
   editor?.addEventListener("submit", (event) => {
     event.preventDefault();
-    busy(editor, () => save(editor));
+    busy(editor, () => save(editor, keep));
   });
   $("[data-decoder-file]")?.addEventListener("change", ({ target }) => read(target));
 }

@@ -1,5 +1,5 @@
 // Forms that send their fields to the API. In the markup:
-//   data-api="POST /api/..."      where the fields go, as JSON
+//   data-api="POST /api/..."      where the fields go, as JSON; a field whose {name} is in the path goes there
 //   data-confirm, data-type-to-confirm   question that is asked first
 //   data-then="reload" or a path with {field}, data-done="text"   what happens after success
 //   data-changes                  only fields with another value than the page gave them are sent: what others changed meanwhile stays,
@@ -129,14 +129,30 @@ function given(input) {
 const givenOption = (select) => [...select.options].find((each) => each.defaultSelected) ?? select.options[0];
 const inWords = (input) => (input instanceof HTMLSelectElement ? givenOption(input)?.textContent.trim() : input.defaultValue) || "nothing";
 
+// This page as it is stored now; nothing if it is out of reach: the answer to the change itself says what is the matter.
+async function storedPage(isSaved = false) {
+  return load(location.href).catch((error) => {
+    if (error.status === 404 && !isSaved) throw new Error("Somebody has deleted this meanwhile. What you have entered stays here.");
+  });
+}
+
+// Of a form that is stored as a whole: makes a function that refuses, once each time, to replace what somebody else has stored since.
+export function keeperOf(form, selector) {
+  let known = form.outerHTML;
+  return async () => {
+    const stored = (await storedPage())?.querySelector(selector)?.outerHTML;
+    if (!stored || stored === known) return;
+    known = stored;
+    throw new Error("Somebody has changed this since you opened it. Save again to replace that, or open this page in another tab to compare.");
+  };
+}
+
 // Takes over from the stored state what others have changed meanwhile. A field that was changed here, too, keeps its value and is named:
 // sending the form once more replaces what the other has entered. `isSaved`: all that was entered here is stored, in the service's spelling.
 async function mergeStored(form, isSaved = false) {
-  const page = await load(location.href).catch((error) => {
-    if (error.status === 404 && !isSaved) throw new Error("Somebody has deleted this meanwhile. What you have entered stays here.");
-  });
+  const page = await storedPage(isSaved);
   const stored = [...(page?.querySelectorAll("form[data-changes]") ?? [])].find((each) => each.dataset.api === form.dataset.api);
-  if (!stored) return; // Out of reach: the answer to the change itself says what is the matter.
+  if (!stored) return;
   const wrong = [];
   for (const input of form.elements) {
     const now = input.name && input.type !== "hidden" && !input.readOnly && stored.elements.namedItem(input.name);
@@ -177,14 +193,15 @@ export function valuesOf(form) {
 
 export function clearErrors(form) {
   form.querySelector(".outcome")?.replaceChildren();
-  for (const input of form.querySelectorAll("[aria-invalid]")) {
-    input.removeAttribute("aria-invalid");
-    const own = form.querySelector(`#error-${CSS.escape(input.id)}`);
-    if (own) {
-      input.setAttribute("aria-describedby", (input.getAttribute("aria-describedby") ?? "").replace(own.id, "").trim());
-      own.remove();
-    }
-  }
+  for (const input of form.querySelectorAll("[aria-invalid]")) clearError(input);
+}
+
+function clearError(input) {
+  const own = document.getElementById(`error-${input.id}`);
+  if (!own) return;
+  input.removeAttribute("aria-invalid");
+  input.setAttribute("aria-describedby", (input.getAttribute("aria-describedby") ?? "").replace(own.id, "").trim());
+  own.remove();
 }
 
 // The service calls a field by its name, and people by its label.
@@ -263,8 +280,14 @@ async function submit(form) {
     if (!(await confirmed(confirm, { action, danger, type: typeToConfirm }))) return;
   }
   if (typeToConfirm) values.confirm = typeToConfirm;
-  const answer = await api(method, path, method === "DELETE" ? undefined : values).catch((error) => {
-    if (error.code === "failed") refresh();
+  const sent = { ...values };
+  const filled = path.replace(/\{(\w+)\}/g, (_, name) => {
+    delete sent[name];
+    return encodeURIComponent(values[name]);
+  });
+  const answer = await api(method, filled, method === "DELETE" ? undefined : sent).catch((error) => {
+    // The page shows what is not there any more, or not what the stations did.
+    if (error.code === "failed" || error.status === 404) refresh();
     throw error;
   });
   if (answer.csrf) document.querySelector("meta[name=csrf]").content = answer.csrf;
@@ -288,6 +311,8 @@ function showToken(form, token) {
 }
 
 export function startForms() {
+  // What is corrected is not called wrong any longer, even while another field keeps the form from being sent.
+  document.addEventListener("input", ({ target }) => clearError(target));
   document.addEventListener("submit", (event) => {
     const form = event.target.closest("form[data-api]");
     if (!form) return;

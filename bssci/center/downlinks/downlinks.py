@@ -307,6 +307,8 @@ class DownlinkDesk:
 
     def _shifted(self, seconds: float) -> None:
         self._away = {station: until + seconds for station, until in self._away.items()}
+        # A repeated attach since the clock was set forward seemed to be in the future.
+        self._worker.look(self._queued)
 
     def _search(self, search: Coroutine[Deferred[Any], Any, None]) -> None:
         self._searches += 1

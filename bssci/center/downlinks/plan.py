@@ -176,12 +176,13 @@ class Planner:
             self._put(stored, look_at=moves_at)
 
     def _is_misplaced(self, stored: StoredDownlink, station: Station, able: Sequence[Station]) -> bool:
+        # An attach in the future was before the clock was set back: it revokes nothing, or for hours all.
         attached_at = self._attached_at.get((station.eui, stored.downlink.request.end_point_eui))
         better = takewhile(lambda each: each is not station, able)
         return (
             stored.session != station.session_id
             or attached_at is None
-            or attached_at > stored.placed_at
+            or stored.placed_at < attached_at <= self._turn.now
             or any(each.eui not in self._refusing for each in better)
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import ensureDeferred
 
 from bssci.center.downlinks.plan import GRACE
 from bssci.wire.messages import (
@@ -18,7 +19,7 @@ from tests.center.downlinks.gateway import (
     Gateway,
     gateway,
 )
-from tests.support.center import result_of
+from tests.support.center import TESTER, result_of
 
 
 def test_only_the_right_counter_acknowledges(site: DownlinkHouse) -> None:
@@ -130,6 +131,35 @@ def test_a_station_that_went_has_its_time_to_come_back_though_the_clock_is_set(
     assert other.asked() == []
     best.house.advance(10, step=1)
     assert [request.queId for request in other.asked()] == [queue_id]
+
+
+@JUMPS
+def test_a_station_keeps_a_downlink_though_the_clock_is_set(site: DownlinkHouse, jump: float) -> None:
+    station = gateway(site)
+    site.queue()
+    station.accept()
+    site.set_clock(jump)
+    site.advance(5, step=1)
+    for priority in (1.0, 2.0):
+        site.queue(priority=priority)
+        station.accept()
+        assert station.forget() == []
+    assert len(station.held) == 3
+
+
+@JUMPS
+def test_a_repeated_attach_just_after_the_clock_was_set_is_noticed(site: DownlinkHouse, jump: float) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    assert station.accept() == [queue_id]
+    site.advance(1.5)
+    site.set_clock(jump)
+    ensureDeferred(site.commands.attach([SENSOR], TESTER))
+    site.settle()
+    station.answer_attachments()
+    site.advance(3, step=1)
+    assert station.forget() == [queue_id]
+    assert station.accept() == [queue_id]
 
 
 def test_one_deep_in_the_queue_expires_too(site: DownlinkHouse) -> None:

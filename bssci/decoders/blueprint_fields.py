@@ -12,7 +12,7 @@ from bssci.decoders import bits
 from bssci.decoders.bits import BitValue, Interpret
 from bssci.decoders.commented_json import Node
 from bssci.decoders.expressions import Evaluate, Expression, ExpressionError, Number, compile_expression
-from bssci.decoders.layouts import DECIMALS, FieldStep, Layout, settled
+from bssci.decoders.layouts import FieldStep, Layout, converting, settled
 from bssci.decoders.quantities import MAX_NAME, QuantityRule, rules_for
 
 MAX_FIELDS = 1000
@@ -346,8 +346,7 @@ def _convert(
     rule: QuantityRule, kind: str, compute: Evaluate | None
 ) -> Callable[[BitValue], BitValue] | None:
     if rule.conversion is not None and kind != "bool":
-        conversion = rule.conversion
-        return lambda value: round(conversion(value), DECIMALS)  # type: ignore[arg-type]
+        return converting(rule.conversion)
     if rule.kind == "bool" and (kind != "bool" or compute is not None):
         return rule.value
     return None

@@ -39,7 +39,16 @@ def clean(given: Iterable[object]) -> tuple[list[Reading], list[str]]:
             warnings.append(warning)
         if reading is not None:
             readings.append(reading)
-    return normalise(readings), warnings
+    found = normalise(readings)
+    fit = [reading for reading in found if not _is_infinite(reading)]
+    if len(fit) < len(found):
+        warnings += [f"{each.name}: is too large in {each.unit}" for each in found if _is_infinite(each)]
+    return fit, warnings
+
+
+def _is_infinite(reading: Reading) -> bool:
+    """Return whether a conversion to the table's unit left no number."""
+    return isinstance(reading.value, float) and not math.isfinite(reading.value)
 
 
 def _cleaned(item: Reading) -> tuple[Reading | None, str]:

@@ -36,7 +36,7 @@ from bssci.decoders.commented_json import Node, parse
 from bssci.decoders.examples import Example, read_examples
 from bssci.decoders.expressions import Evaluate
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
-from bssci.decoders.layouts import DECIMALS, MAX_BYTES, FieldStep, FieldTrace, Layout, Taken, settled
+from bssci.decoders.layouts import MAX_BYTES, FieldStep, FieldTrace, Layout, Taken, converting, settled
 from bssci.decoders.quantities import MAX_NAME, QuantityRule, rules_for
 from bssci.model import EUI, Reading, parse_eui
 
@@ -282,9 +282,8 @@ def _compute(entry: Node) -> Evaluate | None:
 
 
 def _converter(rule: QuantityRule) -> Any:
-    conversion = rule.conversion
-    if conversion is not None:
-        return lambda value: value if isinstance(value, bool) else round(conversion(value), DECIMALS)
+    if rule.conversion is not None:
+        return converting(rule.conversion)
     return rule.value if rule.kind == "bool" else None
 
 

@@ -13,6 +13,7 @@ from bssci.decoders.expressions import Evaluate, Number, fault
 from bssci.decoders.interfaces import DecodeError
 from bssci.decoders.plain_layouts import PlainField, PlainLayout, ReadFields
 from bssci.decoders.quantities import QuantityRule
+from bssci.decoders.units import Conversion
 from bssci.model import Reading
 from bssci.model.counts import many
 
@@ -161,7 +162,7 @@ class Layout:
                     raise _not_computed(step, value, error) from error
             values[name] = value  # type: ignore[assignment]  # nothing refers to a text: compiling refuses it
             if out_name is not None:
-                shown = value if convert is None else convert(value)
+                shown = value if convert is None else _converted(step, convert, value)
                 readings.append(
                     Reading(out_name, shown, out_unit) if step.enum is None else _named(step, value)
                 )
@@ -185,7 +186,7 @@ class Layout:
             if step.enum is not None:
                 readings.append(_named(step, value))
             elif step.out_name is not None:
-                shown = value if step.convert is None else step.convert(value)
+                shown = value if step.convert is None else _converted(step, step.convert, value)
                 readings.append(Reading(step.out_name, shown, step.out_unit))
 
     def traces(self, taken: Sequence[Taken], readings: Sequence[Reading]) -> list[FieldTrace]:
@@ -284,6 +285,30 @@ def settled(compute: Evaluate) -> Evaluate:
         return value if -_LARGEST < value < _LARGEST else float(value)
 
     return settle
+
+
+def converting(conversion: Conversion) -> Callable[[BitValue], BitValue]:
+    """Return the function that converts numbers to another unit, rounded; true and false stay.
+
+    It raises OverflowError for a number that is too large in the other unit.
+    """
+
+    def convert(value: BitValue) -> BitValue:
+        if value.__class__ is bool:
+            return value
+        number = round(conversion(value), DECIMALS)  # type: ignore[arg-type]
+        if not isfinite(number):
+            raise OverflowError
+        return number
+
+    return convert
+
+
+def _converted(step: FieldStep, convert: Callable[[BitValue], BitValue], value: BitValue) -> BitValue:
+    try:
+        return convert(value)
+    except OverflowError as error:
+        raise DecodeError("overflow", f"{step.name}: the value is too large in {step.out_unit}") from error
 
 
 def _not_computed(step: FieldStep, raw: BitValue, error: Exception) -> DecodeError:

@@ -75,3 +75,9 @@ def test_numbers_and_texts_of_other_classes_become_ordinary_ones() -> None:
     assert [type(each.value) for each in readings] == [float, int, str, bool] and not warnings
     told = msgspec.json.decode(msgspec.json.encode(readings))
     assert [(each["name"], each["value"]) for each in told] == [("a", 1.5), ("b", 2), ("c", "x"), ("d", True)]
+
+
+def test_a_number_that_is_too_large_in_the_unit_of_the_table_is_left_out() -> None:
+    readings, warnings = clean([Reading("voltage", 1.7e308, "kV"), Reading("co2", 400, "ppm")])
+    assert readings == [Reading("co2", 400, "ppm")]
+    assert warnings == ["voltage: is too large in V"]

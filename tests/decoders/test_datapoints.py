@@ -126,6 +126,17 @@ def test_a_payload_may_go_on_behind_the_last_point_but_not_for_ever() -> None:
         decode(b"\7" * 4097, point())
 
 
+def test_a_number_that_is_too_large_in_the_unit_of_the_table_is_a_failure() -> None:
+    voltage = point(name="voltage", encoding="Float64", unit="kV")
+    assert decode(struct.pack(">d", 1.5), voltage) == [Reading("voltage", 1500.0, "V")]
+    with pytest.raises(DecodeError) as caught:
+        decode(struct.pack(">d", 1.7e308), voltage)
+    assert (caught.value.code, caught.value.message) == (
+        "overflow",
+        "voltage: the value is too large in V",
+    )
+
+
 @pytest.mark.parametrize(
     ("points", "reason"),
     [

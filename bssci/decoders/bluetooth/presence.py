@@ -8,6 +8,7 @@ and pockets change it by a factor of two and more.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log10
 from typing import Any
 
 from zope.interface import implementer
@@ -43,12 +44,15 @@ class PresenceDecoder:
         said = payload.envelope.get(FIELD)
         if not isinstance(said, Mapping):
             raise DecodeError("no_presence", "the message does not state a place")
-        scanner, rssi = said.get("scanner"), said.get("rssi")
+        scanner, rssi = said.get("scanner") or "", said.get("rssi")
+        if not isinstance(scanner, str):
+            raise DecodeError("no_presence", "the scanner is not named by a text")
         readings = [Reading("presence", bool(scanner)), Reading(PLACE, scanner or AWAY)]
         if scanner and isinstance(rssi, (int, float)):
             power = _number(parameters, "power", POWER, -100, 0)
             exponent = _number(parameters, "exponent", EXPONENT, 1, 10)
-            metres = min(FARTHEST, 10 ** ((power - rssi) / (10 * exponent)))
+            # Bounded before the power is taken, which may exceed every number.
+            metres = 10 ** min(log10(FARTHEST), (power - rssi) / (10 * exponent))
             readings += [Reading("rssi", float(rssi), "dBm"), Reading("distance", round(metres, 1), "m")]
         return readings
 

@@ -45,3 +45,13 @@ def test_other_messages_are_not_its_own() -> None:
     assert not DECODER.matches(other)
     with pytest.raises(DecodeError, match="not state a place"):
         DECODER.decode(other, {})
+
+
+def test_no_signal_is_too_strong_or_too_weak_for_a_distance() -> None:
+    assert read({"scanner": "roof", "rssi": -1e300})[-1] == Reading("distance", 100.0, "m")
+    assert read({"scanner": "roof", "rssi": 1e300})[-1] == Reading("distance", 0.0, "m")
+
+
+def test_a_scanner_that_is_no_text_is_no_place() -> None:
+    with pytest.raises(DecodeError, match="not named by a text"):
+        read({"scanner": ["roof"], "rssi": -59.0})

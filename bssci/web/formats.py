@@ -18,6 +18,8 @@ from bssci.model.iso_times import iso_milliseconds
 
 NOTHING = "\N{EN DASH}"
 """text for unknown values"""
+LONGEST = 21
+"""digits before the decimal point that are written out"""
 _SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SHORT = {"co2": "CO\N{SUBSCRIPT TWO}", "co": "CO", "tvoc": "TVOC", "ph": "pH", "rssi": "RSSI", "snr": "SNR"}
 _SEPARATORS = str.maketrans("_.-", "   ")
@@ -36,13 +38,15 @@ def _missing(value: object) -> bool:
 
 def number(value: Any, digits: int = 0, unit: str = "") -> str:
     """Return a number such as ``12 345.6 dB``, with grouped digits and a space that does not break before
-    the unit.
+    the unit; a number of more than :data:`LONGEST` digits with a power of ten.
 
     :param digits: digits after the decimal point.
     """
     if _missing(value):
         return NOTHING
-    text = f"{float(value):,.{digits}f}".replace(",", _SPACE).replace("-", "\N{MINUS SIGN}")
+    given = float(value)
+    text = f"{given:,.{digits}f}" if abs(given) < 10.0**LONGEST else f"{given:.6g}"
+    text = text.replace(",", _SPACE).replace("-", "\N{MINUS SIGN}")
     return f"{text}{_SPACE}{unit}" if unit else text
 
 

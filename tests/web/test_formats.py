@@ -15,7 +15,14 @@ def plain(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("value", "digits", "unit", "text"),
-    [(1234567, 0, "", "1 234 567"), (-101.26, 1, "dBm", "-101.3 dBm"), (0, 0, "", "0"), (None, 0, "s", "–")],
+    [
+        (1234567, 0, "", "1 234 567"),
+        (-101.26, 1, "dBm", "-101.3 dBm"),
+        (0, 0, "", "0"),
+        (None, 0, "s", "–"),
+        (1e20, 0, "", "100 000 000 000 000 000 000"),
+        (-1.7e308, 2, "V", "-1.7e+308 V"),
+    ],
 )
 def test_numbers_are_grouped_and_keep_their_unit(value: float, digits: int, unit: str, text: str) -> None:
     assert plain(formats.number(value, digits, unit)) == text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor
+from math import floor, isfinite
 
 import msgspec
 
@@ -11,6 +11,8 @@ from bssci.model import Decoded, DecodeFailure, Reading, Reception, Telegram, Va
 
 MAX_NAMES = 200
 """series in one answer"""
+SPARE_POINTS = 100
+"""values of one name that are collected beyond twice those that are wanted: clocks may be out of order"""
 MAX_ROWS = 1000
 """uplinks whose values are added to their interval at a time"""
 MAX_EARLIER = 30 * 86400.0
@@ -69,13 +71,17 @@ class Past(msgspec.Struct, kw_only=True):
 class _NamedReadings:
     """The readings of one name.
 
+    :param most: newest values that are kept.
     :ivar steps: sum, minimum, maximum and count of numbers or booleans, by the number of their interval.
     """
 
-    __slots__ = ("points", "steps", "unit")
+    __slots__ = ("_last", "_most", "points", "steps", "unit")
 
-    def __init__(self, unit: str | None) -> None:
+    def __init__(self, unit: str | None, most: int) -> None:
         self.unit = unit
+        self._most = most
+        self._last: ChartValue | None = None
+        """the value that was added last"""
         self.points: list[ChartValue] = []
         self.steps: dict[int, list[float]] = {}
 
@@ -104,17 +110,21 @@ class _NamedReadings:
             own[:] = own[0] + total, min(own[1], least), max(own[2], most), own[3] + count
 
     def _add_text(self, at: float, value: ReadingValue) -> None:
-        if self.points and self.points[-1].value == value:
-            self.points[-1].at = at  # newest first: the text has been the same since then
+        if self._last is not None and self._last.value == value:
+            self._last.at = at  # newest first: the text has been the same since then
         else:
-            self.points.append(ChartValue(at, value))
+            self.add_point(at, value)
+
+    def add_point(self, at: float, value: ReadingValue) -> None:
+        """Add a value; from time to time, the older ones of too many are dropped."""
+        self._last = ChartValue(at, value)
+        self.points.append(self._last)
+        if len(self.points) >= 2 * self._most + SPARE_POINTS:
+            self.points.sort(key=_at, reverse=True)
+            del self.points[self._most :]
 
     def results(self, every: float, newest: int) -> list[TimeStep]:
-        return [
-            TimeStep(number * every, round(row[0] / row[3], 9), row[1], row[2], int(row[3]))
-            for number in sorted(self.steps)[-newest:]
-            for row in [self.steps[number]]
-        ]
+        return [_summary(number * every, *self.steps[number]) for number in sorted(self.steps)[-newest:]]
 
 
 class Collector:
@@ -161,8 +171,8 @@ class Collector:
 
     @property
     def size(self) -> int:
-        """Number of intervals of all names."""
-        return sum(len(named.steps) for named in self._named.values())
+        """Number of intervals and values of all names."""
+        return sum(len(named.steps) + len(named.points) for named in self._named.values())
 
     def cut(self) -> None:
         """Note that there are more messages than were examined."""
@@ -223,7 +233,7 @@ class Collector:
                 if reading.device is None and (not self._names or reading.name in self._names):
                     named = self._named_for(reading.name, reading.unit)
                     if named is not None:
-                        named.points.append(ChartValue(at, reading.value))
+                        named.add_point(at, reading.value)
             return
         rows = self._rows
         if rows and (
@@ -262,7 +272,7 @@ class Collector:
     def _named_for(self, name: str, unit: str | None) -> _NamedReadings | None:
         named = self._named.get(name)
         if named is None and len(self._named) < MAX_NAMES:
-            named = self._named[name] = _NamedReadings(unit)
+            named = self._named[name] = _NamedReadings(unit, self._most)
         return named
 
     def result(self) -> Past:
@@ -283,6 +293,15 @@ class Collector:
         points = sorted(named.points, key=_at)[-self._most :]
         steps = [] if self._every is None else named.results(self._every, self._most)
         return Series(name=name, unit=named.unit, points=points, steps=steps)
+
+
+def _summary(at: float, total: float, least: float, most: float, count: float) -> TimeStep:
+    """Return the summary of an interval: of yes and no, or of numbers where there was a number, too."""
+    if isinstance(least, bool) is not isinstance(most, bool):
+        least, most = +least, +most
+    mean = total / count
+    # The sum of very large numbers is infinite.
+    return TimeStep(at, round(mean, 9) if isfinite(mean) else least / 2 + most / 2, least, most, int(count))
 
 
 def _is_of_one_kind(column: Sequence[Reading]) -> bool:

@@ -20,6 +20,14 @@ _TIMES = 4
 COLOURS = 6
 WORDS = ("no", "yes")
 """words for 0 and 1 of a flag"""
+_LARGEST = 1e300
+"""greatest value on an axis; larger ones are drawn beyond it"""
+_SMALLEST = 1e-300
+"""least distance between the ends of an axis"""
+_EQUAL = 1e-9
+"""values that differ by less, relative to the greater, are drawn as equal"""
+_MOST_DIGITS = 12
+"""digits after the decimal point of a label, beyond which it has a power of ten"""
 
 DrawnPoint = Sequence[float | None]
 
@@ -83,7 +91,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
         low, high, step = 0.0, 1.0, 1.0
     else:
         low, high, step = _axis([*series, *edges], chart.get("y_min"), chart.get("y_max"))
-    digits = next(places for places in range(12) if abs(round(step, places) - step) < step * 1e-6)
+    digits = _digits(step)
     count = round((high - low) / step)
     place = _ViewBox(start, end, low, high, flag)
     filled = flag or chart.get("kind") == "area"
@@ -97,7 +105,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
         id=str(chart["id"]),
         title=str(chart["title"]),
         curves=[_curve(place, index, each, filled, last) for index, each in enumerate(series)],
-        values=list(words) if flag else [number(low + step * index, digits) for index in range(count + 1)],
+        values=list(words) if flag else [_label(low + step * index, digits) for index in range(count + 1)],
         times=[start + (end - start) * index / _TIMES for index in range(_TIMES + 1)],
         span=end - start,
         grid=[HEIGHT * index / count for index in range(count + 1)],
@@ -199,20 +207,36 @@ def _axis(
     """Return lower end, upper end and step of the value axis: round numbers, and integers if all values
     are.
     """
-    values = [float(value) for each in series for _, value in each["points"] if value is not None]
+    values = [_drawn(value) for each in series for _, value in each["points"] if value is not None]
     bottom = min([*values, *([low] if low is not None else [])], default=0.0)
     top = max([*values, *([high] if high is not None else [])], default=1.0)
-    if top - bottom < 1e-9:
+    if top - bottom <= max(_EQUAL * max(abs(top), abs(bottom)), _SMALLEST):
         # All values are equal: draw a line in the middle, or at the bottom if the value is zero.
         around = abs(bottom) * 0.05
-        bottom, top = (bottom - around, top + around) if around and low is None else (bottom, top + 1.0)
+        is_zero = around < _SMALLEST or low is not None
+        bottom, top = (bottom, top + 1.0) if is_zero else (bottom - around, top + around)
     raw = (top - bottom) / _TICKS
-    magnitude = 10 ** math.floor(math.log10(raw))
+    magnitude = 10.0 ** math.floor(math.log10(raw))
     steps = [magnitude * nice for nice in (1, 2, 2.5, 5, 10)]
     if all(map(float.is_integer, values)):
         steps = [step for step in steps if float(step).is_integer()] or [1.0]
     step = next(step for step in steps if raw <= step * (1 + 1e-9))
     return math.floor(bottom / step) * step, math.ceil(top / step - 1e-9) * step, step
+
+
+def _drawn(value: float) -> float:
+    """Return a value within what an axis can show."""
+    return min(max(float(value), -_LARGEST), _LARGEST)
+
+
+def _digits(step: float) -> int:
+    """Return the digits after the decimal point that multiples of ``step`` need."""
+    exact = (places for places in range(_MOST_DIGITS) if abs(round(step, places) - step) < step * 1e-6)
+    return next(exact, _MOST_DIGITS)
+
+
+def _label(value: float, digits: int) -> str:
+    return number(value, digits) if digits < _MOST_DIGITS else measured(value)
 
 
 def _last(values: Sequence[float], digits: int, unit: str) -> str:

@@ -129,7 +129,7 @@ def _chart(
     """Return a chart with a point in the middle of each step, and a gap where the sensor was silent."""
     if words is not None and all(is_state(step.least) and is_state(step.most) for step in series.steps):
         return _flag(series, since, until, every) | {"words": words}
-    if isinstance(series.steps[0].least, bool):
+    if all(map(_is_flag, series.steps)):
         return _flag(series, since, until, every)
     gap = max(_usual_distance(series.steps), every) * 2.5
     points: list[list[float | None]] = []
@@ -219,6 +219,11 @@ def _table(device: str, past: Past) -> dict[str, Any]:
     }
 
 
+def _is_flag(step: TimeStep) -> bool:
+    """Return whether all values of a step were yes or no."""
+    return isinstance(step.least, bool) and isinstance(step.most, bool)
+
+
 def _states(words: tuple[str, str], step: TimeStep) -> str:
     """Return the state in a step, or both if it changed."""
     least, most = words[int(step.least)], words[int(step.most)]
@@ -231,7 +236,7 @@ def _cell(device: str, name: str, step: TimeStep | ChartValue | None) -> dict[st
     words = pin_words(device, name)
     if words is not None and is_state(step.least) and is_state(step.most):
         return {"value": _states(words, step)}
-    if isinstance(step.least, bool):
+    if _is_flag(step):
         return {"value": _states(WORDS, step)}
     spread = step.least != step.most
     return {"value": step.mean, "least": step.least if spread else None, "most": step.most}

@@ -134,3 +134,35 @@ def test_uplinks_of_one_step_may_have_other_names_and_other_devices() -> None:
         "h": [TimeStep(0, 20.0, 10, 30, 3)],
     }
     assert past.uplinks == 4 and past.decoder == "d@1"
+
+
+@pytest.mark.parametrize(("values", "least", "most"), [((True, 5), 1, 5), ((0, False, 7), 0, 7)])
+def test_a_step_of_numbers_and_of_yes_and_no_is_one_of_numbers(
+    values: tuple[float, ...], least: float, most: float
+) -> None:
+    collector = Collector(0, 1000, 60.0, NONE, 10)
+    for value in values:
+        collector.add(30, read(value))
+    (step,) = series(collector.result()).steps
+    assert (type(step.least), type(step.most)) == (int, int)
+    assert (step.least, step.most) == (least, most)
+
+
+def test_the_mean_of_numbers_whose_sum_is_infinite_lies_between_them() -> None:
+    collector = Collector(0, 1000, 60.0, NONE, 10)
+    for value in (1.7e308, 1.7e308, -1.7e308, 1.7e308):
+        collector.add(30, read(value))
+        collector.add(31, read(value))
+    (step,) = series(collector.result()).steps
+    assert (step.mean, step.least, step.most) == (0.0, -1.7e308, 1.7e308)
+
+
+@pytest.mark.parametrize("every", [None, 1e6])
+def test_a_name_that_comes_rarely_does_not_keep_all_values_of_the_others(every: float | None) -> None:
+    collector = Collector(0, 1e6, every, NONE, 3)
+    collector.add(9000, read("rare", "rare"))
+    for at in range(5000, 0, -1):
+        collector.add(at, read(f"text {at}"))
+    assert not collector.is_full
+    assert [each.points[-1].value for each in collector.result().series] == ["rare", "text 5000"]
+    assert len(collector._named["t"].points) < 200 and collector.size < 200

@@ -79,3 +79,21 @@ def test_yes_and_no_are_steps_and_words() -> None:
     assert chart.curves[0].last == "yes" and chart.values == ["no", "yes"]
     assert chart.summary == "a: latest yes, 1 changes" and '"words":["no","yes"]' in chart.data
     assert drawn([], kind="flag").empty
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ((1.7e308, -1.7e308), ["-1e+300", "-5e+299", "0", "5e+299", "1e+300"]),
+        ((1.7e308, 1.7e308), ["9.5e+299", "9.75e+299", "1e+300", "1.025e+300", "1.05e+300"]),
+        ((1e-14, 1e-14), ["9.5e-15", "9.75e-15", "1e-14", "1.03e-14", "1.05e-14"]),
+        ((1e-200, 2e-200), ["1e-200", "1.25e-200", "1.5e-200", "1.75e-200", "2e-200"]),
+        ((5e-324, 5e-324), ["0.00", "0.25", "0.50", "0.75", "1.00"]),
+    ],
+)
+def test_no_number_is_too_large_or_too_small_for_a_chart(
+    values: tuple[float, float], labels: list[str]
+) -> None:
+    chart = drawn([[0, values[0]], [100, values[1]]])
+    assert [each.replace("\u202f", "").replace("\u2212", "-") for each in chart.values] == labels
+    assert len(chart.summary) < 100 and "Infinity" not in chart.data and "NaN" not in chart.data

@@ -204,6 +204,14 @@ def test_a_flag_is_a_chart_of_steps_with_its_silence_left_out() -> None:
     assert series["points"] == [[0, 0], [10, 1], [20, 1], [30, 1], [30, None], [90, 0], [100, 0]]
 
 
+def test_yes_and_no_beside_numbers_are_a_chart_of_numbers() -> None:
+    steps = [TimeStep(0.0, 1.0, True, True, 1), TimeStep(10.0, 5.0, 5, 5, 1)]
+    chart = _chart(Series(name="level", unit=None, points=[], steps=steps), None, 0.0, 100.0, 10.0)
+    assert chart["kind"] == "line"
+    assert [value for _, value in chart["series"][0]["points"]] == [1.0, 5.0]
+    assert _cell("mioty:X", "level", steps[1])["value"] == 5.0
+
+
 def test_the_form_offers_every_decoder_and_hides_the_parameters(web: WebHouse) -> None:
     operator = web.browser("operator")
     operator.post(

@@ -178,7 +178,8 @@ class PublishWindow:
         """Fail everything that is not answered, with :class:`bssci.mqtt.values.MqttOffline`: the connection
         is gone.
         """
-        taken = {batch: batch.next for batch in [*self._in_flight.values(), *self._queue]}
+        # With QoS 0 nothing says that a message arrived.
+        taken = {batch: batch.next if self.qos else 0 for batch in [*self._in_flight.values(), *self._queue]}
         for packet_id, batch in self._in_flight.items():
             taken[batch] = min(taken[batch], self._positions.get(packet_id, 0))
         self._in_flight.clear()

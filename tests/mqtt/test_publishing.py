@@ -149,3 +149,12 @@ def test_what_the_broker_refused_is_not_said_to_be_taken() -> None:
     held.fail("gone")
     error = failure(sent)
     assert isinstance(error, MqttOffline) and error.taken == 1
+
+
+def test_what_was_only_written_is_not_said_to_be_taken() -> None:
+    held = window(qos=0)
+    sent = held.enqueue(publications(*[b"x"] * (WINDOW + 5)))
+    held.fill(Engine(), 0.0)
+    held.fail("gone")
+    error = failure(sent)
+    assert isinstance(error, MqttOffline) and error.taken == 0

@@ -40,6 +40,12 @@ LOOK_INTERVAL = 5.0
 SESSION_TIME = 10.0
 """s after which the group gives the partitions of an instance that is silent to others"""
 
+PLACE_TIME = 30.0
+"""s without a place in the group after which this is reported"""
+NO_PLACE = (
+    "the brokers give this instance no place in the consumer group: they have no coordinator for it (see"
+    " __consumer_offsets), or another member of the group does not answer"
+)
 LOST = "the brokers did not answer in time, and the consumer group counts this instance as gone"
 BLOCKS = "_BAD_COMPRESSION"
 """name of the error of a batch that librdkafka cannot read, and fetches again and again"""
@@ -95,7 +101,10 @@ class KafkaConsumer:
         self._blocked: dict[int, str] = {}
         """by partition, why it gives no record, although the broker answers; belongs to the thread"""
         self._standing = ""
-        """the first of these reasons; empty: there is none"""
+        """the first of these reasons, or the lack of a place in the group; empty: there is none"""
+        self._placeless_since: float | None = None
+        """time since which the group gives no place; None: it has given one, with partitions or without"""
+        self._no_place = ""
         self._next_look = 0.0
         self._last_error = LastError()
         self._stopping = False
@@ -167,6 +176,7 @@ class KafkaConsumer:
         self._last_error = LastError()
         handlers = {"error_cb": self._note, "logger": ClientLog(self._now).as_logger()}
         consumer = self._make({**self._configuration, **handlers})
+        self._placeless_since = self._now()
         consumer.subscribe([self._topic], on_assign=self._gained, on_revoke=self._gone, on_lost=self._lost)
         return consumer
 
@@ -175,6 +185,10 @@ class KafkaConsumer:
         messages = early or consumer.consume(BATCH, POLL)
         if self.trouble and self._now() >= self._next_look:
             self._look(consumer)
+        since = self._placeless_since
+        if since is not None and not self._no_place and self._now() - since > PLACE_TIME:
+            self._note_place(NO_PLACE)
+            self._say(self.trouble or self._standing)
         records = []
         for message in messages:
             error = message.error()
@@ -200,7 +214,18 @@ class KafkaConsumer:
             self._blocked[partition] = reason
         elif partition in self._blocked:
             del self._blocked[partition]
-        self._standing = next(iter(self._blocked.values()), "")
+        self._stand()
+
+    def _note_place(self, lack: str) -> None:
+        """Keep in mind why the group gives no place, or that it has given one.
+
+        :param lack: empty: it has.
+        """
+        self._no_place = lack
+        self._stand()
+
+    def _stand(self) -> None:
+        self._standing = next(iter(self._blocked.values()), self._no_place)
 
     def _look(self, consumer: Any) -> None:
         """Ask whether the problem is over: librdkafka only reports when one begins."""
@@ -279,6 +304,8 @@ class KafkaConsumer:
             self.log.warn("Kafka offsets not committed {reason}", reason=self.trouble)
 
     def _gained(self, consumer: Any, partitions: Sequence[Any]) -> None:
+        self._placeless_since = None
+        self._note_place("")
         self._assigned |= {each.partition for each in partitions}
         self.log.info("Kafka partitions {partitions}", partitions=sorted(self._assigned))
 
@@ -291,6 +318,7 @@ class KafkaConsumer:
     def _lost(self, consumer: Any, partitions: Sequence[Any]) -> None:
         """Note partitions that the group gave to others because it, or we, did not answer."""
         self._gone(consumer, partitions)
+        self._placeless_since = self._now()
         self._say(self.trouble or LOST)
 
     def _note(self, error: Any) -> None:
@@ -305,7 +333,7 @@ class KafkaConsumer:
                 self.log.debug("kafka consumer not closed properly {error}", error=str(error))
         self._assigned.clear()
         self._blocked.clear()
-        self._standing = ""
+        self._note_place("")
         self._early.clear()
 
     def _rest(self, seconds: float) -> None:

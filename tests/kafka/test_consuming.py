@@ -85,12 +85,14 @@ class Fixture:
         self.reactor = HandedOver()
         self.there: SimpleQueue[Any] = SimpleQueue()
         self.made: list[FakeConsumer] = []
+        self.opened: SimpleQueue[FakeConsumer] = SimpleQueue()
         self.offered: list[tuple[list[ConsumerRecord], Deferred[None]]] = []
         self.consumer = KafkaConsumer(self.reactor, {}, "raw", "bssci", self._take, self._make)
         self.consumer.start()
 
     def _make(self, configuration: dict[str, Any]) -> FakeConsumer:
         self.made.append(FakeConsumer(self.there, configuration))
+        self.opened.put(self.made[-1])
         return self.made[-1]
 
     def _take(self, records: Sequence[ConsumerRecord]) -> Deferred[None]:
@@ -241,6 +243,31 @@ def test_a_trouble_ends_by_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) 
     it.there.put([FakeMessage(0, 8)])
     _, done = it.next()
     assert it.consumer.trouble == ""
+    done.callback(None)
+
+
+def test_a_group_without_a_place_for_us_is_said_until_it_has_one(
+    it: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a coordinator, for example: the client library asks for one again and again, in silence."""
+    monkeypatch.setattr(consuming, "LOOK_INTERVAL", 0.0)
+    monkeypatch.setattr(consuming, "PLACE_TIME", 0.0)
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    done.callback(None)
+    it.made[0].committed.get(timeout=5)
+    assert it.consumer.trouble == ""
+    monkeypatch.setattr(FakeConsumer, "assign", lambda *arguments: None)
+    it.there.put(ClientTrouble("fatal"))
+    _, second = it.opened.get(timeout=5), it.opened.get(timeout=5)
+    for _ in range(2):
+        second.looked.get(timeout=5)
+    assert "no place in the consumer group" in it.consumer.trouble
+    monkeypatch.undo()
+    second.assign(0)
+    it.there.put([FakeMessage(0, 8)])
+    _, done = it.next()
+    assert "no place" not in it.consumer.trouble
     done.callback(None)
 
 

@@ -473,3 +473,17 @@ def test_a_decoder_or_template_that_another_has_stored_meanwhile_is_not_replaced
         expect(own_page.locator(".toasts")).to_contain_text("Saved as version")
         assert own_page.request.get(stored).json()["text"] != others
         own_page.request.put(stored, data={"source": text, "kind": "json"}, headers=headers)
+
+
+def test_buttons_look_inert_until_the_scripts_that_make_them_work_are_there(page: Any) -> None:
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/static/certificates.js", hold)
+    page.goto("/certificates", wait_until="commit")
+    check = page.get_by_role("region", name="Upload").get_by_role("button", name="Check")
+    expect(check).to_have_css("opacity", "0.5")
+    held[0].continue_()
+    expect(check).to_have_css("opacity", "1")

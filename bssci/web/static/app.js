@@ -34,9 +34,10 @@ const ROOMS = {
   "[data-explorer]": "./explorer.js",
   "[data-bundle], [data-upload], [data-restore]": "./certificates.js",
 };
-for (const [selector, module] of Object.entries(ROOMS)) {
-  if (document.querySelector(selector)) import(module).then((it) => it.start());
-}
+const rooms = Object.entries(ROOMS).filter(([selector]) => document.querySelector(selector));
+// Until then, buttons of forms look as if they could not be pressed: over a slow line that takes a while.
+Promise.allSettled(rooms.map(([, module]) => import(module).then((it) => it.start())))
+  .then(() => { document.documentElement.dataset.ready = ""; });
 
 // The server does not see the anchor of the page that a log-in is to lead to.
 const next = document.querySelector(".gate input[name=next]");

@@ -11,6 +11,7 @@ downlinks that they have queued for it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, Protocol, TypeVar
@@ -36,7 +37,6 @@ SLICE = 2000
 Item = TypeVar("Item")
 Propagated = AttPrp | AttPrp11 | DetPrp
 PROPAGATED = (AttPrp, AttPrp11, DetPrp)
-Action = Literal["attach", "detach"]
 
 
 class ExpectedSensors(Protocol):
@@ -89,7 +89,8 @@ class Propagation:
         self.served: set[EUI] = set()
         """sensors that the station has agreed to serve"""
         self._reported = False
-        self._pending: dict[EUI, Action] = {}
+        self._pending: dict[EUI, None] = {}
+        """sensors whose present state is to be told, in their order"""
         self._catching_up: Iterator[None] | None = None
         """the computation of what has to be propagated, while it is under way"""
         self._settled: set[EUI] = set()
@@ -97,7 +98,9 @@ class Propagation:
         self._asked_for: set[EUI] = set()
         """sensors that a command is about, whose answer is news"""
         self._in_flight: set[EUI] = set()
-        self._put_off: dict[EUI, Action] = {}
+        self._asking: Counter[EUI] = Counter()
+        """requests of sensors over the air through this station that are decided on and not answered"""
+        self._put_off: set[EUI] = set()
         """sensors whose operation is retried after BUSY_WAIT"""
         self._busy: dict[EUI, int] = {}
         """retries so far of the operation for each sensor"""
@@ -172,13 +175,13 @@ class Propagation:
         for pairs in _slices(self._wanted.fingerprints()):
             for eui, it in pairs:
                 if told.pop(eui, b"") != it and eui not in settled:
-                    self._pending.setdefault(eui, "attach")
+                    self._pending.setdefault(eui)
             if len(pairs) == SLICE:
                 yield
         for gone in _slices(told.items()):
             for eui, it in gone:
                 if it and eui not in settled and self._wanted.wanted(eui) is None:
-                    self._pending.setdefault(eui, "detach")
+                    self._pending.setdefault(eui)
             if len(gone) == SLICE:
                 yield
 
@@ -202,13 +205,16 @@ class Propagation:
         self._pending = {}
         self._put_off.clear()
         self._asked_for.clear()
+        self._asking.clear()
         waiting, self._waiting = self._waiting, {}
         for eui, all_answers in waiting.items():
             for answers in all_answers:
                 answers.answered(self._station, eui, AWAY)
 
-    def change(self, euis: Iterable[EUI], action: Action, answers: Answers | None = None) -> None:
-        """Propagate changes of sensors; without effect while the station is away, since :meth:`start` will.
+    def change(self, euis: Iterable[EUI], answers: Answers | None = None) -> None:
+        """Tell the station the present state of sensors.
+
+        Without effect while the station is away, since :meth:`start` will.
 
         :param answers: receives the station's answer for each sensor, or its disconnection.
         """
@@ -217,9 +223,9 @@ class Propagation:
         for eui in euis:
             self._settle(eui)
             self._pending.pop(eui, None)
-            self._put_off.pop(eui, None)
+            self._put_off.discard(eui)
             self._busy.pop(eui, None)
-            self._pending[eui] = action
+            self._pending[eui] = None
             self._asked_for.add(eui)
             if answers is not None:
                 self._waiting.setdefault(eui, []).append(answers)
@@ -233,40 +239,52 @@ class Propagation:
     def knows(self, eui: EUI, state: str) -> None:
         """Note that a sensor attached or detached over the air through this station, which so knows it.
 
+        Orders about the sensor wait until :meth:`told`: else our answer, which comes after them, would undo
+        them.
+
         :param state: ``attached`` or ``detached``.
         """
         self._settle(eui)
+        self._asking[eui] += 1
         for served in (self.served, self._served):
             if state == "attached":
                 served.add(eui)
             else:
                 served.discard(eui)
-        waited = [each.pop(eui, None) for each in (self._pending, self._put_off)]
+        waited = eui in self._pending or eui in self._put_off
+        self._pending.pop(eui, None)
+        self._put_off.discard(eui)
         self._busy.pop(eui, None)
-        if any(waited) and eui not in self._in_flight:
+        if waited and eui not in self._in_flight:
             self._tell(eui, DONE)
+
+    def told(self, eui: EUI) -> None:
+        """Note that the station has been sent our answer to a sensor's request, or will not get it."""
+        self._asking[eui] -= 1
+        self._asking += Counter()  # drops what is 0
+        self.fill()
 
     def fill(self) -> None:
         """Issue as many operations as fit into the window."""
         if not self.running or len(self._in_flight) > WINDOW // 2:
             return
         requests: list[Propagated] = []
-        for eui, action in list(islice(self._pending.items(), WINDOW)):
+        for eui in list(islice(self._pending, WINDOW)):
             if len(self._in_flight) >= WINDOW:
                 break
-            if eui in self._in_flight:
+            if eui in self._in_flight or eui in self._asking:
                 continue
             del self._pending[eui]
             self._in_flight.add(eui)
-            requests.append(self._request(eui, action))
+            requests.append(self._request(eui))
         if requests:
             try:
                 self._issue(requests)
             except TooManyOperations:
                 self.not_sent(requests)
 
-    def _request(self, eui: EUI, action: Action) -> Propagated:
-        sensor = self._wanted.wanted(eui) if action == "attach" else None
+    def _request(self, eui: EUI) -> Propagated:
+        sensor = self._wanted.wanted(eui)
         if sensor is None:
             return DetPrp(opId=0, epEui=eui_to_int(eui))
         return attach_request(sensor, self._wanted.last_counter(eui), self._version)
@@ -290,15 +308,12 @@ class Propagation:
             self.served.add(eui)
             is_news = is_news or eui not in self._served
             self._served.add(eui)
-        told, wanted = request_fingerprint(request), self._wanted.wanted(eui)
-        if told != (fingerprint_of(wanted) if wanted is not None else b""):
-            self._pending.setdefault(eui, "attach")  # the sensor changed during the operation
-        else:
+        if not self._overtaken(request):
             self._pending.pop(eui, None)  # requested again meanwhile; the station is up to date
         self._tell(eui, DONE)
         state: Literal["attached", "detached"] = "detached" if isinstance(request, DetPrp) else "attached"
         return (
-            Registration(end_point_eui=eui, fingerprint=told, state=state, at=at),
+            Registration(end_point_eui=eui, fingerprint=request_fingerprint(request), state=state, at=at),
             SensorStatus(at=at, action=state, end_point_eui=eui, base_station_eui=self._station)
             if is_news
             else None,
@@ -314,9 +329,10 @@ class Propagation:
         eui = self._finished(request)
         if code == ErrorCode.EAGAIN and self._busy.get(eui, 0) < BUSY_TRIES:
             self._busy[eui] = self._busy.get(eui, 0) + 1
-            self._again_later(eui, request)
+            self._again_later(eui)
             return None
         self._busy.pop(eui, None)
+        self._overtaken(request)
         self._tell(eui, Outcome("failed", code, message))
         return (
             Registration(
@@ -337,10 +353,20 @@ class Propagation:
             ),
         )
 
+    def _overtaken(self, request: Propagated) -> bool:
+        """Return whether the sensor changed during an operation, so that the station is told once more."""
+        eui = eui_from_int(request.epEui)
+        wanted = self._wanted.wanted(eui)
+        present = fingerprint_of(wanted) if wanted is not None else b""
+        overtaken = eui in self._asking or request_fingerprint(request) != present
+        if overtaken:
+            self._pending.setdefault(eui)
+        return overtaken
+
     def not_sent(self, requests: Iterable[Propagated]) -> None:
         """Retry operations later that were never sent, because they could not be begun or stored."""
         for request in requests:
-            self._again_later(self._finished(request), request)
+            self._again_later(self._finished(request))
 
     def _tell(self, eui: EUI, outcome: Outcome) -> None:
         """Report the outcome for a sensor, unless another operation for it is pending."""
@@ -349,11 +375,10 @@ class Propagation:
             for answers in self._waiting.pop(eui, ()):
                 answers.answered(self._station, eui, outcome)
 
-    def _again_later(self, eui: EUI, request: Propagated) -> None:
+    def _again_later(self, eui: EUI) -> None:
         if self.running:
-            # What has been ordered meanwhile counts, not what was refused.
-            ordered = self._pending.pop(eui, None)
-            self._put_off[eui] = ordered or ("detach" if isinstance(request, DetPrp) else "attach")
+            self._pending.pop(eui, None)
+            self._put_off.add(eui)
             self._clock.callLater(BUSY_WAIT, self._again, eui)
 
     def _finished(self, request: Propagated) -> EUI:
@@ -362,9 +387,9 @@ class Propagation:
         return eui
 
     def _again(self, eui: EUI) -> None:
-        action = self._put_off.pop(eui, None)
-        if action is not None:
-            self._pending.setdefault(eui, action)
+        if eui in self._put_off:
+            self._put_off.discard(eui)
+            self._pending.setdefault(eui)
             self.fill()
 
 

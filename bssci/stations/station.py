@@ -256,7 +256,6 @@ class Station:
             session, batch = self.session, ReadBatch()
             stored = gatherResults(self._store_late(batch), consumeErrors=True)
             stored.addErrback(lambda failure: self._keep(session, batch))
-            stored.addErrback(self._log_failure)
 
     # operations of ours
 
@@ -459,27 +458,31 @@ class Station:
         return waits
 
     def _answer(self, session: Session, link: Link, batch: ReadBatch) -> None:
-        messages = [answer for answer in batch.answers if session.answer(answer, batch.generation)]
-        self._send(session, link, messages + batch.completions)
+        due = [answer for answer in batch.answers if session.answer(answer, batch.generation)]
+        self._end_batch(session, link, batch, due)
 
     def _not_stored(self, session: Session, link: Link, batch: ReadBatch, failure: Failure) -> None:
         """Refuse what could not be stored, so that the station keeps it; answer what needed no write."""
         self._keep(session, batch)
         messages: list[Message] = []
+        text, generation = "cannot store now, try again", batch.generation
         for answer in batch.answers:
             if isinstance(answer, PingRsp):
-                if session.answer(answer, batch.generation):
+                if session.answer(answer, generation):
                     messages.append(answer)
-                continue
-            refusal = session.refuse(
-                answer.opId, ErrorCode.EAGAIN, "cannot store now, try again", batch.generation
-            )
-            if refusal is not None:
+            elif refusal := session.refuse(answer.opId, ErrorCode.EAGAIN, text, generation):
                 messages.append(refusal)
-        self._send(session, link, messages + batch.completions)
+        self._end_batch(session, link, batch, messages)
         for each in batch.registrations:
             self._services.cancelled(each.end_point_eui, self.eui)
         self._services.refused(failure)
+
+    def _end_batch(self, session: Session, link: Link, batch: ReadBatch, answers: Sequence[Message]) -> None:
+        """Send answers and completions; then orders about sensors whose requests are answered may go."""
+        self._send(session, link, [*answers, *batch.completions])
+        if self.session is session and batch.generation == session.generation:
+            for each in batch.registrations:
+                self.propagation.told(each.end_point_eui)
 
     def _keep(self, session: Session, batch: ReadBatch) -> None:
         """Note what the station has answered, to be stored with what comes next."""

@@ -184,7 +184,7 @@ def test_sensors_wait_while_too_many_operations_are_open() -> None:
     wanted = _Wanted({})
     telling = Propagation(clock, EUI("CAFE000000000001"), wanted, issue, set())
     telling.start("1.0.0", [], [])
-    telling.change([EUI(sensor_eui(1))], "detach")
+    telling.change([EUI(sensor_eui(1))])
     assert (issued, telling.outstanding) == ([], 1)
     open_[0] = False
     clock.advance(propagation.BUSY_WAIT)
@@ -198,10 +198,12 @@ def test_a_busy_station_is_asked_again_for_what_was_ordered_last(make_house) -> 
     line.answer_everything()
     station, eui = line.station, EUI(sensor_eui(1))
     assert station is not None
-    station.propagation.change([eui], "detach")
+    attachments = house.center.attachments
+    ensureDeferred(attachments.detach([eui], at=house.now()))
     house.settle()
     [detach] = line.take(DetPrp)
-    station.propagation.change([eui], "attach")
+    ensureDeferred(attachments.attach([eui], at=house.now()))
+    house.settle()
     line.say(Error(opId=detach.opId, code=11, message="busy"))
     line.answer_everything()
     house.advance(propagation.BUSY_WAIT + 1)
@@ -407,7 +409,7 @@ def test_what_changes_while_it_is_found_out_counts() -> None:
         telling.start("1.0.0", [], known)
         gone, left = EUI(sensor_eui(1)), EUI(sensor_eui(8))
         wanted.by_eui.pop(gone)
-        telling.change([gone], "detach")
+        telling.change([gone])
         wanted.by_eui.pop(left)
         telling.knows(left, "detached")
         assert telling.report() is None

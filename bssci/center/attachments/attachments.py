@@ -34,7 +34,6 @@ from bssci.model import EUI, Sensor
 from bssci.model.commands import Outcomes
 from bssci.model.sensor import fingerprint_of
 from bssci.stations.directory import Stations
-from bssci.stations.propagation import Action
 from bssci.system.clock import Clock, in_slices, let_go, turn
 
 SLICE = 2000
@@ -140,7 +139,7 @@ class Attachments:
         await self._store_all(euis, lambda few: self._attached(few, reason, at))
         if stored is not None:
             await stored()
-        return await self._tell(attach=euis)
+        return await self._tell(euis)
 
     async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
         """Detach sensors at all stations; they stay configured. See :meth:`attach`.
@@ -149,7 +148,7 @@ class Attachments:
         :param at: Unix seconds.
         """
         await self._store_all(euis, lambda few: [self._detached(eui, reason, at) for eui in few])
-        return await self._tell(detach=euis)
+        return await self._tell(euis)
 
     @asynccontextmanager
     async def recording(
@@ -193,7 +192,7 @@ class Attachments:
             except StorageError as error:
                 self._take(rows)
                 self._log_not_stored(rows, error)
-        return await self._tell(changes.attach, changes.detach)
+        return await self._tell([*changes.attach, *changes.detach])
 
     # over the air
 
@@ -216,26 +215,22 @@ class Attachments:
         """Store that a sensor detached over the air; fires when that is on disk. See :meth:`propagate`."""
         return self._store({eui: self._detached(eui, "over the air", at)})
 
-    def propagate(self, attach: Iterable[EUI], detach: Iterable[EUI], *, but: Collection[EUI]) -> None:
-        """Propagate changes to the connected stations; to others when they are back.
+    def propagate(self, eui: EUI, *, but: Collection[EUI]) -> None:
+        """Propagate a sensor's change to the connected stations; to others when they are back.
 
-        :param but: stations that know of the changes, and are told only what they have since answered
+        :param but: stations that know of the change, and are told only if they have since answered
             differently: an earlier operation of ours may have ended after their request.
         """
-        attach, detach = list(attach), list(detach)
         for station in self._stations.connected():
-            to_attach, to_detach, served = attach, detach, station.propagation.served
-            if station.eui in but:
-                to_attach = [eui for eui in attach if eui not in served]
-                to_detach = [eui for eui in detach if eui in served]
-            station.propagation.change(to_attach, "attach")
-            station.propagation.change(to_detach, "detach")
+            serves = eui in station.propagation.served
+            if station.eui not in but or serves != self.is_attached(eui):
+                station.propagation.change([eui])
 
     def propagate_to(self, station: EUI, eui: EUI) -> None:
         """Propagate a sensor to one station, which may not serve it as we believe."""
         found = self._stations.get(station)
         if found is not None:
-            found.propagation.change([eui], "attach" if self.is_attached(eui) else "detach")
+            found.propagation.change([eui])
 
     # storing and telling
 
@@ -337,23 +332,21 @@ class Attachments:
             error=error,
         )
 
-    async def _tell(self, attach: Collection[EUI] = (), detach: Collection[EUI] = ()) -> Outcomes:
-        euis = [*attach, *detach]
+    async def _tell(self, euis: Sequence[EUI]) -> Outcomes:
+        """Tell all stations the present state of sensors; return the outcomes."""
         if not euis:
             return Outcomes()
         answers = Answers(self._clock, ANSWER_TIME, euis)
-        orders: list[tuple[Action, list[EUI]]] = [("attach", list(attach)), ("detach", list(detach))]
         for station in list(self._stations):
             if not station.propagation.running:
                 answers.away(station.eui)
                 continue
-            for action, told in orders:
-                async for few in in_slices(self._clock, told, SLICE):
-                    if station.propagation.running:
-                        answers.expect(station.eui, few)
-                        station.propagation.change(few, action, answers)
-                    else:
-                        answers.left(station.eui, few)
+            async for few in in_slices(self._clock, euis, SLICE):
+                if station.propagation.running:
+                    answers.expect(station.eui, few)
+                    station.propagation.change(few, answers)
+                else:
+                    answers.left(station.eui, few)
         outcomes = await answers.all()
         try:
             await self._journal.settled()  # then the stations' answers are on disk

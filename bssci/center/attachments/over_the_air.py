@@ -29,8 +29,8 @@ from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, 
 from bssci.model.over_the_air import AttachRequest, DetachRequest
 from bssci.model.sensor import attachment_fingerprint
 from bssci.stations.over_the_air import Accepted, RefusedOverTheAir
-from bssci.stations.propagation import Action
 
+Action = Literal["attach", "detach"]
 _DONE: dict[Action, Literal["attached", "detached"]] = {"attach": "attached", "detach": "detached"}
 
 
@@ -59,15 +59,6 @@ class LenientDetachVerifier:
 
     def verify(self, sensor: Sensor, request: DetachRequest) -> SignatureVerdict:
         return SignatureVerdict.UNVERIFIED
-
-
-@dataclass
-class _Untold:
-    """A change that is still to be propagated to other stations."""
-
-    action: Action
-    holders: set[EUI]
-    """the stations that forwarded a copy of the request"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +109,8 @@ class OverTheAir:
         self._now = now
         self._detach_verifier = detach_verifier or LenientDetachVerifier()
         self._observer = observer or Observer()
-        self._untold: dict[EUI, _Untold] = {}
+        self._untold: dict[EUI, set[EUI]] = {}
+        """changes that are still to be propagated, by sensor: the stations that forwarded the request"""
         self._under_way: dict[EUI, Commit] = {}
         self._last_detach: dict[EUI, tuple[int, bytes]] = {}
 
@@ -208,7 +200,7 @@ class OverTheAir:
     ) -> _Copy:
         """Process the first copy of a request: note that other stations must be told, and make the event."""
         eui, station = request.end_point_eui, request.base_station_eui
-        untold = self._untold[eui] = _Untold(action, {station})
+        holders = self._untold[eui] = {station}
         event = SensorStatus(
             at=self._now(),
             action=_DONE[action],
@@ -228,12 +220,12 @@ class OverTheAir:
         stored.addCallbacks(
             lambda _: self._ended(eui, commit),
             self._not_changed,
-            errbackArgs=(eui, untold, commit),
+            errbackArgs=(eui, holders, commit),
         )
         return _Copy(stored, event)
 
-    def _not_changed(self, failure: Failure, eui: EUI, untold: _Untold, commit: Commit) -> Failure:
-        if self._untold.get(eui) is untold:
+    def _not_changed(self, failure: Failure, eui: EUI, holders: set[EUI], commit: Commit) -> Failure:
+        if self._untold.get(eui) is holders:
             del self._untold[eui]
         self._ended(eui, commit, failure)
         return failure
@@ -248,9 +240,9 @@ class OverTheAir:
 
         It is not answered before the first copy is on disk, and refused if that cannot be stored.
         """
-        untold = self._untold.get(request.end_point_eui)
-        if untold is not None:
-            untold.holders.add(request.base_station_eui)
+        holders = self._untold.get(request.end_point_eui)
+        if holders is not None:
+            holders.add(request.base_station_eui)
         commit = self._under_way.get(request.end_point_eui)
         return _Copy(commit.wait() if commit is not None else None)
 
@@ -271,13 +263,11 @@ class OverTheAir:
 
     def completed(self, end_point_eui: EUI, station: EUI) -> None:
         """See :meth:`bssci.stations.over_the_air.SensorRequests.completed`."""
-        untold = self._untold.get(end_point_eui)
-        if untold is None or station not in untold.holders:
+        holders = self._untold.get(end_point_eui)
+        if holders is None or station not in holders:
             return
         del self._untold[end_point_eui]
-        told = [end_point_eui]
-        attach, detach = (told, []) if untold.action == "attach" else ([], told)
-        self._attachments.propagate(attach, detach, but=untold.holders)
+        self._attachments.propagate(end_point_eui, but=holders)
 
     def cancelled(self, end_point_eui: EUI, station: EUI) -> None:
         """See :meth:`bssci.stations.over_the_air.SensorRequests.cancelled`."""

@@ -338,7 +338,7 @@ class DownlinkWorker:
         """Propagate a sensor again to a station that should know it but does not."""
         station = self._station(eui)
         if station is not None:
-            station.propagation.change([sensor], "attach")
+            station.propagation.change([sensor])
 
     def _give(self, station: Station, orders: list[DownlinkOrder]) -> None:
         if not give(station, orders):

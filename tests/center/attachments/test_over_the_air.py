@@ -31,6 +31,7 @@ from bssci.wire.messages import (
     DetPrp,
     DetPrpRsp,
     DetRsp,
+    DlDataRes,
     Error,
     ErrorAck,
     Message,
@@ -254,7 +255,7 @@ def test_an_attach_issued_again_is_answered_as_before(connected: AirHouse) -> No
 def test_an_older_attach_prp_on_its_way_does_not_win(connected: AirHouse) -> None:
     connected.links[HERE].silent.add(AttPrp)
     station = connected.station(HERE)
-    station.propagation.change([SENSOR], "attach")
+    station.propagation.change([SENSOR])
     connected.settle()
     (older,) = told(connected, HERE)
     connected.say(HERE, att())
@@ -269,10 +270,10 @@ def test_an_older_attach_prp_on_its_way_does_not_win(connected: AirHouse) -> Non
 def test_a_station_that_was_yet_to_be_told_need_not_be(connected: AirHouse) -> None:
     link, station = connected.links[HERE], connected.station(HERE)
     link.silent.add(DetPrp)
-    station.propagation.change([EUI(f"{number:016X}") for number in range(WINDOW)], "detach")
+    station.propagation.change([EUI(f"{number:016X}") for number in range(WINDOW)])
     answers = Answers(connected.clock, 30.0, [SENSOR])
     answers.expect(HERE, [SENSOR])
-    station.propagation.change([SENSOR], "attach", answers)
+    station.propagation.change([SENSOR], answers)
     outcomes = answers.all()
     connected.say(HERE, att())
     connected.clock.advance(0)
@@ -538,6 +539,59 @@ def test_a_station_whose_request_could_not_be_stored_is_still_told_what_it_was_t
     connected.advance(2 * BUSY_WAIT)
     connected.obey()
     assert [type(each) for each in told(connected, HERE)[asked:]] == [ordered]
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_station_is_told_nothing_of_a_sensor_before_the_answer_to_its_request(
+    connected: AirHouse, is_stored: bool
+) -> None:
+    """Its answer comes late, as another message of the same read is still being worked on."""
+    worker, link = connected.center.downlinks._worker, connected.links[HERE]
+    worker.pause()
+    sent = DlDataRes(opId=3, epEui=eui_to_int(SENSOR), queId=1, result="expired")
+    assert connected.say(HERE, det(), sent) == []
+    connected.say(THERE, att())
+    connected.say(THERE, AttCmp(opId=1))
+    connected.obey()
+    assert told(connected, HERE) == []
+    connected.journal.full = not is_stored
+    worker.wake()
+    connected.obey()
+    connected.journal.full = False
+    connected.advance(BUSY_WAIT + 1)
+    connected.obey()
+    kinds = [type(each) for each in link.of(DetRsp, Error, AttPrp)]
+    assert kinds[-2:] == [DetRsp if is_stored else Error, AttPrp]
+    assert link.of(AttPrp)[-1].nwkSnKey == list(SESSION_KEY)
+
+
+def test_an_order_refused_beside_a_request_of_its_sensor_is_followed_by_the_present_state(
+    connected: AirHouse,
+) -> None:
+    link = connected.links[HERE]
+    link.silent = {DetPrp}
+    ensureDeferred(connected.commands.detach([SENSOR], TESTER))
+    connected.obey()
+    [order] = told(connected, HERE)
+    connected.say(HERE, att())
+    connected.say(HERE, Error(opId=order.opId, code=ErrorCode.EIO, message="no"))
+    connected.obey()
+    assert [type(each) for each in told(connected, HERE)] == [DetPrp, AttPrp]
+    report = connected.do(connected.center.sensor_report(SENSOR))
+    assert report["registration"]["base_stations"][HERE]["state"] == "attached"
+
+
+def test_a_station_too_busy_to_detach_a_sensor_that_attaches_meanwhile_keeps_it(connected: AirHouse) -> None:
+    link = connected.links[HERE]
+    link.silent = {DetPrp}
+    ensureDeferred(connected.commands.detach([SENSOR], TESTER))
+    connected.obey()
+    [order] = told(connected, HERE)
+    connected.say(HERE, att())
+    connected.say(HERE, Error(opId=order.opId, code=ErrorCode.EAGAIN, message="busy"))
+    connected.advance(2 * BUSY_WAIT)
+    connected.obey()
+    assert [type(each) for each in told(connected, HERE)] == [DetPrp, AttPrp]
 
 
 def test_an_unknown_sensor_cannot_detach(connected: AirHouse) -> None:

@@ -87,7 +87,7 @@
 
   function quote(name) {
     if (name === "") throw new Refusal("no_name", "a value without a name", "");
-    if (name.length > limits.name) throw new Refusal("name_too_long", "a name of " + name.length + " characters", "");
+    if (name.length > limits.name) throw new Refusal("name_too_long", "a name of " + name.length + most(limits.name), "");
     if (++quotedCount > limits.readings) {
       quoted = { __proto__: null };
       quotedCount = 1;
@@ -101,6 +101,8 @@
     out += (count === 1 ? "[" : ",[") + start + value + (unit === "" ? "]" : "," + stringify(unit) + "]");
   }
 
+  const most = (characters) => " characters, at most " + characters + " are allowed";
+
   function number(value, name, unit) {
     if (!isFinite(value)) throw new Refusal("not_a_number", value + " cannot be a reading", name);
     if (isInteger(value) && !isSafeInteger(value)) throw new Refusal("number_too_large", value + " is an integer beyond 2^53", name);
@@ -112,7 +114,7 @@
       case "number":
         return number(value, name, unit);
       case "string":
-        if (value.length > limits.text) throw new Refusal("text_too_long", value.length + " characters", name);
+        if (value.length > limits.text) throw new Refusal("text_too_long", "a text of " + value.length + most(limits.text), name);
         return put(name, stringify(value), unit);
       case "boolean":
         return put(name, value ? "true" : "false", unit);
@@ -134,12 +136,12 @@
     if (depth >= limits.depth) throw new Refusal("too_deep", "more than " + limits.depth + " levels", name);
     const names = keys(value);
     const total = names.length;
-    if (total > limits.readings) throw new Refusal("too_many_readings", total + " values", name);
+    if (total > limits.readings) throw new Refusal("too_many_readings", total + " values, at most " + limits.readings + " are allowed", name);
     if (total === 2 && !isArray(value)) {
       const measured = value.value;
       const given = value.unit;
       if (typeof given === "string" && measured !== undefined && typeof measured !== "object") {
-        if (given.length > limits.name) throw new Refusal("text_too_long", "the unit", name);
+        if (given.length > limits.name) throw new Refusal("text_too_long", "a unit of " + given.length + most(limits.name), name);
         return flatten(measured, name, given, depth + 1);
       }
     }
@@ -147,7 +149,7 @@
     for (let at = 0; at < total; at++) {
       const key = names[at];
       if (key.length > limits.name)
-        throw new Refusal("name_too_long", "a name of " + key.length + " characters", name);
+        throw new Refusal("name_too_long", "a name of " + key.length + most(limits.name), name);
       let held;
       try {
         held = value[key];

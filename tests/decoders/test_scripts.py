@@ -157,6 +157,19 @@ def test_kinds_of_values() -> None:
 
 
 @pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("{a: 'x'.repeat(1001)}", "a: a text of 1001 characters, at most 1000 are allowed"),
+        ("{a: Array(501).fill(0)}", "a: 501 values, at most 500 are allowed"),
+        ("{['k'.repeat(101)]: 1}", "a name of 101 characters, at most 100 are allowed"),
+        ("{a: {value: 1, unit: 'u'.repeat(200)}}", "a: a unit of 200 characters, at most 100 are allowed"),
+    ],
+)
+def test_what_is_too_long_is_told_with_what_is_allowed(expression: str, message: str) -> None:
+    assert str(failure(returning(expression))) == message
+
+
+@pytest.mark.parametrize(
     ("expression", "code"),
     [
         ("{a: NaN}", "not_a_number"),

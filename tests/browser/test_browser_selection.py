@@ -63,3 +63,21 @@ def test_what_another_deletes_leaves_the_selection(five: Any) -> None:
         expect(told).to_contain_text(text)
     expect(page.locator("[data-selection]")).to_be_hidden()
     assert {page.request.get(f"/api/sensors/{eui}").status for eui in EUIS} == {404}
+
+
+def test_whoever_leafs_by_keyboard_stays_at_the_button(five: Any) -> None:
+    page = five
+    page.goto("/sensors?q=chosen&per_page=1")
+    page.get_by_role("link", name="Next", exact=True).focus()
+    for number in range(2, 6):
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**&page={number}")
+        expect(page.locator("[data-key=page]")).to_have_text(f"Page {number} of 5")
+        if number < 5:
+            expect(page.get_by_role("link", name="Next", exact=True)).to_be_focused()
+    expect(page.locator("[data-key=page]")).to_be_focused()
+    page.goto(f"/sensors/{EUIS[0]}/readings")
+    page.get_by_role("link", name="Zoom in").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Later")).to_be_visible()
+    expect(page.get_by_role("link", name="Zoom in")).to_be_focused()

@@ -102,14 +102,16 @@ function put(page) {
   document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
-// Whoever uses the keyboard goes on from the row of what had the focus and is gone, or from the table if the row is gone, too.
+// Whoever uses the keyboard goes on from the row of what had the focus and is gone, or from the table if the row is gone, too;
+// in a list of pages, from the number of the page.
 function keepPlace(change) {
   const focused = document.activeElement;
   const row = focused.closest("tr");
   const table = focused.closest(".table");
+  const pages = focused.closest(".paging");
   change();
   if (focused.isConnected) return;
-  const place = row?.isConnected ? row.querySelector("a, button") : table;
+  const place = row?.isConnected ? row.querySelector("a, button") : pages?.querySelector("[tabindex]") ?? table;
   (place?.isConnected ? place : document.querySelector("main"))?.focus({ preventScroll: true });
 }
 

@@ -26,7 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.journal import Change, Journal, Registration, StationRecord, StorageLines
-from bssci.model import EUI, Reception, StationState, StationStatus
+from bssci.model import EUI, Reception, StationState, StationStatus, eui_from_int
 from bssci.model.events import Direction
 from bssci.stations.faults import Faults
 from bssci.stations.lately import Lately
@@ -35,7 +35,7 @@ from bssci.stations.read_batch import ReadBatch
 from bssci.stations.unstored import Unstored
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
-from bssci.wire.messages import Error, Message, Ping, PingRsp, Request, Status, command_of
+from bssci.wire.messages import Att, Det, Error, Message, Ping, PingRsp, Request, Status, command_of
 from bssci.wire.outcomes import Answered, Cancelled, Completed, Refused, Rejected, Requested, WireOutcome
 from bssci.wire.session import Session, encode_operation
 
@@ -304,10 +304,7 @@ class Station:
         self._issue_single(Ping(opId=0))
 
     def _issue_single(self, request: Request) -> None:
-        session = self.session
-        if session is not None and not any(
-            type(open_request) is type(request) for open_request in session.open_requests.values()
-        ):
+        if not any(type(each) is type(request) for each in self.open_requests()):
             # A station that answers nothing may have too many open; the next attempt comes by itself.
             with suppress(TooManyOperations):
                 self.issue([request])
@@ -320,11 +317,10 @@ class Station:
         text = "operations not begun, as they could not be stored {bs_eui} {operations}"
         self._lines.note(failure, text, bs_eui=self.eui, operations=len(issued))
         session.abandon([request.opId for request in issued])
-        if self.session is not session:
-            return
-        self.propagation.not_sent([request for request in issued if isinstance(request, PROPAGATED)])
-        if any(isinstance(request, Ping) for request in issued):
-            link.not_asked()
+        if self.session is session:
+            self.propagation.not_sent([request for request in issued if isinstance(request, PROPAGATED)])
+            if any(isinstance(request, Ping) for request in issued):
+                link.not_asked()
 
     # messages
 
@@ -346,7 +342,7 @@ class Station:
             try:
                 outcome = session.receive(message)
                 if isinstance(outcome, Requested):
-                    self._begin(outcome.message, batch)
+                    self._begin(outcome, batch)
                 elif isinstance(outcome, Completed):
                     self._over(outcome, self._services.completers)
                 else:
@@ -384,12 +380,19 @@ class Station:
         if problem is not None:
             self._services.journal.events.append([problem]).addErrback(self._log_failure)
 
-    def _begin(self, message: Request, batch: ReadBatch) -> None:
+    def _begin(self, outcome: Requested, batch: ReadBatch) -> None:
+        message = outcome.message
         handler = self._services.handlers.get(type(message))
         if handler is None:
             text = f"{command_of(type(message))} is not supported"
             raise ProtocolError(ErrorCode.ENOTSUP, text, message.opId)
-        handler(self, message, batch)
+        try:
+            handler(self, message, batch)
+        except ProtocolError:
+            if outcome.again and isinstance(message, Att | Det):
+                # It may have been accepted before, and the answer lost: the station has not carried it out.
+                self.propagation.change([eui_from_int(message.epEui)])
+            raise
 
     def _end(self, outcome: WireOutcome | Rejected, batch: ReadBatch) -> None:
         if isinstance(outcome, (Answered, Refused)):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, maybeDeferred
 
 from bssci.center.attachments.answers import Answers
 from bssci.center.attachments.over_the_air import OverTheAir, SignatureVerdict
@@ -563,6 +563,21 @@ def test_a_station_is_told_nothing_of_a_sensor_before_the_answer_to_its_request(
     kinds = [type(each) for each in link.of(DetRsp, Error, AttPrp)]
     assert kinds[-2:] == [DetRsp if is_stored else Error, AttPrp]
     assert link.of(AttPrp)[-1].nwkSnKey == list(SESSION_KEY)
+
+
+def test_a_station_whose_answer_was_lost_is_told_what_the_sensor_is_now_if_its_repeated_request_is_refused(
+    connected: AirHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connected.center.sensors, "_run_in_thread", maybeDeferred)
+    connected.links[HERE].give(det())
+    connected.lose(HERE)
+    ensureDeferred(connected.commands.remove([SENSOR], TESTER))
+    connected.obey()
+    connected.connect(HERE)
+    [refusal] = [each for each in connected.say(HERE, det()) if isinstance(each, Error)]
+    assert refusal.code == ErrorCode.ENOENT
+    connected.settle()
+    assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [DetPrp]
 
 
 def test_an_order_refused_beside_a_request_of_its_sensor_is_followed_by_the_present_state(

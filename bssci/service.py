@@ -37,7 +37,7 @@ from bssci.center.reloads import Reloads
 from bssci.center.retention import full_in
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
-from bssci.certificates.provisioning import Provisioning
+from bssci.certificates.provisioning import Provisioning, is_of_device
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, SOURCE, Installed
@@ -476,7 +476,8 @@ def _put_in_order(settings: Settings) -> None:
         *(path.parent for path in files),
         *certificates.glob("stations/*"),
     ]
-    removed = sweep(directories, [path.name for path in files] + ["ca_key.pem", "accounts.json"])
+    names = [path.name for path in files] + ["ca_key.pem", "accounts.json"]
+    removed = sweep(directories, names, keep=is_of_device)
     for path in removed:
         BssciService.log.warn("removed {path}, left by a process that was killed", path=str(path))
 

@@ -53,11 +53,14 @@ CONTROLLER = "f2-"
 REGISTRY = "device_registry.json"
 CHANGES = "changes.json"
 KEY = "device_key.pem"
-BUNDLE = (KEY, "device_cert.pem", "ca_cert.pem", "mqtt_config.json")
+CERTIFICATE = "device_cert.pem"
+BUNDLE = (KEY, CERTIFICATE, "ca_cert.pem", "mqtt_config.json")
 """files that a device gets"""
 BROKER_PORT = 8883
 _MAC = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_OF_FILES = (".json", ".pem", ".damaged")
+"""ends of the names of files beside the folders of devices"""
 _SERIAL = re.compile(r"[\x21-\x7e]{1,64}")
 
 
@@ -131,6 +134,10 @@ def checked_name(text: str, serial_number: str) -> str:
     :raises ProvisioningError: the name or the serial number is not allowed.
     """
     name = device_name(text)
+    if name.lower().endswith(_OF_FILES):
+        raise ProvisioningError(
+            f"{name!r} ends as the names of files do; a name may not end in {', '.join(_OF_FILES)}", "id"
+        )
     if serial_number and not _SERIAL.fullmatch(serial_number):
         raise ProvisioningError(
             "the serial number: up to 64 printable ASCII characters are allowed", "serial_number"
@@ -156,6 +163,11 @@ def device_name(text: str) -> str:
             "id",
         )
     return text
+
+
+def is_of_device(path: Path) -> bool:
+    """Return whether a directory is that of a device."""
+    return (path / CERTIFICATE).exists()
 
 
 class Provisioning:
@@ -243,6 +255,8 @@ class Provisioning:
                 raise RegisteredError(
                     f"{name} has been registered since {since}; renew it, or use force to replace it"
                 )
+            if before is None and self.directory_of(name).is_file():
+                raise ProvisioningError(f"{name!r} is a file in {self._directory}; choose another name", "id")
             if before is None and len(devices) >= MOST:
                 raise ProvisioningError(f"{MOST} devices are registered, which is the limit")
             for _ in self.prepare(now):
@@ -357,7 +371,7 @@ class Provisioning:
         descriptor = open_lock(self._directory / ".lock")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            sweep([self._directory])
+            sweep([self._directory], keep=is_of_device)
             finish_replacement(self._directory)
             yield
         finally:
@@ -394,7 +408,7 @@ class Provisioning:
         self._write(
             {
                 directory / KEY: key_to_pem(key),
-                directory / "device_cert.pem": certificate_to_pem(certificate),
+                directory / CERTIFICATE: certificate_to_pem(certificate),
                 directory / "ca_cert.pem": certificates_of(self._server_ca_file),
                 directory / "mqtt_config.json": _json(client_configuration(name, broker)),
                 **(self._revoking(name, now) if name in devices else self._revoking_lost(name, now)),
@@ -408,7 +422,7 @@ class Provisioning:
 
         :raises CertificateError: the certificate does not exist.
         """
-        file = self.directory_of(name) / "device_cert.pem"
+        file = self.directory_of(name) / CERTIFICATE
         if not file.exists():
             raise CertificateError(f"{file}: does not exist, so it cannot be revoked; restore it")
         certificate: x509.Certificate = read_certificates(file, "its path")[0]

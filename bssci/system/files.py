@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -281,10 +281,13 @@ def scratch_directory(directory: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def sweep(directories: Iterable[Path], names: Iterable[str] = ()) -> list[Path]:
+def sweep(
+    directories: Iterable[Path], names: Iterable[str] = (), keep: Callable[[Path], bool] = lambda path: False
+) -> list[Path]:
     """Remove the drafts and scratch directories that killed processes left behind.
 
     :param names: names of files that may have drafts by earlier versions, without a process id in the name.
+    :param keep: returns whether a path whose name is one of a scratch directory is none.
     :return: the paths that were removed.
     """
     of_process = re.compile(rf"\.(?:.+\.)?(\d+)\.{_DRAWN}(?:\.new)?")
@@ -302,7 +305,7 @@ def sweep(directories: Iterable[Path], names: Iterable[str] = ()) -> list[Path]:
                 is_left = not _is_alive(int(match[1]))
             else:
                 is_left = older.fullmatch(path.name) is not None and _age(path) > LEFT_OVER
-            if is_left:
+            if is_left and not keep(path):
                 with suppress(OSError):
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
                     removed.append(path)

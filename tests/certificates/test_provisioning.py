@@ -54,6 +54,31 @@ def test_what_no_level_of_a_topic_can_be_is_refused(text: str) -> None:
         device_name(text)
 
 
+@pytest.mark.parametrize(
+    "name", ["device_registry.json", "changes.json", "changes.json.damaged", "Other.PEM"]
+)
+def test_a_name_of_files_is_refused(it: Provisioning, name: str) -> None:
+    with pytest.raises(ProvisioningError, match="may not end in .json, .pem"):
+        it.add(name, BROKER, NOW)
+    it.add("roof", BROKER, NOW)
+    Provisioning(it.ca_file, it.ca_file.parent.parent / "ca_cert.pem", who="root").revoke("roof", NOW)
+
+
+def test_a_name_of_a_file_that_is_there_is_refused(it: Provisioning) -> None:
+    it.add("roof", BROKER, NOW)
+    (it.registry_file.parent / "notes").write_text("mine")
+    with pytest.raises(ProvisioningError, match="'notes' is a file"):
+        it.add("notes", BROKER, NOW)
+
+
+def test_a_device_with_the_name_of_a_scratch_directory_keeps_its_files(it: Provisioning) -> None:
+    it.add("tmpsensor01", BROKER, NOW)
+    os.utime(it.directory_of("tmpsensor01"), (1, 1))
+    it.add("roof", BROKER, NOW)
+    it.revoke("tmpsensor01", NOW)
+    assert it.devices()["tmpsensor01"].status == "revoked"
+
+
 def test_a_device_gets_key_certificate_and_configuration(it: Provisioning) -> None:
     assert it.add(MAC, BROKER, NOW, serial_number="S1") == NAME
     directory = it.directory_of(NAME)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""characters that move a terminal's cursor, end a line, or turn the direction of writing"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ class StreamMessage:
 
     @property
     def sentence(self) -> str:
-        """The message as a line for people."""
+        """The message as a line for people, with ``\\u202e`` and the like for invisible characters."""
+        return _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", self._sentence())
+
+    def _sentence(self) -> str:
         told = self.telemetry
         if told is None:
             text = json.dumps(self.body, separators=(",", ":"), ensure_ascii=False)

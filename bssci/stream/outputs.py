@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from http.client import HTTPException
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -20,6 +22,8 @@ WEBHOOK_TIME = 20.0
 """s for one request"""
 REFUSALS = (400, 413, 422)
 """answers by which a server refuses what it was sent (RFC 9110 section 15.5)"""
+_BACKSLASH_OR_NUL = re.compile(r"\\\\|\\u0000")
+"""an escaped backslash, or U+0000, in JSON"""
 _COLUMNS = "key, received_at, topic, device_id, sensor, value, text, unit, timestamp, payload"
 _SQLITE = """
 CREATE TABLE IF NOT EXISTS message (
@@ -68,7 +72,9 @@ class Console:
         self._stream = stream or sys.stdout
 
     def open(self) -> None:
-        """Do nothing: it is open."""
+        """Have it write what its encoding lacks as ``\\u65e5``: one such name would end the program."""
+        if isinstance(self._stream, TextIOWrapper):
+            self._stream.reconfigure(errors="backslashreplace")
 
     def write(self, batch: Sequence[StreamMessage]) -> None:
         lines = [message.line if self._as_json else message.sentence for message in batch]
@@ -243,7 +249,8 @@ def row_of(message: StreamMessage, without_nul: bool = False) -> tuple[Any, ...]
     payload = json.dumps(message.body, ensure_ascii=False)
     text = None if value is None or is_number else str(value)
     if without_nul:
-        payload = payload.replace("\\u0000", "")
+        # An escaped backslash in front of "u0000" is none of it.
+        payload = _BACKSLASH_OR_NUL.sub(lambda found: "" if found[0] == "\\u0000" else found[0], payload)
         text = text and text.replace("\0", "")
     return (
         message.key,

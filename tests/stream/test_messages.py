@@ -34,6 +34,12 @@ def test_anything_else_for_people() -> None:
     assert told(b"\xff no JSON", "t").sentence == 't  "\N{REPLACEMENT CHARACTER} no JSON"'
 
 
+def test_a_line_for_people_moves_no_cursor() -> None:
+    moved = READING | {"value": "a\x1b[2J\x9bb", "unit": "\u202e", "sensor": "x\ny"}
+    assert told(moved).sentence.endswith(r"x\u000ay a\u001b[2J\u009bb \u202e")
+    assert told({"a": "\x9b"}, "t/\u202e").sentence == r't/\u202e  {"a":"\u009b"}'
+
+
 def test_a_line_for_programs() -> None:
     line = json.loads(told(READING).line)
     assert line == {

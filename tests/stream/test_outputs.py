@@ -41,6 +41,20 @@ def test_the_console() -> None:
     assert json.loads(lines[3])["payload"] == READING
 
 
+def test_a_console_without_a_character_writes_its_number() -> None:
+    raw = io.BytesIO()
+    console = Console(False, io.TextIOWrapper(raw, "ascii"))
+    console.open()
+    console.write([told(READING | {"sensor": "\u65e5"})])
+    assert raw.getvalue().decode().endswith("\\u65e5 12.3457 m\\xb3\n")
+
+
+def test_only_nul_is_removed_for_postgres() -> None:
+    sent = {"a": "x\0y", "b": r"\u0000", "c": "\\\0"}
+    row = row_of(told(sent), without_nul=True)
+    assert json.loads(row[-1]) == {"a": "xy", "b": r"\u0000", "c": "\\"}
+
+
 def test_a_file_grows(tmp_path: Path) -> None:
     for _ in range(2):
         file = File(tmp_path / "out.jsonl")

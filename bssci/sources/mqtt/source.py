@@ -65,6 +65,8 @@ class _Waiting(NamedTuple):
     done: Deferred[None]
     size: int
     """bytes that it takes when it is read, approximately"""
+    number: int
+    """number of the message since the start"""
 
 
 @implementer(ISource)
@@ -98,6 +100,7 @@ class MqttSource:
         self._ingest: IIngest | None = None
         self._held: list[_Waiting] = []
         self._held_bytes = 0
+        self._received_count = 0
         self._turn: Timer | None = None
         self._offering = False
         self._offered_at = -COLLECT_TIME
@@ -171,7 +174,8 @@ class MqttSource:
             self._reject(f"lost, because {why} and the broker does not repeat it (QoS 0)", message)
             return None
         size = len(message.topic) + text_weight(message.payload)
-        waiting = _Waiting(message, self._center.now(), Deferred(), size)
+        self._received_count += 1
+        waiting = _Waiting(message, self._center.now(), Deferred(), size, self._received_count)
         self._held.append(waiting)
         self._held_bytes += size
         if self._turn is None and not self._offering:
@@ -268,6 +272,10 @@ class MqttSource:
 
     def _incoming(self, waiting: _Waiting) -> Incoming:
         message = waiting.message
+        if not message.packet_id and not message.retained:
+            # The broker does not repeat it (QoS 0): the same once more is another message.
+            delivery = f"{waiting.at!r} {waiting.number}"
+            return Incoming(message.topic, message.payload, waiting.at, NAME, delivery)
         delivery = "retained" if message.retained else str(message.packet_id)
         incoming = Incoming(message.topic, message.payload, waiting.at, NAME, delivery)
         if message.retained or message.repeated or self._ingest is None:

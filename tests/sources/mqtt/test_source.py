@@ -131,6 +131,19 @@ def test_topics_that_are_no_longer_covered_are_subscribed_to() -> None:
     assert sorted(site.client.topics) == ["tele/+/ENERGY", "x/+", "y"]
 
 
+def test_equal_messages_of_qos_0_are_different_ones() -> None:
+    """A switch that goes on, off and on within one offer is on."""
+    site = Site(SOURCE_MQTT_RULES='[{"topic": "sw/{device}", "values": {"on": "on"}}]')
+    for on in (1, 0, 1):
+        site.receive({"on": on}, "sw/a", packet_id=0)
+    site.turn()
+    ids = [each.id for each in site.ingest.offered[0][0]]
+    assert len(set(ids)) == 3
+    site.ingest.refuse(TelegramsRefused("full"))
+    site.clock.advance(sources.FIRST_DELAY)
+    assert [each.id for each in site.ingest.take()] == ids, "offered again they are the same"
+
+
 def test_a_message_is_acknowledged_when_it_is_on_disk() -> None:
     site = Site()
     first, second = site.receive(advertisement(1)), site.receive(advertisement(2))

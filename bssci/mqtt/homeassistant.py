@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ NODE = "bssci_"
 LAST_SEEN = "last_seen"
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _NOT_A_KEY = re.compile(r"[^a-z0-9_]+")
+_LETTER = re.compile(r"[a-z]")
 Platform = Literal["sensor", "binary_sensor"]
 
 
@@ -175,7 +177,7 @@ def entities_of_signal() -> list[Entity]:
 def entity_of(reading: Reading) -> Entity:
     """Return the entity of a value that a decoder read."""
     name = reading.name if reading.device is None else f"{reading.device}/{reading.name}"
-    key = _NOT_A_KEY.sub("_", name.lower()).strip("_") or "value"
+    key = _key(name)
     if key in ("rssi", "snr", LAST_SEEN):
         key = f"value_{key}"
     quoted = msgspec.json.encode(name).decode()
@@ -206,6 +208,14 @@ def entity_of(reading: Reading) -> Entity:
             if said is not None
         }
     return Entity("sensor", key, facts)
+
+
+def _key(name: str) -> str:
+    """Return the key of a value; of a name in another script, which leaves no letter, with a digest."""
+    key = _NOT_A_KEY.sub("_", name.lower()).strip("_")
+    if _LETTER.search(key) is None and any(map(str.isalpha, name)):
+        key = f"{key or 'value'}_{blake2b(name.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+    return key or "value"
 
 
 def discovery_message(source: Source, device: ShownSensor, entity: Entity) -> Publication:

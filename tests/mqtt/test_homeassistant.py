@@ -170,6 +170,14 @@ def test_names_that_collide_with_the_signal_have_keys_of_their_own() -> None:
     assert homeassistant.entity_of(Reading("°°°", 1)).key == "value"
 
 
+def test_names_in_another_script_have_keys_of_their_own() -> None:
+    names = ("温度", "湿度", "темп 1", "влажн 1", "Höhe")
+    keys = [homeassistant.entity_of(Reading(name, 1)).key for name in names]
+    assert len(set(keys)) == len(names)
+    assert all(key.isascii() and key.replace("_", "").isalnum() for key in keys)
+    assert keys[4] == "h_he"
+
+
 def test_to_be_forgotten_is_an_empty_retained_message() -> None:
     topic = homeassistant.topic_of("homeassistant", "sensor", DEVICE.eui, "temperature")
     assert [tuple(each[:3]) for each in homeassistant.retractions([topic])] == [(topic, b"", True)]

@@ -18,6 +18,7 @@ from bssci.model import EUI, AnyEvent, Sensor, Uplink, parse_eui
 from bssci.mqtt import homeassistant
 from bssci.mqtt.homeassistant import LAST_SEEN, NODE, ShownSensor, Source
 from bssci.mqtt.values import Publication, Received
+from bssci.system.line_limit import LineLimit
 
 MAX_VALUES = 100
 """values of one sensor that are announced, at most: a decoder may produce any number of names"""
@@ -43,6 +44,7 @@ class Discovery:
     :param subscribe: subscribes to topics.
     :param unsubscribe: unsubscribes from topics.
     :param publish: publishes messages at once, without keeping them in the journal.
+    :param seconds: returns the s of a clock.
     """
 
     log = Logger()
@@ -55,6 +57,7 @@ class Discovery:
         subscribe: Callable[[Sequence[str]], None],
         unsubscribe: Callable[[Sequence[str]], None],
         publish: Callable[[Sequence[Publication]], None],
+        seconds: Callable[[], float],
     ) -> None:
         self._source = source
         self._sensor = sensor
@@ -65,6 +68,7 @@ class Discovery:
         self._announced: dict[EUI, _Announced] = {}
         self._forgotten: set[EUI] = set()
         """sensors whose retained announcements are fetched"""
+        self._lines = LineLimit(seconds)  # whoever may publish there can make up sensors
 
     def start(self) -> None:
         """Subscribe to find the sensors that the broker holds announcements of."""
@@ -136,7 +140,9 @@ class Discovery:
             self._unsubscribe([each for one in self._forgotten for each in self._filters(one)])
             self._forgotten.clear()
         self._forgotten.add(eui)
-        self.log.info("sensor removed from Home Assistant {ep_eui}", ep_eui=eui)
+        if (left_out := self._lines.admit()) is not None:
+            text = "sensor removed from Home Assistant {ep_eui}, {left_out} lines left out"
+            self.log.info(text, ep_eui=eui, left_out=left_out)
         self._subscribe(self._filters(eui))
 
     def _filters(self, eui: EUI) -> list[str]:

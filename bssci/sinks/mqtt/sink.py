@@ -269,6 +269,7 @@ class MqttSink:
             lambda topics: self._client.subscribe(topics, alone=True),
             self._client.unsubscribe,
             self._publish,
+            self._center.now,
         )
 
     def _change_layout(self, values: Mapping[str, Any]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
+import pytest
+from twisted.logger import LogEvent, globalLogPublisher
 
 from bssci.model import EUI, Reading, Sensor, Uplink, parse_sensor
 from bssci.model.reading import Decoded
@@ -36,6 +38,7 @@ class Fixture:
             self._subscribe,
             lambda topics: None,
             self.publish,
+            lambda: 0.0,
         )
 
     def configure(self, eui: EUI, name: str) -> None:
@@ -70,6 +73,14 @@ class Fixture:
                 if all(one in ("+", other) for one, other in parts):
                     assert self.discovery.is_for_us(topic)
                     self.discovery.received(Received(topic, payload, True))
+
+
+@pytest.fixture
+def caught() -> Iterator[list[LogEvent]]:
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)
+    yield events
+    globalLogPublisher.removeObserver(events.append)
 
 
 TEMPERATURE, LEAK = Reading("temperature", 21.5, "°C"), Reading("leak", True)
@@ -145,3 +156,11 @@ def test_what_is_not_ours_is_left_alone() -> None:
     it.turn()
     it.turn()
     assert it.kept == kept
+
+
+def test_made_up_sensors_do_not_fill_the_log(caught: list[LogEvent]) -> None:
+    it = Fixture()
+    for number in range(1000):
+        topic = f"homeassistant/sensor/bssci_{number:016X}/last_seen/config"
+        it.discovery.received(Received(topic, b'{"availability_topic": "mioty/service/status"}'))
+    assert len(caught) == 20

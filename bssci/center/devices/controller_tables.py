@@ -288,7 +288,7 @@ def _parameter(row: ImportedRow) -> dict[str, Any]:
         factor = 1.0 if scale is None else float(scale)
         if not math.isfinite(factor):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _WrongRowError("scaling_factor must be a number") from None
     return {
         "mode": _text(row, "connectormode") or None,

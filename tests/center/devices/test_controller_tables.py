@@ -144,6 +144,7 @@ def test_parameters_of_older_installations_are_the_controllers() -> None:
         ({"component_id": "many"}, "component_id must be a number"),
         ({"encoding_type": "magic"}, "encoding_type must be one of boolean"),
         ({"scaling_factor": "nan"}, "scaling_factor must be a number"),
+        ({"scaling_factor": 10**400}, "scaling_factor must be a number"),
     ],
 )
 def test_a_wrong_parameter_costs_itself(changes: dict[str, Any], wrong: str) -> None:

@@ -487,3 +487,29 @@ def test_buttons_look_inert_until_the_scripts_that_make_them_work_are_there(page
     expect(check).to_have_css("opacity", "0.5")
     held[0].continue_()
     expect(check).to_have_css("opacity", "1")
+
+
+def test_copying_works_without_tls(page: Any, known_sensor: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    # As for a page that comes from another machine without TLS.
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.goto(f"/sensors/{known_sensor}")
+    button = page.get_by_role("region", name="Configuration").get_by_role("button", name="Copy")
+    button.click()
+    expect(page.locator(".toasts")).to_contain_text("Copied.")
+    expect(button).to_be_focused()
+    search = page.get_by_label("Find a sensor by name or EUI")
+    search.focus()
+    page.keyboard.press("Control+v")
+    expect(search).to_have_value(known_sensor)
+
+
+def test_the_same_error_is_shown_once_however_often_it_comes(own_page: Any, known_sensor: str) -> None:
+    own_page.goto(f"/sensors/{known_sensor}")
+    own_page.route("**/attach", lambda route: route.abort())
+    attach = own_page.get_by_role("button", name="Attach", exact=True)
+    for _ in range(3):
+        attach.click()
+        expect(attach).not_to_have_attribute("aria-busy", "true")
+    expect(own_page.locator(".toasts .note")).to_have_count(1)
+    expect(own_page.locator(".toasts .note")).to_contain_text("The service cannot be reached.")

@@ -1,15 +1,25 @@
 // Copies values that people would otherwise retype, and reveals masked ones.
 
 import { api } from "./api.js";
-import { toast, wordsOf } from "./dom.js";
+import { make, toast, wordsOf } from "./dom.js";
+
+// Browsers offer the clipboard only over TLS and on this machine itself; elsewhere a selected text can be copied.
+async function copied(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
+  const focused = document.activeElement;
+  const field = make("textarea", { class: "visually-hidden", readonly: true });
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const isDone = document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+  return isDone;
+}
 
 async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast("ok", "Copied.");
-  } catch {
-    toast("error", "The browser did not allow copying.");
-  }
+  if (await copied(text)) toast("ok", "Copied.");
+  else toast("error", "The browser did not allow copying: select the text and copy it.");
 }
 
 async function reveal(button) {

@@ -28,6 +28,8 @@ export function toast(kind, ...content) {
   const box = document.querySelector(".toasts");
   if (!box) return;
   const element = note(kind, ...content);
+  // Whoever presses a button again and again reads the same once.
+  for (const each of [...box.children]) if (each.firstElementChild.isEqualNode(element.firstElementChild)) each.remove();
   element.append(make("button", { type: "button", class: "plain small-button", onclick: () => element.remove() }, "Close"));
   box.append(element);
   if (kind !== "error") setTimeout(() => element.remove(), 8000);

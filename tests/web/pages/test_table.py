@@ -259,3 +259,17 @@ def test_a_page_asks_at_once_for_all_scripts_that_every_page_imports() -> None:
         imported |= found
     preloaded = [each["href"] for each in page("login.html").all("link") if each["rel"] == "modulepreload"]
     assert preloaded == [f"/static/{name}" for name in sorted(imported)]
+
+
+@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+def test_a_cell_that_a_phone_shows_beside_its_label_is_one_piece(template: str) -> None:
+    """Each piece would be put into a column of its own: text into that of the labels."""
+    broken = set()
+    for cell in page(template).all("td"):
+        table = cell.within("table")
+        if not cell["data-label"] or table is None or "cards" not in table["class"].split():
+            continue
+        pieces = [each for each in cell.page.elements if each.parent is cell]
+        if len(pieces) > 1 or (pieces and pieces[0].text.strip() != cell.text.strip()):
+            broken.add(cell["data-label"])
+    assert broken == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -146,8 +147,8 @@ def _told(kept: Device | Gateway, changes: Mapping[str, Any]) -> str:
 def _check_entered(changes: Mapping[str, Any], kept: Device | Gateway) -> None:
     """Check texts and place of an entry that somebody changes; those that are kept may stay.
 
-    :raises CommandError: ``invalid``: a text has control characters, or the place one coordinate without the
-        other.
+    :raises CommandError: ``invalid``: a text has control characters, the place one coordinate without the
+        other, or parameters a number that cannot be kept.
     """
     fault = entered_fault(changes, texts_of(msgspec.structs.asdict(kept)))
     if fault is not None:
@@ -155,3 +156,9 @@ def _check_entered(changes: Mapping[str, Any], kept: Device | Gateway) -> None:
         raise CommandError("invalid", f"{field} {message}", field)
     if alone := place_fault(changes.get("location"), kept.location):
         raise CommandError("invalid", f"location {alone}", "location")
+    try:
+        json.dumps(changes.get(SECRET), allow_nan=False)
+        msgspec.msgpack.encode(changes.get(SECRET))
+    except (ValueError, OverflowError):
+        allowed = "must be JSON with finite numbers, whole ones from -2^63 to 2^64 - 1"
+        raise CommandError("invalid", f"{SECRET} {allowed}", SECRET) from None

@@ -25,6 +25,9 @@ def test_what_cannot_be_is_refused(house: House, monkeypatch: pytest.MonkeyPatch
             change(house, id, name="x")
     with pytest.raises(CommandError, match="there is no device"):
         house.do(house.commands.devices.forget(A, TESTER))
+    for number in (10**30, float("inf"), float("nan")):
+        with pytest.raises(CommandError, match="parameters must be JSON with finite numbers"):
+            change(house, A, parameters={"key": [number]})
     monkeypatch.setattr(registry, "MAX_KNOWN", 1)
     change(house, A, name="one")
     with pytest.raises(CommandError, match="known already"):

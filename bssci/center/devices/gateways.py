@@ -233,7 +233,7 @@ class Gateways:
 
     def _move(self, gateway: Gateway, state: GatewayStateName, reason: str) -> None:
         gateway.reason = reason
-        if gateway.state == state or not state:
+        if gateway.state == state or not state or gateway.id not in self._of:
             return
         gateway.state = state
         gateway.since = self._now()

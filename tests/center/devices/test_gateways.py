@@ -145,6 +145,8 @@ def test_what_people_entered_is_not_displaced_by_made_up_gateways(
     kept = house.center.gateways
     assert [gateway.own_id for gateway in kept] == ["roof", "cellar"]
     assert set(kept._heard_at) == {"scanner:roof", "scanner:cellar"}
+    states = {event.gateway for _, event in house.events if isinstance(event, GatewayState)}
+    assert states == {"roof", "cellar"}, "a state of what is not kept would never be cleared at the broker"
     assert len([line for line in log_lines if "first time" in line]) == 4
 
 

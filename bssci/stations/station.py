@@ -449,9 +449,9 @@ class Station:
     def _store_late(self, batch: ReadBatch) -> list[Deferred[Any]]:
         """Store what the station has answered; what could not be stored before joins the batch."""
         sessions = self._services.journal.sessions
-        closed, registrations = self.unstored.take()
+        last_op_id, closed, registrations = self.unstored.take()
         batch.closed, batch.answered = closed + batch.closed, [*registrations, *batch.answered]
-        waits: list[Deferred[Any]] = []
+        waits: list[Deferred[Any]] = [sessions.advance(self.eui, last_op_id)] if last_op_id else []
         if batch.closed:
             waits.append(sessions.close_operations(self.eui, batch.closed))
         if batch.answered:
@@ -490,7 +490,7 @@ class Station:
     def _keep(self, session: Session, batch: ReadBatch) -> None:
         """Note what the station has answered, to be stored with what comes next."""
         if self.session is session:
-            self.unstored.add(batch.closed, batch.answered)
+            self.unstored.add(session.last_bs_op_id, batch.closed, batch.answered)
 
     def _log_failure(self, failure: Failure) -> None:
         self._lines.note(failure, "work for a base station failed {bs_eui}", bs_eui=self.eui)

@@ -12,31 +12,35 @@ class Unstored:
     """Answers of a station in its present session that are not on disk.
 
     A later run would begin the operations again whose end it does not find stored, and tell the station again
-    of sensors whose registration it does not find.
+    of sensors whose registration it does not find. It would not resume the session of a station that knows
+    of an operation of its own that is not found either, though it was refused.
     """
 
     def __init__(self) -> None:
+        self._last_op_id = 0
         self._closed: list[int] = []
         self._registrations: dict[EUI, Registration] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._closed or self._registrations)
+        return bool(self._last_op_id or self._closed or self._registrations)
 
     @property
     def registrations(self) -> list[Registration]:
         """Return the registrations that the station has answered with."""
         return list(self._registrations.values())
 
-    def add(self, closed: Iterable[int], registrations: Iterable[Registration]) -> None:
+    def add(self, last_op_id: int, closed: Iterable[int], registrations: Iterable[Registration]) -> None:
         """Note answers that could not be stored.
 
+        :param last_op_id: the last opId of the station that was seen.
         :param closed: opIds of operations of ours that are over.
         """
+        self._last_op_id = last_op_id
         self._closed += closed
         self._registrations |= {each.end_point_eui: each for each in registrations}
 
-    def take(self) -> tuple[list[int], Sequence[Registration]]:
-        """Return the opIds and the registrations, which are to be stored now; none are left here."""
-        taken = self._closed, self.registrations
-        self._closed, self._registrations = [], {}
+    def take(self) -> tuple[int, list[int], Sequence[Registration]]:
+        """Return what :meth:`add` was given, to be stored now; nothing is left here."""
+        taken = self._last_op_id, self._closed, self.registrations
+        self._last_op_id, self._closed, self._registrations = 0, [], {}
         return taken

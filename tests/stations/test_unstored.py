@@ -9,9 +9,10 @@ from bssci.journal import Registration
 from bssci.model import EUI
 from bssci.stations.propagation import BUSY_WAIT
 from bssci.stations.unstored import Unstored
-from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Ping
+from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error, Ping, Status, StatusRsp
 from tests.center.downlinks.gateway import DownlinkHouse, Gateway
-from tests.support.center import TESTER, Line, result_of, sensor_eui
+from tests.support.center import TESTER, Line, result_of, resume, sensor_eui
+from tests.support.wire import uplink
 
 SENSOR = EUI(sensor_eui(1))
 
@@ -23,10 +24,10 @@ def registration(at: float) -> Registration:
 def test_the_last_answer_about_a_sensor_counts() -> None:
     unstored = Unstored()
     assert not unstored
-    unstored.add([-1], [registration(1.0)])
-    unstored.add([-2], [registration(2.0)])
+    unstored.add(7, [-1], [registration(1.0)])
+    unstored.add(8, [-2], [registration(2.0)])
     assert unstored and unstored.registrations == [registration(2.0)]
-    assert unstored.take() == ([-1, -2], [registration(2.0)])
+    assert unstored.take() == (8, [-1, -2], [registration(2.0)])
     assert not unstored
 
 
@@ -52,6 +53,26 @@ def test_an_answer_about_a_sensor_that_could_not_be_stored_is_stored_with_what_c
     report = house.do(house.center.sensor_report(SENSOR))
     assert report["registration"]["base_stations"][station.eui]["state"] == "detached"
     assert old.take(DetPrp) == []
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_station_that_was_refused_on_a_full_disk_resumes_its_session_with_a_later_run(
+    old: Line, is_lost: bool
+) -> None:
+    house = old.house
+    house.journal.full = True
+    old.say(uplink(1))
+    house.journal.full = False
+    assert [error.opId for error in old.take(Error)] == [1]
+    if is_lost:
+        old.lose()
+    else:
+        assert old.station is not None
+        old.station.ask_status()
+        house.settle()
+        old.say(*(StatusRsp(opId=each.opId) for each in old.take(Status)))
+    house.crash()
+    assert Line(house, old.eui).begin(resume(1, 0)).snResume
 
 
 def test_an_answer_that_could_neither_be_stored_nor_was_lost_is_not_asked_for_again(old: Line) -> None:

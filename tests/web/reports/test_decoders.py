@@ -16,6 +16,10 @@ from tests.support.web import WebHouse, sensor_entry
         ('{"uplink": []}', ".json"),
         ("// of ours\n{}", ".json"),
         ("function decodeUplink(i) {}", ".js"),
+        ("\ufeff /* of ours */ // {\n {}", ".json"),
+        ("/* of ours {", ".js"),
+        ("//\n" * 300_000 + "{}", ".json"),
+        ("/*" * 500_000, ".js"),
         ("", ".js"),
     ],
 )

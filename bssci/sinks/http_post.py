@@ -55,7 +55,14 @@ _FAILURES = (
 
 
 class NoAnswer(Exception):
-    """Nobody answered: one line that says why."""
+    """Nobody answered: one line that says why.
+
+    :ivar late: the time for the answer is over.
+    """
+
+    def __init__(self, reason: str, late: bool = False) -> None:
+        super().__init__(reason)
+        self.late = late
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ class Poster:
         self.target = target
         self._clock = clock
         self._agent = agent
-        self._timeout = timeout
+        self.timeout = timeout
         self._pool = pool
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
@@ -138,9 +145,10 @@ class Poster:
         """
         try:
             # The timeout covers both the request and the reading of its answer.
-            return await ensureDeferred(self._post(headers, body)).addTimeout(self._timeout, self._clock)
+            return await ensureDeferred(self._post(headers, body)).addTimeout(self.timeout, self._clock)
         except TimeoutError:
-            reason = f"no answer within {self._timeout:g} s"
+            reason = f"{self.target.origin}: no answer within {self.timeout:g} s"
+            raise NoAnswer(reason, late=True) from None
         except _FAILURES as error:
             reason = explain(error)
         raise NoAnswer(f"{self.target.origin}: {reason}")

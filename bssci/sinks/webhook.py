@@ -35,6 +35,7 @@ from bssci.settings.parsers import Parser
 from bssci.sinks.http_post import NoAnswer, Poster, ReceiverAnswer, Target, make_poster, parse_target
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 from bssci.sinks.json_events import EVENT_KINDS, EncodedEvent, encode_batch
+from bssci.sinks.paced_size import PacedSize
 from bssci.sinks.set_aside import RefusalStreak, SetAside
 from bssci.system.clock import pause
 
@@ -47,6 +48,8 @@ LONGEST_WAIT = 3600.0
 """s of a Retry-After that are honoured, at most"""
 LONGEST_JITTER = 15.0
 """s of random delay that are added to the service's own wait before a repetition, at most"""
+LATE = 3
+"""answers in a row that are late before fewer events are sent at once"""
 SILENCE = 5.0
 """s without an answer after which this is reported"""
 STOP_TIME = 1.0
@@ -107,6 +110,10 @@ class WebhookSink:
         self._streak = RefusalStreak()
         self._pending: list[bytes] = []
         """events of the request that failed, which follow those"""
+        self._size = PacedSize(settings.batch_size, poster.timeout)
+        """events of a request, at most"""
+        self._late = 0
+        """answers in a row that were late"""
         self._waiting = False
         self._delivering: Deferred[None] | None = None
         self.set_aside = SetAside("webhook")
@@ -138,6 +145,7 @@ class WebhookSink:
                 await self._send(request)
             self._judge(encoded.events)
         except (NoAnswer, WebhookTrouble) as error:
+            self._note_late(isinstance(error, NoAnswer) and error.late)
             self._failures += 1
             self._trouble = str(error)
             raise
@@ -148,6 +156,13 @@ class WebhookSink:
             self.set_aside.add(refused.event, reason)
         self._begin_anew()
         self._failures, self._trouble = 0, ""
+
+    def _note_late(self, is_late: bool) -> None:
+        """Send fewer events at once where the answer to the same request is late again and again."""
+        self._late = self._late + 1 if is_late else 0
+        if self._late >= LATE:
+            self._size.late(len(self._pending))
+            self._late, self._pending = 0, []
 
     def _begin_anew(self) -> None:
         self._sent, self._pending, self._refused = [], [], []
@@ -219,7 +234,7 @@ class WebhookSink:
         size = 0
         current: list[EncodedEvent] = []
         for event in rest[len(again) :]:
-            if current and (len(current) >= self._settings.batch_size or size + len(event.json) > MAX_BODY):
+            if current and (len(current) >= self._size.now or size + len(event.json) > MAX_BODY):
                 requests.append(current)
                 current, size = [], 0
             current.append(event)
@@ -236,6 +251,8 @@ class WebhookSink:
         self._asked_at = self._clock.seconds()
         try:
             answer = await self._poster.post(*self._request(events))
+            self._late = 0
+            self._size.taken(self._clock.seconds() - self._asked_at)
         finally:
             self._asked_at = None
         if not 200 <= answer.status < 300:

@@ -20,7 +20,7 @@ from bssci.extensions import SINK
 from bssci.settings.rows import SettingsError
 from bssci.sinks.http_post import Poster, parse_target
 from bssci.sinks.testing import SinkBench, SinkConformance, every_event, reception, uplink, uplinks
-from bssci.sinks.webhook import WebhookSettings, WebhookSink, parse_header, parse_secret, sign
+from bssci.sinks.webhook import LATE, WebhookSettings, WebhookSink, parse_header, parse_secret, sign
 from tests.sinks.http_receiver import Receiver, Request, Response
 from tests.support.settings import INSTALLED, settings_of
 
@@ -415,6 +415,24 @@ def test_who_does_not_answer_is_given_up() -> None:
     assert not outcome
     it.clock.advance(0.1)
     assert outcome[0].getErrorMessage() == "https://hooks.example:8443: no answer within 30 s"
+
+
+def test_who_answers_too_late_gets_fewer_events_at_once_and_more_when_it_is_quick_again() -> None:
+    it = Fixture(batch_size=40)
+    it.receiver.silent = True
+    events = uplinks(80)
+    for _ in range(LATE):
+        outcome = it.deliver(events)
+        it.clock.advance(20)
+        it.clock.advance(30)
+        assert "no answer within 30 s" in outcome[0].getErrorMessage()
+    assert [len(ids) for ids in it.sent] == [40] * LATE
+    it.receiver.silent = False
+    it.deliver(events)
+    it.clock.advance(20)
+    assert [len(ids) for ids in it.sent[LATE:]] == [20] * 4
+    it.deliver(uplinks(160)[80:])
+    assert [len(ids) for ids in it.sent[LATE + 4 :]] == [40, 40]
 
 
 def test_a_stop_gives_a_request_under_way_a_moment() -> None:

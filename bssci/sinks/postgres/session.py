@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, LiteralString
 
+import psycopg
 from psycopg import sql
 
+from bssci.sinks.paced_size import PacedSize
 from bssci.sinks.postgres import migrations, timescale
 from bssci.sinks.postgres.connecting import Line, connect
 from bssci.sinks.postgres.rows import Aside, EventRows
@@ -18,6 +20,8 @@ from bssci.sinks.postgres.upkeep import Upkeep
 from bssci.sinks.postgres.writer import RowWriter
 from bssci.sinks.set_aside import RefusalStreak
 
+STATEMENT_TIME = 30
+"""s that a statement may take"""
 _SETTINGS: tuple[LiteralString, ...] = (
     "SET statement_timeout = '30s'",
     "SET lock_timeout = '10s'",
@@ -42,18 +46,23 @@ class DatabaseSession:
         settings: PostgresSettings,
         connected: Callable[[Line], None],
         streak: RefusalStreak | None = None,
+        size: PacedSize | None = None,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connect to the server, and bring the tables up to date.
 
         :param connected: called with the means to cut the connection, as soon as there is one.
         :param streak: see :class:`RowWriter`; None: a new one.
+        :param size: events in a transaction; it outlives the connection; None: a new one.
         :param now: Unix seconds of our clock.
         :raises PostgresError: it cannot be done now.
         """
         self._settings = settings
         self._now = now
+        self._monotonic = monotonic
         self._streak = RefusalStreak() if streak is None else streak
+        self._size = PacedSize(settings.batch_size, STATEMENT_TIME) if size is None else size
         self._connection = connect(settings)
         try:
             self._line = Line(self._connection)
@@ -87,10 +96,25 @@ class DatabaseSession:
         migrations.check_version(
             migrations.version(self._connection, self._settings.schema), self._settings.schema
         )
-        found: list[tuple[Any, Aside]] = []
-        size = self._settings.batch_size
-        for begin in range(0, max(1, len(units)), size):
-            found += self._writer.store(units[begin : begin + size], asides if begin == 0 else ())
+        some = units[: self._size.now]
+        found = self._store_some(some, asides)
+        begin = len(some)
+        while begin < len(units):
+            some = units[begin : begin + self._size.now]
+            found += self._store_some(some, ())
+            begin += len(some)
+        return found
+
+    def _store_some(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
+        """Store events in one transaction."""
+        began = self._monotonic()
+        try:
+            found = self._writer.store(units, asides)
+        except psycopg.errors.QueryCanceled:
+            # A slow server would not finish as many the next time, either.
+            self._size.late(len(units))
+            raise
+        self._size.taken(self._monotonic() - began)
         return found
 
     def upkeep(self) -> bool:

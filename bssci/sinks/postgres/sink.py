@@ -16,11 +16,12 @@ from zope.interface import implementer
 from bssci.center.devices.device import Device
 from bssci.model import EUI, AnyEvent, Event, Sensor, Uplink
 from bssci.sinks.interfaces import ISink
+from bssci.sinks.paced_size import PacedSize
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.events import rows_of, senders
 from bssci.sinks.postgres.explain import explain_error
 from bssci.sinks.postgres.rows import Aside
-from bssci.sinks.postgres.session import DatabaseSession
+from bssci.sinks.postgres.session import STATEMENT_TIME, DatabaseSession
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.times import instant
 from bssci.sinks.postgres.timescale import FEATURES
@@ -63,7 +64,8 @@ class PostgresSink:
         self._sensor = sensor
         self._device = device
         self._now = now
-        opened = partial(DatabaseSession, settings, streak=RefusalStreak(), now=now)
+        size = PacedSize(settings.batch_size, STATEMENT_TIME)
+        opened = partial(DatabaseSession, settings, streak=RefusalStreak(), size=size, now=now)
         self._worker: DatabaseWorker[DatabaseSession] = DatabaseWorker(
             reactor, opened, self._explain, self._session_ready
         )

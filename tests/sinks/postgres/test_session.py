@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
 import pytest
 
 from bssci.sinks.postgres.connecting import Line
 from bssci.sinks.postgres.errors import PostgresError
+from bssci.sinks.postgres.events import rows_of
 from bssci.sinks.postgres.rows import EventRows
 from bssci.sinks.postgres.session import DatabaseSession
+from bssci.sinks.testing_events import uplinks
 from tests.sinks.postgres.cluster import Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
@@ -38,4 +45,30 @@ def test_tables_of_a_newer_release_are_left_alone(database: Database) -> None:
     database.query("INSERT INTO schema_version (version, description) VALUES (99, 'of tomorrow')")
     with pytest.raises(PostgresError):
         session.store([], ())
+    session.close()
+
+
+def test_a_slow_server_gets_fewer_events_in_a_transaction(database: Database) -> None:
+    """It takes a second for each, and the statement may take ten."""
+    seconds, stored = [0.0], []
+
+    def store(units: Sequence[EventRows], asides: object) -> list[Any]:
+        if len(units) > 10 * quicker:
+            raise psycopg.errors.QueryCanceled
+        seconds[0] += len(units) / quicker
+        stored.append(len(units))
+        return []
+
+    session = DatabaseSession(database.settings(), lambda line: None, monotonic=lambda: seconds[0])
+    session._writer.store = store  # type: ignore[method-assign]
+    units, _ = rows_of(uplinks(32), {}, datetime(2026, 1, 1, tzinfo=UTC))
+    quicker = 1
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            session.store(units, ())
+    session.store(units, ())
+    assert stored == [8, 8, 8, 8]
+    quicker = 4
+    session.store(units, ())
+    assert stored[4:] == [8, 16, 8]
     session.close()

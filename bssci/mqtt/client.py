@@ -177,7 +177,8 @@ class MqttClient:
     def unsubscribe(self, topics: Sequence[str]) -> None:
         """Unsubscribe from ``topics``, and do not subscribe to them again after a reconnect."""
         self._filters.remove(topics)
-        if self.online and self._connection is not None:
+        # A packet without a topic would end the connection.
+        if topics and self.online and self._connection is not None:
             self._connection.unsubscribe(topics)
 
     def listens_to(self, topic: str) -> bool:

@@ -315,6 +315,13 @@ def test_subscriptions_come_before_what_on_online_publishes():
     assert [one.kind for one in it.broker.packets()] == [Kind.SUBSCRIBE, Kind.PUBLISH]
 
 
+def test_nothing_is_sent_for_no_topics(it):  # noqa: F811
+    it.client.subscribe([])
+    it.client.unsubscribe([])
+    it.turn()
+    assert it.broker.packets() == []
+
+
 def test_refused_and_impossible_subscriptions_are_logged(it, log_lines):  # noqa: F811
     it.client.subscribe(["yes", "no"])
     it.turn()

@@ -59,6 +59,7 @@ CATALOGUES = {
 SPANNING = {
     "center/downlinks/test_downlinks_simulated.py": "downlinks with simulated stations and sensors",
     "center/downlinks/test_downlinks_survive.py": "downlinks through crashes",
+    "center/sequences/test_sequences.py": "the whole service, whatever happens to it",
     "center/silence/test_silence_changes.py": "silence while people change sensors and settings",
     "center/test_whole_changes.py": "every command on a full disk",
     "cli/test_cli.py": "the command line as a whole",

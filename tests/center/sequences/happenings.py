@@ -1,0 +1,258 @@
+"""All that may happen to a service, drawn at random: steps that can be taken again, and fewer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, NamedTuple
+
+from bssci.model import EUI, DownlinkRequest, eui_to_int
+from bssci.model.base_station import StationChange
+from tests.center.sequences.base_station import BaseStation
+from tests.center.sequences.world import SENSORS, STATIONS, World
+from tests.support.center import KEY, TESTER, sensor_eui
+
+NUMBERS = range(len(STATIONS))
+EUIS = [EUI(sensor_eui(number)) for number in range(1, SENSORS + 1)]
+EXPIRIES = (None, None, 1.0, 5.0, 20.0, 60.0)
+NOW_OR_LATER = (True, True, True, False)
+"""whether it is carried to the other side before the next step"""
+
+
+class Step(NamedTuple):
+    """One step of a sequence: a method of :class:`Happenings`, and its arguments."""
+
+    name: str
+    arguments: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Step({self.name!r}, {self.arguments!r})"
+
+
+_ways: list[tuple[int, str, dict[str, Sequence[Any]]]] = []
+"""weight, name and values of the arguments of everything that may happen"""
+
+
+def happens(weight: int, **values: Sequence[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a method be drawn, with these values of its arguments, as often as its weight says."""
+
+    def note(method: Callable[..., None]) -> Callable[..., None]:
+        _ways.append((weight, method.__name__, values))
+        return method
+
+    return note
+
+
+def draw(random: Random, length: int) -> list[Step]:
+    """Return a sequence of steps."""
+    weights = [weight for weight, _, _ in _ways]
+    return [
+        Step(name, {argument: random.choice(among) for argument, among in values.items()})
+        for _, name, values in random.choices(_ways, weights, k=length)
+    ]
+
+
+def shortest(steps: Sequence[Step], fails: Callable[[Sequence[Step]], bool], attempts: int) -> list[Step]:
+    """Return a part of a sequence that still fails, without what is not needed for it.
+
+    :param attempts: how often it may be tried.
+    """
+    kept, size = list(steps), len(steps) // 2
+    while size and attempts > 0:
+        place = 0
+        while place < len(kept) and attempts > 0:
+            rest, attempts = kept[:place] + kept[place + size :], attempts - 1
+            if fails(rest):
+                kept = rest
+            else:
+                place += size
+        size //= 2
+    return kept
+
+
+class Happenings:
+    """What may happen in a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def do(self, step: Step) -> None:
+        getattr(self, step.name)(**step.arguments)
+
+    def _station(self, number: int) -> BaseStation:
+        return self.world.stations[number]
+
+    def _command(self, name: str, *arguments: Any) -> None:
+        self.world.service.do(getattr(self.world.house.center.commands, name)(*arguments, TESTER))
+
+    def _carry(self, carried: bool) -> None:
+        if carried:
+            self.world.carry()
+
+    # stations
+
+    @happens(4, station=NUMBERS)
+    def a_station_connects(self, station: int) -> None:
+        self.world.connect(self._station(station))
+
+    @happens(3, station=NUMBERS)
+    def a_connection_breaks(self, station: int) -> None:
+        self._station(station).lose()
+        self.world.carry()
+
+    @happens(2, station=NUMBERS)
+    def the_answer_to_con_is_lost(self, station: int) -> None:
+        self._station(station).connect(self.world.service.factory)
+        self.world.house.settle()
+        self._station(station).lose()
+        self.world.carry()
+
+    @happens(2, station=NUMBERS)
+    def a_station_boots(self, station: int) -> None:
+        self._station(station).boot()
+        self.world.connect(self._station(station))
+
+    @happens(3, station=NUMBERS, manner=("eager", "slow", "slow", "mute"))
+    def a_station_becomes(self, station: int, manner: str) -> None:
+        self.world.manners[self._station(station).eui] = manner
+        self.world.carry()
+
+    @happens(8, station=NUMBERS, code=(0, 0, 0, 0, 2, 5, 11, 11, 95), reaches=(True, True, True, False))
+    def a_station_answers(self, station: int, code: int, reaches: bool) -> None:
+        self._station(station).answer(code, reaches=reaches)
+        self.world.carry()
+
+    @happens(1, station=NUMBERS)
+    def a_station_cancels(self, station: int) -> None:
+        self._station(station).cancel()
+        self.world.carry()
+
+    # sensors
+
+    @happens(6, station=NUMBERS, sensor=EUIS, carried=NOW_OR_LATER)
+    def a_sensor_sends(self, station: int, sensor: EUI, carried: bool) -> None:
+        self.world.send_uplink(self._station(station), eui_to_int(sensor))
+        self._carry(carried)
+
+    @happens(4, station=NUMBERS, back=range(1, 5), carried=NOW_OR_LATER)
+    def another_station_hears_it(self, station: int, back: int, carried: bool) -> None:
+        if back <= len(self.world.heard):
+            self.world.hear(self._station(station), self.world.heard[-back])
+            self._carry(carried)
+
+    @happens(2, station=NUMBERS, sensor=EUIS, ahead=(1, 1, 1, 0, -1), carried=NOW_OR_LATER)
+    def a_sensor_attaches(self, station: int, sensor: EUI, ahead: int, carried: bool) -> None:
+        self.world.attach(self._station(station), eui_to_int(sensor), ahead)
+        self._carry(carried)
+
+    @happens(2, station=NUMBERS, sensor=EUIS, is_copy=(False, False, True), carried=NOW_OR_LATER)
+    def a_sensor_detaches(self, station: int, sensor: EUI, is_copy: bool, carried: bool) -> None:
+        self.world.detach(self._station(station), eui_to_int(sensor), is_copy=is_copy)
+        self._carry(carried)
+
+    @happens(5, station=NUMBERS, result=("sent", "sent", "sent", "expired", "invalid"))
+    def a_station_ends_a_downlink(self, station: int, result: Any) -> None:
+        self.world.end_downlink(self._station(station), result)
+        self.world.carry()
+
+    # people
+
+    @happens(2, sensor=EUIS, command=("attach", "detach"))
+    def a_command_is_given(self, sensor: EUI, command: str) -> None:
+        self._command(command, [sensor])
+        self.world.carry()
+
+    @happens(3, sensor=EUIS, command=("attach", "attach", "detach", "status", "reception"))
+    def a_command_comes_by_mqtt(self, sensor: EUI, command: str) -> None:
+        self.world.service.ask(f"mioty/ep/{sensor}/cmd", command=command)
+        self.world.carry()
+
+    @happens(2, number=range(1, SENSORS + 1), key=(KEY, KEY, KEY[::-1]))
+    def a_sensor_is_configured(self, number: int, key: str) -> None:
+        topic = f"mioty/ep/{sensor_eui(number)}/config"
+        self.world.service.ask(topic, nwKey=key, shortAddr=f"{number:04X}", bidi=True)
+        self.world.carry()
+
+    @happens(1, sensor=EUIS)
+    def a_sensor_is_deleted(self, sensor: EUI) -> None:
+        self._command("remove", [sensor])
+        self.world.carry()
+
+    @happens(4, sensor=EUIS, expires_in=EXPIRIES, priority=(0.0, 0.0, 1.0))
+    def a_downlink_is_queued(self, sensor: EUI, expires_in: float | None, priority: float) -> None:
+        data = (b"\1",)
+        request = DownlinkRequest(end_point_eui=sensor, data=data, expires_in=expires_in, priority=priority)
+        self.world.queue(request)
+        self.world.carry()
+
+    @happens(1, sensor=EUIS, ahead=range(1, 4))
+    def a_downlink_for_certain_uplinks_is_queued(self, sensor: EUI, ahead: int) -> None:
+        counter = self.world.counters[eui_to_int(sensor)] + ahead
+        request = DownlinkRequest(end_point_eui=sensor, data=(b"\1",), packet_counters=(counter,))
+        self.world.queue(request)
+        self.world.carry()
+
+    @happens(4, sensor=EUIS, expires_in=EXPIRIES)
+    def a_downlink_comes_by_mqtt(self, sensor: EUI, expires_in: float | None) -> None:
+        self.world.service.ask(f"mioty/ep/{sensor}/dl", data=[1], expires_in=expires_in)
+        self.world.carry()
+
+    @happens(2, sensor=EUIS, back=range(4), mqtt=(True, False))
+    def a_downlink_is_revoked(self, sensor: EUI, back: int, mqtt: bool) -> None:
+        queue_id = max(1, self.world.house.center.downlinks._last_queue_id - back)
+        if mqtt:
+            self.world.service.ask(f"mioty/ep/{sensor}/dl", revoke=queue_id)
+        else:
+            self._command("revoke_downlink", sensor, queue_id)
+        self.world.carry()
+
+    @happens(1, seconds=range(1, 4))
+    def a_setting_is_changed_by_mqtt(self, seconds: int) -> None:
+        self.world.service.ask("mioty/config/set", DEDUPLICATION_DELAY=seconds)
+        self.world.carry()
+
+    @happens(1, station=NUMBERS, what=("block", "unblock", "unblock", "forget"))
+    def a_station_is(self, station: int, what: str) -> None:
+        eui = EUI(f"{self._station(station).eui:016X}")
+        commands = self.world.house.center.commands.stations
+        if what == "forget":
+            self.world.service.do(commands.forget(eui, TESTER))
+        else:
+            change = StationChange(eui=eui, blocked=what == "block")
+            self.world.service.do(commands.change(change, TESTER, is_new=True))
+        self.world.carry()
+
+    # the machine
+
+    @happens(2, state=("full", "full", "gone", "slow"))
+    def the_disk_is(self, state: str) -> None:
+        self.world.house.set_disk(state)
+        self.world.carry()
+
+    @happens(4)
+    def the_disk_is_well(self) -> None:
+        self.world.house.set_disk("well")
+        self.world.carry()
+
+    @happens(2)
+    def one_commit_is_made(self) -> None:
+        self.world.house.commit_once()
+
+    @happens(2, mode=("fails", "slow", "takes", "takes"))
+    def the_bad_sink(self, mode: str) -> None:
+        self.world.service.sinks["bad"].set(mode)
+        self.world.carry()
+
+    @happens(2)
+    def the_service_is_killed(self) -> None:
+        self.world.kill()
+        self.world.carry()
+
+    @happens(8, seconds=(0.5, 0.5, 2.0, 2.0, 6.0, 6.0, 35.0, 100.0))
+    def time_passes(self, seconds: float) -> None:
+        self.world.advance(seconds)
+
+    @happens(1, seconds=(-4000.0, -30.0, 30.0, 4000.0))
+    def the_clock_is_set(self, seconds: float) -> None:
+        self.world.set_clock(seconds)
+        self.world.carry()

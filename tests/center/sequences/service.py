@@ -1,0 +1,208 @@
+"""The whole service in memory, with a disk, sinks and a broker that fail, and a process that is killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+
+from bssci.center.access import Access
+from bssci.model import AnyEvent
+from bssci.model.commands import Actor
+from bssci.mqtt.values import Received
+from bssci.sinks.mqtt.intake import Intake
+from bssci.sinks.mqtt.requests import MqttRequests
+from bssci.sinks.pump import Pump
+from bssci.stations.admission import ConnectionLimits
+from bssci.stations.protocol import StationFactory
+from tests.support.center import House
+
+SINKS = ("good", "bad")
+
+
+class DiskHouse(House):
+    """A house with a clock that may be set, and a disk that may be full, gone or slow."""
+
+    _is_slow = False
+
+    def settle(self) -> None:
+        if not self._is_slow:
+            super().settle()
+            return
+        for _ in range(20):
+            self.clock.advance(0)
+
+    def set_disk(self, state: str) -> None:
+        """Make the disk ``full``, ``gone`` (nor can it be read), ``slow`` (no commit ends) or ``well``."""
+        self.journal.full = state == "full"
+        self.journal.broken = state == "gone"
+        self._is_slow = state == "slow"
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the time of day forward, or back, at once."""
+        self._began -= seconds
+
+    def commit_once(self) -> None:
+        """Let a slow disk make one commit."""
+        writer, queue = self.journal.queues[0]
+        group = queue.copy()
+        queue.clear()
+        if group and not self.journal.broken and not self.journal.full:
+            writer.serve(group)
+        self.clock.advance(0)
+
+
+class TestedSink:
+    """A sink that takes what it is given, fails, or takes its time.
+
+    :ivar mode: ``takes``, ``fails`` or ``slow``.
+    :ivar taken: the events that it has taken since the start of the service.
+    :param since: sequence number of the last event before that.
+    """
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self.mode = "takes"
+        self.taken: list[AnyEvent] = []
+        self._held: list[tuple[Deferred[None], list[AnyEvent]]] = []
+
+    def start(self) -> None:
+        """There is nothing to begin."""
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+    def deliver(self, batch: list[AnyEvent]) -> Deferred[None]:
+        if self.mode == "fails":
+            raise ConnectionError("the sink is away")
+        if self.mode == "slow":
+            done: Deferred[None] = Deferred()
+            self._held.append((done, batch))
+            return done
+        self.taken += batch
+        return succeed(None)
+
+    def set(self, mode: str) -> None:
+        self.mode = mode
+        held, self._held = self._held, []
+        for done, batch in held:
+            if mode == "fails":
+                done.errback(ConnectionError("the sink went away"))
+            else:
+                self.taken += batch
+                done.callback(None)
+
+
+class Service:
+    """The service, and what gives it work other than base stations.
+
+    :ivar commands: results of the commands that were given since the start: none yet, or one.
+    :ivar refs: references of all requests by MQTT.
+    :ivar settings_answered: references of those among them that were about settings, and answered.
+    :ivar at_broker: requests that were not acknowledged, so that the broker delivers them again: topic and
+        payload, by packet identifier.
+    :ivar failures: tracebacks in the log.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.commands: list[list[object]] = []
+        self.refs: list[str] = []
+        self.settings_answered: set[str] = set()
+        self.at_broker: dict[int, tuple[str, bytes]] = {}
+        self.failures: list[str] = []
+        self._packet_ids = count(1)
+        self._graves: list[object] = []
+        self._observer = self._observe
+        globalLogPublisher.addObserver(self._observer)
+        self.house = DiskHouse(directory, **{"deduplication-delay": "1"})
+        self._start()
+
+    def _observe(self, event: Any) -> None:
+        if "log_failure" in event:
+            self.failures.append(event["log_failure"].getTraceback())
+
+    def _start(self) -> None:
+        house, center = self.house, self.house.center
+        self.factory = StationFactory(
+            house.clock, center.registry, ConnectionLimits(), "lenient", center.refused_stations
+        )
+        self.factory.startFactory()
+        self.sinks: dict[str, TestedSink] = {}
+        self.pumps: dict[str, Pump] = {}
+        for name in SINKS:
+            cursor = house.kept.cursors.get(name, 0)
+            self.sinks[name] = TestedSink(cursor)
+            pump = self.pumps[name] = Pump(
+                house.clock, house.journal, name, self.sinks[name], cursor, house.now
+            )
+            center.deliveries.add(pump)
+            pump.start()
+        access = Access(center, Actor("mqtt", "mqtt"))
+        self.intake = Intake(house.clock, house.journal, house.now)
+        self._requests = MqttRequests(access, "mioty", self.intake, self._settings_answered)
+        self.intake.resume(access.unanswered_requests(), lambda topic: self._requests.carry_out)
+        for packet_id in list(self.at_broker):
+            self._deliver(packet_id, repeated=True)
+        house.settle()
+
+    def kill(self) -> None:
+        """As kill -9, then a start on a disk that is well."""
+        self.house.set_disk("well")
+        self._bury()
+        self.house.open()
+        self._start()
+
+    def close(self) -> None:
+        globalLogPublisher.removeObserver(self._observer)
+        self._bury()
+        self._graves.clear()
+
+    def _bury(self) -> None:
+        """End the process. What it was doing is kept: collected as garbage, it would do what ends it."""
+        house = self.house
+        queues = [queue.copy() for _, queue in house.journal.queues]
+        parts = (house.center, self._requests, self.sinks, self.pumps, self.commands)
+        self._graves.append((parts, queues, house.clock.getDelayedCalls()))
+        self.commands = []
+        house.kill()
+
+    # people
+
+    def do(
+        self,
+        command: Coroutine[Deferred[Any], Any, Any],
+        done: Callable[[Any], object] = lambda result: None,
+    ) -> None:
+        """Give a command, whose result is kept and, if it is not refused, passed on."""
+        results: list[object] = []
+        self.commands.append(results)
+
+        def ended(result: Any) -> None:
+            results.append(result)
+            if not isinstance(result, Failure):
+                done(result)
+
+        ensureDeferred(command).addBoth(ended)
+
+    def ask(self, topic: str, **request: Any) -> None:
+        """Publish a request, which the broker delivers until it is acknowledged."""
+        packet_id = next(self._packet_ids)
+        self.refs.append(f"r{packet_id}")
+        self.at_broker[packet_id] = (topic, json.dumps(request | {"ref": self.refs[-1]}).encode())
+        self._deliver(packet_id, repeated=False)
+
+    def _deliver(self, packet_id: int, *, repeated: bool) -> None:
+        topic, payload = self.at_broker[packet_id]
+        message = Received(topic, payload, False, packet_id, repeated, None, None)
+        taken = self._requests.received(message) or succeed(None)
+        taken.addCallback(lambda _: self.at_broker.pop(packet_id))
+
+    def _settings_answered(self, answer: dict[str, Any], reply: object) -> Deferred[None]:
+        self.settings_answered.add(answer["ref"])
+        return succeed(None)

@@ -1,0 +1,199 @@
+"""All that must be true of a service: at any time, and once nothing hinders it any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from twisted.python.failure import Failure
+
+from bssci.journal import StorageError
+from bssci.model import EUI, CommandResponse, DownlinkStatus, eui_from_int, eui_to_int
+from bssci.model.commands import CommandError
+from tests.center.sequences.base_station import BaseStation
+from tests.center.sequences.world import SENSORS, World
+from tests.support.center import sensor_eui
+
+FOLLOWING = {
+    "queued": ("sent", "expired", "invalid", "revoked", "failed"),
+    "sent": ("acknowledged",),
+    "acknowledged": (),
+    "expired": ("sent",),
+    "invalid": ("sent",),
+    "revoked": ("sent",),
+    "failed": ("sent",),
+}
+"""states that a downlink may enter after each"""
+PASSING = ("state", "last_seen", "inactive_seconds", "seconds_until_detach", "seconds_until_warning")
+"""facts about a sensor's activity that a restart may change: times are rounded, the clock was set"""
+
+
+def check(world: World) -> None:
+    """Check what is true at any time: nothing fails, and questions are answered."""
+    service, center = world.service, world.house.center
+    assert not service.failures, "\n".join(service.failures)
+    center.health()
+    center.station_states()
+    center.unknown_sensors()
+    for pump in service.pumps.values():
+        pump.statistics()
+    for results in service.commands:
+        for result in results:
+            if isinstance(result, Failure):
+                assert result.check(CommandError, StorageError), result.getTraceback()
+
+
+def check_peace(world: World) -> None:
+    """Check what is true once nothing hinders the service any more."""
+    check(world)
+    for station in world.stations:
+        if station.online:
+            _check_station(world, station)
+            _check_held(world, station)
+    _check_requests(world)
+    _check_kept(world)
+    _check_rests(world)
+    _check_downlinks(world)
+    _check_uplinks(world)
+    _check_sinks(world)
+
+
+def _check_station(world: World, station: BaseStation) -> None:
+    """Check that a station has every answer, and serves what it should, but what it refused to."""
+    assert not station.operations.unfinished(), station.operations.unfinished()
+    wanted = {}
+    for number in range(1, SENSORS + 1):
+        sensor = world.house.center.attachments.wanted(EUI(sensor_eui(number)))
+        if sensor is not None:
+            wanted[eui_to_int(sensor.eui)] = (sensor.network_key, sensor.short_address)
+    served = {eui: as_ for eui, as_ in station.served.items() if eui not in station.refused}
+    wanted = {eui: as_ for eui, as_ in wanted.items() if eui not in station.refused}
+    assert served == wanted, f"station {station.eui:X} serves {served}, but {wanted} is wanted"
+
+
+def _check_held(world: World, station: BaseStation) -> None:
+    """Check that a station holds no downlink that has ended, or lies elsewhere."""
+    for queue_id, order in station.held.items():
+        downlinks = _downlinks(world, eui_from_int(order.epEui))
+        [found] = [each for each in downlinks if each.queue_id == queue_id]
+        assert found.state == "queued", f"downlink {queue_id} is held, but {found.state}"
+        assert found.base_station_eui == eui_from_int(station.eui), f"downlink {queue_id} lies elsewhere"
+
+
+def _check_requests(world: World) -> None:
+    """Check that every command has ended, and that every request has one last answer."""
+    service = world.service
+    assert all(service.commands), "a command never ended"
+    assert not service.at_broker, "a request was never acknowledged"
+    answers = world.house.happened(CommandResponse)
+    ended = Counter(answer.ref for answer in answers if answer.status != "received")
+    ended.update(service.settings_answered)
+    wrong = {ref: ended[ref] for ref in service.refs if ended[ref] != 1}
+    assert not wrong, f"last answers by request: {wrong}"
+    assert service.intake.figures()["queued"] == 0
+
+
+def _check_kept(world: World) -> None:
+    """Check that the journal holds what the service has in memory."""
+    center, kept = world.house.center, world.house.journal.kept()
+    assert not kept.requests
+    assert kept.attachments == center.attachments._stored
+    assert dict(kept.downlinks.queued) == center.downlinks._queued
+    for eui, stored in kept.sessions.items():
+        station = center.stations.get(eui)
+        assert station is not None and station.session is not None
+        assert {op_id for op_id, _ in stored.open_operations} == set(station.session.open_requests), eui
+        assert stored.last_bs_op_id == station.session.last_bs_op_id, eui
+
+
+def _check_rests(world: World) -> None:
+    """Check that nothing is under way any more."""
+    center = world.house.center
+    left: dict[str, object] = {
+        "changes untold": center.over_the_air._untold,
+        "requests over the air": center.over_the_air._under_way,
+        "attachments": center.attachments._coming,
+        "turns": center._turns._locks,
+        "happenings": center.downlinks._worker.waiting,
+        "revocations": center.downlinks._revoking._open,
+        "windows": center.deduplication.open_windows,
+    }
+    for station in center.stations:
+        if station.is_online and station.session is not None:
+            left |= {
+                f"answers of {station.eui}": bool(station.unstored),
+                f"operations of {station.eui}": station.session._received,
+                f"commands at {station.eui}": station.propagation._waiting,
+                f"orders for {station.eui}": station.propagation.outstanding,
+            }
+    assert not any(left.values()), {what: rest for what, rest in left.items() if rest}
+
+
+def _check_downlinks(world: World) -> None:
+    """Check that no downlink came to life again."""
+    states: dict[int, list[str]] = {}
+    for event in world.house.happened(DownlinkStatus):
+        states.setdefault(event.queue_id, []).append(event.status)
+    for queue_id, of_one in states.items():
+        for before, after in pairwise(of_one):
+            assert after in FOLLOWING[before], f"downlink {queue_id}: {of_one}"
+
+
+def _check_uplinks(world: World) -> None:
+    """Check that every uplink that was answered is published, and once."""
+    uplinks = world.house.uplinks()
+    assert len({uplink.id for uplink in uplinks}) == len(uplinks)
+    found = Counter((uplink.end_point_eui, uplink.packet_counter, uplink.payload) for uplink in uplinks)
+    for heard in world.heard:
+        message = heard.message
+        key = (eui_from_int(message.epEui), message.packetCnt, bytes(message.userData))
+        most = 1 + heard.attaches
+        assert not heard.answered or 1 <= found[key] <= most, f"uplink {key} published {found[key]} times"
+
+
+def _check_sinks(world: World) -> None:
+    """Check that every sink has taken each event once since the start, in their order."""
+    for name, sink in world.service.sinks.items():
+        events = [event for seq, event in world.house.events if seq > sink.since]
+        assert sink.taken == events, f"sink {name} took {len(sink.taken)} of {len(events)} events"
+
+
+def _downlinks(world: World, eui: EUI) -> Any:
+    async def asked() -> Any:
+        return await world.house.center.downlinks.of(eui)
+
+    return world.house.do(asked())
+
+
+def report(world: World) -> dict[str, Any]:
+    """Return what the service knows, as a restart must leave it."""
+    center = world.house.center
+    known: dict[str, Any] = {
+        "queued": center.downlinks.queued,
+        "unknown": {each.end_point_eui: each for each in center.unknown_sensors()},
+        "stations": {each.base_station_eui: (each.name, each.vendor) for each in center.station_states()},
+    }
+    for sensor in center.sensors:
+        of_sensor = world.house.do(center.sensor_report(sensor.eui))
+        downlinks = [msgspec.to_builtins(each) for each in _downlinks(world, sensor.eui)]
+        for each in downlinks:
+            if each["state"] == "queued":
+                del each["base_station_eui"]  # at a restart it may move to a better one
+        known[sensor.eui] = {
+            "registration": of_sensor["registration"],
+            "activity": {key: it for key, it in of_sensor["activity"].items() if key not in PASSING},
+            "signal": {each["base_station_eui"]: each["snr"] for each in of_sensor["signal"]},
+            "downlinks": {each["queue_id"]: each for each in downlinks},
+        }
+    return known
+
+
+def differences(before: object, after: object, place: str = "") -> list[str]:
+    """Return what differs in two trees of dicts, and where."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return [] if before == after else [f"{place}: {before!r} became {after!r}"]
+    keys = dict.fromkeys([*before, *after])
+    found = [differences(before.get(key), after.get(key), f"{place}/{key}") for key in keys]
+    return [difference for each in found for difference in each]

@@ -45,7 +45,7 @@ def number(value: Any, digits: int = 0, unit: str = "") -> str:
     if _missing(value):
         return NOTHING
     given = float(value)
-    text = f"{given:,.{digits}f}" if abs(given) < 10.0**LONGEST else f"{given:.6g}"
+    text = f"{given:z,.{digits}f}" if abs(given) < 10.0**LONGEST else f"{given:.6g}"
     text = text.replace(",", _SPACE).replace("-", "\N{MINUS SIGN}")
     return f"{text}{_SPACE}{unit}" if unit else text
 

@@ -190,8 +190,10 @@ class Gateways:
 
     def _take_report(self, gateway: Gateway, telegram: Telegram) -> None:
         said = telegram.envelope.get("status")
-        if telegram.gateway_time is not None and telegram.at - telegram.gateway_time > SILENCE:
-            # A retained message of the broker, which says nothing about the present.
+        is_old = telegram.gateway_time is not None and telegram.at - telegram.gateway_time > SILENCE
+        if is_old and said != "offline":
+            # A retained message of the broker, which says nothing about the present. A last will has the
+            # time at which the gateway connected, however late it is published.
             if not gateway.state and gateway.kind in WATCHED:
                 self._move(gateway, "offline", "its last report is old")
             return

@@ -72,10 +72,12 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
     if not isinstance(body.get("status"), str):
         raise BadMessage("no status")
     scanner = message.topic.split("/")[-2]
+    # A last will is written when the scanner connects, and the same each time that it is published.
+    told_apart = "timestamp" in body and body["status"] != "offline"
     return [
         Telegram(
             at=message.at,
-            id=message_id(message, told_apart="timestamp" in body),
+            id=message_id(message, told_apart),
             device=f"{KIND}:{scanner}",
             gateway=scanner,
             source=message.source,

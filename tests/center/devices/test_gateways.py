@@ -70,6 +70,13 @@ def test_a_report_that_the_broker_had_kept_is_no_sign_of_life(house: House) -> N
     assert (gateway.state, gateway.status) == ("offline", None)
 
 
+def test_a_last_will_counts_however_long_ago_the_gateway_connected(house: House) -> None:
+    air = Air(house)
+    air.report("online")
+    air.report("offline", gateway_time=house.now() - 3600)
+    assert told(house) == [("online", ""), ("offline", "reported by itself or by its last will")]
+
+
 def test_a_restart_gives_everybody_time(house: House) -> None:
     Air(house).advertise(gateway="roof")
     house.advance(31, step=31)

@@ -105,6 +105,17 @@ def test_a_status_is_a_report_of_the_scanner_itself() -> None:
         read({"version": "1.0"}, STATUS)
 
 
+def test_a_last_will_is_another_one_each_time_that_it_is_published() -> None:
+    def id_of(status: str, delivery: str) -> str:
+        body = {"status": status, "timestamp": "2023-11-14T22:00:00Z"}
+        id: str = read(body, STATUS, delivery=delivery)[0].id
+        return id
+
+    assert id_of("offline", "1") != id_of("offline", "2")
+    assert id_of("offline", "1") == id_of("offline", "1")
+    assert id_of("online", "1") == id_of("online", "2")
+
+
 def test_topics_are_known_behind_any_prefix() -> None:
     assert scanner.is_advertisement(["a", "b", "raw", "roof"])
     assert not scanner.is_advertisement(["raw"])

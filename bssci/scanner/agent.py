@@ -27,6 +27,7 @@ from bssci.scanner.radio import Radio, StartScan
 from bssci.scanner.thinning import Thinning
 from bssci.scanner.usage import ProcessUsage
 from bssci.system.clock import Ticker
+from bssci.system.line_limit import LineLimit
 
 DEVICES = 20_000
 """devices that are remembered, at most"""
@@ -78,6 +79,7 @@ class Agent:
         self._reread = reread
         self.topics = Topics(configuration.mqtt.topic_prefix, configuration.id)
         self._id = configuration.id
+        self._lines = LineLimit(clock.seconds)
         self._began = clock.seconds()
         self._usage = ProcessUsage(clock.seconds)
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -208,7 +210,7 @@ class Agent:
 
     def _received(self, message: Received) -> None:
         if message.retained:
-            self.log.warn("retained command ignored: it may be old")
+            self._ignore("it is retained, and may be old")
             return
         try:
             if len(message.payload) > LARGEST_COMMAND:
@@ -218,7 +220,12 @@ class Agent:
                 raise msgspec.ValidationError(f"the version must be {VERSION}")
             self._carry_out(command)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-            self.log.warn("command ignored {reason}", reason=str(error)[:200])
+            self._ignore(str(error)[:200])
+
+    def _ignore(self, reason: str) -> None:
+        if (left_out := self._lines.admit()) is not None:
+            text = "command ignored {reason}, {left_out} lines left out"
+            self.log.warn(text, reason=reason, left_out=left_out)
 
     def _carry_out(self, command: CommandMessage) -> None:
         if command.command == "pause":

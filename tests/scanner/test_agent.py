@@ -16,6 +16,9 @@ from bssci.scanner.advertisement import HeardAdvertisement
 from bssci.scanner.agent import LARGEST_COMMAND, Agent, ended
 from bssci.scanner.configuration import ConfigurationError, ScannerConfiguration
 from tests.scanner.test_advertisement import UUID, advertisement
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 STATUS = "bt-mqtt/scanner/roof/status"
 
@@ -206,6 +209,14 @@ def test_a_command_that_is_none_changes_nothing(body: Any) -> None:
     it.command(body)
     it.say(advertisement())
     assert len(it.raw) == 1
+
+
+def test_commands_that_are_none_do_not_fill_the_log(log_lines: list[str]) -> None:
+    it = Fixture()
+    for _ in range(100):
+        it.command(b"[")
+        it.command({"command": "pause"}, retained=True)
+    assert len([line for line in log_lines if "ignored" in line]) == 20
 
 
 def test_a_kept_command_is_not_carried_out_at_each_connection() -> None:

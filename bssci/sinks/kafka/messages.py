@@ -7,6 +7,7 @@ and ``connector_mode``, ``component_type``, ``pin_position``, ``value``, ``unit`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from bssci.mqtt.payloads import uplink_topic
 _encode = msgspec.json.Encoder().encode
 CONTROLLER = "f2:"
 """beginning of the ids of devices at a controller"""
+_PIN = re.compile(r"[0-9]{1,9}")
 
 
 def raw_message(event: AnyEvent, topic: str, base_topic: str) -> ProducerMessage:
@@ -111,7 +113,7 @@ def _time(event: AnyEvent) -> str:
 def _as_it_came(event: Telegram) -> dict[str, Any]:
     """Return the message as the source received it, and the other fields of the telegram."""
     envelope = dict(event.envelope)
-    topic = envelope.get("topic")
+    topic = _text(envelope, "topic")
     said: dict[str, Any] = {
         "id": event.id,
         "device": event.device,
@@ -130,17 +132,26 @@ def _as_it_came(event: Telegram) -> dict[str, Any]:
 
 
 def _place(event: AnyEvent) -> dict[str, Any]:
-    """Return the sender's place at its controller; nulls for all other senders."""
+    """Return the sender's place at its controller, and the topic; nulls for what there is not.
+
+    Of other senders, members of these names are their own, and may be anything.
+    """
     envelope: Mapping[str, Any] = event.envelope if isinstance(event, Telegram) else {}
-    component = str(envelope.get("component") or "")
+    is_at_controller = isinstance(event, Telegram) and event.device.startswith(CONTROLLER)
+    component = (_text(envelope, "component") or "") if is_at_controller else ""
     kind, _, number = component.rpartition("-")
-    is_numbered = bool(kind) and number.isascii() and number.isdigit()
+    is_numbered = bool(kind) and _PIN.fullmatch(number) is not None
     return {
-        "connector_mode": envelope.get("mode"),
+        "connector_mode": _text(envelope, "mode") if is_at_controller else None,
         "component_type": (kind if is_numbered else component) or None,
         "pin_position": int(number) if is_numbered else None,
-        "topic": envelope.get("topic"),
+        "topic": _text(envelope, "topic"),
     }
+
+
+def _text(envelope: Mapping[str, Any], name: str) -> str | None:
+    value = envelope.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _headers(id: str, kind: str) -> list[tuple[str, bytes]]:

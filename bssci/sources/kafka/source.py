@@ -23,6 +23,7 @@ from bssci.sources.envelopes.rules import parse_rules, rule_form, write_rules
 from bssci.sources.envelopes.values import BadMessage, Form
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.kafka.records import read_record
+from bssci.system.line_limit import LineLimit
 
 NAME = "kafka"
 STOP_TIME = 2.0
@@ -71,6 +72,7 @@ class KafkaSource:
         self._topic = topic
         self._forms = forms
         self._ingest: IIngest | None = None
+        self._lines = LineLimit(now, lines=1)
         self._consumer = consumer(self._take)
 
     def start(self, ingest: IIngest) -> None:
@@ -108,7 +110,9 @@ class KafkaSource:
         except BadMessage as error:
             ingest.reject(str(error), place)
         except Exception:  # an unforeseen record must not stop the others
-            self.log.failure("record not read {place}", place=place)
+            if (left_out := self._lines.admit()) is not None:
+                text = "record not read {place}, {left_out} lines left out"
+                self.log.failure(text, place=place, left_out=left_out)
             ingest.reject("an internal error", place)
         return []
 

@@ -36,6 +36,7 @@ from bssci.sources.envelopes.values import BadMessage, Form, Incoming, message_i
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.mqtt.settings import GROUP, NAMES, client_settings
 from bssci.system.clock import Timer, pause
+from bssci.system.line_limit import LineLimit
 
 NAME = "mqtt"
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
@@ -101,6 +102,7 @@ class MqttSource:
         self._held: list[_Waiting] = []
         self._held_bytes = 0
         self._received_count = 0
+        self._lines = LineLimit(reactor.seconds, lines=1)
         self._turn: Timer | None = None
         self._offering = False
         self._offered_at = -COLLECT_TIME
@@ -266,7 +268,9 @@ class MqttSource:
         except BadMessage as error:
             self._reject(str(error), message)
         except Exception:  # an unforeseen message must not stop the others
-            self.log.failure("message not read {topic}", topic=message.topic[:200])
+            if (left_out := self._lines.admit()) is not None:
+                text = "message not read {topic}, {left_out} lines left out"
+                self.log.failure(text, topic=message.topic[:200], left_out=left_out)
             self._reject("an internal error", message)
         return []
 

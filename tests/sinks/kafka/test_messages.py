@@ -11,6 +11,7 @@ from bssci.sinks.kafka.messages import decoded_messages, raw_message
 from bssci.sinks.testing import every_event, uplink
 from bssci.sources.envelopes.controller import controller_form
 from bssci.sources.envelopes.values import Incoming
+from tests.support.telegrams import telegram
 
 ANSWER = "01 03 02 00 FA 38 07"
 TOPIC = "tele/f2-001122aabbcc/sensor-mode/J1/sensor-3"
@@ -67,6 +68,18 @@ def test_a_controllers_reading_is_as_the_processor_writes_it() -> None:
         "raw_data": "010302 00FA 3807".replace(" ", "").lower(),
         "timestamp": "2023-05-25T15:13:10.543400000Z",
     }.items() <= body.items()
+
+
+@pytest.mark.parametrize("component", ["x-" + "1" * 5000, ["x"], "sensor-3"])
+def test_members_of_another_sender_with_these_names_are_its_own(component: Any) -> None:
+    envelope = {"component": component, "mode": {"a": 1}, "topic": 7}
+    event = telegram(envelope=envelope)
+    [message] = decoded_messages(with_readings(event, Reading("temperature", 25.0, "°C")), "decoded")
+    body = json.loads(message.value)
+    assert [body[name] for name in ("connector_mode", "component_type", "pin_position", "topic")] == [
+        None, "temperature", None, None,
+    ]  # fmt: skip
+    assert raw(event)[1]["original_topic"] != 7
 
 
 def test_an_uplink_has_its_sensor_as_key_and_the_payload_of_mqtt() -> None:

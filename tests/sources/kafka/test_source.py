@@ -77,8 +77,8 @@ def test_a_record_that_nobody_thought_of_costs_itself(expected_errors: list[Any]
         raise ZeroDivisionError
 
     it = Fixture([Form("broken", lambda levels: True, read)])
-    assert it.take(GOOD).called
-    assert it.ingest.rejected == ["an internal error"]
+    assert it.take(GOOD, GOOD).called
+    assert it.ingest.rejected == ["an internal error", "an internal error"]
     assert len(expected_errors) == 1
     expected_errors.clear()
 

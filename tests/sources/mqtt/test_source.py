@@ -226,6 +226,10 @@ def test_a_fault_of_ours_costs_the_message(
     site.turn()
     site.ingest.take()
     assert done.called and site.ingest.rejected == ["an internal error"]
+    for _ in range(10):
+        site.receive()
+    site.turn()
+    assert len(site.ingest.rejected) == 11 and len(expected_errors) == 1
     expected_errors.clear()
 
 

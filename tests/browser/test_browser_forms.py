@@ -513,3 +513,25 @@ def test_the_same_error_is_shown_once_however_often_it_comes(own_page: Any, know
         expect(attach).not_to_have_attribute("aria-busy", "true")
     expect(own_page.locator(".toasts .note")).to_have_count(1)
     expect(own_page.locator(".toasts .note")).to_contain_text("The service cannot be reached.")
+
+
+def test_a_log_in_is_sent_once_however_often_enter_is_pressed(chromium: Any, service: RunningService) -> None:
+    context = chromium.new_context(base_url=service.url)
+    tab = context.new_page()
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    tab.goto("/login")
+    tab.locator("html[data-ready]").wait_for()
+    tab.route("**/login", hold)
+    tab.get_by_label("User name").fill(service.user)
+    tab.get_by_label("Password").fill(service.password)
+    for _ in range(3):
+        tab.keyboard.press("Enter")
+    tab.wait_for_timeout(100)
+    assert len(held) == 1
+    held[0].continue_()
+    tab.wait_for_url("**/")
+    context.close()

@@ -128,11 +128,15 @@ def draw_secret() -> str:
 
 
 def _device(text: str) -> str:
-    """Return the normalised id of a device. A text that is not an id stays as it is, and matches nothing."""
+    """Return the normalised id of a device.
+
+    :raises WishError: the text is not an id: such a token would read nothing, and nobody would see why.
+    """
     try:
         return parse_device_id(text)
-    except ValueError:
-        return text
+    except ValueError as error:
+        allowed = "must be EUIs of sensors or ids of devices, such as ble:AA:BB:CC:DD:EE:FF"
+        raise WishError("devices", f"{allowed}; {error}") from None
 
 
 def _check_range(field: str, value: int, most: int) -> None:

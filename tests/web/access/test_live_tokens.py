@@ -46,6 +46,7 @@ def test_a_token_is_revoked_by_id_or_name(tmp_path: Path, key: str) -> None:
         ({"topics": ("",)}, "topics"),
         ({"topics": ("a",) * 51}, "topics"),
         ({"devices": ("x" * 201,)}, "devices"),
+        ({"devices": ("70B3D5677011000",)}, "devices"),
         ({"tags": ("",)}, "tags"),
         ({"tags": ("\x1b",)}, "tags"),
         ({"description": "a\nb"}, "description"),

@@ -189,9 +189,11 @@ def test_sensors_are_searched_sorted_and_paged(make_web_house: Callable[..., Web
     assert keys("/sensors?status=detached") == []
 
 
-def test_a_search_that_finds_no_sensor_leads_to_all_devices(web: WebHouse) -> None:
+def test_a_search_that_finds_no_sensor_leads_to_devices_and_base_stations(web: WebHouse) -> None:
     browser = web.browser("viewer")
     page = Document(browser.get("/sensors?q=kitchen+1").text)
-    [found] = [each["href"] for each in page.all("a") if each.text == "look among all devices"]
-    assert found == "/devices?q=kitchen+1" and browser.get(found).status == 200
+    links = {each.text: each["href"] for each in page.all("a") if "q=kitchen" in each["href"]}
+    assert links["all devices"] == "/devices?q=kitchen+1"
+    assert links["base stations"] == "/stations?q=kitchen+1"
+    assert all(browser.get(link).status == 200 for link in links.values())
     assert "look among" not in browser.get("/sensors?status=silent").text

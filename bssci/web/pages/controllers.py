@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from bssci.decoders.controller_states import NAME as STATES
 from bssci.web.http.call import Call
-from bssci.web.pages.base import PageData
+from bssci.web.pages.base import PER_PAGE, PageData, page_number, paging, within
 from bssci.web.pages.columns import in_short
 from bssci.web.pages.devices import for_people
 from bssci.web.reports.controllers import CONNECTORS
@@ -25,13 +26,24 @@ COMPONENTS = (
 """components that are offered for a connector"""
 
 
+OFFERED = 200
+"""controllers that are offered as another place for a device"""
+
+
 class ControllerPages(PageData):
     """The data of the pages of controllers and templates."""
 
     async def controllers(self, call: Call) -> dict[str, Any]:
-        """Return the lists of controllers and of templates."""
+        """Return the lists of controllers, those that people know first, and of templates. Query: page."""
         views = self._views.controllers
-        return {"rows": views.all(), "templates": views.templates()}
+        rows = sorted(views.all(), key=_is_made_up)
+        page = within(page_number(call), PER_PAGE, len(rows))
+        first = (page - 1) * PER_PAGE
+        return {
+            "rows": rows[first : first + PER_PAGE],
+            "paging": paging(page, PER_PAGE, len(rows)),
+            "templates": views.templates(),
+        }
 
     async def controller(self, call: Call) -> dict[str, Any]:
         """Return one controller with the devices at each of its connectors."""
@@ -43,7 +55,7 @@ class ControllerPages(PageData):
             "controller": found,
             "short": {id: in_short(for_people(id, each.values, {})) for id, each in latest.items()},
             "sitting": [row for row in places if row["state"] != "unknown"],
-            "controllers": self._views.controllers.all(),
+            "controllers": sorted(self._views.controllers.all(), key=_is_made_up)[:OFFERED],
             "templates": decoders,
             "decoders": [*decoders, STATES],
             "connectors": CONNECTORS,
@@ -71,6 +83,11 @@ class ControllerPages(PageData):
             "comments": False,
         }
         return _shown(empty) | {"new": True}
+
+
+def _is_made_up(row: Mapping[str, Any]) -> bool:
+    """Return whether people entered nothing about a controller and what is connected to it."""
+    return not (row["known"] or row["entered"] or row["name"])
 
 
 def _shown(template: dict[str, Any]) -> dict[str, Any]:

@@ -87,9 +87,18 @@ class DevicePages(PageData):
         return sorted({device.model for device in self._context.center.devices if device.model})[:MODELS]
 
     async def gateways(self, call: Call) -> dict[str, Any]:
-        """Return every scanner and controller."""
+        """Return the list of scanners and controllers, those about which people entered something first.
+        Query: page.
+        """
         found = self._views.devices.gateways()
-        return {"rows": found["gateways"], "counts": found["counts"]}
+        rows = sorted(found["gateways"], key=_is_not_entered)
+        page = within(page_number(call), PER_PAGE, len(rows))
+        first = (page - 1) * PER_PAGE
+        return {
+            "rows": rows[first : first + PER_PAGE],
+            "counts": found["counts"],
+            "paging": paging(page, PER_PAGE, len(rows)),
+        }
 
     async def gateway(self, call: Call) -> dict[str, Any]:
         """Return one scanner or controller, for display and editing."""
@@ -99,6 +108,10 @@ class DevicePages(PageData):
             "gateway": found,
             "heard": sum(own_id in device.gateways for device in self._context.center.devices),
         }
+
+
+def _is_not_entered(row: Mapping[str, Any]) -> bool:
+    return not (row["name"] or row["location"] or row["tags"] or row["note"])
 
 
 def for_people(device: str, values: Iterable[LastValue], names: Mapping[str, str]) -> list[LastValue]:

@@ -24,6 +24,10 @@ _ADDRESS = re.compile(r"[0-9a-f]{12}")
 _PIN = re.compile(r"[1-9][0-9]?")
 
 
+MAX_UNKNOWN = 100
+"""unknown devices of a controller that its page shows: a message may name any component"""
+
+
 class ControllerViews:
     """Reports on controllers and templates."""
 
@@ -58,12 +62,7 @@ class ControllerViews:
         """
         if not _ADDRESS.fullmatch(address):
             raise not_found("a controller has an address of 12 hexadecimal digits")
-        devices = {
-            port: device.id
-            for device in self._center.devices
-            for mac, _, port in [_place(device.id)]
-            if mac == address and port
-        }
+        devices, left_out = self._devices_at(address)
         row = self._row(address)
         if not devices and row["state"] is None and not row["entered"]:
             raise not_found(f"there is no controller {address}")
@@ -78,7 +77,22 @@ class ControllerViews:
                     "commands": takes_commands(devices[port]),
                 }
             )
-        return row | {"connectors": connectors}
+        return row | {"connectors": connectors, "left_out": left_out}
+
+    def _devices_at(self, address: str) -> tuple[dict[str, str], int]:
+        """Return the ids of the devices at a controller by their ports, and how many others there are:
+        unknown ones that were not heard as lately.
+        """
+        devices: dict[str, str] = {}
+        unknown = 0
+        for device in self._center.devices:
+            mac, _, port = _place(device.id)
+            if mac != address or not port:
+                continue
+            unknown += not device.known
+            if device.known or unknown <= MAX_UNKNOWN:
+                devices[port] = device.id
+        return devices, max(0, unknown - MAX_UNKNOWN)
 
     def _row(self, address: str) -> dict[str, Any]:
         device = self._center.devices.get(f"{KIND}:{address}")

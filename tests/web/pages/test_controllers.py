@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bssci.decoders.controller_states import ControllerDecoder
+from bssci.web.pages import controllers
 from tests.support.controllers import MAC, TABLES
 from tests.support.decoders import outside_with_decoders
 from tests.support.telegrams import telegram
@@ -80,3 +83,23 @@ def test_a_device_that_takes_commands_says_so(web: WebHouse) -> None:
     assert "data-command" in web.browser("operator").get(f"/devices/{STRIKE}").text
     web.center.devices.heard([telegram(device=f"f2:{MAC}/J1/3")])
     assert "data-command" not in web.browser("operator").get(f"/devices/f2:{MAC}/J1/3").text
+
+
+def test_made_up_controllers_and_components_are_bounded(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controllers, "OFFERED", 50)
+    imported(web)
+    made_up = [telegram(n, device=f"f2:{n:012x}/J1/1", gateway=f"f2-{n:012x}") for n in range(60)]
+    made_up += [telegram(n, device=f"f2:{MAC}/J9/x{n}", gateway=f"f2-{MAC}") for n in range(102)]
+    web.center.devices.heard(made_up)
+    browser = web.browser("operator")
+    shown = Document(browser.get("/controllers").text)
+    keys = [row["data-key"] for row in shown.all("tr") if row["data-key"]]
+    assert keys[0] == f"f2:{MAC}" and len([key for key in keys if key.startswith("f2:")]) == 50
+    page = browser.get(f"/controllers/{MAC}")
+    assert "2 more unknown devices, heard earlier" in page.text
+    rows = [row["data-key"] for row in Document(page.text).all("tr") if row["data-key"]]
+    assert STRIKE in rows and f"f2:{MAC}/J9/x101" in rows and f"f2:{MAC}/J9/x0" not in rows
+    offered = [each["value"] for each in Document(page.text).all("option") if each["value"]]
+    assert len([each for each in offered if each.startswith("f2:") and "/" not in each]) == 50

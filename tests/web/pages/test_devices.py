@@ -152,3 +152,14 @@ def test_a_scanner_that_is_offline_is_on_the_dashboard(web: WebHouse) -> None:
     web.center.gateways.heard([report])
     assert "1 scanner is offline" in web.browser("viewer").get("/").text
     assert "or by its last will" in web.browser("viewer").get("/gateways").text
+
+
+def test_made_up_gateways_are_on_pages_of_their_own_behind_those_that_people_entered(web: WebHouse) -> None:
+    web.center.gateways.heard([telegram(n, gateway=f"made-up-{n:03}") for n in range(120)])
+    web.center.gateways.heard([telegram(200, gateway="roof")])
+    assert web.browser("operator").patch("/api/gateways/scanner:roof", {"note": "ladder"}).status == 200
+    shown = Document(web.browser("viewer").get("/gateways").text)
+    keys = [row["data-key"] for row in shown.all("tr") if row["data-key"]]
+    assert keys[:2] == ["scanner:roof", "scanner:made-up-000"] and len(keys) == 50
+    last = web.browser("viewer").get("/gateways?page=9").text
+    assert "101–121 of 121 gateways" in last

@@ -135,7 +135,7 @@ def _decided(
     if accepted.event is not None:
         batch.events.append(accepted.event)
     batch.registrations.append(accepted.registration)
-    station.propagation.knows(accepted.registration.end_point_eui, accepted.registration.state)
+    station.propagation.knows(accepted.registration)
     state = station.told_all()
     if state is not None:
         batch.events.append(state)

@@ -100,6 +100,8 @@ class Propagation:
         self._in_flight: set[EUI] = set()
         self._asking: Counter[EUI] = Counter()
         """requests of sensors over the air through this station that are decided on and not answered"""
+        self._early: dict[EUI, Registration] = {}
+        """registrations by requests over the air between the connection and :meth:`start`"""
         self._put_off: set[EUI] = set()
         """sensors whose operation is retried after BUSY_WAIT"""
         self._busy: dict[EUI, int] = {}
@@ -129,8 +131,13 @@ class Propagation:
         self._pending = {}
         self._put_off.clear()
         self._busy.clear()
-        self.served = set()
+        early, self._early = self._early, {}
+        if early:  # newer than what was read meanwhile
+            known = [each for each in known if each.end_point_eui not in early] + list(early.values())
+        attached = {eui for eui, each in early.items() if each.state == "attached"}
+        self.served = attached & self._asking.keys()
         self._settled.clear()
+        self._settled.update(self._asking)
         self._reported = False
         self.running = True
         self._catching_up = self._catch_up(known, asked)
@@ -206,6 +213,7 @@ class Propagation:
         self._put_off.clear()
         self._asked_for.clear()
         self._asking.clear()
+        self._early.clear()
         waiting, self._waiting = self._waiting, {}
         for eui, all_answers in waiting.items():
             for answers in all_answers:
@@ -219,6 +227,8 @@ class Propagation:
         :param answers: receives the station's answer for each sensor, or its disconnection.
         """
         if not self.running:
+            for eui in self._early.keys() & set(euis):
+                del self._early[eui]
             return
         for eui in euis:
             self._settle(eui)
@@ -236,16 +246,17 @@ class Propagation:
         if self._catching_up is not None:
             self._settled.add(eui)
 
-    def knows(self, eui: EUI, state: str) -> None:
+    def knows(self, registration: Registration) -> None:
         """Note that a sensor attached or detached over the air through this station, which so knows it.
 
         Orders about the sensor wait until :meth:`told`: else our answer, which comes after them, would undo
         them.
-
-        :param state: ``attached`` or ``detached``.
         """
+        eui, state = registration.end_point_eui, registration.state
         self._settle(eui)
         self._asking[eui] += 1
+        if not self.running:
+            self._early[eui] = registration
         for served in (self.served, self._served):
             if state == "attached":
                 served.add(eui)

@@ -391,8 +391,18 @@ class Station:
         except ProtocolError:
             if outcome.again and isinstance(message, Att | Det):
                 # It may have been accepted before, and the answer lost: the station has not carried it out.
-                self.propagation.change([eui_from_int(message.epEui)])
+                self._doubt(eui_from_int(message.epEui))
             raise
+
+    def _doubt(self, eui: EUI) -> None:
+        """Have the station told the state of a sensor, whatever the journal says of it."""
+        if self.is_online:
+            self.propagation.change([eui])
+        elif self.session is not None:  # that is being read
+            unlike_any = Registration(
+                end_point_eui=eui, fingerprint=b"?", state="refused", at=self._services.now()
+            )
+            self.unstored.add(self.session.last_bs_op_id, (), [unlike_any])
 
     def _end(self, outcome: WireOutcome | Rejected, batch: ReadBatch) -> None:
         if isinstance(outcome, (Answered, Refused)):

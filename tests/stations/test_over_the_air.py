@@ -34,11 +34,11 @@ class Deciding:
         self.completed_at.append((end_point_eui, station))
 
 
-def attached(decide: Callable[[AttachRequest], Accepted]) -> tuple[ReadBatch, list[tuple[EUI, str]]]:
-    known: list[tuple[EUI, str]] = []
+def attached(decide: Callable[[AttachRequest], Accepted]) -> tuple[ReadBatch, list[Registration]]:
+    known: list[Registration] = []
     station: Any = SimpleNamespace(
         eui=STATION,
-        propagation=SimpleNamespace(knows=lambda eui, state: known.append((eui, state))),
+        propagation=SimpleNamespace(knows=known.append),
         told_all=lambda: None,
     )
     batch = ReadBatch()
@@ -54,7 +54,7 @@ def test_what_is_accepted_is_answered_once_all_of_it_is_on_disk() -> None:
     )
     assert batch.answers == [AttRsp(opId=5, nwkSnKey=[1, 2], shAddr=7)]
     assert (batch.stored, batch.events, batch.registrations) == ([stored], [PROBLEM], [HELD])
-    assert known == [(SENSOR, "attached")]
+    assert known == [HELD]
 
 
 @pytest.mark.parametrize(("event", "code"), [(None, ErrorCode.ENOENT), (PROBLEM, ErrorCode.EPROTO)])

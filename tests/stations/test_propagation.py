@@ -411,7 +411,7 @@ def test_what_changes_while_it_is_found_out_counts() -> None:
         wanted.by_eui.pop(gone)
         telling.change([gone])
         wanted.by_eui.pop(left)
-        telling.knows(left, "detached")
+        telling.knows(Registration(end_point_eui=left, fingerprint=b"", state="detached", at=0.0))
         assert telling.report() is None
         for _ in range(20):
             clock.advance(0)

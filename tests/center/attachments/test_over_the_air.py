@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from twisted.internet.defer import ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 
 from bssci.center.attachments.answers import Answers
 from bssci.center.attachments.over_the_air import OverTheAir, SignatureVerdict
@@ -578,6 +578,57 @@ def test_a_station_whose_answer_was_lost_is_told_what_the_sensor_is_now_if_its_r
     assert refusal.code == ErrorCode.ENOENT
     connected.settle()
     assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [DetPrp]
+
+
+def come_back(house: AirHouse, *messages: Message) -> AirLine:
+    """A station resumes its session; these messages come while its registrations are being read."""
+    line = house.links[HERE] = AirLine(house, eui_to_int(HERE))
+    line.begin()
+    assert line.station is not None
+    sessions, read = house.journal.sessions, Deferred[Any]()
+    with pytest.MonkeyPatch.context() as patch:
+        known = sessions.registrations_at(HERE)
+        patch.setattr(sessions, "registrations_at", lambda eui: read)
+        established = ensureDeferred(house.center.registry.established(line, line.station))
+        house.settle()
+        line.say(*messages)
+        read.callback(result_of(known))
+        house.settle()
+    result_of(established)
+    return line
+
+
+def test_a_station_that_passes_an_attach_on_as_it_comes_back_is_not_told_of_it(connected: AirHouse) -> None:
+    connected.lose(HERE)
+    line = come_back(connected, att())
+    connected.advance(1)
+    assert [type(each) for each in line.of(AttRsp, AttPrp, DetPrp)] == [AttRsp]
+    assert SENSOR in connected.station(HERE).propagation.served
+
+
+def test_a_station_whose_attach_as_it_comes_back_cannot_be_stored_is_told_what_changed_before(
+    connected: AirHouse,
+) -> None:
+    connected.lose(HERE)
+    ensureDeferred(connected.commands.detach([SENSOR], TESTER))
+    connected.obey()
+    connected.journal.full = True
+    line = come_back(connected, det())
+    connected.journal.full = False
+    connected.advance(BUSY_WAIT + 1)
+    assert [type(each) for each in line.of(DetRsp, AttPrp, DetPrp)] == [DetPrp]
+
+
+def test_a_station_whose_request_is_refused_as_it_comes_back_is_told_what_the_sensor_is_now(
+    connected: AirHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connected.center.sensors, "_run_in_thread", maybeDeferred)
+    connected.links[HERE].give(det())
+    connected.lose(HERE)
+    ensureDeferred(connected.commands.remove([SENSOR], TESTER))
+    connected.obey()
+    line = come_back(connected, det())
+    assert [type(each) for each in line.of(Error, AttPrp, DetPrp)] == [Error, DetPrp]
 
 
 def test_an_order_refused_beside_a_request_of_its_sensor_is_followed_by_the_present_state(

@@ -224,7 +224,7 @@ class Happenings:
 
     # the machine
 
-    @happens(2, state=("full", "full", "gone", "slow"))
+    @happens(2, state=("full", "gone", "slow", "slow", "slow"))
     def the_disk_is(self, state: str) -> None:
         self.world.house.set_disk(state)
         self.world.carry()

@@ -178,8 +178,7 @@ class PublishWindow:
         """Fail everything that is not answered, with :class:`bssci.mqtt.values.MqttOffline`: the connection
         is gone.
         """
-        # With QoS 0 nothing says that a message arrived.
-        taken = {batch: batch.next if self.qos else 0 for batch in [*self._in_flight.values(), *self._queue]}
+        taken = {batch: batch.next for batch in [*self._in_flight.values(), *self._queue]}
         for packet_id, batch in self._in_flight.items():
             taken[batch] = min(taken[batch], self._positions.get(packet_id, 0))
         self._in_flight.clear()
@@ -187,7 +186,8 @@ class PublishWindow:
         self._queue.clear()
         self.fire_complete()
         for batch, number in taken.items():
-            batch.done.errback(MqttOffline(reason, min([number, *batch.refused])))
+            # With QoS 0 nothing says that a message arrived.
+            batch.done.errback(MqttOffline(reason, min([number, *batch.refused]) if self.qos else None))
 
     def _refuse(self, batch: PublishBatch, position: int, refusal: PublishRefusal) -> None:
         batch.refused[position] = refusal

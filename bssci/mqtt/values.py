@@ -23,10 +23,10 @@ class MqttOffline(Exception):
     Nothing is kept for later: whoever published still has the messages and
     publishes them again. The text says why, and holds no secret.
 
-    :ivar taken: number of messages, from the first on, that the broker had acknowledged.
+    :ivar taken: number of messages, from the first on, that the broker had acknowledged; None: unknown.
     """
 
-    def __init__(self, reason: str, taken: int = 0) -> None:
+    def __init__(self, reason: str, taken: int | None = None) -> None:
         super().__init__(reason)
         self.taken = taken
 

@@ -1,6 +1,6 @@
 """Finding the message at which a broker closes the connection, and passing it over from then on.
 
-    all at once --connection lost 2 times--> one by one, those that were in flight
+    all at once --connection lost 2 times--> one by one, those that were in flight each time
     one of them --lost 3 times--> another one in its place --taken--> the first is skipped
                                                            --lost---> nothing is, and it goes on
 
@@ -10,6 +10,7 @@ broker says what it refuses: see :mod:`bssci.sinks.mqtt.refusals`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -20,6 +21,8 @@ from bssci.mqtt.values import MessagesRefused, MqttOffline, Publication, Publish
 from bssci.sinks.mqtt.canary import NotSentBack
 from bssci.sinks.mqtt.refusals import MessagesHeld, PublishRefusals
 
+EVERYTHING = range(sys.maxsize)
+"""all positions of a batch, however long"""
 LOSSES = 2
 """connections in a row that end while the same messages are under way, before they are sent one by one"""
 CLOSES = "closes the connection at it"
@@ -55,11 +58,11 @@ class Publisher:
         self._size = 0
         """number of its messages when some of them were held"""
         self._passed = 0
-        """number of messages, from the first on, that are settled"""
+        """number of messages that are settled, counted while they are sent one by one"""
         self._losses = 0
         self._one_by_one = False
-        self._in_flight_until = 0
-        """position behind the messages of which one may be at fault"""
+        self._suspects = EVERYTHING
+        """positions of the messages of which one may be at fault"""
         self._tried: Publication | None = None
         """message that was last sent alone"""
         self._suspect: Publication | None = None
@@ -114,18 +117,31 @@ class Publisher:
         return [at for at in rest if at in self._held or at >= self._size]
 
     async def _publish_together(self, positions: Sequence[int], messages: Sequence[Publication]) -> None:
-        """Publish messages, and note how far the broker came if the connection is lost meanwhile."""
+        """Publish messages, and note which may be at fault if the connection is lost meanwhile."""
         if not positions:
             return
         try:
             await self._publish(positions, messages)
         except MqttOffline as error:
-            self._losses = 1 if error.taken else self._losses + 1
-            self._passed = positions[error.taken] if error.taken < len(positions) else len(messages)
-            if self._losses >= LOSSES:
-                self._one_by_one, self._losses = True, 0
-                self._in_flight_until = self._passed + WINDOW
+            self._note_loss(error.taken, positions)
             raise
+
+    def _note_loss(self, taken: int | None, positions: Sequence[int]) -> None:
+        """Narrow down which messages may be at fault: one that was in flight at each loss.
+
+        :param taken: number of messages in front of those that were in flight; None: unknown.
+        """
+        in_flight = EVERYTHING
+        if taken is not None:
+            ends = positions[taken : taken + WINDOW]
+            in_flight = range(ends[0], ends[-1] + 1) if ends else range(0)
+        before = self._suspects
+        common = range(max(in_flight.start, before.start), min(in_flight.stop, before.stop))
+        self._losses = self._losses + 1 if common else 1
+        self._suspects = common or in_flight
+        self._one_by_one = self._losses >= LOSSES
+        if self._one_by_one:
+            self._losses = 0
 
     async def _publish(self, positions: Sequence[int], messages: Sequence[Publication]) -> None:
         """Publish some of a batch, and note what the broker refuses."""
@@ -157,7 +173,10 @@ class Publisher:
             raise MessagesHeld(f"{messages[first].topic}: the broker refuses it: {refused[first].words}")
 
     async def _publish_one_by_one(self, messages: Sequence[Publication], unsettled: set[int]) -> None:
-        while self._passed < min(self._in_flight_until, len(messages)):
+        first = self._suspects.start
+        await self._publish_together([at for at in sorted(unsettled) if at < first], messages)
+        self._passed = max(self._passed, first)
+        while self._passed < min(self._suspects.stop, len(messages)):
             message = messages[self._passed]
             if self._passed not in unsettled:
                 self._passed += 1
@@ -176,7 +195,7 @@ class Publisher:
                     raise
             self._losses = 0
             self._passed += 1
-        self._one_by_one = False
+        self._one_by_one, self._suspects = False, EVERYTHING
 
     async def _try_another(self, messages: Sequence[Publication]) -> None:
         """Publish another message instead of the suspect, which is skipped if the broker takes that

@@ -283,7 +283,7 @@ class ServiceCenter:
             completers=methods(parts, "complete_"),
             cancellers=methods(parts, "cancel_"),
             registered=self.downlinks.registered,
-            cancelled=self.over_the_air.cancelled,
+            completed=self.over_the_air.completed,
             told=self.stations.told,
             served=self._served,
         )

@@ -113,7 +113,7 @@ class Services:
     cancellers: Mapping[type[Request], Completer] = field(default_factory=dict)
     registered: Callable[[EUI], None] = lambda eui: None
     """called for every sensor about which a station has answered, in the turn in which that is stored"""
-    cancelled: Callable[[EUI, EUI], None] = lambda sensor, station: None
+    completed: Callable[[EUI, EUI], None] = lambda sensor, station: None
     """called with a sensor and a station whose request over the air is refused although it was decided on"""
     told: Callable[[StationState], None] = lambda state: None
     """called when all sensors have been propagated to a station"""
@@ -396,9 +396,8 @@ class Station:
 
     def _doubt(self, eui: EUI) -> None:
         """Have the station told the state of a sensor, whatever the journal says of it."""
-        if self.is_online:
-            self.propagation.change([eui])
-        elif self.session is not None:  # that is being read
+        self.propagation.change([eui])
+        if not self.is_online and self.session is not None:
             unlike_any = Registration(
                 end_point_eui=eui, fingerprint=b"?", state="refused", at=self._services.now()
             )
@@ -487,7 +486,9 @@ class Station:
                 messages.append(refusal)
         self._end_batch(session, link, batch, messages)
         for each in batch.registrations:
-            self._services.cancelled(each.end_point_eui, self.eui)
+            self._services.completed(each.end_point_eui, self.eui)
+            if self.session is session:
+                self._doubt(each.end_point_eui)
         self._services.refused(failure)
 
     def _end_batch(self, session: Session, link: Link, batch: ReadBatch, answers: Sequence[Message]) -> None:

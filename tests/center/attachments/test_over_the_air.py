@@ -631,6 +631,26 @@ def test_a_station_whose_request_is_refused_as_it_comes_back_is_told_what_the_se
     assert [type(each) for each in line.of(Error, AttPrp, DetPrp)] == [Error, DetPrp]
 
 
+def test_a_station_whose_repeated_request_cannot_be_stored_is_told_what_the_sensor_is_when_it_is_back(
+    connected: AirHouse,
+) -> None:
+    """The first one was stored, its answer lost; then the journal cannot be read, and the connection ends."""
+    connected.links[HERE].give(det())
+    connected.lose(HERE)
+    line = connected.links[HERE] = AirLine(connected, eui_to_int(HERE))
+    line.begin()
+    assert line.station is not None
+    connected.journal.broken = True
+    established = ensureDeferred(connected.center.registry.established(line, line.station))
+    established.addErrback(lambda failure: failure.trap(StorageError))
+    [refusal] = connected.say(HERE, det())
+    assert isinstance(refusal, Error) and refusal.code == ErrorCode.EAGAIN
+    connected.journal.broken = False
+    connected.lose(HERE)
+    connected.connect(HERE)
+    assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [DetPrp]
+
+
 def test_an_order_refused_beside_a_request_of_its_sensor_is_followed_by_the_present_state(
     connected: AirHouse,
 ) -> None:

@@ -70,7 +70,7 @@ class Phase(Enum):
 
 @implementer(IHandshakeListener, IPushProducer)
 class StationProtocol(Protocol):
-    """A :class:`bssci.stations.station.Link` over a transport."""
+    """A :class:`bssci.stations.link.Link` over a transport."""
 
     log = Logger()
     factory: StationFactory
@@ -181,7 +181,7 @@ class StationProtocol(Protocol):
         self.transport.abortConnection()
 
     def not_asked(self) -> None:
-        """See :class:`bssci.stations.station.Link`."""
+        """See :class:`bssci.stations.link.Link`."""
         self.heard_at = self.factory.clock.seconds()
 
     def check_idle(self, now: float) -> None:
@@ -392,7 +392,7 @@ class StationProtocol(Protocol):
     # messages out
 
     def send(self, messages: Sequence[Message]) -> None:
-        """See :class:`bssci.stations.station.Link`."""
+        """See :class:`bssci.stations.link.Link`."""
         if self._codec is not None and self.transport is not None:
             encode = self._codec.encode
             self.transport.write(b"".join([encode(message) for message in messages]))

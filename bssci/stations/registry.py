@@ -22,7 +22,8 @@ from bssci.stations.acquaintance import Acquaintance
 from bssci.stations.away import SessionsAway, stored_session
 from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
-from bssci.stations.station import Link, Services, Station
+from bssci.stations.link import Link
+from bssci.stations.station import Services, Station
 from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Con, ConRsp

@@ -30,6 +30,7 @@ from bssci.model import EUI, Reception, StationState, StationStatus, eui_from_in
 from bssci.model.events import Direction
 from bssci.stations.faults import Faults
 from bssci.stations.lately import Lately
+from bssci.stations.link import Link
 from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.stations.read_batch import ReadBatch
 from bssci.stations.unstored import Unstored
@@ -52,27 +53,6 @@ class ConnectionState(Enum):
     """``con`` is being decided on or was accepted; ``conCmp`` has not come"""
     ONLINE = "online"
     """operations may run"""
-
-
-class Link(Protocol):
-    """A connection to a base station."""
-
-    peer: str
-    """address of the station: host:port"""
-    certificate: bytes
-    """certificate that the station presented, as DER"""
-
-    def send(self, messages: Sequence[Message]) -> None:
-        """Write messages, in this order."""
-
-    def disconnect(self, reason: str) -> None:
-        """Close the connection once everything written has been sent; ``reason`` is for the log."""
-
-    def abort(self, reason: str) -> None:
-        """Close the connection at once, discarding unsent data."""
-
-    def not_asked(self) -> None:
-        """Note that a ping could not be sent, so that the station's silence up to now does not count."""
 
 
 MessageHandler = Callable[["Station", Any, ReadBatch], None]

@@ -14,8 +14,9 @@ from bssci.decoders.wireless_mbus import sender_of
 from bssci.model import EUI, Subpackets, VariableMacUplink
 from bssci.model.commands import AWAY, DONE, UNANSWERED, CommandError, Outcome
 from bssci.stations.asking import Questions
+from bssci.stations.link import Link
 from bssci.stations.read_batch import ReadBatch
-from bssci.stations.station import ConnectionState, Link, Station
+from bssci.stations.station import ConnectionState, Station
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import (

@@ -31,6 +31,7 @@ CATALOGUES = {
     "sinks/interfaces.py": "interfaces",
     "sinks/postgres/errors.py": "an exception",
     "sources/interfaces.py": "interfaces",
+    "stations/link.py": "an interface",
     "stations/read_batch.py": "values that handlers fill",
     "web/api/schemas/accounts.py": "bodies and answers",
     "web/api/schemas/alarms.py": "bodies and answers",

@@ -17,7 +17,8 @@ from bssci.journal import StorageError
 from bssci.model import AnyEvent, Event, StationState, Uplink, eui_from_int
 from bssci.model.commands import Actor
 from bssci.settings.configuration import Configuration
-from bssci.stations.station import Link, Station
+from bssci.stations.link import Link
+from bssci.stations.station import Station
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import (
     AttPrp,

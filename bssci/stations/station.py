@@ -331,6 +331,9 @@ class Station:
                         self._note("received", message.code, message.message, batch)
                     if isinstance(outcome, Cancelled):
                         self._over(outcome, self._services.cancellers)
+                        if outcome.kind in (Att, Det) and outcome.epEui is not None and not self.is_online:
+                            # Once this batch is on its way to the disk, with what the station came to.
+                            self._services.clock.callLater(0, self._doubt, eui_from_int(outcome.epEui))
                     self._end(outcome, batch)
             except ProtocolError as error:
                 self._reject(session, error, batch)

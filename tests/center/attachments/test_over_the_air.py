@@ -580,8 +580,11 @@ def test_a_station_whose_answer_was_lost_is_told_what_the_sensor_is_now_if_its_r
     assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [DetPrp]
 
 
-def come_back(house: AirHouse, *messages: Message) -> AirLine:
-    """A station resumes its session; these messages come while its registrations are being read."""
+def come_back(house: AirHouse, *messages: Message, are_stored: bool = False) -> AirLine:
+    """A station resumes its session; these messages come while its registrations are being read.
+
+    :param are_stored: what is read shows what became of them.
+    """
     line = house.links[HERE] = AirLine(house, eui_to_int(HERE))
     line.begin()
     assert line.station is not None
@@ -592,6 +595,10 @@ def come_back(house: AirHouse, *messages: Message) -> AirLine:
         established = ensureDeferred(house.center.registry.established(line, line.station))
         house.settle()
         line.say(*messages)
+        if are_stored:
+            patch.undo()
+            known = sessions.registrations_at(HERE)
+            house.settle()
         read.callback(result_of(known))
         house.settle()
     result_of(established)
@@ -649,6 +656,15 @@ def test_a_station_whose_repeated_request_cannot_be_stored_is_told_what_the_sens
     connected.lose(HERE)
     connected.connect(HERE)
     assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [DetPrp]
+
+
+def test_a_station_that_cancels_a_detach_as_it_comes_back_is_told_what_the_sensor_is_now(
+    connected: AirHouse,
+) -> None:
+    connected.lose(HERE)
+    line = come_back(connected, det(), Error(opId=2, code=ErrorCode.EIO, message="no"), are_stored=True)
+    connected.advance(1)
+    assert [type(each) for each in line.of(AttPrp, DetPrp)] == [DetPrp]
 
 
 def test_an_order_refused_beside_a_request_of_its_sensor_is_followed_by_the_present_state(

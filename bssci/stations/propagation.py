@@ -100,6 +100,8 @@ class Propagation:
         self._in_flight: set[EUI] = set()
         self._asking: Counter[EUI] = Counter()
         """requests of sensors over the air through this station that are decided on and not answered"""
+        self._newest: dict[EUI, Registration] = {}
+        """registrations by the last of these requests of each sensor"""
         self._early: dict[EUI, Registration] = {}
         """registrations by requests over the air between the connection and :meth:`start`"""
         self._put_off: set[EUI] = set()
@@ -213,6 +215,7 @@ class Propagation:
         self._put_off.clear()
         self._asked_for.clear()
         self._asking.clear()
+        self._newest.clear()
         self._early.clear()
         waiting, self._waiting = self._waiting, {}
         for eui, all_answers in waiting.items():
@@ -255,6 +258,7 @@ class Propagation:
         eui, state = registration.end_point_eui, registration.state
         self._settle(eui)
         self._asking[eui] += 1
+        self._newest[eui] = registration
         if not self.running:
             self._early[eui] = registration
         for served in (self.served, self._served):
@@ -269,10 +273,18 @@ class Propagation:
         if waited and eui not in self._in_flight:
             self._tell(eui, DONE)
 
-    def told(self, eui: EUI) -> None:
+    def told(self, registration: Registration) -> None:
         """Note that the station has been sent our answer to a sensor's request, or will not get it."""
+        eui = registration.end_point_eui
         self._asking[eui] -= 1
         self._asking += Counter()  # drops what is 0
+        if (
+            eui not in self._asking
+            and self._newest.pop(eui, registration) is not registration
+            and self.running
+        ):
+            # The answer to an older request came last, and undid what the newer one had changed.
+            self._pending.setdefault(eui)
         self.fill()
 
     def fill(self) -> None:

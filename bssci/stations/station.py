@@ -479,7 +479,7 @@ class Station:
         self._send(session, link, [*answers, *batch.completions])
         if self.session is session and batch.generation == session.generation:
             for each in batch.registrations:
-                self.propagation.told(each.end_point_eui)
+                self.propagation.told(each)
 
     def _keep(self, session: Session, batch: ReadBatch) -> None:
         """Note what the station has answered, to be stored with what comes next."""

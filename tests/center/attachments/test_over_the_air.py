@@ -667,6 +667,20 @@ def test_a_station_that_cancels_a_detach_as_it_comes_back_is_told_what_the_senso
     assert [type(each) for each in line.of(AttPrp, DetPrp)] == [DetPrp]
 
 
+def test_a_station_that_gets_the_answer_to_an_older_request_last_is_told_what_the_sensor_is_now(
+    connected: AirHouse,
+) -> None:
+    """The older one waits as another message of the same read is still being worked on."""
+    worker, link = connected.center.downlinks._worker, connected.links[HERE]
+    worker.pause()
+    sent = DlDataRes(opId=2, epEui=eui_to_int(SENSOR), queId=1, result="expired")
+    connected.say(HERE, att(), sent)
+    connected.say(HERE, det(op_id=3))
+    worker.wake()
+    connected.obey()
+    assert [type(each) for each in link.of(AttRsp, DetRsp, DetPrp)] == [DetRsp, AttRsp, DetPrp]
+
+
 def test_an_order_refused_beside_a_request_of_its_sensor_is_followed_by_the_present_state(
     connected: AirHouse,
 ) -> None:

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.downlinks.happenings import Happening, QueueRefused, RevokeAnswered, Turn
-from bssci.center.downlinks.plan import GRACE, IN_FLIGHT, UNKNOWN_THERE_WAIT, Planner
+from bssci.center.downlinks.plan import GRACE, IN_FLIGHT, UNKNOWN_THERE_WAIT, WATCH, Planner
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import DownlinkPicture, Journal, JournalBusy, StorageError
 from bssci.model import EUI, Downlink
@@ -88,6 +88,8 @@ class DownlinkWorker:
         self._waiting_bytes = 0
         self._sensors: dict[EUI, None] = {}
         self._stations: set[EUI] = set()
+        self._clear_again: dict[EUI, float] = {}
+        """reactor seconds when to look whether stations still have downlinks that were left at them"""
         self._blocked: dict[EUI, dict[EUI, None]] = {}
         """by station, sensors whose orders wait until it can take more"""
         self._resting: dict[EUI, float] = {}
@@ -149,6 +151,7 @@ class DownlinkWorker:
 
     def disconnected(self, station: EUI) -> None:
         """Note when a station disconnected."""
+        self._clear_again.pop(station, None)
         self._gone_at[station] = self._now()
 
     def shift(self, seconds: float) -> None:
@@ -164,6 +167,9 @@ class DownlinkWorker:
         for station in [station for station, until in self._resting.items() if until <= now]:
             del self._resting[station]
             self.can_be_told(station, IN_FLIGHT)
+        for station in [station for station, at in self._clear_again.items() if at <= now]:
+            del self._clear_again[station]
+            self.clear(station)
         self._refusing = {station: until for station, until in self._refusing.items() if until > now}
         self._unknown = {pair: until for pair, until in self._unknown.items() if until > now}
         if self._gone_at:
@@ -296,8 +302,13 @@ class DownlinkWorker:
         )
         # Sensors that changed while the picture was read are planned in the next turn.
         planner.plan([eui for eui in sensors if eui not in self._sensors])
-        for station, eui in planner.blocked:
-            self._blocked.setdefault(station, {})[eui] = None
+        for eui in {left.base_station_eui for left in turn.left - turn.not_left}:
+            station = self._station(eui)
+            if station is not None and station.is_online:
+                # The order to revoke it may not have been begun, as on a full disk.
+                self._clear_again.setdefault(eui, self._clock.seconds() + WATCH)
+        for blocked, eui in planner.blocked:
+            self._blocked.setdefault(blocked, {})[eui] = None
         self._sensors.update(dict.fromkeys(planner.unfinished))
         return planner
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from bssci.center.downlinks.happenings import Queued, Turn
-from bssci.center.downlinks.plan import UNKNOWN_THERE_WAIT
+from bssci.center.downlinks.plan import UNKNOWN_THERE_WAIT, WATCH
 from bssci.center.downlinks.worker import REFUSING
 from bssci.model import EUI, Downlink, DownlinkRequest
 from bssci.model.commands import CommandError
 from bssci.wire.messages import AttPrp, DlDataQueRsp, DlDataRev, DlDataRevRsp, Error
 from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, Gateway, connected, gateway
 from tests.support.center import result_of
+from tests.support.wire import connect
 
 
 def test_in_order_one_at_a_time(site: DownlinkHouse) -> None:
@@ -78,6 +80,32 @@ def test_a_busy_station_is_asked_to_revoke_again(site: DownlinkHouse) -> None:
     assert station.take(DlDataRev) == []
     site.advance(7)
     assert station.forget() == [queue_id]
+
+
+def test_a_station_keeps_no_downlink_as_the_order_to_revoke_it_could_not_be_stored(
+    site: DownlinkHouse,
+) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    assert station.accept() == [queue_id]
+    station.lose()
+    assert result_of(_revoking(site, queue_id)).state == "revoked"
+    station.begin(connect(bsEui=station.eui))
+    site.journal.full = True
+    station.complete()
+    site.advance(2, step=1)
+    site.journal.full = False
+    assert station.forget() == []
+    site.advance(WATCH + 2, step=1)
+    assert station.forget() == [queue_id]
+    site.advance(WATCH + 2, step=1)
+    assert station.forget() == [] and station.held == []
+
+
+def _revoking(site: DownlinkHouse, queue_id: int) -> Deferred[Downlink]:
+    revoking = site.downlinks.revoke(SENSOR, queue_id)
+    site.settle()
+    return revoking
 
 
 def test_few_operations_are_open_and_all_are_placed_in_the_end(

@@ -277,7 +277,8 @@ class Propagation:
         """Note that the station has been sent our answer to a sensor's request, or will not get it."""
         eui = registration.end_point_eui
         self._asking[eui] -= 1
-        self._asking += Counter()  # drops what is 0
+        if self._asking[eui] <= 0:
+            del self._asking[eui]
         if (
             eui not in self._asking
             and self._newest.pop(eui, registration) is not registration

@@ -105,6 +105,13 @@ class Fixture:
             self.reactor.turn()
         return self.offered.pop(0)
 
+    def take_one(self) -> None:
+        """Let a record be there, taken and committed."""
+        self.there.put([FakeMessage(0, 7)])
+        _, done = self.next()
+        done.callback(None)
+        self.made[0].committed.get(timeout=5)
+
 
 @pytest.fixture
 def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fixture]:
@@ -233,10 +240,7 @@ def test_the_answer_to_a_batch_that_was_given_up_is_not_taken_for_the_next_one_s
 
 
 def test_a_trouble_ends_by_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    it.there.put([FakeMessage(0, 7)])
-    _, done = it.next()
-    done.callback(None)
-    it.made[0].committed.get(timeout=5)
+    it.take_one()
     it.made[0].configuration["error_cb"](ClientError("_ALL_BROKERS_DOWN"))
     it.made[0].looked.get(timeout=5)
     # The thread offers records after it has looked.
@@ -252,10 +256,7 @@ def test_a_group_without_a_place_for_us_is_said_until_it_has_one(
     """Without a coordinator, for example: the client library asks for one again and again, in silence."""
     monkeypatch.setattr(consuming, "LOOK_INTERVAL", 0.0)
     monkeypatch.setattr(consuming, "PLACE_TIME", 0.0)
-    it.there.put([FakeMessage(0, 7)])
-    _, done = it.next()
-    done.callback(None)
-    it.made[0].committed.get(timeout=5)
+    it.take_one()
     assert it.consumer.trouble == ""
     monkeypatch.setattr(FakeConsumer, "assign", lambda *arguments: None)
     it.there.put(ClientTrouble("fatal"))
@@ -276,10 +277,7 @@ def test_brokers_that_fall_silent_are_said_until_they_answer(
 ) -> None:
     """The client library reports no error for a minute."""
     monkeypatch.setattr(consuming, "LOOK_INTERVAL", 0.0)
-    it.there.put([FakeMessage(0, 7)])
-    _, done = it.next()
-    done.callback(None)
-    it.made[0].committed.get(timeout=5)
+    it.take_one()
     it.made[0].nobody_answers = True
     it.made[0].callbacks["on_lost"](it.made[0], [SimpleNamespace(partition=0)])
     for _ in range(2):
@@ -297,10 +295,7 @@ def test_brokers_that_cannot_be_reached_are_logged_once(
     it: Fixture, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
 ) -> None:
     monkeypatch.setattr(consuming, "LOOK_INTERVAL", 0.0)
-    it.there.put([FakeMessage(0, 7)])
-    _, done = it.next()
-    done.callback(None)
-    it.made[0].committed.get(timeout=5)
+    it.take_one()
     it.made[0].nobody_answers = True
     for _ in range(3):
         for name in ("_TRANSPORT", "_ALL_BROKERS_DOWN"):

@@ -565,14 +565,19 @@ def test_a_station_is_told_nothing_of_a_sensor_before_the_answer_to_its_request(
     assert link.of(AttPrp)[-1].nwkSnKey == list(SESSION_KEY)
 
 
+def delete_after_a_lost_answer(house: AirHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A station is lost before it is told that its ``det`` is accepted; the sensor is deleted."""
+    monkeypatch.setattr(house.center.sensors, "_run_in_thread", maybeDeferred)
+    house.links[HERE].give(det())
+    house.lose(HERE)
+    ensureDeferred(house.commands.remove([SENSOR], TESTER))
+    house.obey()
+
+
 def test_a_station_whose_answer_was_lost_is_told_what_the_sensor_is_now_if_its_repeated_request_is_refused(
     connected: AirHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connected.center.sensors, "_run_in_thread", maybeDeferred)
-    connected.links[HERE].give(det())
-    connected.lose(HERE)
-    ensureDeferred(connected.commands.remove([SENSOR], TESTER))
-    connected.obey()
+    delete_after_a_lost_answer(connected, monkeypatch)
     connected.connect(HERE)
     [refusal] = [each for each in connected.say(HERE, det()) if isinstance(each, Error)]
     assert refusal.code == ErrorCode.ENOENT
@@ -629,11 +634,7 @@ def test_a_station_whose_attach_as_it_comes_back_cannot_be_stored_is_told_what_c
 def test_a_station_whose_request_is_refused_as_it_comes_back_is_told_what_the_sensor_is_now(
     connected: AirHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connected.center.sensors, "_run_in_thread", maybeDeferred)
-    connected.links[HERE].give(det())
-    connected.lose(HERE)
-    ensureDeferred(connected.commands.remove([SENSOR], TESTER))
-    connected.obey()
+    delete_after_a_lost_answer(connected, monkeypatch)
     line = come_back(connected, det())
     assert [type(each) for each in line.of(Error, AttPrp, DetPrp)] == [Error, DetPrp]
 

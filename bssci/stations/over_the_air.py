@@ -64,8 +64,11 @@ class SensorRequests(Protocol):
     def completed(self, end_point_eui: EUI, station: EUI) -> None:
         """Note that a station has received our answer to a request of this sensor, or our refusal."""
 
-    def cancelled(self, end_point_eui: EUI, station: EUI) -> None:
-        """Note that a station has cancelled a request of this sensor, and so may not have carried it out."""
+    def cancelled(self, end_point_eui: EUI, station: EUI) -> bool:
+        """Note that a station has cancelled a request of this sensor, and so may not have carried it out.
+
+        :return: whether the sensor is configured.
+        """
 
 
 class OverTheAirMessages:
@@ -97,7 +100,9 @@ class OverTheAirMessages:
         self._requests.completed(eui_from_int(end_point_eui), station.eui)
 
     def cancel_att(self, station: Station, end_point_eui: int) -> None:
-        self._requests.cancelled(eui_from_int(end_point_eui), station.eui)
+        eui = eui_from_int(end_point_eui)
+        if self._requests.cancelled(eui, station.eui):
+            station.doubt(eui)
 
     def handle_det(self, station: Station, message: Det, batch: ReadBatch) -> None:
         request = DetachRequest(
@@ -109,11 +114,9 @@ class OverTheAirMessages:
         _decided(lambda: self._requests.detach(request), station, message, batch)
         batch.answers.append(DetRsp(opId=message.opId, sign=message.sign))
 
-    def complete_det(self, station: Station, end_point_eui: int) -> None:
-        self._requests.completed(eui_from_int(end_point_eui), station.eui)
+    complete_det = complete_att
 
-    def cancel_det(self, station: Station, end_point_eui: int) -> None:
-        self._requests.cancelled(eui_from_int(end_point_eui), station.eui)
+    cancel_det = cancel_att
 
 
 def _decided(

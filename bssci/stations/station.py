@@ -331,9 +331,6 @@ class Station:
                         self._note("received", message.code, message.message, batch)
                     if isinstance(outcome, Cancelled):
                         self._over(outcome, self._services.cancellers)
-                        if outcome.kind in (Att, Det) and outcome.epEui is not None and not self.is_online:
-                            # Once this batch is on its way to the disk, with what the station came to.
-                            self._services.clock.callLater(0, self._doubt, eui_from_int(outcome.epEui))
                     self._end(outcome, batch)
             except ProtocolError as error:
                 self._reject(session, error, batch)
@@ -377,10 +374,16 @@ class Station:
                 self._doubt(eui_from_int(message.epEui))
             raise
 
+    def doubt(self, eui: EUI) -> None:
+        """Have the station told a sensor's state, now or when it is back, whatever the journal says of it.
+
+        To be called while a read is processed; what that says of the sensor goes to the disk before.
+        """
+        self._services.clock.callLater(0, self._doubt, eui)
+
     def _doubt(self, eui: EUI) -> None:
-        """Have the station told the state of a sensor, whatever the journal says of it."""
         self.propagation.change([eui])
-        if not self.is_online and self.session is not None:
+        if self.session is not None:
             unlike_any = Registration(
                 end_point_eui=eui, fingerprint=b"?", state="refused", at=self._services.now()
             )

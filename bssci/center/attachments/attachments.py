@@ -226,12 +226,6 @@ class Attachments:
             if station.eui not in but or serves != self.is_attached(eui):
                 station.propagation.change([eui])
 
-    def propagate_to(self, station: EUI, eui: EUI) -> None:
-        """Propagate a sensor to one station, which may not serve it as we believe."""
-        found = self._stations.get(station)
-        if found is not None:
-            found.propagation.change([eui])
-
     # storing and telling
 
     def _attached(self, euis: Iterable[EUI], reason: str, at: float) -> list[Attachment]:

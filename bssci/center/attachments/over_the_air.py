@@ -269,11 +269,10 @@ class OverTheAir:
         del self._untold[end_point_eui]
         self._attachments.propagate(end_point_eui, but=holders)
 
-    def cancelled(self, end_point_eui: EUI, station: EUI) -> None:
+    def cancelled(self, end_point_eui: EUI, station: EUI) -> bool:
         """See :meth:`bssci.stations.over_the_air.SensorRequests.cancelled`."""
         self.completed(end_point_eui, station)
-        if end_point_eui in self._sensors:
-            self._attachments.propagate_to(station, end_point_eui)
+        return end_point_eui in self._sensors
 
 
 def _taking_back(failure: Failure, take_back: Callable[[], None]) -> Failure:

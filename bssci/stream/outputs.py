@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 import sys
 import urllib.error
@@ -15,6 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from bssci.model.storable_text import storable, storable_json
 from bssci.stream.address import StreamError
 from bssci.stream.messages import StreamMessage
 
@@ -22,8 +22,6 @@ WEBHOOK_TIME = 20.0
 """s for one request"""
 REFUSALS = (400, 413, 422)
 """answers by which a server refuses what it was sent (RFC 9110 section 15.5)"""
-_BACKSLASH_OR_NUL = re.compile(r"\\\\|\\u0000")
-"""an escaped backslash, or U+0000, in JSON"""
 _COLUMNS = "key, received_at, topic, device_id, sensor, value, text, unit, timestamp, payload"
 _SQLITE = """
 CREATE TABLE IF NOT EXISTS message (
@@ -183,7 +181,7 @@ class Postgres:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 cursor.executemany(
                     f"INSERT INTO message ({_COLUMNS}) VALUES ({places}) ON CONFLICT (key) DO NOTHING",
-                    [row_of(message, without_nul=True) for message in batch],
+                    [row_of(message) for message in batch],
                 )
             self._connection.commit()
         except (self._psycopg.DataError, self._psycopg.IntegrityError, UnicodeError) as error:
@@ -238,29 +236,21 @@ class Webhook:
         """Do nothing: each request has a connection of its own."""
 
 
-def row_of(message: StreamMessage, without_nul: bool = False) -> tuple[Any, ...]:
-    """Return a message as a row of the table ``message``.
-
-    :param without_nul: remove U+0000, which texts in PostgreSQL cannot contain.
-    """
+def row_of(message: StreamMessage) -> tuple[Any, ...]:
+    """Return a message as a row of the table ``message``; U+FFFD stands for what databases cannot hold."""
     told = message.telemetry or {}
     value = told.get("value")
     is_number = isinstance(value, int | float)
-    payload = json.dumps(message.body, ensure_ascii=False)
-    text = None if value is None or is_number else str(value)
-    if without_nul:
-        # An escaped backslash in front of "u0000" is none of it.
-        payload = _BACKSLASH_OR_NUL.sub(lambda found: "" if found[0] == "\\u0000" else found[0], payload)
-        text = text and text.replace("\0", "")
-    return (
+    columns = (
         message.key,
         message.received_at,
         message.topic,
         told.get("device_id"),
         told.get("sensor"),
         float(value) if isinstance(value, int | float) else None,
-        text,
+        None if value is None or is_number else str(value),
         told.get("unit"),
         told.get("timestamp") or None,
-        payload,
     )
+    payload = storable_json(json.dumps(message.body, ensure_ascii=False))
+    return (*(storable(each) if isinstance(each, str) else each for each in columns), payload)

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from bssci.stream.address import StreamError
-from bssci.stream.messages import StreamMessage
 from bssci.stream.outputs import (
     Console,
     File,
@@ -49,10 +48,10 @@ def test_a_console_without_a_character_writes_its_number() -> None:
     assert raw.getvalue().decode().endswith("\\u65e5 12.3457 m\\xb3\n")
 
 
-def test_only_nul_is_removed_for_postgres() -> None:
-    sent = {"a": "x\0y", "b": r"\u0000", "c": "\\\0"}
-    row = row_of(told(sent), without_nul=True)
-    assert json.loads(row[-1]) == {"a": "xy", "b": r"\u0000", "c": "\\"}
+def test_a_row_has_no_nul_in_its_json() -> None:
+    sent = {"a": "x\0y", "b": r"\u0000", "c": "\\\0", "d\0": "\ud800"}
+    row = row_of(told(sent))
+    assert json.loads(row[-1]) == {"a": "x\ufffdy", "b": r"\u0000", "c": "\\\ufffd", "d\ufffd": "\ufffd"}
 
 
 def test_a_file_grows(tmp_path: Path) -> None:
@@ -99,10 +98,11 @@ def test_a_locked_database_is_a_failure_that_passes(tmp_path: Path) -> None:
     output.close()
 
 
-def test_rows_for_postgresql_have_no_nul() -> None:
-    message = StreamMessage("t", json.dumps(READING | {"value": "a\0b"}).encode(), 1.0)
-    row = row_of(message, without_nul=True)
-    assert row[6] == "ab" and "\\u0000" not in row[9]
+def test_rows_have_no_nul_in_any_text() -> None:
+    odd = dict.fromkeys(("value", "sensor", "device_id", "unit"), "a\x00b")
+    row = row_of(told(READING | odd))
+    assert "\0" not in "".join(each for each in row if isinstance(each, str))
+    assert [row[index] for index in (3, 4, 6, 7)] == ["a\ufffdb"] * 4
 
 
 @pytest.mark.parts
@@ -128,7 +128,7 @@ def test_postgresql_keeps_a_message_once(database: Database) -> None:
         [
             ("volume", 12.3456789, None, "m³"),
             ("volume", None, "open", None),
-            ("volume", None, "ab", "m³"),
+            ("volume", None, "a\ufffdb", "m³"),
             (None, None, None, None),
         ],
         key=str,

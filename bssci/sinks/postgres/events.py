@@ -25,9 +25,10 @@ from bssci.model import (
 from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json
 from bssci.model.events import decoded_of, sensor_of, station_of
+from bssci.model.storable_text import storable
 from bssci.sinks.postgres.rows import Aside, EventRow, EventRows, GatewayFacts
 from bssci.sinks.postgres.telegrams import enter, telegram_rows, uplink_rows, variable_mac_rows
-from bssci.sinks.postgres.texts import quoted, storable, to_json, to_safe_json
+from bssci.sinks.postgres.texts import quoted, to_safe_json
 from bssci.sinks.postgres.times import instant
 
 _ID_SIZE = 12
@@ -57,7 +58,7 @@ def rows_of(
             rows = _rows(event, sensors)
             for facts in rows.devices:
                 if facts.id in devices:
-                    enter(facts, devices[facts.id])
+                    enter(facts, devices[facts.id], rows.texts)
         except (ValueError, TypeError, OverflowError, AttributeError, IndexError, RecursionError) as error:
             aside = Aside(now, event_id(event), _line(error), to_safe_json(event))
             asides.append((event, aside))
@@ -85,7 +86,7 @@ def event_id(event: Event) -> str:
     """Return the event's own id, or one derived from its content; it is the same at every delivery."""
     own = getattr(event, "id", None)
     if isinstance(own, str) and own:
-        return storable(own) or ""
+        return storable(own)
     try:
         content = _encode(event)
     except (ValueError, TypeError, OverflowError, RecursionError):
@@ -121,21 +122,23 @@ def _happening(event: Event, rows: EventRows) -> None:
         body.pop(name, None)
     gateway = event.gateway if isinstance(event, GatewayState) else station_of(event)
     device = sensor_device(eui) if eui else None
-    rows.events.append(EventRow(rows.at, kind, device, gateway, to_json(body), rows.id))
+    rows.events.append(EventRow(rows.at, kind, device, gateway, rows.texts.json(body), rows.id))
     if isinstance(event, GatewayState):
-        facts = GatewayFacts(event.gateway, event.gateway_kind, rows.at, name=storable(event.name) or None)
+        facts = GatewayFacts(event.gateway, event.gateway_kind, rows.at)
+        facts.name = rows.texts.text(event.name) or None
         facts.state = event.state
         rows.gateways.append(facts)
     elif isinstance(event, StationState):
-        facts = GatewayFacts(event.base_station_eui, "station", rows.at, name=storable(event.name))
+        facts = GatewayFacts(event.base_station_eui, "station", rows.at)
+        facts.name = None if event.name is None else rows.texts.text(event.name)
         facts.state = event.state
         rows.gateways.append(facts)
     elif isinstance(event, StationStatus):
         facts = GatewayFacts(event.base_station_eui, "station", rows.at)
-        facts.status = to_json(body)
+        facts.status = rows.texts.json(body)
         if event.geo_location:
             names = ("lat", "lon", "altitude")
-            facts.location = to_json(dict(zip(names, event.geo_location, strict=False)))
+            facts.location = rows.texts.json(dict(zip(names, event.geo_location, strict=False)))
         rows.gateways.append(facts)
 
 

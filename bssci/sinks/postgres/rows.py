@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from bssci.sinks.postgres.texts import StorableTexts
+
 
 class RawRow(NamedTuple):
     """A row of ``raw``."""
@@ -120,6 +122,7 @@ class EventRows:
     stations: list[str] = field(default_factory=list)
     """base stations of which nothing is known but that they heard the event"""
     asides: list[Aside] = field(default_factory=list)
+    texts: StorableTexts = field(default_factory=StorableTexts)
 
     def rows(self) -> Iterator[TableRow]:
         """Yield each row that could be at fault if the event cannot be stored."""

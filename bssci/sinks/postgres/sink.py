@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
@@ -35,7 +35,16 @@ CHECK_INTERVAL = 5.0
 """s between checks whether the server answers"""
 FULL = 500
 """events at which a batch does not wait for more: the service delivers no more at once"""
-StoredOrAside = list[tuple[Any, Aside]]
+LOG_EVERY = 100
+"""the first event whose texts were altered is logged, and every so many after it"""
+
+
+class _Stored(NamedTuple):
+    """A batch that is stored, but for what is set aside."""
+
+    asides: list[tuple[Any, Aside]]
+    altered: list[str]
+    """ids of the events in whose texts U+FFFD stands for what PostgreSQL cannot hold"""
 
 
 @implementer(ISink)
@@ -72,6 +81,8 @@ class PostgresSink:
         self._ticker = Ticker(reactor, CHECK_INTERVAL, self._worker.check)
         self._connected: dict[str, Any] = {}
         """fields of the newest log line about a connection"""
+        self._altered = 0
+        """events whose texts were altered, since the start"""
         self._written_at: float | None = None
         self._waiting: tuple[Deferred[None], IDelayedCall] | None = None
 
@@ -133,13 +144,22 @@ class PostgresSink:
         store = partial(_store, events, sensors, devices, instant(self._now()))
         return self._worker.submit(store).addCallback(self._stored)
 
-    def _stored(self, asides: StoredOrAside) -> None:
-        """Count an event once, however many of its rows were refused."""
+    def _stored(self, stored: _Stored) -> None:
+        """Count an event once, however many of its rows were refused, or of its texts altered."""
         reasons: dict[int, tuple[Any, str]] = {}
-        for event, aside in asides:
+        for event, aside in stored.asides:
             reasons.setdefault(id(event), (event, aside.reason))
         for event, reason in reasons.values():
             self.set_aside.add(event, reason)
+        for altered in stored.altered:
+            if self._altered % LOG_EVERY == 0:
+                self.log.warn(
+                    "PostgreSQL: event {id} is stored with U+FFFD for a NUL or half a character in its texts,"
+                    " {count} so far",
+                    id=altered,
+                    count=self._altered + 1,
+                )
+            self._altered += 1
 
     def _explain(self, error: BaseException) -> str:
         try:
@@ -175,7 +195,8 @@ def _store(
     devices: Mapping[str, Device],
     now: datetime,
     session: DatabaseSession,
-) -> StoredOrAside:
+) -> _Stored:
     """Store events, in the worker's thread."""
     units, asides = rows_of(events, sensors, now, devices)
-    return asides + session.store(units, [aside for _, aside in asides])
+    refused = session.store(units, [aside for _, aside in asides])
+    return _Stored(asides + refused, [unit.id for unit in units if unit.texts.altered])

@@ -22,7 +22,7 @@ from bssci.sinks.postgres.rows import (
     RawRow,
     ReadingRow,
 )
-from bssci.sinks.postgres.texts import TextError, find_unstorable, quoted, storable, to_json, to_safe_json
+from bssci.sinks.postgres.texts import StorableTexts, TextError, check_id, quoted, to_safe_json
 from bssci.sinks.postgres.times import believable_time
 
 T = TypeVar("T", Uplink, VariableMacUplink, Telegram)
@@ -43,10 +43,10 @@ def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
     device = sensor_device(best.end_point_eui)
     facts = DeviceFacts(device, MIOTY, rows.at)
     if sensor is not None:
-        facts.name = storable(sensor.name) or None
+        facts.name = rows.texts.text(sensor.name) or None
         facts.model = sensor.type_eui
-        facts.tags = _fact_json(sensor.tags or None)
-        facts.location = _fact_json(sensor.location)
+        facts.tags = _fact_json(sensor.tags or None, rows.texts)
+        facts.location = _fact_json(sensor.location, rows.texts)
     rows.devices.append(facts)
     rows.stations = [reception.base_station_eui for reception in event.receptions]
     time = believable_time(event.at, [best.rx_time / 1e9])
@@ -64,40 +64,41 @@ def variable_mac_rows(event: VariableMacUplink, rows: EventRows) -> None:
 
 
 def telegram_rows(event: Telegram, rows: EventRows) -> None:
-    find_unstorable(event.device, event.gateway, event.source)
+    check_id(event.device)
+    check_id(event.gateway)
     kind = event.device.partition(":")[0]
-    facts = DeviceFacts(event.device, kind, rows.at, name=_device_name(event.envelope))
+    facts = DeviceFacts(event.device, kind, rows.at, name=_device_name(event.envelope, rows.texts))
     facts.parent, facts.port = _place(event.device)
     rows.devices.append(facts)
     gateway = GatewayFacts(event.gateway, GATEWAY_KINDS.get(kind, event.source), rows.at)
     if _own_report(event):
         gateway.kind = kind
-        gateway.state = storable(str(event.envelope["status"]))
-        gateway.status = _fact_json(event.envelope)
+        gateway.state = rows.texts.text(event.envelope["status"])
+        gateway.status = _fact_json(event.envelope, rows.texts)
     rows.gateways.append(gateway)
     time = believable_time(event.at, [event.device_time, event.gateway_time])
-    _add_readings(rows, event.decoded, time, event.gateway, _topic(event.envelope))
-    _add_raw(rows, event.gateway, event.source, telegram_json, event)
+    _add_readings(rows, event.decoded, time, event.gateway, _topic(event.envelope, rows.texts))
+    _add_raw(rows, event.gateway, rows.texts.text(event.source), telegram_json, event)
 
 
-def enter(facts: DeviceFacts, device: Device) -> None:
+def enter(facts: DeviceFacts, device: Device, texts: StorableTexts) -> None:
     """Let what people entered about a device stand in place of what it reports."""
-    facts.name = storable(device.name) or facts.name
-    facts.model = storable(device.model) or facts.model
-    facts.tags = _fact_json(device.tags or None)
-    facts.location = _fact_json(device.location or None)
+    facts.name = texts.text(device.name) or facts.name
+    facts.model = texts.text(device.model) or facts.model
+    facts.tags = _fact_json(device.tags or None, texts)
+    facts.location = _fact_json(device.location or None, texts)
 
 
 def _add_raw(
     rows: EventRows, gateway: str, source: str, build: Callable[[T], dict[str, Any]], event: T
 ) -> None:
     try:
-        text = to_json(build(event))
+        text = rows.texts.json(build(event))
     except (TextError, TypeError) as error:
         # A decoder's result that cannot be stored must not lose what was received.
         bare = msgspec.structs.replace(event, decoded=None)
         try:
-            text = to_json(build(bare))
+            text = rows.texts.json(build(bare))
         except (TextError, TypeError):
             rows.asides.append(Aside(rows.at, rows.id, f"raw: {error}", to_safe_json(event)))
             return
@@ -112,12 +113,12 @@ def _add_readings(
     if decoded is None or decoded.failure is not None:
         return
     sender = rows.devices[0]
-    sender.decoder = storable(decoded.decoder)
+    sender.decoder = decoder = rows.texts.text(decoded.decoder)
     rows.decoded.append(DecodedMark(time, rows.id))
     others: set[str] = set()
     for reading in decoded.readings:
         try:
-            row = _reading(reading, sender.id, time, rows.id, gateway, decoded.decoder, topic)
+            row = _reading(reading, sender.id, time, rows, gateway, decoder, topic)
         except (TextError, OverflowError) as error:
             reason = f"reading {quoted(reading.name)}: {error}"
             rows.asides.append(Aside(rows.at, rows.id, reason, to_safe_json(reading)))
@@ -128,18 +129,24 @@ def _add_readings(
             parent, port = _place(row.device)
             kind = row.device.partition(":")[0]
             rows.devices.append(
-                DeviceFacts(row.device, kind, rows.at, decoder=sender.decoder, parent=parent, port=port)
+                DeviceFacts(row.device, kind, rows.at, decoder=decoder, parent=parent, port=port)
             )
 
 
 def _reading(
-    reading: Reading, sender: str, time: datetime, id: str, gateway: str, decoder: str, topic: str | None
+    reading: Reading,
+    sender: str,
+    time: datetime,
+    rows: EventRows,
+    gateway: str,
+    decoder: str,
+    topic: str | None,
 ) -> ReadingRow:
     given = reading.value
     value: float | None
     text: str | None = None
     if isinstance(given, str):
-        value, text = None, given
+        value, text = None, rows.texts.text(given)
     elif isinstance(given, bool):
         value, text = float(given), "true" if given else "false"
     else:
@@ -147,8 +154,9 @@ def _reading(
         if isinstance(given, int) and not -EXACT <= given <= EXACT:
             text = str(given)
     device = reading.device or sender
-    find_unstorable(reading.name, text, reading.unit, device, decoder)
-    return ReadingRow(time, device, reading.name, value, text, reading.unit, id, gateway, decoder, topic)
+    check_id(device)
+    name, unit = rows.texts.text(reading.name), reading.unit and rows.texts.text(reading.unit)
+    return ReadingRow(time, device, name, value, text, unit, rows.id, gateway, decoder, topic)
 
 
 def _place(device: str) -> tuple[str | None, str | None]:
@@ -158,15 +166,15 @@ def _place(device: str) -> tuple[str | None, str | None]:
     return (parent, port) if port else (None, None)
 
 
-def _device_name(envelope: Mapping[str, Any]) -> str | None:
+def _device_name(envelope: Mapping[str, Any], texts: StorableTexts) -> str | None:
     device = envelope.get("device")
     name = device.get("name") if isinstance(device, Mapping) else envelope.get("name")
-    return storable(name) or None if isinstance(name, str) else None
+    return texts.text(name) or None if isinstance(name, str) else None
 
 
-def _topic(envelope: Mapping[str, Any]) -> str | None:
+def _topic(envelope: Mapping[str, Any], texts: StorableTexts) -> str | None:
     topic = envelope.get("topic", envelope.get("original_topic"))
-    return storable(topic) if isinstance(topic, str) else None
+    return texts.text(topic) if isinstance(topic, str) else None
 
 
 def _own_report(event: Telegram) -> bool:
@@ -174,11 +182,11 @@ def _own_report(event: Telegram) -> bool:
     return event.device.partition(":")[2] == event.gateway and isinstance(event.envelope.get("status"), str)
 
 
-def _fact_json(value: Any) -> str | None:
+def _fact_json(value: Any, texts: StorableTexts) -> str | None:
     """Return the JSON of a fact; None if there is none, or if it cannot be stored."""
     if value is None:
         return None
     try:
-        return to_json(value)
+        return texts.json(value)
     except (TextError, TypeError):
         return None

@@ -17,13 +17,14 @@ import psycopg
 from psycopg import Connection, Cursor
 from twisted.logger import Logger
 
+from bssci.model.storable_text import storable
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.explain import is_poison, reason
 from bssci.sinks.postgres.facts import devices_of, gateways_of
 from bssci.sinks.postgres.rows import Aside, DecodedMark, EventRow, EventRows, RawRow, ReadingRow
 from bssci.sinks.postgres.settings import COPY
 from bssci.sinks.postgres.staging import STAGES, Stage
-from bssci.sinks.postgres.texts import storable, to_safe_json
+from bssci.sinks.postgres.texts import to_safe_json
 from bssci.sinks.set_aside import RefusalStreak
 
 ROWS_AN_INSERT, CHARACTERS_AN_INSERT = 50, 16_000

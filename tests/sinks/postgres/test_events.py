@@ -211,22 +211,32 @@ def reasons(event: Any) -> list[str]:
 
 
 def test_a_value_that_cannot_be_stored_costs_itself() -> None:
-    given = decoded(
-        Reading("a", "x\0"), Reading("b", "\ud800"), Reading("c\0", 1), Reading("d", 10**400), Reading("e", 1)
-    )
+    given = decoded(Reading("a", 1, device="ble:\0"), Reading("b\0", 10**400), Reading("c", 1))
     (found,), asides = rows_of([uplink(1, decoded=given)], {}, NOW)
-    assert [row.name for row in found.readings] == ["e"] and len(found.raw) == 1
-    assert [aside.reason.split(":")[0] for _, aside in asides] == [
-        "reading 'a'", "reading 'b'", "reading 'c\\x00'", "reading 'd'",
-    ]  # fmt: skip
+    assert [row.name for row in found.readings] == ["c"] and len(found.raw) == 1
+    assert [aside.reason.split(":")[0] for _, aside in asides] == ["reading 'a'", "reading 'b\\x00'"]
     assert all(isinstance(aside, Aside) and aside.id == "uplink-1" for _, aside in asides)
 
 
+def test_a_character_that_cannot_be_stored_costs_neither_value_nor_name() -> None:
+    given = decoded(Reading("a", "x\0"), Reading("b", "\ud800"), Reading("c\0", 1))
+    (found,), asides = rows_of([uplink(1, receptions=[reception(1, profile="\0")], decoded=given)], {}, NOW)
+    assert [(row.name, row.text) for row in found.readings] == [
+        ("a", "x\ufffd"),
+        ("b", "\ufffd"),
+        ("c\ufffd", None),
+    ]
+    assert len(found.raw) == 1 and found.texts.altered and asides == []
+
+
 def test_a_payload_that_cannot_be_stored_costs_no_reading() -> None:
-    event = uplink(1, receptions=[reception(1, profile="\0")], decoded=decoded(Reading("e", 1)))
+    deep: list[object] = []
+    for _ in range(1000):
+        deep = [deep]
+    event = telegram(envelope={"deep": deep}, decoded=decoded(Reading("e", 1)))
     (found,), asides = rows_of([event], {}, NOW)
     assert found.raw == [] and len(found.readings) == 1
-    assert [aside.reason for _, aside in asides] == ["raw: NUL in text"]
+    assert [aside.reason for _, aside in asides] == ["raw: objects nested too deep"]
 
 
 @pytest.mark.parametrize("at", [-1.0, 2e10, float("nan")])

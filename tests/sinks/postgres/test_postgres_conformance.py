@@ -52,7 +52,7 @@ class PostgresBench(SinkBench):
             )  # fmt: skip
 
     def refused_event(self) -> Any:
-        return uplink(77, decoded=Decoded(decoder="d@1", readings=(Reading("note", "a\0b"),)))
+        return uplink(77, decoded=Decoded(decoder="d@1", readings=(Reading("huge", 10**400),)))
 
 
 class TestPostgres(SinkConformance):

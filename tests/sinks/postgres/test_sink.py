@@ -21,7 +21,7 @@ from bssci.model import Telegram
 from bssci.sinks.postgres import worker
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.sink import PostgresSink
-from bssci.sinks.testing import uplinks
+from bssci.sinks.testing import reception, uplink, uplinks
 from tests.sinks.postgres.cluster import Cluster, Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
@@ -321,3 +321,16 @@ async def test_connections_that_bring_nothing_new_are_logged_once(
         await delivered(sink, uplinks(2))
     # Of the second, too: it found the tables that the first one had made.
     assert sum("PostgreSQL connected" in line for line in log_lines) == 2
+
+
+async def test_events_with_altered_texts_are_stored_and_logged_now_and_then(
+    database: Database, log_lines: list[str]
+) -> None:
+    odd = [uplink(number, receptions=[reception(number, profile="\0")]) for number in range(1, 102)]
+    async with running(database.settings()) as sink:
+        await delivered(sink, odd[:1])
+        await delivered(sink, odd[1:])
+        assert sink.set_aside.count == 0
+    assert stored(database) == ids(odd)
+    said = [line for line in log_lines if "U+FFFD" in line]
+    assert ["1 so far" in said[0], "101 so far" in said[1]] == [True, True] and len(said) == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,10 +53,21 @@ def test_a_reading_of_another_device_makes_it_known() -> None:
 
 
 def test_a_reading_that_cannot_be_stored_is_set_aside_and_the_others_stay() -> None:
-    rows = rows_of(readings=(Reading("bad", "nul \x00"), Reading("good", 1)))
+    rows = rows_of(readings=(Reading("bad", 10**400), Reading("good", 1)))
     assert [row.name for row in rows.readings] == ["good"]
     assert len(rows.asides) == 1 and "bad" in rows.asides[0].reason
     assert len(rows.raw) == 1
+
+
+def test_a_nul_in_a_text_costs_that_character() -> None:
+    rows = rows_of(
+        readings=(Reading("state", "on\0", "x\0"),), topic="a/\0", values=[["state", "on\0", None]]
+    )
+    assert rows.texts.altered and not rows.asides
+    (reading,) = rows.readings
+    assert (reading.text, reading.unit, reading.topic) == ("on\ufffd", "x\ufffd", "a/\ufffd")
+    (raw,) = rows.raw
+    assert json.loads(raw.payload)["envelope"]["values"] == [["state", "on\ufffd", None]]
 
 
 def test_a_name_and_a_topic_come_from_the_envelope() -> None:

@@ -6,43 +6,49 @@ import json
 
 import pytest
 
-from bssci.sinks.postgres.texts import TextError, find_unstorable, storable, to_json, to_safe_json
+from bssci.sinks.postgres.texts import StorableTexts, TextError, check_id, to_safe_json
 
 
-@pytest.mark.parametrize("text", ["", None, "Zähler", "\U0001f321", "quotes ' \" ; --", "\u202e", "\x01"])
-def test_what_can_be_stored_is_let_through(text: str | None) -> None:
-    find_unstorable(text)
-    assert storable(text) == text
+@pytest.fixture
+def texts() -> StorableTexts:
+    return StorableTexts()
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("a\0b", "NUL"), ("\ud800", "surrogate"), ("ä\udfff", "surrogate")]
+    "text", ["", "Zähler", "\U0001f321", "quotes ' \" ; --", "\u202e", "\x01", r"\u0000"]
 )
-def test_what_cannot_be_stored_is_named(text: str, why: str) -> None:
-    with pytest.raises(TextError, match=why):
-        find_unstorable("good", text)
-    find_unstorable(storable(text))
+def test_what_can_be_stored_stays_as_it_is(texts: StorableTexts, text: str) -> None:
+    check_id(text)
+    assert texts.text(text) == text
+    assert json.loads(texts.json({text: [text]})) == {text: [text]}
+    assert not texts.altered
 
 
-def test_json_holds_no_nul_but_its_escape() -> None:
-    with pytest.raises(TextError, match="NUL"):
-        to_json({"a": ["\0"]})
-    assert json.loads(to_json({"a": "\\u0000"})) == {"a": "\\u0000"}
-    assert json.loads(to_json({"a": "\\\\u0000"})) == {"a": "\\\\u0000"}
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("a\0b", "a\ufffdb"), ("\ud800", "\ufffd"), ("ä\udfff\0", "ä\ufffd\ufffd"), ("\\\0", "\\\ufffd")],
+)
+def test_a_character_that_cannot_be_stored_is_replaced(texts: StorableTexts, text: str, kept: str) -> None:
+    assert texts.text(text) == kept
+    assert texts.altered
+    inner = StorableTexts()
+    assert json.loads(inner.json({text: [text, r"\u0000", 1.5]})) == {kept: [kept, r"\u0000", 1.5]}
+    assert inner.altered
+    with pytest.raises(TextError, match="half a character"):
+        check_id(text)
 
 
-def test_json_holds_no_half_characters_and_nothing_endless() -> None:
-    with pytest.raises(TextError, match="surrogate"):
-        to_json({"a": "\udc00"})
+def test_nothing_endless_is_json(texts: StorableTexts) -> None:
     deep: list[object] = []
     for _ in range(1000):
         deep = [deep]
     with pytest.raises(TextError, match="nested too deep"):
-        to_json(deep)
+        texts.json(deep)
 
 
-def test_not_a_number_becomes_null() -> None:
-    assert to_json([float("nan"), float("inf")]) == "[null,null]"
+@pytest.mark.parametrize("beside", ["", "\ud800"])
+def test_not_a_number_becomes_null(texts: StorableTexts, beside: str) -> None:
+    assert json.loads(texts.json([float("nan"), float("inf"), beside]))[:2] == [None, None]
 
 
 def test_anything_at_all_can_be_shown() -> None:

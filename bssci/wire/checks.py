@@ -14,6 +14,7 @@ import msgspec
 from msgspec import inspect
 
 from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.fields import Subpackets
 from bssci.wire.information import cut_text, plain_map
 from bssci.wire.messages import (
     CLASSES,
@@ -26,7 +27,6 @@ from bssci.wire.messages import (
     Error,
     Message,
     StatusRsp,
-    Subpackets,
     UlData,
     VmUlData,
     command_of,

@@ -27,49 +27,35 @@ An operation is three messages with one opId: request, response (``Rsp``), compl
 
 Fields have their wire names. Units: times named ``...Time`` in ns since 1970 UTC of the station's clock,
 durations in ns, ``snr`` in dB, ``rssi`` in dBm, frequencies in Hz. Byte arrays are arrays of integers, as on
-the wire. A field's type says which values are allowed; rules that involve a second field are in
-``bssci.wire.checks``.
+the wire. A field's type says which values are allowed (``bssci.wire.fields``); rules that involve a second
+field are in ``bssci.wire.checks``.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-# ``extra`` holds what msgspec's constraints cannot express: the maximum number of bits (they end at 63), and
-# whether stations send the value as a signed integer of that many bits.
-Byte = Annotated[int, Meta(ge=0, le=0xFF)]
-SignedByte = Annotated[int, Meta(ge=0, le=0xFF, extra={"bits": 8, "signed": True})]
-U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
-U24 = Annotated[int, Meta(ge=0, le=0xFF_FFFF)]
-U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
-U64 = Annotated[int, Meta(ge=0, extra={"bits": 64})]
-Eui = Annotated[int, Meta(ge=0, extra={"bits": 64, "signed": True})]
-I64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-FiniteNumber = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
-"""a number that is neither NaN nor infinite"""
-MAX_USER_DATA = 255
-"""bytes; a mioty uplink carries up to 245, a downlink up to 250, and both have a length field of one byte"""
-MAX_TELEGRAM = 512
-"""bytes of a telegram of another MAC; wireless M-Bus needs up to 291, checksums included"""
-MAX_SUBPACKETS = 1024
-"""subpackets of one uplink: it has 24 and about one for each byte of payload beyond ten, three times as many
-with repetition"""
-MAX_MODE = 64
-"""characters of ``profile`` and ``mode``, which are short names"""
-MAX_COUNTERS = 1024
-"""entries of one downlink, and MACs of one station"""
-
-Bytes4 = Annotated[list[Byte], Meta(min_length=4, max_length=4)]
-Bytes16 = Annotated[list[Byte], Meta(min_length=16, max_length=16)]
-Uuid = Annotated[list[SignedByte], Meta(min_length=16, max_length=16)]
-UserData = Annotated[list[Byte], Meta(max_length=MAX_USER_DATA)]
-Levels = Annotated[list[float], Meta(max_length=MAX_SUBPACKETS)]
-Mode = Annotated[str, Meta(max_length=MAX_MODE)]
-GeoLocation = Annotated[list[FiniteNumber], Meta(min_length=3, max_length=3)]
-"""[latitude in degrees, longitude in degrees, altitude in m]; never [0, 0, 0], which means unknown"""
+from bssci.wire.fields import (
+    I64,
+    MAX_COUNTERS,
+    MAX_TELEGRAM,
+    U16,
+    U24,
+    U32,
+    U64,
+    Byte,
+    Bytes4,
+    Bytes16,
+    Eui,
+    FiniteNumber,
+    GeoLocation,
+    Mode,
+    Subpackets,
+    UserData,
+    Uuid,
+)
 
 
 def _command(class_name: str) -> str:
@@ -94,19 +80,6 @@ class Response(Message, frozen=True, kw_only=True):
 
 class Completion(Message, frozen=True, kw_only=True):
     """The third message of an operation, from its initiator."""
-
-
-class Subpackets(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Arrays of equal length, one element for each received subpacket: dB, dBm, Hz, degrees.
-
-    The values are not bounded: a NaN among a hundred of them must not cost the uplink, and checking them all
-    would take a third of the time that decoding takes.
-    """
-
-    snr: Levels
-    rssi: Levels
-    frequency: Levels
-    phase: Levels | None = None
 
 
 # -- Connect §5.3

@@ -54,6 +54,7 @@ CATALOGUES = {
     "web/http/replies.py": "values",
     "web/outside.py": "values",
     "web/reports/facade.py": "the reports by name",
+    "wire/fields.py": "types; tests/wire/test_checks.py is about what each allows",
     "wire/outcomes.py": "values; tests/wire/test_session.py is about which of them comes when",
 }
 """modules without behaviour of their own, each with what it holds"""

@@ -16,6 +16,7 @@ from bssci.stations.admission import ConnectionLimits
 from bssci.stations.protocol import MAX_REPEATED
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.fields import Subpackets
 from bssci.wire.frame import encode_frame
 from bssci.wire.messages import (
     AttPrp,
@@ -28,7 +29,6 @@ from bssci.wire.messages import (
     Ping,
     PingRsp,
     Status,
-    Subpackets,
     UlDataRsp,
 )
 from tests.stations.tls_memory import Client, StationRoom

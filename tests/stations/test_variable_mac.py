@@ -13,6 +13,7 @@ from bssci.model import Subpackets, VariableMacUplink
 from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome
 from bssci.stations.station import Station
 from bssci.stations.variable_mac import ANSWER_TIME, MacTypes
+from bssci.wire import fields as wire_fields
 from bssci.wire import messages as m
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError
@@ -45,7 +46,7 @@ def telegram(**changes: Any) -> m.VmUlData:
         "snr": 11.5,
         "rssi": -90.25,
         "eqSnr": 12.0,
-        "subpackets": m.Subpackets(snr=[1.0], rssi=[-90.0], frequency=[868e6]),
+        "subpackets": wire_fields.Subpackets(snr=[1.0], rssi=[-90.0], frequency=[868e6]),
         "carrSpace": 1,
         "pattGrp": 2,
         "pattNum": 3,

@@ -9,7 +9,8 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from bssci.wire.messages import Con, DlDataQue, DlDataRes, Message, StatusRsp, Subpackets, UlData
+from bssci.wire.fields import Subpackets
+from bssci.wire.messages import Con, DlDataQue, DlDataRes, Message, StatusRsp, UlData
 
 Sampled = TypeVar("Sampled", bound=Message)
 

@@ -13,13 +13,9 @@ from msgspec import inspect
 
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.fields import MAX_COUNTERS, MAX_MODE, MAX_SUBPACKETS, MAX_TELEGRAM, MAX_USER_DATA
 from bssci.wire.messages import (
     CLASSES,
-    MAX_COUNTERS,
-    MAX_MODE,
-    MAX_SUBPACKETS,
-    MAX_TELEGRAM,
-    MAX_USER_DATA,
     Con,
     Message,
     Ping,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bssci.wire.codec import MAX_REPAIRED, Codec, Encoding
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
+from bssci.wire.fields import Subpackets
 from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import (
     CLASSES,
@@ -23,7 +24,6 @@ from bssci.wire.messages import (
     Error,
     Message,
     Ping,
-    Subpackets,
     UlDataRsp,
 )
 from tests.support.wire import connect, map_of, messages, pack, uplink

@@ -9,7 +9,8 @@ import pytest
 
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ProtocolError
-from bssci.wire.messages import AttPrpRsp, Con, DlDataQue, Error, StatusRsp, Subpackets, UlData
+from bssci.wire.fields import Subpackets
+from bssci.wire.messages import AttPrpRsp, Con, DlDataQue, Error, StatusRsp, UlData
 from tests.support.wire import connect, map_of, pack, uplink
 
 MSGPACK, JSON = Codec(Encoding.MESSAGEPACK), Codec(Encoding.JSON)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bssci.wire import messages as m
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
+from bssci.wire.fields import MAX_SUBPACKETS, Subpackets
 from bssci.wire.messages import CLASSES, Con, Error, ErrorAck, Message
 from bssci.wire.outcomes import Answered, Cancelled, Completed, Ignored, Refused, Rejected, Requested
 from bssci.wire.session import Session, decide_resume, decode_operation, encode_operation
@@ -170,8 +171,8 @@ def test_of_a_ping_no_sensor_is_remembered() -> None:
 
 
 def large(op_id: int) -> m.UlData:
-    levels = [1.5] * m.MAX_SUBPACKETS
-    return uplink(op_id, subpackets=m.Subpackets(snr=levels, rssi=levels, frequency=levels))
+    levels = [1.5] * MAX_SUBPACKETS
+    return uplink(op_id, subpackets=Subpackets(snr=levels, rssi=levels, frequency=levels))
 
 
 def test_unanswered_operations_are_bounded_in_bytes() -> None:

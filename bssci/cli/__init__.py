@@ -101,7 +101,7 @@ def _lines_of(error: Exception) -> tuple[str, ...]:
     """Return what to print about an error that any subcommand may raise; nothing if it is a bug."""
     # Imported here because they take a while, in which Ctrl-C would show a traceback.
     from bssci.center.devices.endpoints import EndpointsError
-    from bssci.certificates.provisioning import ProvisioningError
+    from bssci.certificates.provisioned import ProvisioningError
     from bssci.certificates.reading import CertificateError
     from bssci.journal import JournalError
     from bssci.settings.rows import SettingsError

@@ -7,7 +7,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci.certificates.provisioning import Provisioning, ProvisioningError, broker_of, checked_name
+from bssci.certificates.provisioned import ProvisioningError, broker_of, checked_name
+from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.qr_code import QrCodeError, in_terminal
 from bssci.cli.chosen import load_installation
 from bssci.system.shell import shell_user

@@ -14,7 +14,8 @@ import pytest
 
 from bssci.certificates.bundles import make_authority, make_server
 from bssci.certificates.mosquitto import BrokerFiles, Ports, configuration
-from bssci.certificates.provisioning import Broker, Provisioning
+from bssci.certificates.provisioned import Broker
+from bssci.certificates.provisioning import Provisioning
 from tests.support.running_service import free_ports
 
 PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"

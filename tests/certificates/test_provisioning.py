@@ -16,7 +16,8 @@ from cryptography.x509.oid import NameOID
 
 from bssci.certificates import provisioning as module
 from bssci.certificates.bundles import make_authority
-from bssci.certificates.provisioning import Broker, Provisioning, ProvisioningError, broker_of, device_name
+from bssci.certificates.provisioned import Broker, ProvisioningError
+from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.reading import CertificateError, read_certificates
 from bssci.certificates.revoking import listed
 from bssci.system import files
@@ -35,23 +36,6 @@ def it(tmp_path: Path) -> Provisioning:
 
 def serials(it: Provisioning) -> set[int]:
     return {each.serial_number for each in listed(it.ca_file)}
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        (MAC, NAME), ("aabbccddee01", NAME), ("aa-bb-cc-dd-ee-01", NAME), (NAME, NAME),
-        ("F2-AABBCCDDEE01", NAME), ("roof.1", "roof.1"), (" roof ", "roof"),
-    ],
-)  # fmt: skip
-def test_a_mac_address_in_any_spelling_is_one_name(text: str, name: str) -> None:
-    assert device_name(text) == name
-
-
-@pytest.mark.parametrize("text", ["", "a/b", "a+", "#", "-x", "x" * 64, "ä"])
-def test_what_no_level_of_a_topic_can_be_is_refused(text: str) -> None:
-    with pytest.raises(ProvisioningError, match="not a name of a device"):
-        device_name(text)
 
 
 @pytest.mark.parametrize(
@@ -273,12 +257,6 @@ def test_the_bundle_is_taken_once(it: Provisioning) -> None:
     it.revoke(MAC, NOW)
     with pytest.raises(ProvisioningError, match="is revoked"):
         it.take_bundle(MAC)
-
-
-def test_the_broker_of_devices_is_the_setting_or_where_the_service_is(tmp_path: Path) -> None:
-    assert broker_of("mqtt.example:8884", tmp_path / "none") == Broker("mqtt.example", 8884)
-    with pytest.raises(ProvisioningError, match="DEVICE_BROKER is empty"):
-        broker_of("", tmp_path / "none")
 
 
 def test_a_serial_number_is_printable(it: Provisioning) -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bssci.certificates import qr_code
-from bssci.certificates.provisioning import Broker, client_configuration
+from bssci.certificates.provisioned import Broker, client_configuration
 
 pytest.importorskip("segno", reason="needs segno: pip install segno")
 CONFIGURATION = json.dumps(client_configuration("f2-" + "a" * 12, Broker("b" * 253)), indent=2).encode()

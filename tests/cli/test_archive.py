@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from bssci.certificates.bundles import make_authority
-from bssci.certificates.provisioning import Broker, Provisioning
+from bssci.certificates.provisioned import Broker
+from bssci.certificates.provisioning import Provisioning
 from bssci.cli import archive
 from bssci.cli.archive import FORMAT, BackupError, Manifest
 from tests.support.settings import settings_with

@@ -241,7 +241,7 @@ NAMED = {"mqtt", "kafka", "postgres", "webhook"}
 """names of sinks and sources"""
 OF_SINKS = {"sinks", "sources", "mqtt", "kafka", "notices", "plugins"} | PROGRAMS
 """rooms that know one by its name"""
-SPEAKS_MQTT = {"bssci.web.door.handshake", "bssci.web.api.asyncapi", "bssci.certificates.provisioning"}
+SPEAKS_MQTT = {"bssci.web.door.handshake", "bssci.web.api.asyncapi", "bssci.certificates.provisioned"}
 """modules for which it is a protocol: of the live stream, and of devices with certificates of ours"""
 SHOWS_THEM = {"bssci.cli.demo", "bssci.cli.demo_gateways"}
 """a demonstration of certain sinks"""

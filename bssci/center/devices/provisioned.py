@@ -12,14 +12,14 @@ from typing import IO, Any, Literal, TypeVar
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
 
-from bssci.certificates.provisioning import (
+from bssci.certificates.provisioned import (
     NotRegisteredError,
     Provisioned,
-    Provisioning,
     ProvisioningError,
     RegisteredError,
     broker_of,
 )
+from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.reading import CertificateError
 from bssci.journal import StorageError
 from bssci.model.commands import CommandError

@@ -8,7 +8,7 @@ import msgspec
 
 from bssci.center.devices.gateways import Gateway
 from bssci.center.devices.provisioned import STATES
-from bssci.certificates.provisioning import Provisioned, ProvisioningError, device_name
+from bssci.certificates.provisioned import Provisioned, ProvisioningError, device_name
 from bssci.web.context import Context
 from bssci.web.http.errors import not_found
 from bssci.web.reports.stations import days_left

@@ -13,7 +13,8 @@ from twisted.internet.task import Clock
 
 from bssci.center.devices.provisioned import INTERVAL, ProvisionedDevices
 from bssci.certificates.bundles import make_authority
-from bssci.certificates.provisioning import Broker, Provisioning
+from bssci.certificates.provisioned import Broker
+from bssci.certificates.provisioning import Provisioning
 from bssci.journal import StorageError
 from bssci.model.commands import CommandError
 from bssci.system.shell import ShellChange

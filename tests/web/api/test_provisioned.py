@@ -167,7 +167,8 @@ def test_a_damaged_registry_is_told_and_what_was_read_stays(web: WebHouse) -> No
 
 
 def test_what_the_command_line_did_is_seen(web: WebHouse) -> None:
-    from bssci.certificates.provisioning import Broker, Provisioning
+    from bssci.certificates.provisioned import Broker
+    from bssci.certificates.provisioning import Provisioning
 
     certs = web.directory / "certs"
     moment = web.center.provisioned._moment()

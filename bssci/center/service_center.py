@@ -303,6 +303,7 @@ class ServiceCenter:
         self._receptions = ()
         for part in (
             self.activities,
+            self.attachments,
             self.paths,
             self.downlinks,
             self.listening,
@@ -330,7 +331,8 @@ class ServiceCenter:
     async def stop(self) -> None:
         """Finish work in progress and write pending changes; the journal may be closed after that."""
         await self.downlinks.stop()
-        for part in (self.paths, self.activities, self.listening, self.unknown, self.refused_stations):
+        parts = (self.paths, self.activities, self.attachments, self.listening, self.unknown)
+        for part in (*parts, self.refused_stations):
             part.stop()
         await self.devices.stop()
         await self.gateways.stop()

@@ -22,13 +22,14 @@ from dataclasses import replace
 from operator import is_not
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.attachments.answers import Answers
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.uplinks.activity import Activities
+from bssci.center.write_behind import WriteBehind
 from bssci.journal import Attachment, Journal, Loaded, StorageError
 from bssci.model import EUI, Sensor
 from bssci.model.commands import Outcomes
@@ -64,6 +65,16 @@ class Attachments:
         self._stored = dict(loaded.attachments)
         self._coming: list[Mapping[EUI, Attachment | None]] = []
         """rows on their way to the disk, in their order; None: the attachment is deleted"""
+        self._changes_under_way = 0
+        """changes of the configuration between :meth:`recording` their consequences and their end"""
+        self._late = WriteBehind[EUI](clock, "attachments", self._store_late)
+        """sensors whose attachment on disk may not be the one in force, as the disk was full"""
+
+    def start(self) -> None:
+        self._late.start()
+
+    def stop(self) -> None:
+        self._late.stop()
 
     # what is wanted
 
@@ -164,20 +175,37 @@ class Attachments:
         :raises StorageError: nothing changed.
         """
         rows, before = await self._rows_of(changes, attach, at)
-        if rows:
-            await self._record(rows)
+        self._changes_under_way += 1
         try:
-            yield
-        except Exception:  # any failure of the change itself
             if rows:
-                await self._record_as_is(rows)
-            raise
-        # Sensors that attached or detached over the air meanwhile are left to changed().
-        async for few in in_slices(self._clock, list(rows), SLICE):
-            self._take({eui: rows[eui] for eui in few if self.newest(eui) is before[eui]})
+                await self._record(rows)
+            try:
+                yield
+            except Exception:  # any failure of the change itself
+                if rows:
+                    await self._record_as_is(rows)
+                raise
+            async for few in in_slices(self._clock, list(rows), SLICE):
+                self._take_unless_changed(few, rows, before)
+        finally:
+            self._changes_under_way -= 1
         replaced = list(before.values())
         before.clear()
         await let_go(self._clock, replaced, SLICE)
+
+    def _take_unless_changed(
+        self,
+        euis: Iterable[EUI],
+        rows: Mapping[EUI, Attachment | None],
+        before: Mapping[EUI, Attachment | None],
+    ) -> None:
+        """Put rows on disk in force, but of sensors that attached or detached over the air meanwhile.
+
+        These are left to :meth:`changed`. What they did may not have been stored, unlike the rows.
+        """
+        taken = {eui: rows[eui] for eui in euis if self.newest(eui) is before[eui]}
+        self._take(taken)
+        self._late.update(eui for eui in euis if eui not in taken)
 
     async def changed(self, changes: Changes, *, at: float) -> Outcomes:
         """Propagate a change of the configuration to all stations, see :meth:`recording`.
@@ -191,7 +219,7 @@ class Attachments:
                 await self._store(rows)
             except StorageError as error:
                 self._take(rows)
-                self._log_not_stored(rows, error)
+                self._will_be_late(rows, error)
         return await self._tell([*changes.attach, *changes.detach])
 
     # over the air
@@ -317,14 +345,18 @@ class Attachments:
         try:
             await self._record({eui: self.newest(eui) for eui in euis})
         except StorageError as error:
-            self._log_not_stored(euis, error)
+            self._will_be_late(euis, error)
 
-    def _log_not_stored(self, euis: Collection[EUI], error: StorageError) -> None:
-        self.log.warn(
-            "attachments not stored, will be lost at a restart {sensors} {error}",
-            sensors=len(euis),
-            error=error,
-        )
+    def _will_be_late(self, euis: Collection[EUI], error: StorageError) -> None:
+        self._late.update(euis)
+        self.log.warn("attachments not stored yet {sensors} {error}", sensors=len(euis), error=error)
+
+    def _store_late(self, euis: Collection[EUI], _: int | None) -> Deferred[None]:
+        """Store attachments as they are in force, unless what comes is newer: then it is tried again."""
+        if self._coming or self._changes_under_way:
+            self._late.update(euis)
+            return succeed(None)
+        return self._record({eui: self._stored.get(eui) for eui in euis})
 
     async def _tell(self, euis: Sequence[EUI]) -> Outcomes:
         """Tell all stations the present state of sensors; return the outcomes."""

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 
 from bssci.center.devices import endpoints
 from bssci.center.devices.sensors import Changes
+from bssci.center.write_behind import INTERVAL
 from bssci.journal import StorageError
 from bssci.model import EUI, parse_sensor
 from tests.support.center import TESTER, House, result_of, sensor_entry, sensor_eui
@@ -234,3 +235,62 @@ def test_whoever_asked_for_a_change_that_fails_on_a_full_disk_too_is_told_of_its
         done(house, change())
     house.journal.broken = False
     assert house.center.attachments.get(ONE) is before
+    house.advance(INTERVAL + 1, step=1.0)
+    house.crash()
+    assert house.center.attachments.get(ONE) == before
+
+
+def test_a_sensor_that_attaches_while_it_is_deleted_leaves_nothing_although_the_disk_fills_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = endpoints.write
+
+    def write_late(*values: Any) -> bytes:
+        version = write(*values)
+        attach_over_the_air(house)
+        house.settle()
+        house.journal.full = True
+        return version
+
+    monkeypatch.setattr(endpoints, "write", write_late)
+    done(house, house.commands.remove([ONE], TESTER))
+    assert house.journal.kept().attachments.keys() == {ONE}
+    house.journal.full = False
+    house.advance(INTERVAL + 1, step=1.0)
+    assert house.center.attachments.get(ONE) is None
+    assert house.journal.kept().attachments == {}
+
+
+def test_what_a_change_stored_on_top_of_what_could_not_be_stored_is_stored_as_it_is_in_force(
+    house: House,
+) -> None:
+    attachments, queue = house.center.attachments, house.journal.queues[0][1]
+    detached = attachments.detached_over_the_air(ONE, at=1.0)
+
+    async def change() -> None:
+        async with attachments.recording(Changes([ONE], []), at=2.0):
+            """The change itself is not looked at."""
+
+    changing = ensureDeferred(change())
+    queue.pop(0).deferred.errback(StorageError("disk full"))
+    with pytest.raises(StorageError):
+        result_of(detached)
+    house.settle()
+    result_of(changing)
+    assert attachments.get(ONE) is None
+    house.advance(INTERVAL + 1, step=1.0)
+    assert house.journal.kept().attachments == {}
+
+
+def test_what_was_not_stored_is_stored_later_beside_what_attaches_meanwhile(house: House) -> None:
+    attachments = house.center.attachments
+    house.journal.full = True
+    done(house, attachments.changed(Changes([], []), at=1.0))
+    attachments._late.update([ONE])
+    house.journal.full = False
+    attaching = attach_over_the_air(house)
+    attachments._late.store()
+    house.settle()
+    result_of(attaching)
+    house.advance(INTERVAL + 1, step=1.0)
+    assert house.journal.kept().attachments == {ONE: attachments.get(ONE)}

@@ -51,9 +51,10 @@ _HSTS = b"max-age=31536000"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/")
 """begins of the types of forms"""
 _TOO_LARGE = (
-    b'{"success": false, "error": {"code": "too_large", "message": "body must have at most %d bytes", '
+    b'{"success": false, "error": {"code": "too_large", "message": "body must have at most %d bytes%s", '
     b'"field": "body"}}'
 )
+_FORM_HINT = b" if it is a form; send a file as the body itself"
 
 
 class AdminRequest(Request):
@@ -63,6 +64,7 @@ class AdminRequest(Request):
         super().__init__(channel, *args, **kwargs)
         self._connection = connection
         self._limit = MAX_BODY
+        self._is_form = False
         self._received = 0
         self._refused = False
         self.visit = Visit()
@@ -78,7 +80,8 @@ class AdminRequest(Request):
         path = unquote_to_bytes(channel._path.partition(b"?")[0]).decode("utf-8", "replace")
         # Twisted reads all fields of a form in one turn, whatever the route makes of them.
         kinds = self.requestHeaders.getRawHeaders("content-type", [])
-        if not any(kind.strip().lower().startswith(_FORMS) for kind in kinds):
+        self._is_form = any(kind.strip().lower().startswith(_FORMS) for kind in kinds)
+        if not self._is_form:
             self._limit = site.max_body(self, channel._command.decode("latin-1"), path)
         if length is not None and length > self._limit:
             self.content = BytesIO()
@@ -98,6 +101,7 @@ class AdminRequest(Request):
     def process(self) -> None:
         self._stop_deadline()
         if self._refused:
+            self.channel.loseConnection()
             return
         self.visit = self._proxies.visit(self)
         for name, value in _COMMON.items():
@@ -156,15 +160,17 @@ class AdminRequest(Request):
                 self.requestHeaders.setRawHeaders(name, texts)
 
     def _refuse(self) -> None:
-        """Answer without having read the rest of the body, which is discarded until the client notices."""
+        """Answer without having read all of the body; the rest is discarded as it arrives, for REQUEST_TIME.
+
+        Closed at once, the connection would be reset while a client still sends, which then never reads why.
+        """
         self._refused = True
-        body = _TOO_LARGE % self._limit
+        body = _TOO_LARGE % (self._limit, _FORM_HINT if self._is_form else b"")
         channel: Any = self.channel
         channel.transport.write(
             b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
             b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         )
-        channel.loseConnection()
 
     def _too_late(self) -> None:
         self._deadline = None

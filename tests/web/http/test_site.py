@@ -26,7 +26,25 @@ def test_a_large_body_is_refused_before_it_arrives(web: WebHouse) -> None:
         "message": "body must have at most 65536 bytes",
         "field": "body",
     }
+
+
+def test_a_client_may_send_its_body_to_the_end_before_it_reads_why_it_is_refused(web: WebHouse) -> None:
+    connection = Connection(web)
+    connection.send(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
+    connection.send(b"x" * 199_999)
+    assert not connection.transport.disconnecting, (
+        "more of the body would reset the connection and its answer"
+    )
+    connection.send(b"x")
     assert connection.transport.disconnecting
+    assert connection.received.count(b"HTTP/1.1") == 1
+
+
+def test_a_refused_body_that_never_ends_is_bounded_by_time(web: WebHouse) -> None:
+    connection = Connection(web)
+    connection.send(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")
+    web.advance(site.REQUEST_TIME + 1)
+    assert connection.transport.aborted
 
 
 @pytest.mark.parametrize(
@@ -77,6 +95,7 @@ def test_a_form_is_small_on_every_route(web: WebHouse, kind: str) -> None:
     body = b"a=&" * site.MAX_BODY
     answer = web.browser("operator").post("/api/sensors/import?dry_run=1", body, content_type=kind)
     assert answer.status == 413, "twisted reads 16 MB of fields in one turn of the reactor"
+    assert answer.error["message"].endswith("65536 bytes if it is a form; send a file as the body itself")
 
 
 @pytest.mark.parametrize(

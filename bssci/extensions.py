@@ -408,7 +408,11 @@ def _row(setting: PluginSetting | Setting | str) -> Setting | None:
         return Setting(
             setting.name,
             setting.default,
-            Parser(_careful(setting.parse), setting.allowed or getattr(setting.parse, "allowed", "")),
+            Parser(
+                _careful(setting.parse),
+                setting.allowed or getattr(setting.parse, "allowed", ""),
+                quotable=getattr(setting.parse, "quotable", True),
+            ),
             one_line(setting.description),
             live=setting.live,
             reread=setting.reread,

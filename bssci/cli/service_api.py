@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from bssci.journal import JournalError, no_service
 from bssci.settings.descriptions import host_and_port
 from bssci.settings.table import Settings
+from bssci.system.secret_files import SecretFileError, read_secret
 from bssci.web.access.accounts import AccountFile, Role
 
 TIMEOUT = 30.0
@@ -163,7 +164,10 @@ def own_service(chosen: Settings, token: str = "") -> ServiceApi:
 
 def _given_token(file: Path | None) -> str:
     if file is not None:
-        return file.read_text("utf-8").strip()
+        try:
+            return read_secret(file, "--token-file").strip()
+        except SecretFileError as error:
+            raise ServiceUnavailableError(str(error)) from None
     return os.environ.get(TOKEN_NAME, "").strip()
 
 

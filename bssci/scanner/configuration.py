@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from bssci.system.secret_files import SecretFileError, read_secret
+
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Interval = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -125,18 +127,18 @@ def read_configuration(file: Path | None) -> ScannerConfiguration:
     return configuration
 
 
-def password_of(part: MqttPart) -> str:
+def password_of(part: MqttPart, name: str = "mqtt.password_file") -> str:
     """Return the password for the broker, from its file if one is named.
 
+    :param name: name of the setting or option with the path of the file, for the error.
     :raises ConfigurationError: the file cannot be read.
     """
     if not part.password_file:
         return part.password
     try:
-        return Path(part.password_file).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not text"
-        raise ConfigurationError(f"mqtt.password_file: {part.password_file}: {reason}") from None
+        return read_secret(Path(part.password_file), name).strip()
+    except SecretFileError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _check(configuration: ScannerConfiguration, file: Path) -> None:

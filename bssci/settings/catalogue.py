@@ -15,6 +15,7 @@ from bssci.settings import env_file, trial
 from bssci.settings.groups import Group, ListeningAddress
 from bssci.settings.rows import MASK, Origin, Setting, SettingsError, option_of
 from bssci.settings.table import GROUPS, Settings
+from bssci.system.secret_files import SecretFileError, read_secret
 
 
 class LoadedValues(NamedTuple):
@@ -249,7 +250,7 @@ def _text(
         if text and path:
             raise SettingsError(f"{row.name} and {file_name} ({origin}): only one of them is allowed")
         if path:
-            return _secret(file_name, Path(path)), "file", f"{file_name}={path}"
+            return _secret(file_name, Path(path)), "file", file_name
         if text is not None:
             return str(text), origin, origin
     return row.default, "default", "default"
@@ -257,11 +258,9 @@ def _text(
 
 def _secret(file_name: str, path: Path) -> str:
     try:
-        return path.expanduser().read_text("utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise SettingsError(f"{file_name}={path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{file_name}={path}: is not UTF-8") from None
+        return read_secret(path, file_name)
+    except SecretFileError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _derived(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> dict[str, Any]:
@@ -274,7 +273,7 @@ def _derived(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> dict[s
 
 def _documented(row: Setting) -> str:
     default = f"`{row.default}`" if row.default else "empty"
-    meaning = f"{row.explained}; may be given as `{row.file_name}`" if row.secret else row.explained
+    meaning = f"{row.explained}; may be given as `{row.file_name}`" if row.file_name else row.explained
     return f"| {' | '.join([f'`{row.name}`', default, meaning, row.parser.allowed, row.taking_effect])} |"
 
 

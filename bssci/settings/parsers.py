@@ -25,6 +25,8 @@ _DESCRIPTION = re.compile(r"[a-z][\w-]*:[^\x00-\x1f\x7f]*")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+[!-~]*")
 _MAIL_ADDRESS = re.compile(r"[^@\s,<>\"]{1,64}@[\w.-]{1,255}")
 _NAME = re.compile(r"[\w.-]+")
+_PEM = "-----BEGIN"
+"""begins what a file with a certificate or key holds"""
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 UNIX = "unix"
@@ -39,6 +41,8 @@ class Parser(Generic[T_co]):
     allowed: str
     write: Callable[[Any], str] | None = None
     """returns the text of a value that has no form in JSON of its own"""
+    quotable: bool = True
+    """errors may quote the text; not that of a path, in whose place people give what the file holds"""
 
     def __call__(self, text: str) -> T_co:
         """Return the value of a text.
@@ -127,6 +131,8 @@ def _boolean(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
+    if _PEM in text:
+        raise ValueError
     return Path(_text(text.strip())).expanduser()
 
 
@@ -204,9 +210,9 @@ networks: Parser[tuple[str, ...]] = Parser(
     f"addresses and networks such as 127.0.0.1 or 10.0.0.0/8, or {UNIX}, separated by commas; may be empty",
 )
 boolean = Parser(_boolean, "true or false")
-path = Parser(_path, "a path")
+path = Parser(_path, "a path", quotable=False)
 optional_path: Parser[Path | None] = Parser(
-    lambda text: _path(text) if text.strip() else None, "a path; may be empty"
+    lambda text: _path(text) if text.strip() else None, "a path; may be empty", quotable=False
 )
 optional_eui: Parser[EUI | None] = Parser(
     lambda text: parse_eui(text) if text.strip() else None, "16 hexadecimal digits; may be empty"

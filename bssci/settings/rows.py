@@ -42,7 +42,8 @@ class Setting:
     reread: bool = False
     """the file that it names is read again while the service runs: only another path needs a restart"""
     secret: bool = False
-    """never shown, logged or sent; may be given as NAME_FILE"""
+    """never shown, logged or sent; may be given as NAME_FILE. If it is such a path, because its group reads
+    the file itself: whoever misunderstands it gives the secret in its place"""
     private: bool = False
     """a credential: shown and changed in the web admin and ``.env`` only, never through a sink"""
     trusted: bool = False
@@ -60,8 +61,9 @@ class Setting:
 
     @property
     def file_name(self) -> str | None:
-        """Name of the setting that gives the path of a file with the value; None if it is not a secret."""
-        return self.name + FILE_SUFFIX if self.secret else None
+        """Name of the setting that gives the path of a file with the value; None: there is none."""
+        has_file = self.secret and not self.name.endswith(FILE_SUFFIX)
+        return self.name + FILE_SUFFIX if has_file else None
 
     @property
     def taking_effect(self) -> str:
@@ -84,7 +86,7 @@ class Setting:
         try:
             return self._value(text)
         except ValueError as error:
-            shown = MASK if self.secret else repr(text)
+            shown = MASK if self.secret or not self.parser.quotable else repr(text)
             raise SettingsError(f"{self.name}={shown} ({origin}): {self._fault(error, text)}") from None
 
     def fault(self, text: str) -> str | None:

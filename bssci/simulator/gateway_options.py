@@ -127,7 +127,7 @@ def _broker(arguments: argparse.Namespace) -> MqttPart:
         path=arguments.mqtt_path,
     )
     try:
-        password_of(broker)
+        password_of(broker, "--mqtt-password-file")
     except ConfigurationError as error:
-        raise ArgumentError(f"--mqtt-password-file: {error}") from None
+        raise ArgumentError(str(error)) from None
     return broker

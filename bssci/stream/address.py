@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bssci.model.live_token import fault_of
+from bssci.system.secret_files import SecretFileError, read_secret
 
 PATH = "/mqtt"
 TOKEN = "BSSCI_TOKEN"
@@ -62,10 +63,9 @@ def read_token(file: Path | None, environment: Mapping[str, str] = os.environ) -
     """
     if file is not None:
         try:
-            token, place = file.read_text("utf-8").strip(), str(file)
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not text"
-            raise StreamError(f"{file}: {reason}") from None
+            token, place = read_secret(file, "--token-file").strip(), "--token-file"
+        except SecretFileError as error:
+            raise StreamError(str(error)) from None
     else:
         token, place = environment.get(TOKEN, "").strip(), TOKEN
     fault = fault_of(token)

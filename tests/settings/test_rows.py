@@ -45,8 +45,22 @@ def test_an_error_and_the_hint_of_a_value_that_may_be_empty_read_as_one_sentence
     path = row(name="LOG_FILE", default="", parser=parsers.optional_path)
     with pytest.raises(SettingsError) as caught:
         path.parse("a\nb", "environment")
-    assert str(caught.value) == "LOG_FILE='a\\nb' (environment): must be a path; may be empty"
+    assert str(caught.value) == f"LOG_FILE={MASK} (environment): must be a path; may be empty"
     assert path.fault("a\nb") == "must be a path; may be empty"
+
+
+@pytest.mark.parametrize(
+    "held", ["-----BEGIN PRIVATE KEY-----\nMIIE", r"-----BEGIN EC PRIVATE KEY-----\nMHcC"]
+)
+def test_what_a_file_holds_in_place_of_its_path_is_refused_and_not_shown(held: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        row(name="KEY_FILE", parser=parsers.path).parse(held, "environment")
+    assert str(caught.value) == f"KEY_FILE={MASK} (environment): must be a path"
+
+
+def test_the_path_of_a_secret_is_one_and_has_no_file_of_its_own() -> None:
+    path = row(name="POSTGRES_DSN_FILE", default="", parser=parsers.optional_path, secret=True)
+    assert path.file_name is None
 
 
 def test_an_error_does_not_show_a_secret() -> None:

@@ -11,7 +11,8 @@ import pytest
 from dotenv import dotenv_values
 
 from bssci.settings import env_file as env_files
-from bssci.settings.rows import SettingsError
+from bssci.settings.catalogue import shown
+from bssci.settings.rows import MASK, SettingsError
 from bssci.settings.table import Settings
 from tests.support.settings import CATALOGUE, settings_with
 
@@ -206,7 +207,31 @@ def test_a_secret_and_its_file_do_not_go_together() -> None:
 
 def test_a_file_with_a_secret_that_is_not_there_is_named() -> None:
     said = refusal(environ={"MQTT_PASSWORD_FILE": "/nonexistent/secret"})
-    assert said == "MQTT_PASSWORD_FILE=/nonexistent/secret: cannot be read: No such file or directory"
+    assert said == "MQTT_PASSWORD_FILE: the file that it names cannot be read: No such file or directory"
+
+
+FILES = [row.file_name for row in SETTINGS.values() if row.file_name is not None]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "given", ["hunter2", "postgresql://u:hunter2@db/x", f"https://u:hunter2@h/{'x' * 300}"]
+)
+def test_a_secret_in_place_of_the_path_of_its_file_is_not_shown(name: str, given: str) -> None:
+    try:
+        settings = load(environ={name: given})
+    except SettingsError as error:
+        assert str(error).startswith(f"{name}: the file that it names cannot be read")
+        assert "hunter2" not in " ".join(error.lines)
+    else:
+        # Its group reads the file, later.
+        assert shown(SETTINGS[name], settings.value(name)) == MASK
+
+
+def test_a_file_with_a_wrong_secret_is_named_by_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("hunter2")
+    said = refusal(environ={"ALARM_WEBHOOK_URL_FILE": str(tmp_path / "url")})
+    assert said.startswith(f"ALARM_WEBHOOK_URL={MASK} (ALARM_WEBHOOK_URL_FILE): must be a URL")
 
 
 def test_a_short_time_to_detach_warns_at_its_half() -> None:

@@ -62,7 +62,10 @@ def test_the_password_may_come_by_the_environment(monkeypatch: pytest.MonkeyPatc
         (["--controllers", "1", "--measured-every", "0"], "--measured-every 0.0: must be above 0"),
         (["--scanners", "1", "--timezone", "Mars/Olympus"], "--timezone Mars/Olympus: there is no such zone"),
         (["--scanners", "1", "--mqtt-cert-file", "a"], "give both or neither"),
-        (["--scanners", "1", "--mqtt-password-file", "/nowhere"], "/nowhere: No such file"),
+        (
+            ["--scanners", "1", "--mqtt-password-file", "/nowhere"],
+            "--mqtt-password-file: the file",
+        ),
     ],
 )
 def test_what_cannot_be_is_named(options: list[str], complaint: str) -> None:

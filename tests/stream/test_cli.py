@@ -21,7 +21,7 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     "arguments, said",
     [
         (["ws://service.test/mqtt"], "this machine only"),
-        ([URL, "--token-file", "none"], "none:"),
+        ([URL, "--token-file", "none"], "--token-file: the file that it names"),
         ([URL, "--to", "file"], "needs --path"),
         ([URL, "--to", "webhook", "--path", "https://h/", "--header", "no"], "NAME:VALUE"),
         ([URL, "--ca-file", "none.pem"], "none.pem"),

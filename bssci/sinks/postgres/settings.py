@@ -12,6 +12,7 @@ from bssci.settings import parsers
 from bssci.settings.parsers import Parser
 from bssci.sinks.interfaces import SinkSetting
 from bssci.sinks.postgres.errors import PostgresError
+from bssci.system.secret_files import SecretFileError, read_secret
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 COPY, INSERT = "copy", "insert"
@@ -44,6 +45,7 @@ SETTINGS = (
         "",
         "file that holds POSTGRES_PASSWORD; read at each connection",
         parsers.optional_path,
+        secret=True,
         reread=True,
     ),
     SinkSetting("POSTGRES_SSLMODE", "prefer", "TLS to the server", parsers.choice(*SSL_MODES)),
@@ -65,6 +67,7 @@ SETTINGS = (
         "",
         "file that holds POSTGRES_DSN; read at each connection",
         parsers.optional_path,
+        secret=True,
         reread=True,
     ),
     SinkSetting(
@@ -165,10 +168,9 @@ class PostgresSettings:
         if file is None:
             return str(self.values[name])
         try:
-            return file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise PostgresError(f"{name}_FILE: {file} cannot be read: {reason}") from None
+            return read_secret(file, f"{name}_FILE").strip()
+        except SecretFileError as error:
+            raise PostgresError(str(error)) from None
 
 
 def _parse_dsn(dsn: str) -> dict[str, Any]:

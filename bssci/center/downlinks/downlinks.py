@@ -42,7 +42,9 @@ SLICE = 256
 REVOKE_TIME = 10.0
 """s that a revocation waits for the station's answer"""
 RECENT = 86400.0
-"""s since a downlink was sent for which the start searches for its acknowledgement"""
+"""s since a downlink was sent in which its acknowledgement is searched for that may have been missed"""
+SEARCH_AGAIN = 10.0
+"""s after which a search in the journal that failed is repeated"""
 NOT_KNOWN = -1
 """stands for a counter that is determined at the next uplink"""
 SHOWN = 200
@@ -94,6 +96,12 @@ class DownlinkDesk:
         self._revoking = Questions[int, Downlink | None](clock, REVOKE_TIME, lambda _: None)
         """revocations that wait for a station's answer, by queue id"""
         self._searches = 0
+        self._missed_stations: set[EUI] = set()
+        """stations whose downlinks could not be searched for"""
+        self._missed_acknowledgements = True
+        """true if acknowledgements may have been published that were not searched for, or not stored"""
+        self._search_again_at = 0.0
+        """reactor seconds until which no search that failed is repeated"""
         self._stopped = False
         self._idle: list[Deferred[None]] = []
         self._queries = queries
@@ -118,7 +126,7 @@ class DownlinkDesk:
     def start(self) -> None:
         """Start, and search for acknowledgements that an earlier run missed."""
         self._ticker.start()
-        self._search(self._recover_acknowledgements())
+        self._search_missed()
 
     def stop(self) -> Deferred[None]:
         """Stop; fires when work under way is over and the journal may be closed."""
@@ -253,7 +261,7 @@ class DownlinkDesk:
             self._away.pop(eui, None)
             self._worker.connected(eui)
             self._worker.look([sensor for sensor in self._queued if self._paths.hears(eui, sensor)])
-            self._search(self._look_at_station(eui))
+            self._search_at(eui)
         else:
             self._away[eui] = self._now() + GRACE
             self._worker.disconnected(eui)
@@ -266,10 +274,10 @@ class DownlinkDesk:
         acknowledged = Acknowledged(
             end_point_eui=uplink.end_point_eui, counter=uplink.packet_counter - 1 & 0xFFFF_FFFF, at=uplink.at
         )
-        self._worker.happen(acknowledged).addErrback(self._log_failure)
+        self._worker.happen(acknowledged).addErrback(self._failed, self._miss_acknowledgements)
 
     async def _recover_acknowledgements(self) -> None:
-        """Search for acknowledgements in uplinks that were published just before an earlier run ended."""
+        """Search for acknowledgements that an earlier run missed, or that could not be stored."""
         recent = await self._journal.downlinks.unacknowledged(self._now() - RECENT, MAX_WAITING)
         for start in range(0, len(recent), SLICE):
             await self._find_acknowledgements(recent[start : start + SLICE])
@@ -301,7 +309,9 @@ class DownlinkDesk:
         now = self._now()
         for station in [station for station, until in self._away.items() if until <= now]:
             del self._away[station]
-            self._search(self._look_at_station(station))
+            self._search_at(station)
+        if self._clock.seconds() >= self._search_again_at:
+            self._search_missed()
         if self._queued and not self._searches:
             self._search(self._look_at_due())
 
@@ -310,9 +320,39 @@ class DownlinkDesk:
         # A repeated attach since the clock was set forward seemed to be in the future.
         self._worker.look(self._queued)
 
-    def _search(self, search: Coroutine[Deferred[Any], Any, None]) -> None:
+    def _search_missed(self) -> None:
+        """Make the searches that failed before."""
+        if self._missed_acknowledgements:
+            self._missed_acknowledgements = False
+            self._search_acknowledgements(self._recover_acknowledgements())
+        stations, self._missed_stations = self._missed_stations, set()
+        for eui in stations:
+            self._search_at(eui)
+
+    def _search_at(self, station: EUI) -> None:
+        self._search(self._look_at_station(station), lambda: self._missed_stations.add(station))
+
+    def _search_acknowledgements(self, search: Coroutine[Deferred[Any], Any, None]) -> None:
+        self._search(search, self._miss_acknowledgements)
+
+    def _miss_acknowledgements(self) -> None:
+        self._missed_acknowledgements = True
+
+    def _search(
+        self, search: Coroutine[Deferred[Any], Any, None], miss: Callable[[], None] = lambda: None
+    ) -> None:
+        """Search in the journal.
+
+        :param miss: called if the journal fails, to have the search repeated.
+        """
         self._searches += 1
-        ensureDeferred(search).addErrback(self._log_failure).addCallback(self._searched)
+        ensureDeferred(search).addErrback(self._failed, miss).addCallback(self._searched)
+
+    def _failed(self, failure: Failure, miss: Callable[[], None]) -> None:
+        self._log_failure(failure)
+        if isinstance(failure.value, StorageError):
+            miss()
+            self._search_again_at = self._clock.seconds() + SEARCH_AGAIN
 
     def _searched(self, _: None) -> None:
         self._searches -= 1
@@ -341,7 +381,7 @@ class DownlinkDesk:
             if downlink.state != "queued":
                 self._revoking.answer(downlink.queue_id, downlink)
         if sent:
-            self._search(self._find_acknowledgements(sent))
+            self._search_acknowledgements(self._find_acknowledgements(sent))
 
     def _note_counters(self, stored: StoredDownlink) -> None:
         request = stored.downlink.request

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, fail
 
+from bssci.center.downlinks.downlinks import SEARCH_AGAIN
 from bssci.center.downlinks.happenings import RESULT_WAIT
 from bssci.center.downlinks.plan import GRACE
+from bssci.journal import StorageError
 from bssci.wire.messages import DlDataQue, DlDataQueRsp, DlDataRev
 from tests.center.downlinks.gateway import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, connected
 from tests.support.center import TESTER, result_of
@@ -135,6 +137,55 @@ def test_the_acknowledgement_is_published_then_crash(site: DownlinkHouse) -> Non
     assert site.downlink(queue_id).state == "sent"
     site.crash()
     assert site.downlink(queue_id).state == "acknowledged"
+
+
+def test_an_acknowledgement_that_cannot_be_stored_is_found_as_soon_as_it_can(site: DownlinkHouse) -> None:
+    station = connected(site)
+    queue_id = site.queue()
+    station.accept()
+    station.result(queue_id, counter=2)
+    worker = site.downlinks._worker
+    worker.pause()
+    site.downlinks._ticker.stop()
+    station.hear(3, dlAck=True)
+    site.journal.full = True
+    worker.wake()
+    site.settle()
+    site.journal.full = False
+    assert site.downlink(queue_id).state == "sent"
+    site.downlinks._ticker.start()
+    site.advance(SEARCH_AGAIN + 1)
+    assert site.statuses(queue_id) == ["queued", "sent", "acknowledged"]
+
+
+def test_an_acknowledgement_is_found_although_the_search_for_it_failed(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = connected(site)
+    queue_id = site.queue()
+    station.accept()
+    station.hear(3, dlAck=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(site.journal.events, "find_uplinks", lambda keys: fail(StorageError("gone")))
+        station.result(queue_id, counter=2)
+    assert site.downlink(queue_id).state == "sent"
+    site.advance(SEARCH_AGAIN + 1)
+    assert site.statuses(queue_id) == ["queued", "sent", "acknowledged"]
+
+
+def test_a_downlink_leaves_a_station_that_is_away_although_the_search_there_failed(
+    site: DownlinkHouse, two: tuple[Gateway, Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, other = two
+    queue_id = site.queue()
+    assert best.accept() == [queue_id]
+    best.lose()
+    with monkeypatch.context() as patch:
+        patch.setattr(site.journal.downlinks, "sensors_at", lambda eui: fail(StorageError("gone")))
+        site.advance(GRACE + 2)
+    assert other.asked() == []
+    site.advance(SEARCH_AGAIN + 1)
+    assert other.accept() == [queue_id]
 
 
 def test_a_result_that_was_not_answered_comes_again(site: DownlinkHouse) -> None:

@@ -59,6 +59,7 @@ CATALOGUES = {
 }
 """modules without behaviour of their own, each with what it holds"""
 SPANNING = {
+    "center/attachments/test_over_the_air_told.py": "what stations are told of what a sensor asks itself",
     "center/downlinks/test_downlinks_simulated.py": "downlinks with simulated stations and sensors",
     "center/downlinks/test_downlinks_survive.py": "downlinks through crashes",
     "center/sequences/test_sequences.py": "the whole service, whatever happens to it",

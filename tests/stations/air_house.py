@@ -7,11 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bssci.model import EUI, eui_to_int
+from bssci.model import EUI, SensorStatus, eui_to_int
 from bssci.model.attach_crypto import attach_signature
 from bssci.stations.station import Station
 from bssci.wire.errors import ProtocolError
-from bssci.wire.messages import Att, AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Message, Request, Status, StatusRsp
+from bssci.wire.messages import (
+    Att,
+    AttPrp,
+    AttPrpRsp,
+    Det,
+    DetPrp,
+    DetPrpRsp,
+    Message,
+    Request,
+    Status,
+    StatusRsp,
+)
 from tests.support.center import EPOCH as NOW
 from tests.support.center import House, Line
 
@@ -20,6 +31,10 @@ OTHER_SENSOR = EUI("CAFE000000000001")
 KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
 NONCE = bytes.fromhex("a1b2c3d4")
 STATIONS = (EUI("70B3D59CD0000001"), EUI("70B3D59CD0000002"), EUI("70B3D59CD0000003"))
+HERE, THERE, ELSEWHERE = STATIONS
+SESSION_KEY = bytes.fromhex("e77429f27a4d62080a8cef1447a42777")
+"""what an attach with ``COUNTER`` and ``NONCE`` gives"""
+COUNTER = 0x123456
 _RESPONSES: dict[type[Message], Callable[..., Message]] = {
     AttPrp: AttPrpRsp,
     DetPrp: DetPrpRsp,
@@ -28,7 +43,7 @@ _RESPONSES: dict[type[Message], Callable[..., Message]] = {
 Sent = TypeVar("Sent", bound=Message)
 
 
-def att(op_id: int = 1, counter: int = 0x123456, **changes: Any) -> Att:
+def att(op_id: int = 1, counter: int = COUNTER, **changes: Any) -> Att:
     """The attach of ``SENSOR``, correctly signed."""
     fields: dict[str, Any] = {
         "epEui": eui_to_int(SENSOR),
@@ -44,6 +59,18 @@ def att(op_id: int = 1, counter: int = 0x123456, **changes: Any) -> Att:
         "longBlkDist": False,
     }
     return Att(opId=op_id, **(fields | changes))
+
+
+def det(op_id: int = 2, counter: int = 7, **changes: Any) -> Det:
+    fields: dict[str, Any] = {
+        "epEui": eui_to_int(SENSOR),
+        "rxTime": 1_700_000_000_000_000_000,
+        "packetCnt": counter,
+        "snr": 10.0,
+        "rssi": -100.0,
+        "sign": [1, 2, 3, 4],
+    }
+    return Det(opId=op_id, **(fields | changes))
 
 
 class AirLine(Line):
@@ -118,4 +145,17 @@ class AirHouse(House):
             self.settle()
 
 
-__all__ = ["NOW", "AirHouse", "AirLine", "att"]
+def told(house: AirHouse, station: EUI) -> list[AttPrp | DetPrp]:
+    """What a station was told of the sensor, oldest first, without what it was told when it connected."""
+    return [
+        message
+        for message in house.links[station].sent
+        if isinstance(message, AttPrp | DetPrp) and message.epEui == eui_to_int(SENSOR)
+    ][1:]
+
+
+def over_the_air(house: AirHouse) -> list[SensorStatus]:
+    return [event for event in house.happened(SensorStatus) if event.over_the_air]
+
+
+__all__ = ["NOW", "AirHouse", "AirLine", "att", "det", "over_the_air", "told"]

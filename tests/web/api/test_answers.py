@@ -8,8 +8,8 @@ from twisted.internet.task import Clock
 
 from bssci.model import EUI
 from bssci.model.commands import Outcome, Outcomes
-from bssci.web.api.answers import MAX_DETAILED, MAX_OUTCOMES, answer_one, outcome_of, outcomes_of
-from bssci.web.api.schemas.common import SensorOutcome
+from bssci.web.api.answers import MAX_DETAILED, MAX_OUTCOMES, answer, answer_one, outcome_of, outcomes_of
+from bssci.web.api.schemas.common import SensorOutcome, SensorsOutcome
 from bssci.web.http.errors import ApiError
 from tests.support.center import result_of
 
@@ -66,3 +66,9 @@ def test_stations_that_are_away_count_for_each_sensor_and_are_not_listed_for_tho
     assert report["outcomes"] == {"done": 1, "away": 2 * len(away)}
     assert report["base_stations"][away[0]] == {"away": 2}
     assert "results" not in report
+
+
+def test_an_answer_for_many_counts_requests() -> None:
+    report = counted([SENSOR, OTHER], Outcomes({SENSOR: {STATION: FAILED}, OTHER: {STATION: DONE}}))
+    told = answer(SensorsOutcome, report, report["outcomes"])
+    assert told.message == "1 of 2 requests to connected base stations failed"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bssci.model import Sensor, parse_sensor
 from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
 from bssci.web.api.sensor_files import COLUMNS, read_sensors, write_csv, write_json
-from tests.support.web import KEY, sensor_entry
+from tests.support.center import STATION
+from tests.support.web import KEY, SENSOR, WebHouse, sensor_entry
 
 OTHER = "70B3D56770110002"
 TYPES = {"csv": (write_csv, "text/csv"), "json": (write_json, "application/json")}
@@ -144,3 +145,110 @@ def test_all_faults_of_a_row_are_named_also_beside_a_cell_that_a_spreadsheet_spo
     assert (set(named), len(named)) == (first | {(2, "nwKey"), (2, "shortAddr")}, 8)
     messages = {each["field"]: each["message"] for each in found.errors if each["row"] == 1}
     assert messages["eui"].startswith("was made a number") and messages["interval"] == "must be JSON"
+
+
+def test_export_and_import_again(web: WebHouse) -> None:
+    admin, operator = web.browser("admin"), web.browser("operator")
+    admin.post("/api/sensors", sensor_entry(2, name="=cmd|' /C calc'!A0", tags=["a", "b"]))
+    assert operator.get("/api/sensors/export?keys=1").status == 403
+    for form, kind in (("csv", "text/csv"), ("json", "application/json")):
+        file = admin.get(f"/api/sensors/export?keys=1&format={form}")
+        assert file.headers["content-type"].startswith(kind)
+        assert "attachment" in file.headers["content-disposition"]
+        answer = operator.post("/api/sensors/import?dry_run=1", file.body, content_type=kind).json()
+        assert (answer["rows"], answer["unchanged"], answer["wrong"]) == (2, 2, 0)
+    chosen = admin.get("/api/sensors/export?q=0110002&status=unheard").json()
+    assert [each["eui"] for each in chosen] == [OTHER]
+    assert admin.get(f"/api/sensors/export?station={STATION:016X}&keys=1").json() == []
+    assert admin.get("/api/sensors/export?status=loud").status == 422
+    text = admin.get("/api/sensors/export?format=csv").text
+    assert KEY not in text and "'=cmd" in text
+    assert ("admin", "sensor.export_keys", "") in web.audit()
+
+
+def test_import_names_every_wrong_row_and_takes_all_or_nothing(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    lines = [
+        "eui;nwKey;shortAddr;bidi;name;autoDetach",
+        f"70-B3-D5-67-70-11-00-11;{KEY};0011;true;Eins;false",
+        f"70B3D56770110012;{KEY}0;0012;;;",
+        f"70B3D56770110011;{KEY};0013;;;",
+        f"70B3D56770110014;{KEY};0014;maybe;;",
+    ]
+    text = "\r\n".join(lines).encode()
+    answer = browser.post("/api/sensors/import?dry_run=1", text, content_type="text/csv").json()
+    assert [(each["row"], each["field"]) for each in answer["errors"]] == [
+        (2, "nwKey"),
+        (3, "eui"),
+        (4, "bidi"),
+    ]
+    assert (answer["added"], answer["wrong"]) == (1, 3)
+    refused = browser.post("/api/sensors/import", text, content_type="text/csv")
+    assert refused.status == 422 and refused.error["field"] == "nwKey" and KEY not in refused.text
+    assert len(web.center.sensors) == 1
+    good = "\n".join(lines[:2]).encode()
+    taken = browser.post("/api/sensors/import", b"\xef\xbb\xbf" + good, content_type="text/csv")
+    assert taken.status == 200 and taken.json()["added"] == 1
+    sensor = web.center.sensors.get("70B3D56770110011")
+    assert sensor.name == "Eins" and sensor.bidirectional and not sensor.auto_detach
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"\x81\x8d", "text/csv", 400),
+        (b"name\nx", "text/csv", 422),
+        (b"[" * 100_000, "application/json", 400),
+        (b'{"a": 1}', "application/json", 400),
+        (b"[NaN]", "application/json", 200),
+        (b"eui", "text/plain", 415),
+        (b'eui\n"', "text/csv", 400),
+    ],
+)
+def test_files_that_are_none(web: WebHouse, body: bytes, kind: str, status: int) -> None:
+    answer = web.browser("operator").post("/api/sensors/import?dry_run=1", body, content_type=kind)
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("value", [b'"\\ud800"', b"NaN"])
+def test_an_import_that_no_file_can_hold_is_refused(web: WebHouse, value: bytes) -> None:
+    entry = json.dumps(sensor_entry(2)).encode()[:-1] + b', "vendor": ' + value + b"}"
+    answer = web.browser("operator").post("/api/sensors/import", b"[" + entry + b"]")
+    assert answer.status == 422 and answer.error["field"] == "vendor"
+
+
+def test_a_row_with_more_cells_than_columns_is_wrong(web: WebHouse) -> None:
+    file = f"eui,nwKey,shortAddr,name\n{OTHER},{KEY},0002,Cellar, left\n".encode()
+    answer = web.browser("operator").post("/api/sensors/import?dry_run=1", file, content_type="text/csv")
+    assert [(each["row"], each["field"]) for each in answer.json()["errors"]] == [(1, "row")]
+    assert answer.json()["valid"] == 0
+
+
+@pytest.mark.parametrize(("form", "kind"), [("csv", "text/csv"), ("json", "application/json")])
+def test_a_masked_key_stays_as_it_is(web: WebHouse, form: str, kind: str) -> None:
+    browser = web.browser("operator")
+    file = browser.get(f"/api/sensors/export?format={form}").body
+    answer = browser.post("/api/sensors/import", file, content_type=kind)
+    assert answer.status == 200 and answer.json()["unchanged"] == 1
+    assert web.center.sensors.get(SENSOR).network_key.hex().upper() == KEY
+    unknown = file.replace(SENSOR.encode(), OTHER.encode())
+    refused = browser.post("/api/sensors/import", unknown, content_type=kind)
+    assert refused.status == 422 and refused.error["field"] == "nwKey" and "masked" in refused.text
+
+
+@pytest.mark.parametrize("query", ["dry_run", "dry_run=", "dry_run=perhaps"])
+def test_a_dry_run_that_cannot_be_read_is_not_carried_out(web: WebHouse, query: str) -> None:
+    rows = [sensor_entry(2)]
+    answer = web.browser("operator").post(f"/api/sensors/import?{query}", rows)
+    assert (answer.status, answer.error["message"]) == (422, "dry_run must be true or false")
+
+
+def test_every_fault_of_a_row_is_told(web: WebHouse) -> None:
+    row = sensor_entry(2, shortAddr="1", bidi="yes") | {"nwKey": "00"}
+    answer = web.browser("operator").post(
+        "/api/sensors/import?dry_run=1", [row, {"eui": "x", "nwKey": "********"}]
+    )
+    assert answer.json()["wrong"] == 2
+    found = [(each["row"], each["field"]) for each in answer.json()["errors"]]
+    assert found[:3] == [(1, "nwKey"), (1, "shortAddr"), (1, "bidi")]
+    assert {field for row, field in found if row == 2} >= {"eui", "shortAddr", "bidi"}

@@ -1,4 +1,4 @@
-"""Sensors by the API: list, change, import, export, commands, downlinks."""
+"""Sensors by the API: list, details, change."""
 
 from __future__ import annotations
 
@@ -8,20 +8,13 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
-from twisted.internet.task import Clock
+from twisted.internet.defer import ensureDeferred
 
-from bssci.center.devices.sensors import Changes
-from bssci.center.downlinks.request_json import NOT_YET_REVOKED
-from bssci.model import EUI, Uplink
-from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome, Outcomes
+from bssci.model import Uplink
 from bssci.settings.rows import MASK
-from bssci.web.api.answers import answer as answer_of
-from bssci.web.api.answers import outcomes_of
-from bssci.web.api.schemas.common import SensorsOutcome
 from tests.support.center import STATION, Line, result_of
 from tests.support.journal import reception
-from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
+from tests.support.web import EPOCH, KEY, SENSOR, WebHouse, sensor_entry
 from tests.support.wire import uplink
 from tests.support.work import calls
 from tests.web.html import Document
@@ -153,25 +146,6 @@ def test_no_secret_is_shown_if_that_cannot_be_written_down(web: WebHouse) -> Non
     assert answer.status == 503 and KEY not in answer.text
 
 
-def test_export_and_import_again(web: WebHouse) -> None:
-    admin, operator = web.browser("admin"), web.browser("operator")
-    admin.post("/api/sensors", sensor_entry(2, name="=cmd|' /C calc'!A0", tags=["a", "b"]))
-    assert operator.get("/api/sensors/export?keys=1").status == 403
-    for form, kind in (("csv", "text/csv"), ("json", "application/json")):
-        file = admin.get(f"/api/sensors/export?keys=1&format={form}")
-        assert file.headers["content-type"].startswith(kind)
-        assert "attachment" in file.headers["content-disposition"]
-        answer = operator.post("/api/sensors/import?dry_run=1", file.body, content_type=kind).json()
-        assert (answer["rows"], answer["unchanged"], answer["wrong"]) == (2, 2, 0)
-    chosen = admin.get("/api/sensors/export?q=0110002&status=unheard").json()
-    assert [each["eui"] for each in chosen] == [OTHER]
-    assert admin.get(f"/api/sensors/export?station={STATION:016X}&keys=1").json() == []
-    assert admin.get("/api/sensors/export?status=loud").status == 422
-    csv = admin.get("/api/sensors/export?format=csv").text
-    assert KEY not in csv and "'=cmd" in csv
-    assert ("admin", "sensor.export_keys", "") in web.audit()
-
-
 @pytest.mark.parametrize(
     ("place", "missing"), [({"lat": 48.1}, "lon"), ({"lon": 11.5, "text": "roof"}, "lat")]
 )
@@ -215,98 +189,11 @@ def test_control_characters_are_refused_at_entry_and_loaded_if_they_are_kept(web
     assert operator.patch(f"/api/sensors/{eui}", {"name": "from\nnow"}).status == 422
 
 
-def test_import_names_every_wrong_row_and_takes_all_or_nothing(web: WebHouse) -> None:
-    browser = web.browser("operator")
-    lines = [
-        "eui;nwKey;shortAddr;bidi;name;autoDetach",
-        f"70-B3-D5-67-70-11-00-11;{KEY};0011;true;Eins;false",
-        f"70B3D56770110012;{KEY}0;0012;;;",
-        f"70B3D56770110011;{KEY};0013;;;",
-        f"70B3D56770110014;{KEY};0014;maybe;;",
-    ]
-    text = "\r\n".join(lines).encode()
-    answer = browser.post("/api/sensors/import?dry_run=1", text, content_type="text/csv").json()
-    assert [(each["row"], each["field"]) for each in answer["errors"]] == [
-        (2, "nwKey"),
-        (3, "eui"),
-        (4, "bidi"),
-    ]
-    assert (answer["added"], answer["wrong"]) == (1, 3)
-    refused = browser.post("/api/sensors/import", text, content_type="text/csv")
-    assert refused.status == 422 and refused.error["field"] == "nwKey" and KEY not in refused.text
-    assert len(web.center.sensors) == 1
-    good = "\n".join(lines[:2]).encode()
-    taken = browser.post("/api/sensors/import", b"\xef\xbb\xbf" + good, content_type="text/csv")
-    assert taken.status == 200 and taken.json()["added"] == 1
-    sensor = web.center.sensors.get("70B3D56770110011")
-    assert sensor.name == "Eins" and sensor.bidirectional and not sensor.auto_detach
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "status"),
-    [
-        (b"\x81\x8d", "text/csv", 400),
-        (b"name\nx", "text/csv", 422),
-        (b"[" * 100_000, "application/json", 400),
-        (b'{"a": 1}', "application/json", 400),
-        (b"[NaN]", "application/json", 200),
-        (b"eui", "text/plain", 415),
-        (b'eui\n"', "text/csv", 400),
-    ],
-)
-def test_files_that_are_none(web: WebHouse, body: bytes, kind: str, status: int) -> None:
-    answer = web.browser("operator").post("/api/sensors/import?dry_run=1", body, content_type=kind)
-    assert answer.status == status
-
-
-def test_commands_for_one_for_a_selection_and_for_all(web: WebHouse) -> None:
-    browser = web.browser("operator")
-    browser.post("/api/sensors", sensor_entry(2))
-    assert browser.post(f"/api/sensors/{SENSOR}/detach").status == 200
-    assert browser.get(f"/api/sensors/{SENSOR}").json()["registration"] == "detached"
-    assert browser.post(f"/api/sensors/{SENSOR}/attach").json()["base_stations"] == {}
-    assert browser.post("/api/sensors/0000000000000009/attach").status == 404
-    bulk = {"action": "detach", "sensors": [SENSOR.lower(), OTHER]}
-    assert browser.post("/api/sensors/bulk", bulk).json()["sensors"] == 2
-    assert browser.get("/api/sensors?status=detached").json()["matching"] == 2
-    assert browser.post("/api/sensors/attach-all").json()["sensors"] == 2
-    assert browser.post("/api/sensors/bulk", {"action": "eat", "sensors": []}).error["field"] == "action"
-    assert browser.post("/api/sensors/bulk", {"action": "attach", "sensors": ["x"]}).status == 422
-    assert browser.post("/api/sensors/clear", {}).error["field"] == "confirm"
-    assert len(web.center.sensors) == 2
-    assert browser.post("/api/sensors/clear", {"confirm": "CLEAR ALL"}).status == 200
-    assert len(web.center.sensors) == 0
-
-
-def test_a_program_clears_without_being_asked_twice(web: WebHouse) -> None:
-    robot = web.browser()
-    robot.token = web.file.create_token("robot", "operator")
-    assert robot.post("/api/sensors/clear", {"confirm": "no"}).status == 422
-    assert robot.post("/api/sensors/clear").json()["success"] is True
-    assert not len(web.center.sensors)
-
-
 def test_a_file_that_cannot_be_reloaded_changes_nothing(web: WebHouse) -> None:
     (web.directory / "endpoints.json").write_text("[{]")
     answer = web.browser("operator").post("/api/sensors/reload")
     assert answer.status == 422 and "endpoints.json" in answer.error["message"]
     assert len(web.center.sensors) == 1
-
-
-def test_downlinks_are_queued_listed_and_revoked(web: WebHouse) -> None:
-    browser = web.browser("operator")
-    answer = browser.post(f"/api/sensors/{SENSOR}/downlink", {"data": "0102", "ref": "r", "prio": 2})
-    assert answer.status == 200
-    queue_id = answer.json()["queId"]
-    listed = browser.get(f"/api/sensors/{SENSOR}/downlinks").json()["downlinks"]
-    assert [(each["queId"], each["state"], each["data"], each["dataHex"]) for each in listed] == [
-        (queue_id, "queued", [[1, 2]], ["0102"])
-    ]
-    wrong = browser.post(f"/api/sensors/{SENSOR}/downlink", {"data": "xyz"})
-    assert wrong.status == 422 and wrong.error["field"] == "data"
-    assert browser.delete(f"/api/sensors/{SENSOR}/downlink/{queue_id}").json()["state"] == "revoked"
-    assert browser.delete(f"/api/sensors/{SENSOR}/downlink/{queue_id + 1}").status == 404
-    assert browser.delete(f"/api/sensors/{SENSOR}/downlink/{'9' * 30}").status == 404
 
 
 def test_uplinks_history_and_signal(web: WebHouse) -> None:
@@ -334,147 +221,6 @@ def test_unknown_sensors_are_listed(web: WebHouse) -> None:
     assert answer["total"] == 1 and answer["sensors"][0]["eui"] == "00000000000000AA"
 
 
-REFUSED = Outcome("failed", 22, "no")
-BULK = "/api/sensors/bulk"
-COMMANDS = [
-    ("change_sensor", "POST", "/api/sensors", sensor_entry(1, name="Cellar"), "it is stored, but "),
-    ("import_", "POST", "/api/sensors/import", [sensor_entry(1, name="Cellar")], "they are stored, but "),
-    ("remove", "DELETE", f"/api/sensors/{SENSOR}", None, "it is removed, but "),
-    ("clear", "POST", "/api/sensors/clear", {"confirm": "CLEAR ALL"}, "they are removed, but "),
-    (
-        "remove",
-        "POST",
-        "/api/sensors/bulk",
-        {"action": "delete", "sensors": [SENSOR]},
-        "they are removed, but ",
-    ),
-    ("attach", "POST", f"/api/sensors/{SENSOR}/attach", {}, ""),
-    ("detach", "POST", f"/api/sensors/{SENSOR}/detach", {}, ""),
-    ("attach", "POST", "/api/sensors/attach-all", {}, ""),
-    ("detach", "POST", "/api/sensors/detach-all", {}, ""),
-    ("attach", "POST", BULK, {"action": "attach", "sensors": [SENSOR]}, ""),
-]
-
-
-@pytest.mark.parametrize(("command", "method", "path", "body", "done"), COMMANDS)
-def test_what_no_station_did_is_no_success_and_what_some_did_says_so(
-    web: WebHouse,
-    monkeypatch: pytest.MonkeyPatch,
-    command: str,
-    method: str,
-    path: str,
-    body: object,
-    done: str,
-) -> None:
-    browser = web.browser("operator")
-
-    def ask(*states: Outcome) -> Answer:
-        async def carried_out(*_: object, **__: object) -> Outcomes:
-            return Outcomes(
-                {EUI(SENSOR): {EUI(f"{number:016X}"): state for number, state in enumerate(states)}}
-            )
-
-        monkeypatch.setattr(web.center.commands, command, carried_out)
-        return browser.ask(method, path, body)
-
-    failed = ask(REFUSED, UNANSWERED, AWAY)
-    told, message = failed.json(), f"{done}2 of 2 connected base stations did not do it"
-    if done:
-        assert (failed.status, told["success"], told["partially_failed"]) == (200, True, True)
-        assert told["message"] == message
-    else:
-        assert (failed.status, told["success"]) == (409, False)
-        assert failed.error == {"code": "failed", "message": message}
-    if "outcomes" in told:
-        assert told["outcomes"] == {"failed": 1, "unanswered": 1, "away": 1}
-    else:
-        assert told["base_stations"]["0" * 16] == {"state": "failed", "code": 22, "message": "no"}
-    partly = ask(DONE, REFUSED)
-    assert partly.status == 200
-    assert (partly.json()["success"], partly.json()["partially_failed"]) == (True, True)
-    assert partly.json()["message"] == f"{done}1 of 2 connected base stations did not do it"
-    for states in ((), (AWAY,), (DONE, AWAY)):
-        answer = ask(*states)
-        assert answer.status == 200
-        assert (answer.json()["success"], answer.json()["partially_failed"]) == (True, False)
-
-
-def test_a_selection_that_holds_what_is_gone_is_refused_whole_and_names_it(web: WebHouse) -> None:
-    gone = ["70B3D59CDF0000F1", "70B3D59CDF0000F2"]
-    for action in ("attach", "detach", "delete"):
-        asked = {"action": action, "sensors": [gone[0], SENSOR, gone[1]]}
-        answer = web.browser("operator").post(BULK, asked)
-        assert (answer.status, answer.error["code"]) == (404, "unknown_sensor")
-        assert answer.json()["unknown"] == gone
-    assert EUI(SENSOR) in web.center.sensors
-
-
-def test_an_answer_for_many_counts_requests() -> None:
-    outcomes = Outcomes(
-        {EUI(eui): {EUI("0" * 16): state} for eui, state in ((SENSOR, REFUSED), (OTHER, DONE))}
-    )
-    report = result_of(ensureDeferred(outcomes_of(Clock(), [EUI(SENSOR), EUI(OTHER)], outcomes)))
-    told = answer_of(SensorsOutcome, report, report["outcomes"])
-    assert told.message == "1 of 2 requests to connected base stations failed"
-
-
-def test_refusals_are_described(web: WebHouse) -> None:
-    document = web.browser("viewer").get("/api/openapi.json").json()
-
-    def properties(response: dict[str, Any]) -> set[str]:
-        name = response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-        return set(document["components"]["schemas"][name]["properties"])
-
-    for _, method, path, _, stored in COMMANDS:
-        responses = document["paths"][path.replace(SENSOR, "{eui}")][method.lower()]["responses"]
-        if not stored:
-            assert {"success", "error", "base_stations"} <= properties(responses["409"])
-        outcomes = "outcomes" if "import" in path else "base_stations"
-        assert {outcomes, "partially_failed", "message"} <= properties(responses["200"])
-
-
-def test_a_change_that_stations_do_not_see_attaches_nothing_again(
-    web: WebHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attached: list[EUI] = []
-    changed = web.center.attachments.changed
-
-    async def watched(changes: Changes, **more: Any) -> Outcomes:
-        attached.extend(changes.attach)
-        return await changed(changes, **more)
-
-    monkeypatch.setattr(web.center.attachments, "changed", watched)
-    browser = web.browser("operator")
-    assert browser.post("/api/sensors", sensor_entry(1, name="Cellar", autoDetach=False)).status == 200
-    assert browser.post("/api/sensors/import", [sensor_entry(1, tags=["a"])]).status == 200
-    assert attached == []
-    assert browser.post("/api/sensors", sensor_entry(1, shortAddr="00FF")).status == 200
-    assert attached == [SENSOR]
-
-
-def test_a_revocation_that_no_station_has_answered_says_so(
-    web: WebHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    browser = web.browser("operator")
-    queue_id = browser.post(f"/api/sensors/{SENSOR}/downlink", {"data": "01"}).json()["queId"]
-    [queued] = _result(web, web.center.downlinks.of(EUI(SENSOR)))
-    monkeypatch.setattr(web.center.commands, "revoke_downlink", lambda eui, queue_id, by: succeed(queued))
-    answer = browser.delete(f"/api/sensors/{SENSOR}/downlink/{queue_id}").json()
-    assert (answer["state"], answer["message"]) == ("queued", NOT_YET_REVOKED)
-
-
-def _result(web: WebHouse, deferred: Deferred[Any]) -> Any:
-    web.settle()
-    return result_of(deferred)
-
-
-@pytest.mark.parametrize("value", [b'"\\ud800"', b"NaN"])
-def test_an_import_that_no_file_can_hold_is_refused(web: WebHouse, value: bytes) -> None:
-    entry = json.dumps(sensor_entry(2)).encode()[:-1] + b', "vendor": ' + value + b"}"
-    answer = web.browser("operator").post("/api/sensors/import", b"[" + entry + b"]")
-    assert answer.status == 422 and answer.error["field"] == "vendor"
-
-
 def test_the_status_warning_lists_all_that_are_silent(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web.center.silence, "state", lambda eui: "auto-detach pending")
     browser = web.browser("viewer")
@@ -485,25 +231,6 @@ def test_the_status_warning_lists_all_that_are_silent(web: WebHouse, monkeypatch
     dashboard = result_of(asked)
     assert dashboard["sensors"]["warning"] == 1
     assert {"/sensors?status=warning"} <= {each["href"] for each in dashboard["health"]["problems"]}
-
-
-def test_a_row_with_more_cells_than_columns_is_wrong(web: WebHouse) -> None:
-    file = f"eui,nwKey,shortAddr,name\n{OTHER},{KEY},0002,Cellar, left\n".encode()
-    answer = web.browser("operator").post("/api/sensors/import?dry_run=1", file, content_type="text/csv")
-    assert [(each["row"], each["field"]) for each in answer.json()["errors"]] == [(1, "row")]
-    assert answer.json()["valid"] == 0
-
-
-@pytest.mark.parametrize(("form", "kind"), [("csv", "text/csv"), ("json", "application/json")])
-def test_a_masked_key_stays_as_it_is(web: WebHouse, form: str, kind: str) -> None:
-    browser = web.browser("operator")
-    file = browser.get(f"/api/sensors/export?format={form}").body
-    answer = browser.post("/api/sensors/import", file, content_type=kind)
-    assert answer.status == 200 and answer.json()["unchanged"] == 1
-    assert web.center.sensors.get(SENSOR).network_key.hex().upper() == KEY
-    unknown = file.replace(SENSOR.encode(), OTHER.encode())
-    refused = browser.post("/api/sensors/import", unknown, content_type=kind)
-    assert refused.status == 422 and refused.error["field"] == "nwKey" and "masked" in refused.text
 
 
 def test_parameters_of_a_decoder_are_as_secret_as_the_key(web: WebHouse) -> None:
@@ -652,24 +379,6 @@ def test_patch_knows_its_sensors_and_parameters(web: WebHouse) -> None:
     assert browser.ask("PATCH", "/api/sensors/70B3D56770110099", {"name": "x"}).status == 404
     assert browser.ask("PATCH", f"/api/sensors/{SENSOR}?dry_run=1", {"name": "x"}).status == 422
     assert web.browser("viewer").ask("PATCH", f"/api/sensors/{SENSOR}", {"name": "x"}).status == 403
-
-
-@pytest.mark.parametrize("query", ["dry_run", "dry_run=", "dry_run=perhaps"])
-def test_a_dry_run_that_cannot_be_read_is_not_carried_out(web: WebHouse, query: str) -> None:
-    rows = [sensor_entry(2)]
-    answer = web.browser("operator").post(f"/api/sensors/import?{query}", rows)
-    assert (answer.status, answer.error["message"]) == (422, "dry_run must be true or false")
-
-
-def test_every_fault_of_a_row_is_told(web: WebHouse) -> None:
-    row = sensor_entry(2, shortAddr="1", bidi="yes") | {"nwKey": "00"}
-    answer = web.browser("operator").post(
-        "/api/sensors/import?dry_run=1", [row, {"eui": "x", "nwKey": "********"}]
-    )
-    assert answer.json()["wrong"] == 2
-    found = [(each["row"], each["field"]) for each in answer.json()["errors"]]
-    assert found[:3] == [(1, "nwKey"), (1, "shortAddr"), (1, "bidi")]
-    assert {field for row, field in found if row == 2} >= {"eui", "shortAddr", "bidi"}
 
 
 def test_wrong_entries_of_the_file_are_shown(web: WebHouse) -> None:

@@ -75,6 +75,7 @@ SPANNING = {
     "sinks/mqtt/test_examples.py": "docs/mqtt.md against a real broker",
     "sinks/mqtt/test_mosquitto.py": "client and sink with a real broker",
     "mqtt/test_payloads_variable_mac.py": "payloads of what a meter sends, by the decoder of meters",
+    "sinks/mqtt/test_sink_brokers.py": "the sink as it starts, changes its broker, and stops",
     "sinks/mqtt/test_request_changes.py": "requests that change settings and sensors, to the audit log",
     "mqtt/test_sensor_payloads.py": "the names that integrators know, for every event",
     "sinks/postgres/test_postgres_conformance.py": "the sink keeps the contract of sinks",

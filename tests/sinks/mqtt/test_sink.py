@@ -3,165 +3,29 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from bssci.journal.records import StoredRequest
-from bssci.model import EUI, GatewayState, StationState
+from bssci.model import GatewayState
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttOffline
-from bssci.mqtt.embedded import BrokerFailed
 from bssci.mqtt.values import MqttSettings
 from bssci.sinks import ISink
-from bssci.sinks.mqtt import own_broker
-from bssci.sinks.mqtt import sink as sink_module
 from bssci.sinks.mqtt.echo import ECHO_TIME, USUAL_TIME
-from bssci.sinks.mqtt.intake import RESUMED_AT_ONCE, IntakeRequest
-from bssci.sinks.mqtt.settings import GROUP, NAMES
-from bssci.sinks.mqtt.sink import TROUBLE_INTERVAL, MqttSink
+from bssci.sinks.mqtt.settings import GROUP
+from bssci.sinks.mqtt.sink import TROUBLE_INTERVAL
 from bssci.sinks.mqtt.suspects import LOSSES
-from tests.mqtt.memory_broker import FakeBroker, Kind
-from tests.sinks.mqtt.embedded_broker import ToldBroker
+from tests.mqtt.memory_broker import Kind
+from tests.sinks.mqtt.sink_house import STATION, SinkHouse, state
 from tests.support.journal import uplink
-from tests.support.settings import INSTALLED, settings_of
-
-STATION = EUI("CAFE000000000001")
-
-
-def state(which: Any, at: float = 1.0) -> StationState:
-    return StationState(at=at, base_station_eui=STATION, state=which)
-
-
-class Center:
-    """What the sink asks of a service center."""
-
-    eui = EUI("0200000000000001")
-    version = "1.2.3"
-    started_at = 5.0
-
-    def __init__(self) -> None:
-        self.states = [state("offline")]
-        self.gateways: list[GatewayState] = []
-        self.watchers: list[Any] = []
-        self.of_forgotten: list[Any] = []
-        self.announced: list[str] = []
-        self.configuration = SimpleNamespace(watch=lambda names, watcher: lambda: None)
-        self.journal = SimpleNamespace()
-        self.unanswered: list[StoredRequest] = []
-
-    def now(self) -> float:
-        return 7.0
-
-    def unanswered_requests(self) -> list[StoredRequest]:
-        return self.unanswered
-
-    def gateway_states(self) -> list[GatewayState]:
-        return self.gateways
-
-    def station_states(self) -> list[StationState]:
-        return self.states
-
-    def station_state(self, eui: str) -> StationState | None:
-        return next((each for each in self.states if each.base_station_eui == eui), None)
-
-    def watch_stations(self, watcher):
-        self.watchers.append(watcher)
-        return lambda: self.watchers.remove(watcher)
-
-    def gateway_state(self, kind: str, id: str) -> GatewayState | None:
-        return next((each for each in self.gateways if (each.gateway_kind, each.gateway) == (kind, id)), None)
-
-    def watch_forgotten(self, watcher):
-        self.of_forgotten.append(watcher)
-        return lambda: self.of_forgotten.remove(watcher)
-
-    def announce(self, topic: str, payload: bytes) -> None:
-        self.announced.append(topic)
-
-    def health(self) -> dict[str, Any]:
-        return {"status": "ok", "timestamp": 0.0}
-
-    def change(self, now: StationState) -> None:
-        self.states = [now]
-        for watcher in self.watchers:
-            watcher(now)
-
-
-class Broker:
-    """An embedded broker that starts as told."""
-
-    def __init__(self) -> None:
-        self.starts: list[Deferred[None]] = []
-        self.stopped = False
-
-    def start(self) -> Deferred[None]:
-        return self.starts.pop(0)
-
-    def stop(self) -> Deferred[None]:
-        self.stopped = True
-        return succeed(None)
-
-
-class Fixture:
-    """A sink with its clock, broker and center."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: str) -> None:
-        self.clock, self.broker, self.center, self.embedded = Clock(), FakeBroker(), Center(), Broker()
-        monkeypatch.setattr(
-            sink_module, "MqttClient", lambda *a, **k: MqttClient(*a, **k, connect=self.broker.connect)
-        )
-        monkeypatch.setattr(own_broker, "EmbeddedBroker", lambda *arguments: self.embedded)
-        settings = settings_of(options)
-        values = {name: settings.value(name) for name in NAMES}
-        self.sink = MqttSink(self.clock, values, self.center)
-
-    def accept(self, *, echo: bool = True) -> None:
-        """The broker accepts the connection, and sends back the birth message if it is allowed to."""
-        self.clock.advance(0)
-        self.broker.accept()
-        self.clock.advance(0)
-        if echo:
-            self.echo()
-
-    def birth(self) -> bytes:
-        return payloads.service_status("mioty", "online", "1.2.3", 5.0).payload
-
-    def echo(self) -> None:
-        self.broker.publish("mioty/service/status", self.birth())
-
-    def published(self) -> list[tuple[str, Any, bool]]:
-        """Topic, payload and whether it is to be retained, of what the client sent since the last call."""
-        self.clock.advance(0)
-        sent = [packet for packet in self.broker.packets() if packet.kind is Kind.PUBLISH]
-        self.broker.acknowledge(*(packet.publish[2] for packet in sent))
-        for packet in sent:
-            if packet.publish[0].endswith("/ul"):
-                self.broker.publish(packet.publish[0], packet.publish[1])
-        return [
-            (
-                packet.publish[0].removeprefix("mioty/"),
-                json.loads(packet.publish[1]) if packet.publish[1] else None,
-                bool(packet.flags & 1),
-            )
-            for packet in sent
-        ]
-
-    def deliver(self, *counters: int) -> list[object]:
-        outcome: list[object] = []
-        self.sink.deliver([uplink(counter) for counter in counters]).addBoth(outcome.append)
-        return outcome
+from tests.support.settings import INSTALLED
 
 
 @pytest.fixture
-def it(monkeypatch: pytest.MonkeyPatch) -> Fixture:
-    fixture = Fixture(monkeypatch)
+def it(monkeypatch: pytest.MonkeyPatch) -> SinkHouse:
+    fixture = SinkHouse(monkeypatch)
     fixture.sink.start()
     return fixture
 
@@ -170,12 +34,12 @@ def topics(published: list[tuple[str, Any, bool]]) -> list[str]:
     return [topic for topic, _, _ in published]
 
 
-def test_it_is_a_sink(it: Fixture) -> None:
+def test_it_is_a_sink(it: SinkHouse) -> None:
     assert verifyObject(ISink, it.sink)
     assert INSTALLED.sinks["mqtt"].settings is GROUP
 
 
-def test_birth_will_and_the_states_of_stations_on_every_connection(it: Fixture) -> None:
+def test_birth_will_and_the_states_of_stations_on_every_connection(it: SinkHouse) -> None:
     it.clock.advance(0)
     [connect] = it.broker.packets()
     will = payloads.service_status("mioty", "offline", "1.2.3", 5.0)
@@ -192,7 +56,7 @@ def test_birth_will_and_the_states_of_stations_on_every_connection(it: Fixture) 
         it.clock.advance(5)
 
 
-def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: Fixture) -> None:
+def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: SinkHouse) -> None:
     offline = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="offline", reason="silent")
     it.center.gateways = [offline]
     it.accept()
@@ -212,7 +76,7 @@ def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: Fixture
     assert payloads.message("mioty", offline, replayed=True) is None
 
 
-def test_the_state_of_a_forgotten_gateway_is_cleared_and_does_not_come_back(it: Fixture) -> None:
+def test_the_state_of_a_forgotten_gateway_is_cleared_and_does_not_come_back(it: SinkHouse) -> None:
     roof = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="online")
     it.center.gateways = [roof]
     it.accept()
@@ -232,7 +96,7 @@ def test_the_state_of_a_forgotten_gateway_is_cleared_and_does_not_come_back(it: 
     assert (f"bs/{STATION}/state", None, True) in it.published()
 
 
-def test_stations_that_come_and_go_are_told_at_once_and_retained(it: Fixture) -> None:
+def test_stations_that_come_and_go_are_told_at_once_and_retained(it: SinkHouse) -> None:
     it.accept()
     it.published()
     it.center.change(state("online"))
@@ -240,7 +104,7 @@ def test_stations_that_come_and_go_are_told_at_once_and_retained(it: Fixture) ->
     assert it.published() == [(f"bs/{STATION}/state", json.loads(said.payload), True)]
 
 
-def test_a_batch_is_taken_when_the_broker_has_acknowledged_it(it: Fixture) -> None:
+def test_a_batch_is_taken_when_the_broker_has_acknowledged_it(it: SinkHouse) -> None:
     it.accept()
     it.published()
     outcome = it.deliver(1, 2)
@@ -251,7 +115,7 @@ def test_a_batch_is_taken_when_the_broker_has_acknowledged_it(it: Fixture) -> No
     assert outcome == [None]
 
 
-def test_nothing_is_delivered_before_the_birth_message_has_come_back(it: Fixture) -> None:
+def test_nothing_is_delivered_before_the_birth_message_has_come_back(it: SinkHouse) -> None:
     it.accept(echo=False)
     outcome = it.deliver(1)
     it.broker.publish("mioty/service/status", b'{"state": "offline"}')
@@ -270,14 +134,16 @@ def test_nothing_is_delivered_before_the_birth_message_has_come_back(it: Fixture
     assert outcome == [None]
 
 
-def test_what_waits_for_the_birth_message_fails_with_the_connection(it: Fixture) -> None:
+def test_what_waits_for_the_birth_message_fails_with_the_connection(it: SinkHouse) -> None:
     it.accept(echo=False)
     outcome = it.deliver(1)
     it.broker.drop()
     assert outcome[0].check(MqttOffline)
 
 
-def test_where_we_may_not_subscribe_nothing_is_waited_for(it: Fixture, expected_errors: list[object]) -> None:
+def test_where_we_may_not_subscribe_nothing_is_waited_for(
+    it: SinkHouse, expected_errors: list[object]
+) -> None:
     it.clock.advance(0)
     it.broker.packets()
     it.broker.accept()
@@ -299,7 +165,7 @@ def test_where_we_may_not_subscribe_nothing_is_waited_for(it: Fixture, expected_
 
 def test_flags_that_a_broker_does_not_take_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     off = {"mqtt-retain": "false", "mqtt-will": "false", "mqtt-confirm": "false"}
-    it = Fixture(monkeypatch, **off)
+    it = SinkHouse(monkeypatch, **off)
     it.sink.start()
     it.clock.advance(0)
     [connect] = it.broker.packets()
@@ -312,7 +178,7 @@ def test_flags_that_a_broker_does_not_take_can_be_switched_off(monkeypatch: pyte
     assert outcome == [None]
 
 
-def test_filters_go_in_small_packets_and_those_elsewhere_alone(it: Fixture) -> None:
+def test_filters_go_in_small_packets_and_those_elsewhere_alone(it: SinkHouse) -> None:
     it.clock.advance(0)
     it.broker.packets()
     it.broker.accept()
@@ -323,7 +189,7 @@ def test_filters_go_in_small_packets_and_those_elsewhere_alone(it: Fixture) -> N
     assert b"mioty/service/status" in asked[0]
 
 
-def test_a_message_that_the_broker_never_takes_is_set_aside(it: Fixture) -> None:
+def test_a_message_that_the_broker_never_takes_is_set_aside(it: SinkHouse) -> None:
     outcomes: list[list[Any]] = []
     for _ in range(20):
         it.accept()
@@ -352,14 +218,14 @@ def test_a_message_that_the_broker_never_takes_is_set_aside(it: Fixture) -> None
     assert "closes the connection at it: mioty/ep/FCA84A0300001234/ul" in it.sink.set_aside.last_reason
 
 
-def test_a_station_on_its_way_in_for_the_first_time_has_no_state_yet(it: Fixture) -> None:
+def test_a_station_on_its_way_in_for_the_first_time_has_no_state_yet(it: SinkHouse) -> None:
     it.center.states = [state("offline", at=0.0)]
     it.accept()
     assert topics(it.published()) == ["service/status"]
 
 
 def test_a_client_identifier_in_use_twice_is_a_warning_also_to_other_processes(
-    it: Fixture, monkeypatch: pytest.MonkeyPatch
+    it: SinkHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = it.sink._live = Live()
     it.accept()
@@ -382,7 +248,7 @@ class Live:
         pass
 
 
-def test_other_processes_are_told_that_a_broker_drops_what_it_acknowledges(it: Fixture) -> None:
+def test_other_processes_are_told_that_a_broker_drops_what_it_acknowledges(it: SinkHouse) -> None:
     live = it.sink._live = Live()
     it.clock.advance(TROUBLE_INTERVAL)
     assert live.told == ["connecting"]
@@ -399,7 +265,7 @@ def test_other_processes_are_told_that_a_broker_drops_what_it_acknowledges(it: F
     assert live.told[-1].startswith("not connected to localhost:1883: ")
 
 
-def test_without_a_broker_a_batch_waits_and_nothing_is_published(it: Fixture) -> None:
+def test_without_a_broker_a_batch_waits_and_nothing_is_published(it: SinkHouse) -> None:
     outcome = it.deliver(1)
     it.clock.advance(0)
     assert outcome == []
@@ -409,7 +275,7 @@ def test_without_a_broker_a_batch_waits_and_nothing_is_published(it: Fixture) ->
     assert outcome == [None]
 
 
-def test_it_says_of_itself_that_the_broker_is_away(it: Fixture) -> None:
+def test_it_says_of_itself_that_the_broker_is_away(it: SinkHouse) -> None:
     assert it.sink.trouble == ""
     it.accept()
     it.published()
@@ -422,7 +288,7 @@ def test_it_says_of_itself_that_the_broker_is_away(it: Fixture) -> None:
     assert it.sink.trouble == ""
 
 
-def test_a_connection_that_is_lost_fails_the_batch(it: Fixture) -> None:
+def test_a_connection_that_is_lost_fails_the_batch(it: SinkHouse) -> None:
     it.accept()
     it.published()
     outcome = it.deliver(1)
@@ -432,7 +298,7 @@ def test_a_connection_that_is_lost_fails_the_batch(it: Fixture) -> None:
 
 
 @pytest.mark.parametrize("proven", [True, False])
-def test_a_batch_whose_connection_was_lost_is_published_whole(it: Fixture, proven: bool) -> None:
+def test_a_batch_whose_connection_was_lost_is_published_whole(it: SinkHouse, proven: bool) -> None:
     it.accept()
     it.published()
     if proven:
@@ -453,7 +319,7 @@ def test_a_batch_whose_connection_was_lost_is_published_whole(it: Fixture, prove
     assert outcome == [None]
 
 
-def test_what_is_published_again_says_so(it: Fixture) -> None:
+def test_what_is_published_again_says_so(it: SinkHouse) -> None:
     it.accept()
     it.published()
     it.sink.deliver_again([uplink(1)])
@@ -462,7 +328,9 @@ def test_what_is_published_again_says_so(it: Fixture) -> None:
     assert (payload["replayed"], payload["id"]) == (True, uplink(1).id)
 
 
-def test_an_event_that_cannot_be_published_costs_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_cannot_be_published_costs_itself(
+    it: SinkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = payloads.message
 
     def message(base_topic, event, replayed=False):
@@ -483,7 +351,7 @@ def test_an_event_that_cannot_be_published_costs_itself(it: Fixture, monkeypatch
     )
 
 
-def test_a_sign_of_life_every_minute(it: Fixture) -> None:
+def test_a_sign_of_life_every_minute(it: SinkHouse) -> None:
     it.accept()
     it.published()
     seen = 0
@@ -494,7 +362,7 @@ def test_a_sign_of_life_every_minute(it: Fixture) -> None:
     assert seen == 2
 
 
-def test_a_stop_says_goodbye_and_lets_go(it: Fixture) -> None:
+def test_a_stop_says_goodbye_and_lets_go(it: SinkHouse) -> None:
     it.accept()
     it.published()
     stopped: list[object] = []
@@ -509,88 +377,15 @@ def test_a_stop_says_goodbye_and_lets_go(it: Fixture) -> None:
     assert it.clock.getDelayedCalls() == []
 
 
-def test_a_stop_ends_what_waits_for_a_broker(it: Fixture) -> None:
+def test_a_stop_ends_what_waits_for_a_broker(it: SinkHouse) -> None:
     outcome = it.deliver(1)
     it.sink.stop()
     assert outcome[0].check(MqttOffline)
     assert it.clock.getDelayedCalls() == []
 
 
-def test_the_embedded_broker_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
-    it.embedded.starts = [fail(BrokerFailed("port taken")), succeed(None)]
-    it.sink.start()
-    assert it.broker.attempts == 0
-    assert it.sink.trouble == "the embedded broker did not start: port taken"
-    it.clock.advance(own_broker.BROKER_RETRY)
-    assert it.broker.attempts == 1
-    assert it.sink.trouble == ""
-    it.sink.stop()
-    assert it.embedded.stopped
-
-
-class Brokers:
-    """Embedded brokers, each of which starts and stops when told."""
-
-    def __init__(self) -> None:
-        self.made: list[ToldBroker] = []
-
-    def __call__(self, reactor: object, port: int, on_failed: object) -> ToldBroker:
-        self.made.append(ToldBroker(port))
-        return self.made[-1]
-
-    def change(self, it: Fixture, port: int) -> None:
-        """Have the settings say another port."""
-        it.sink._reconfigure(settings_of({"mqtt-broker": "embedded", "mqtt-port": str(port)}))
-        it.clock.advance(0)
-
-    def ports(self) -> list[int]:
-        return [each.port for each in self.made]
-
-
-@pytest.fixture
-def brokers() -> Brokers:
-    return Brokers()
-
-
-@pytest.fixture
-def beside(brokers: Brokers, monkeypatch: pytest.MonkeyPatch) -> Fixture:
-    """A sink with an embedded broker on port 1883, which is starting."""
-    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
-    monkeypatch.setattr(own_broker, "EmbeddedBroker", brokers)
-    it.sink._broker = own_broker.OwnBroker(it.clock, 1883, it.sink._client.start)
-    it.sink.start()
-    return it
-
-
-def test_two_quick_changes_are_made_one_after_the_other(beside: Fixture, brokers: Brokers) -> None:
-    first = brokers.made[0]
-    first.starts[0].callback(None)
-    brokers.change(beside, 2000)
-    brokers.change(beside, 2001)
-    assert (brokers.ports(), len(first.stops)) == ([1883], 1)
-    first.stops[0].callback(None)
-    second = brokers.made[1]
-    assert (brokers.ports(), len(second.starts), len(second.stops)) == ([1883, 2000], 1, 1)
-    second.stops[0].callback(None)
-    assert brokers.ports() == [1883, 2000, 2001]
-    assert not brokers.made[2].stops
-
-
-def test_after_a_stop_no_change_is_made(beside: Fixture, brokers: Brokers) -> None:
-    first = brokers.made[0]
-    brokers.change(beside, 2000)
-    brokers.change(beside, 2001)
-    beside.sink.stop()
-    first.starts[0].errback(BrokerFailed("ended by signal 15"))
-    first.stops[0].callback(None)
-    beside.clock.advance(own_broker.BROKER_RETRY)
-    assert (brokers.ports(), len(first.starts)) == ([1883], 1)
-    assert beside.clock.getDelayedCalls() == []
-
-
 def test_what_is_too_large_to_be_taken_in_is_refused_where_it_was_asked(
-    it: Fixture, monkeypatch: pytest.MonkeyPatch
+    it: SinkHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(it.sink._requests, "too_large", lambda *skipped: told.append(skipped))
@@ -602,80 +397,3 @@ def test_what_is_too_large_to_be_taken_in_is_refused_where_it_was_asked(
         ("mioty/ep/70B3D56770110001/dl", 2_000_000, False),
         (f"mioty/bs/{STATION}/vm/cmd", 2_000_000),
     ]
-
-
-def left_unanswered(count: int) -> list[StoredRequest]:
-    payload = msgspec.msgpack.encode([0, b"status"])
-    common = {"source": "mqtt", "topic": f"ep/{STATION}/cmd", "payload": payload, "received_at": 1.0}
-    return [StoredRequest(number=number, **common) for number in range(count)]
-
-
-def carried_out(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, bool]]:
-    """Requests that are carried out from now on: number, attempts to connect and whether the embedded
-    broker had been stopped."""
-    requests: list[tuple[int, int, bool]] = []
-
-    async def carry_out(request: IntakeRequest) -> None:
-        requests.append((request.number, it.broker.attempts, it.embedded.stopped))
-
-    monkeypatch.setattr(it.sink, "_who_carries_out", lambda topic: carry_out)
-    return requests
-
-
-def test_requests_of_an_earlier_run_begin_before_the_broker_brings_newer_ones(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    it = Fixture(monkeypatch)
-    it.center.unanswered = left_unanswered(2 * RESUMED_AT_ONCE + 1)
-    requests = carried_out(it, monkeypatch)
-    it.sink.start()
-    assert len(requests) == RESUMED_AT_ONCE
-    it.clock.advance(0)
-    assert requests == [(number, 0, False) for number in range(2 * RESUMED_AT_ONCE + 1)]
-    assert it.broker.attempts == 1
-
-
-def test_a_stop_among_requests_of_an_earlier_run_leaves_the_others_to_the_next(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    it = Fixture(monkeypatch)
-    it.center.unanswered = left_unanswered(RESUMED_AT_ONCE + 1)
-    requests = carried_out(it, monkeypatch)
-    it.sink.start()
-    it.sink.stop()
-    it.clock.advance(0)
-    assert (len(requests), it.broker.attempts) == (RESUMED_AT_ONCE, 0)
-
-
-def test_other_settings_wait_for_the_requests_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
-    it.embedded.starts = [Deferred()]
-    it.center.unanswered = left_unanswered(RESUMED_AT_ONCE + 1)
-    requests = carried_out(it, monkeypatch)
-    it.sink._reconfigure(settings_of({"mqtt-broker": "broker.example"}))
-    it.sink.start()
-    it.clock.advance(0)
-    assert requests == [(number, 0, False) for number in range(RESUMED_AT_ONCE + 1)]
-    assert (it.broker.attempts, it.embedded.stopped) == (1, True)
-
-
-def test_the_broker_is_connected_to_whatever_becomes_of_earlier_requests(
-    monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
-) -> None:
-    it = Fixture(monkeypatch)
-    it.center.unanswered = left_unanswered(1)
-    monkeypatch.setattr(it.sink, "_who_carries_out", lambda topic: 1 / 0)
-    it.sink.start()
-    assert it.broker.attempts == 1
-    assert isinstance(expected_errors.pop().value, ZeroDivisionError)
-
-
-def test_another_broker_is_used_after_an_embedded_one_that_never_started(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
-    it.embedded.starts = [fail(BrokerFailed("port taken"))]
-    it.sink.start()
-    it.sink._reconfigure(settings_of({"mqtt-broker": "broker.example"}))
-    it.clock.advance(0)
-    assert (it.broker.attempts, it.sink.trouble) == (1, "")

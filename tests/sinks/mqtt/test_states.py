@@ -12,7 +12,7 @@ from bssci.model import EUI, GatewayState, StationState
 from bssci.mqtt.values import MessagesRefused, Publication, Received
 from bssci.sinks.mqtt.present import PresentStates
 from bssci.sinks.mqtt.states import RetainedStates
-from tests.sinks.mqtt.test_sink import STATION, Center, state
+from tests.sinks.mqtt.sink_house import STATION, Center, state
 
 SPARE = Publication("mioty/service/status", b"")
 ROOF = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="online")

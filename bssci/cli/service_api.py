@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from bssci.journal import JournalError, no_service
 from bssci.settings.descriptions import host_and_port
+from bssci.settings.rows import without_user_info
 from bssci.settings.table import Settings
 from bssci.system.secret_files import SecretFileError, read_secret
 from bssci.web.access.accounts import AccountFile, Role
@@ -180,7 +181,10 @@ def _needed(token: str) -> str:
 def _checked(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ServiceUnavailableError(f"--url {url}: must be http:// or https:// with a host")
+        shown = without_user_info(url)
+        raise ServiceUnavailableError(f"--url {shown}: must be http:// or https:// with a host")
+    if "@" in parts.netloc:
+        raise ServiceUnavailableError("--url must have no user and password in it: use --token-file")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         print(f"warning: {url} is not encrypted: others may read the token", file=sys.stderr)
     return url

@@ -26,7 +26,13 @@ def _servers(text: str) -> str:
 
 def _is_server(text: str) -> bool:
     host, colon, port = text.rpartition(":")
-    return bool(colon and host) and port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    return (
+        bool(colon and host)
+        and "@" not in host
+        and port.isascii()
+        and port.isdigit()
+        and 0 < int(port) < 65536
+    )
 
 
 def _topic(text: str) -> str:

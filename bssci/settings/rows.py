@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,8 @@ MASK = "********"
 """text shown in place of a secret"""
 FILE_SUFFIX = "_FILE"
 """suffix of the setting that gives the path of a file with a secret"""
+_USER_INFO = re.compile(r"://.*@", re.DOTALL)
+"""user and password in a URL, also with a slash in the password"""
 
 
 class SettingsError(ValueError):
@@ -86,7 +89,8 @@ class Setting:
         try:
             return self._value(text)
         except ValueError as error:
-            shown = MASK if self.secret or not self.parser.quotable else repr(text)
+            hides = self.secret or not self.parser.quotable
+            shown = MASK if hides else repr(without_user_info(text))
             raise SettingsError(f"{self.name}={shown} ({origin}): {self._fault(error, text)}") from None
 
     def fault(self, text: str) -> str | None:
@@ -99,13 +103,26 @@ class Setting:
 
     def _fault(self, error: ValueError, text: str) -> str:
         """Return what is allowed, or else what the parser says of a text; without the text if secret."""
+        if self._shows_user_info(text):
+            return "must have no user and password in it, because viewers see this setting"
         if self.parser.allowed:
             return f"must be {self.parser.allowed}"
         reason = " ".join(str(error).split())
         return reason.replace(text.strip() or MASK, MASK) if self.secret else reason
 
     def _value(self, text: str) -> Any:
+        if self._shows_user_info(text):
+            raise ValueError
         return self.parser.parse(text if text.strip() else self.default)
+
+    def _shows_user_info(self, text: str) -> bool:
+        return not self.secret and _USER_INFO.search(text) is not None
+
+
+def without_user_info(text: str) -> str:
+    """Return an address for people to read, with a mask for user and password in front of its host."""
+    before, at, host = text.rpartition("@")
+    return f"{MASK}@{host}" if at and ":" in before else text
 
 
 def option_of(name: str) -> str:

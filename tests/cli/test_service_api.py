@@ -80,11 +80,17 @@ def test_a_service_elsewhere_takes_a_token_of_its_own(
     assert not capsys.readouterr().err
     with service_api(options("http://bssci.example", tmp_path / "token"), load_own(), "admin"):
         assert "not encrypted" in capsys.readouterr().err
-    with (
-        pytest.raises(ServiceUnavailableError, match="must be http"),
-        service_api(options("bssci.example", tmp_path / "token"), load_own(), "admin"),
-    ):
-        raise AssertionError
+    for url, why in [
+        ("bssci.example", "must be http"),
+        ("ftp://u:hunter2@bssci.example", "must be http"),
+        ("https://u:hunter2@bssci.example", "no user and password in it"),
+    ]:
+        with (
+            pytest.raises(ServiceUnavailableError, match=why) as caught,
+            service_api(options(url, tmp_path / "token"), load_own(), "admin"),
+        ):
+            raise AssertionError
+        assert "hunter2" not in str(caught.value)
 
 
 def test_without_a_service_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,7 @@ def test_user_and_password_go_with_sasl_alone() -> None:
     [
         ({"KAFKA_BOOTSTRAP_SERVERS": "host"}, "host:port"),
         ({"KAFKA_BOOTSTRAP_SERVERS": "host:0"}, "host:port"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "a:1,user:password@b:2"}, "@b:2' .*host:port"),
         ({"KAFKA_RAW_TOPIC": "a/b"}, "letters, digits"),
         ({"KAFKA_RAW_TOPIC": "x" * 250}, "249"),
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "SASL_SSL"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bssci.settings import parsers
-from bssci.settings.rows import MASK, Setting, SettingsError, option_of
+from bssci.settings.rows import MASK, Setting, SettingsError, option_of, without_user_info
 
 
 def row(**changes: object) -> Setting:
@@ -61,6 +61,35 @@ def test_what_a_file_holds_in_place_of_its_path_is_refused_and_not_shown(held: s
 def test_the_path_of_a_secret_is_one_and_has_no_file_of_its_own() -> None:
     path = row(name="POSTGRES_DSN_FILE", default="", parser=parsers.optional_path, secret=True)
     assert path.file_name is None
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:hunter2@sc.example/", "https://hunter2@h", "http://u:hun/ter2@h/x"]
+)
+def test_a_setting_that_viewers_see_takes_no_user_and_password(url: str) -> None:
+    seen = row(name="WEB_URL", default="", parser=parsers.url)
+    with pytest.raises(SettingsError) as caught:
+        seen.parse(url, ".env")
+    assert "ter2" not in str(caught.value) and "viewers see this setting" in str(caught.value)
+    assert seen.fault(url) == "must have no user and password in it, because viewers see this setting"
+    assert row(name="HOOK_URL", default="", parser=parsers.url, secret=True).fault(url) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mqtt://u:hunter2@broker:1883", f"{MASK}@broker:1883"),
+        ("u:h@h@broker", f"{MASK}@broker"),
+        ("ops@sc.example", "ops@sc.example"),
+        ("broker:1883", "broker:1883"),
+        ("", ""),
+    ],
+)
+def test_user_and_password_are_masked_in_an_address(text: str, shown: str) -> None:
+    assert without_user_info(text) == shown
+    with pytest.raises(SettingsError) as caught:
+        row(name="MQTT_BROKER", parser=parsers.boolean, default="true").parse(text or "x", ".env")
+    assert repr(shown or "x") in str(caught.value)
 
 
 def test_an_error_does_not_show_a_secret() -> None:

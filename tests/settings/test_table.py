@@ -228,6 +228,21 @@ def test_a_secret_in_place_of_the_path_of_its_file_is_not_shown(name: str, given
         assert shown(SETTINGS[name], settings.value(name)) == MASK
 
 
+PLACES = ("BROKER", "SERVERS", "HOST", "URL")
+
+
+@pytest.mark.parametrize("name", [name for name, row in SETTINGS.items() if name.endswith(PLACES)])
+@pytest.mark.parametrize("given", ["https://u:hunter2@h:1/x", "u:hunter2@h:1", "u:hunter2@h"])
+def test_no_setting_with_an_address_shows_user_and_password(name: str, given: str) -> None:
+    row = SETTINGS[name]
+    try:
+        value = row.parse(given, ".env")
+    except SettingsError as error:
+        assert "hunter2" not in str(error)
+    else:
+        assert shown(row, value) == MASK
+
+
 def test_a_file_with_a_wrong_secret_is_named_by_its_setting(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("hunter2")
     said = refusal(environ={"ALARM_WEBHOOK_URL_FILE": str(tmp_path / "url")})

@@ -25,6 +25,13 @@ def _schema(text: str) -> str:
     return text.strip()
 
 
+def _host(text: str) -> str:
+    # Sockets are at a path or, without a file, behind an @; elsewhere an @ ends a password.
+    if "@" in text and not text.startswith(("/", "@")):
+        raise ValueError
+    return parsers.text.parse(text)
+
+
 _days = parsers.integer(0, 36500)
 
 SETTINGS = (
@@ -32,7 +39,7 @@ SETTINGS = (
         "POSTGRES_HOST",
         "localhost",
         "host of the PostgreSQL server, or the directory of its socket",
-        parsers.text,
+        Parser(_host, "a host name, an address or a directory; user and password have settings of their own"),
     ),
     SinkSetting("POSTGRES_PORT", "5432", "port of the PostgreSQL server", parsers.integer(1, 65535)),
     SinkSetting("POSTGRES_DB", "bssci", "database", parsers.text),

@@ -10,6 +10,7 @@ from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.plugin import PostgresSinkFactory
 from bssci.sinks.postgres.settings import SETTINGS
 from tests.sinks.postgres.cluster import settings
+from tests.support.settings import CATALOGUE
 
 DEFAULTS = {
     "POSTGRES_HOST": "localhost", "POSTGRES_PORT": 5432, "POSTGRES_DB": "bssci", "POSTGRES_USER": "bssci",
@@ -33,6 +34,20 @@ def test_single_settings_make_a_connection() -> None:
         "sslmode": "prefer",
         "password": "p",
     }
+
+
+@pytest.mark.parametrize(
+    ("host", "is_allowed"),
+    [
+        ("db", True),
+        ("/run/pg@14", True),
+        ("@socket", True),
+        ("u:hunter2@db", False),
+        ("postgresql://u:p@db", False),
+    ],
+)
+def test_a_host_has_no_password(host: str, is_allowed: bool) -> None:
+    assert (CATALOGUE.rows["POSTGRES_HOST"].fault(host) is None) is is_allowed
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ class CertificateCommands:
                 "force",
             )
         size = sum(map(len, [*files.values(), *(others or {}).values()]))
-        entry = f"certificate.{action.partition(' ')[0]}"
-        async with self._audit.around(by, entry, detail=action, hold_room=self._room(size)):
+        deed, _, what = action.partition(" ")
+        async with self._audit.around(by, f"certificate.{deed}", detail=what, hold_room=self._room(size)):
             await self._run(self._store.replace, files, others)
         await self._take_certificates()
         return examined

@@ -40,7 +40,7 @@ from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, SensorError, sensor_differences
 from bssci.model.commands import Actor, CommandError, Outcomes
 from bssci.model.counts import many
-from bssci.model.iso_times import iso_seconds
+from bssci.model.iso_times import iso_whole_seconds
 from bssci.model.sensor import check_entered
 from bssci.settings.configuration import Configuration
 from bssci.stations.directory import Stations
@@ -310,7 +310,7 @@ class Commands:
 
     async def begin_replay(self, replays: Replaying, request: ReplayRequest, by: Actor) -> dict[str, Any]:
         """Deliver stored messages again to a sink; see :meth:`bssci.center.replays.Replaying.begin`."""
-        span = f"{iso_seconds(request.from_at)} to {iso_seconds(request.to_at)}"
+        span = f"{iso_whole_seconds(request.from_at)} to {iso_whole_seconds(request.to_at)}"
         devices = f", {many(len(request.devices), 'device')}" if request.devices else ""
         async with self._recorder.before(by, "replay.begin", request.sink, span + devices):
             return await stored(replays.begin(request, by.name))

@@ -18,7 +18,7 @@ from bssci.center.recorder import Recorder, stored
 from bssci.model.commands import Actor, CommandError
 from bssci.model.counts import many
 from bssci.model.device_id import eui_of_device
-from bssci.model.differences import differences
+from bssci.model.differences import differences, value_text
 from bssci.model.place import place_fault
 from bssci.model.plain_text import CONTROLS, control_fault, entered_fault, texts_of
 
@@ -99,7 +99,7 @@ class DeviceCommands:
         :raises CommandError: see :meth:`bssci.center.devices.controller_commands.ControllerCommands.send`.
         """
         self._controllers.topic_of(id)
-        said = ", ".join(f"{name} {value}" for name, value in command.items())
+        said = value_text(command)
         async with self._recorder.before(by, "device.command", id, said):
             return await self._controllers.send(id, command)
 

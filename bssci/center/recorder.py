@@ -54,7 +54,7 @@ class Recorder:
             self.log.warn(
                 "command failed {action} {target} {error}", action=action, target=target, error=error
             )
-            await self._log.afterwards(by, action, target, f"failed: {error}")
+            await self._log.afterwards(by, f"{action}.failed", target, str(error))
             raise
 
     def _tell(self, by: Actor, action: str, target: str, detail: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from bssci.center.audit import AuditLog
 from bssci.center.recorder import Recorder
 from bssci.model.commands import Actor, CommandError
-from bssci.settings.configuration import Configuration, setting_text
+from bssci.settings.configuration import Configuration, setting_change
 from bssci.settings.groups import Group
 from bssci.system.clock import RunInThread
 
@@ -58,7 +58,7 @@ class SettingCommands:
             with await self._configuration.room():
                 for name in sorted(texts):
                     if after[name] != before[name]:
-                        detail = " -> ".join(setting_text(name, each[name]) for each in (before, after))
+                        detail = setting_change(name, before[name], after[name])
                         entry = self._recorder.before(by, "config.change", name, detail)
                         await entries.enter_async_context(entry)
             return await self._configuration.change(texts)

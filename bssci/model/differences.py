@@ -2,30 +2,68 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
-
-import msgspec
 
 MAX_SHOWN = 60
 """characters of a value, at most"""
 NOTHING = "–"
+UNITS = {"interval": "s"}
+"""unit of the numbers in a field"""
+_DIVIDERS = re.compile(r'[;→"]|^\s|\s$|^–$')
+"""parts of texts that need quotation marks, as they would read as another field or value, or as none"""
+_IN_LISTS = re.compile(rf"{_DIVIDERS.pattern}|,")
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], shown: Collection[str]) -> str:
-    """Return the fields that differ with the values before and after: ``name: Cellar -> Attic, nwKey``.
+    """Return the fields that differ with the values before and after: ``name: Cellar → Attic; nwKey``.
 
     :param shown: fields whose values are shown; of others, which may be secret, only the name is.
     """
     changed = [field for field in {**before, **after} if before.get(field) != after.get(field)]
-    return ", ".join(
-        f"{field}: {_text(before.get(field))} -> {_text(after.get(field))}" if field in shown else field
+    return "; ".join(
+        f"{field}: {change_text(before.get(field), after.get(field), UNITS.get(field, ''))}"
+        if field in shown
+        else field
         for field in changed
     )
 
 
-def _text(value: Any) -> str:
+def change_text(before: Any, after: Any, unit: str = "") -> str:
+    """Return a value before and after a change: ``water → water, "cellar, left"``."""
+    return f"{value_text(before, unit)} → {value_text(after, unit)}"
+
+
+def value_text(value: Any, unit: str = "") -> str:
+    """Return a JSON value as people write it: yes or no, numbers, texts; of a list the items and of an object
+    the members, with commas between them; of a place its text and its coordinates.
+
+    Texts that could be misread are in quotation marks, those within them doubled.
+    """
+    text = _text(value, _DIVIDERS, unit)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def _text(value: Any, dividers: re.Pattern[str], unit: str = "") -> str:
     if value is None or value in ("", (), [], {}):
         return NOTHING
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return _place(value) or ", ".join(f"{key} {_text(each, _IN_LISTS)}" for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(each, _IN_LISTS) for each in value)
+    text = f"{value:.15g}" if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return '"{}"'.format(text.replace('"', '""')) if dividers.search(text) else text
+    return f"{text} {unit}" if unit else text
+
+
+def _place(value: Mapping[str, Any]) -> str:
+    """Return a place such as ``School (51.0478, 13.7442)``; empty for another object."""
+    if not value.keys() <= {"lat", "lon", "text"} or ("lat" in value) != ("lon" in value):
+        return ""
+    where = f"{value['lat']:.15g}, {value['lon']:.15g}" if "lat" in value else ""
+    text = _text(value["text"], _DIVIDERS) if value.get("text") else ""
+    return f"{text} ({where})" if text and where else text or where

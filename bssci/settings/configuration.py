@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
 
 from bssci.model.commands import CommandError
+from bssci.model.differences import change_text
 from bssci.settings import env_file as env_files
 from bssci.settings.catalogue import Catalogue, LoadedValues, shown
 from bssci.settings.rows import Setting
@@ -290,6 +291,14 @@ def setting_text(name: str, value: Any) -> str:
     if value is None:
         return ""
     raise CommandError("invalid", f"{name} must be text, a number, true or false", name)
+
+
+def setting_change(name: str, before: Any, after: Any) -> str:
+    """Return what a change of a setting changes, for the audit log; see :func:`setting_text`."""
+    before, after = (
+        value if isinstance(value, float) else setting_text(name, value) for value in (before, after)
+    )
+    return change_text(before, after)
 
 
 def _named(error: Exception, values: Mapping[str, str]) -> str | None:

@@ -110,7 +110,7 @@ def it(monkeypatch: pytest.MonkeyPatch) -> Parts:
 async def test_files_are_replaced_after_the_entry_and_used(it: Parts) -> None:
     examined = await it.commands.replace({SERVER_KEY: b""}, "upload server", ANN, others={Path("a"): b""})
     assert (examined.warnings, examined.refused_stations) == (["ends soon"], [])
-    assert it.done[0] == "ann certificate.upload  upload server"
+    assert it.done[0] == "ann certificate.upload  server"
     assert it.done[1].startswith("replaced ['server_key']") and it.done[2:] == ["taken"]
 
 
@@ -120,14 +120,14 @@ async def test_stations_that_could_not_come_back_are_not_refused_by_accident(it:
     assert (raised.value.code, raised.value.field, it.done) == ("conflict", "force", [])
     assert (await it.commands.examine({CA: b""})).refused_stations == [STATION]
     await it.commands.replace({CA: b""}, "restore", ANN, force=True)
-    assert it.done[0] == "ann certificate.restore  restore" and it.done[-1] == "taken"
+    assert it.done[0] == "ann certificate.restore" and it.done[-1] == "taken"
 
 
 async def test_a_change_that_fails_says_so(it: Parts) -> None:
     it.wrong = True
     with pytest.raises(CertificateError):
         await it.commands.replace({}, "generate all", ANN)
-    assert it.done == ["ann certificate.generate  generate all", "ann certificate.generate.failed  no pair"]
+    assert it.done == ["ann certificate.generate  all", "ann certificate.generate.failed  no pair"]
 
 
 async def test_a_look_at_a_key_is_noted_and_no_other(it: Parts) -> None:

@@ -86,7 +86,8 @@ def test_a_failure_is_told_also_where_its_entry_cannot_be_kept(
 
     with pytest.raises(type(failure), match="somebody was quicker"):
         do(recorder, deed)
-    assert disk.details() == ["detail", "failed: somebody was quicker"][: min(full_from, 2)]
+    told = [(entry.action, entry.detail) for entry in disk.entries]
+    assert told == [("act", "detail"), ("act.failed", "somebody was quicker")][: min(full_from, 2)]
 
 
 def test_without_room_for_its_files_a_command_is_neither_recorded_nor_run(

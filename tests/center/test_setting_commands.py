@@ -67,13 +67,13 @@ class Parts:
         return frozenset() if self.wrong else frozenset({"LOG_LEVEL", "BASE_TOPIC"})
 
 
-CHANGE: tuple[Any, ...] = ({"LOG_LEVEL": "debug"}, {"LOG_LEVEL": "info -> debug"}, ANN)
+CHANGE: tuple[Any, ...] = ({"LOG_LEVEL": "debug"}, {"LOG_LEVEL": "info → debug"}, ANN)
 
 
 async def test_each_change_is_written_down_before_it_happens() -> None:
     it = Parts()
     await it.settings.change(*CHANGE)
-    assert it.done == ["ann config.change LOG_LEVEL info -> debug", "changed ['LOG_LEVEL']"]
+    assert it.done == ["ann config.change LOG_LEVEL info → debug", "changed ['LOG_LEVEL']"]
 
 
 async def test_a_change_that_fails_says_so_after_its_entry() -> None:
@@ -111,7 +111,7 @@ async def test_a_change_through_a_sink_is_written_down_before_it_happens() -> No
     assert await it.settings.change_remotely(wanted, ANN) == {"LOG_LEVEL"}
     await it.settings.change_remotely({"LOG_LEVEL": "info"}, ANN)
     assert it.done == [
-        "ann config.change LOG_LEVEL info -> debug",
+        "ann config.change LOG_LEVEL info → debug",
         "changed ['LOG_LEVEL']",
         "changed ['LOG_LEVEL']",
     ]
@@ -132,7 +132,7 @@ async def test_what_was_read_again_on_a_full_disk_is_written_down_later() -> Non
     it.full = False
     await it.settings.change(*CHANGE)
     assert it.done[:2] == [
-        "ann config.change LOG_LEVEL info -> debug",
+        "ann config.change LOG_LEVEL info → debug",
         "ann config.reload  BASE_TOPIC, LOG_LEVEL",
     ]
 

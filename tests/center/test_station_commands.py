@@ -19,7 +19,7 @@ def test_each_command_has_its_entry(house: House) -> None:
     house.do(stations.import_(others, TESTER))
     house.do(stations.forget(NAME, TESTER))
     assert house.audited() == [
-        ("station.register", NAME, "name: – -> Roof"),
+        ("station.register", NAME, "name: – → Roof"),
         ("station.import", "", f"2 base stations: {others[0].eui}, {others[1].eui}"),
         ("station.forget", NAME, ""),
     ]

@@ -205,7 +205,7 @@ class AccountFile:
             if len(directory.accounts) >= MAX_ACCOUNTS:
                 raise AccountError("name", f"there are {MAX_ACCOUNTS} accounts, which is the limit")
             changed = msgspec.structs.replace(directory, accounts=(*directory.accounts, account))
-            self._write(changed, "account.add", name, role)
+            self._write(changed, "account.add", name, f"role {role}")
         return account
 
     def add_first(self, password: str, name: str = FIRST_ACCOUNT) -> Account | None:
@@ -216,7 +216,7 @@ class AccountFile:
             if directory.accounts:
                 return None
             changed = msgspec.structs.replace(directory, accounts=(account,))
-            self._write(changed, "account.add", name, "admin")
+            self._write(changed, "account.add", name, "role admin")
         return account
 
     def set_password(self, name: str, password: str) -> Account:
@@ -239,7 +239,12 @@ class AccountFile:
             accounts = tuple(changed if each.name == name else each for each in directory.accounts)
             _check_admin_left(directory.accounts, accounts)
             action = "account.role" if password is None else "account.password"
-            self._write(msgspec.structs.replace(directory, accounts=accounts), action, name, role or "")
+            self._write(
+                msgspec.structs.replace(directory, accounts=accounts),
+                action,
+                name,
+                f"role {role}" if role else "",
+            )
         return changed
 
     def remove(self, name: str) -> None:
@@ -282,7 +287,7 @@ class AccountFile:
             if len(directory.tokens) >= MAX_ACCOUNTS:
                 raise AccountError("name", f"there are {MAX_ACCOUNTS} tokens, which is the limit")
             changed = msgspec.structs.replace(directory, tokens=(*directory.tokens, token))
-            self._write(changed, "token.create", name, role)
+            self._write(changed, "token.create", name, f"role {role}")
         return secret
 
     def revoke_token(self, name: str) -> None:
@@ -380,7 +385,8 @@ def described(token: LiveToken) -> str:
     """Return a description of what a token for live streams allows, for the audit log."""
     bound = (*token.devices, *(f"tag {tag}" for tag in token.tags))
     days = round((token.expires_at - token.created_at) / 86400)
-    return f"{', '.join(token.topics)}; {', '.join(bound) or 'all devices'}; {many(days, 'day')}"[:1000]
+    devices = f"devices {', '.join(bound)}" if bound else "all devices"
+    return f"topics {', '.join(token.topics)}; {devices}; {many(days, 'day')}"[:1000]
 
 
 def token_digest(secret: str) -> str:

@@ -105,9 +105,9 @@ class AccountRoutes:
 
     @route("POST", "/api/accounts", "admin", "Add an account")
     async def add(self, call: Call, body: NewAccount) -> Done:
-        name, role = body.name, body.role
-        change = self._entrance.change
-        await change(call.actor, "account.add", name, role, self._file.add, name, role, body.password)
+        values = body.name, body.role, body.password
+        change, add, said = self._entrance.change, self._file.add, f"role {body.role}"
+        await change(call.actor, "account.add", body.name, said, add, *values)
         return Done()
 
     @route(
@@ -139,7 +139,9 @@ class AccountRoutes:
     async def create_token(self, call: Call, body: NewToken) -> CreatedToken:
         name, role = body.name, body.role
         create = self._file.create_token
-        token = await self._entrance.change(call.actor, "token.create", name, role, create, name, role)
+        token = await self._entrance.change(
+            call.actor, "token.create", name, f"role {role}", create, name, role
+        )
         return CreatedToken(token=token)
 
     @route("DELETE", "/api/tokens/{name}", "admin", "Revoke an API token")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bssci.settings.configuration import Configuration
+from bssci.settings.configuration import Configuration, setting_change
 from bssci.settings.rows import MASK
 from bssci.web.api.schemas.common import DryRun, OfLastHour, TrialAnswer, told
 from bssci.web.api.schemas.dashboard import Dashboard, MetricHistory, OfMetric
@@ -67,7 +67,9 @@ class ServiceRoutes:
         changes = await self._views.config.differences(values, after)
         if query.dry_run:
             return told(SettingsChanged, {"changes": changes, "dry_run": True})
-        details = {change["name"]: f"{change['before']} -> {change['after']}" for change in changes}
+        details = {
+            each["name"]: setting_change(each["name"], each["before"], each["after"]) for each in changes
+        }
         await self._context.center.commands.settings.change(values, details, call.actor)
         return told(
             SettingsChanged, {"changes": changes, "needs_restart": self._views.config.needs_restart()}

@@ -54,7 +54,7 @@ class Entrance:
         """
         self._guard.sessions.end(session)
         await self._guard.sessions.save()
-        await self._audit.note(by, "session.end", session.handle)
+        await self._audit.note(by, "session.end", session.account, f"from {session.address}")
 
     async def set_up(self, call: Call, token: str, name: str, password: str) -> Account:
         """Add the first account, for somebody who has the token of the link from the log.
@@ -83,10 +83,10 @@ class Entrance:
     async def change_account(self, by: Actor, name: str, role: str | None, password: str | None) -> None:
         """Give an account another role, another password or both, as one change; raises as :meth:`change`."""
         async with AsyncExitStack() as entries:
-            for action, value, detail in (("role", role, role), ("password", password, "")):
+            for action, value, detail in (("role", role, f"role {role}"), ("password", password, "")):
                 if value is not None:
                     room = self._guard.room
-                    entry = self._audit.around(by, f"account.{action}", name, detail or "", hold_room=room)
+                    entry = self._audit.around(by, f"account.{action}", name, detail, hold_room=room)
                     await entries.enter_async_context(entry)
             await self._guard.changed(partial(self._guard.file.change, role=role, password=password), name)
 

@@ -161,7 +161,7 @@ def test_changes_are_in_the_audit_log_without_secrets(house: House) -> None:
     reading = house.journal.audit.read(before=None, limit=10)
     house.journal.commit()
     [entry] = result_of(reading)
-    assert (entry.action, entry.target, entry.detail) == ("device.add", A, "name: – -> Fridge, parameters")
+    assert (entry.action, entry.target, entry.detail) == ("device.add", A, "name: – → Fridge; parameters")
 
 
 def test_a_record_that_is_damaged_costs_itself(house: House) -> None:

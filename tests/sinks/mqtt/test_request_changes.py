@@ -87,7 +87,7 @@ def test_changes_of_sensors_are_in_the_audit_log_without_keys(site: Site) -> Non
     site.ask(f"mioty/ep/{NOBODY}/cmd", "attach")
     assert audited(site) == [
         ("sensor.add", NEW, "cellar"),
-        ("sensor.update", NEW, "nwKey, name: cellar -> attic"),
+        ("sensor.update", NEW, "nwKey; name: cellar → attic"),
         ("sensor.detach", NEW, ""),
         ("sensor.attach", NEW, ""),
     ]
@@ -98,8 +98,8 @@ def test_changes_of_settings_are_in_the_audit_log(site: Site) -> None:
     site.ask("mioty/config/set", {"STATUS_INTERVAL": 50, "MQTT_PASSWORD": "x"})
     site.ask("mioty/config/get", "")
     assert audited(site) == [
-        ("config.change", "AUTO_DETACH_ENABLED", "true -> false"),
-        ("config.change", "STATUS_INTERVAL", "300.0 -> 60.0"),
+        ("config.change", "AUTO_DETACH_ENABLED", "true → false"),
+        ("config.change", "STATUS_INTERVAL", "300 → 60"),
     ]
 
 

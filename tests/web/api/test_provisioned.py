@@ -100,7 +100,7 @@ def test_a_device_is_made_anew_renewed_and_revoked(web: WebHouse) -> None:
         "provisioned.renew",
         "provisioned.revoke",
         "provisioned.revoke",
-        "provisioned.revoke",
+        "provisioned.revoke.failed",
     ]
 
 

@@ -263,7 +263,7 @@ def test_the_audit_log_names_sensors_and_fields(make_web_house: Callable[..., We
     browser.post("/api/sensors/bulk", {"action": "detach", "sensors": euis})
     entries = web.browser("admin").get("/api/audit").json()["entries"]
     details = {each["action"]: each["detail"] for each in entries}
-    assert details["sensor.update"] == "nwKey, name: – -> Cellar"
+    assert details["sensor.update"] == "nwKey; name: – → Cellar"
     assert details["sensor.import"] == f"1 added, 0 changed: {sensor_entry(30)['eui']}"
     assert details["sensor.detach"] == f"22 sensors: {', '.join(euis[:20])} and 2 more"
 

@@ -265,7 +265,14 @@ def test_the_audit_log_is_paged_and_filtered(web: WebHouse) -> None:
     for path in (f"/api/audit?q={SENSOR}", "/api/audit?q=boiler"):
         assert [each["action"] for each in admin.get(path).json()["entries"]] == ["sensor.update"]
     assert "No entry matches" in admin.get("/audit?q=nothing+of+this").text
-    assert "-&gt; Boiler" in admin.get("/audit?q=boiler").text
+    assert "→ Boiler" in admin.get("/audit?q=boiler").text
+
+
+def test_the_page_of_the_audit_log_marks_what_failed(web: WebHouse) -> None:
+    web.sensors_file.write_text("[ half an ed")
+    assert web.browser("operator").post("/api/sensors/reload").status == 422
+    shown = web.browser("admin").get("/audit").text
+    assert 'sensor.reload <span class="state error">failed</span>' in shown
 
 
 def test_the_set_up_link_is_not_on_the_log_page(

@@ -39,7 +39,7 @@ from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, SensorError, sensor_differences
 from bssci.model.commands import Actor, CommandError, Outcomes
-from bssci.model.counts import many
+from bssci.model.counts import grouped, many
 from bssci.model.iso_times import iso_whole_seconds
 from bssci.model.sensor import check_entered
 from bssci.settings.configuration import Configuration
@@ -177,7 +177,7 @@ class Commands:
 
     async def _import(self, sensors: Sequence[Sensor], by: Actor) -> Outcomes:
         added, changed = await self._sensors.compare(sensors)
-        text = f"{len(added)} added, {len(changed)} changed"
+        text = f"{grouped(len(added))} added, {grouped(len(changed))} changed"
         async with self._changing(by, "sensor.import", "", naming(text, added + changed)):
             return await self._configure(sensors, again=False)
 

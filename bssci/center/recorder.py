@@ -13,6 +13,7 @@ from bssci.center.audit import AuditLog, HoldRoom, no_room_needed
 from bssci.journal import StorageError
 from bssci.model import EUI
 from bssci.model.commands import Actor, CommandError
+from bssci.model.counts import grouped
 
 MAX_NAMED = 20
 """sensors or base stations that an entry of the audit log names"""
@@ -70,7 +71,7 @@ class Recorder:
 
 def naming(text: str, euis: Sequence[EUI]) -> str:
     """Return a text, followed by the first of the EUIs that it is about."""
-    more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
+    more = f" and {grouped(len(euis) - MAX_NAMED)} more" if len(euis) > MAX_NAMED else ""
     return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
 
 

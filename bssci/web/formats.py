@@ -13,6 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from bssci.center.retention import full_in
+from bssci.model.counts import THIN_SPACE, grouped
 from bssci.model.eui import EUI_IN_TEXT
 from bssci.model.iso_times import iso_milliseconds
 
@@ -20,7 +21,6 @@ NOTHING = "\N{EN DASH}"
 """text for unknown values"""
 LONGEST = 21
 """digits before the decimal point that are written out"""
-_SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SHORT = {"co2": "CO\N{SUBSCRIPT TWO}", "co": "CO", "tvoc": "TVOC", "ph": "pH", "rssi": "RSSI", "snr": "SNR"}
 _SEPARATORS = str.maketrans("_.-", "   ")
 """translation of the separators of words in the name of a reading"""
@@ -45,9 +45,9 @@ def number(value: Any, digits: int = 0, unit: str = "") -> str:
     if _missing(value):
         return NOTHING
     given = float(value)
-    text = f"{given:z,.{digits}f}" if abs(given) < 10.0**LONGEST else f"{given:.6g}"
-    text = text.replace(",", _SPACE).replace("-", "\N{MINUS SIGN}")
-    return f"{text}{_SPACE}{unit}" if unit else text
+    text = grouped(given, digits) if abs(given) < 10.0**LONGEST else f"{given:.6g}"
+    text = text.replace("-", "\N{MINUS SIGN}")
+    return f"{text}{THIN_SPACE}{unit}" if unit else text
 
 
 def measured(value: Any, unit: str | None = "") -> str:
@@ -61,7 +61,7 @@ def measured(value: Any, unit: str | None = "") -> str:
     rounded = round(value, 3)
     if not rounded and value:
         text = f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
-        return f"{text}{_SPACE}{unit}" if unit else text
+        return f"{text}{THIN_SPACE}{unit}" if unit else text
     digits = next(places for places in range(4) if round(rounded, places) == rounded)
     return number(rounded, digits, unit or "")
 
@@ -97,14 +97,14 @@ def duration(seconds: Any) -> str:
         return NOTHING
     left = max(float(seconds), 0.0)
     if left < 10:
-        return f"{left:.1f}{_SPACE}s" if left % 1 >= 0.05 else f"{left:.0f}{_SPACE}s"
+        return f"{left:.1f}{THIN_SPACE}s" if left % 1 >= 0.05 else f"{left:.0f}{THIN_SPACE}s"
     parts: list[tuple[int, str]] = []
     whole = round(left)
     for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s")):
         count, whole = divmod(whole, size)
         if count or parts:
             parts.append((count, unit))
-    return " ".join(f"{count}{_SPACE}{unit}" for count, unit in parts[:2] if count)
+    return " ".join(f"{count}{THIN_SPACE}{unit}" for count, unit in parts[:2] if count)
 
 
 def octets(hexadecimal: Any) -> str:
@@ -206,8 +206,8 @@ def since(seconds: float) -> str:
 def _largest(seconds: float) -> str:
     for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
         if seconds >= size:
-            return f"{int(seconds // size)}{_SPACE}{unit}"
-    return f"{int(seconds)}{_SPACE}s"
+            return f"{int(seconds // size)}{THIN_SPACE}{unit}"
+    return f"{int(seconds)}{THIN_SPACE}s"
 
 
 def _is_no_time(at: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bssci.web.formats import number
 from tests.browser.chromium import expect
 from tests.browser.conftest import addresses
 from tests.support.running_service import SENSOR, STATION, RunningService
@@ -264,6 +265,13 @@ def test_the_audit_log_is_filtered_as_one_types(page: Any) -> None:
     page.get_by_label("Action begins with").fill("no.such")
     page.wait_for_url("**/audit?action=no.such")
     expect(page.get_by_text("No entry matches")).to_be_visible()
+
+
+def test_scripts_write_numbers_as_the_templates_do(page: Any) -> None:
+    page.goto("/")
+    written = "async ([value, digits]) => (await import('/static/dom.js')).number(value, digits)"
+    for value, digits in [(4667, 0), (999, 0), (1234567.891, 3), (0.12345, 5), (-0.04, 1), (-4667.5, 1)]:
+        assert page.evaluate(written, [value, digits]) == number(value, digits)
 
 
 def test_it_works_by_keyboard(page: Any) -> None:

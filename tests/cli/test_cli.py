@@ -134,6 +134,21 @@ def test_an_error_of_the_system_is_one_line(
     assert capsys.readouterr().err == f"error: {text}\n"
 
 
+def test_what_the_encoding_of_the_terminal_lacks_is_written_as_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+
+    def telling(argv: object) -> int:
+        print("2\u202f000 sensors")
+        return 0
+
+    monkeypatch.setattr(cli, "_run", telling)
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    assert main([]) == 0
+    assert written.getvalue() == b"2\\u202f000 sensors\n"
+
+
 def test_ctrl_c_shows_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
 from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI, Sensor
-from bssci.model.counts import many
+from bssci.model.counts import grouped, many
 from bssci.model.events import GatewayState, StationState
 from bssci.stations.causes import BLOCKED, OF_STATIONS
 from bssci.stations.station import ConnectionState, Station
@@ -358,7 +358,7 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
         first = max(found, key=lambda each: each.severity == "error")
         begins = [each.since for each in found if each.since is not None]
         page = "/" + first.href.strip("/").split("/")[0].partition("#")[0]
-        text = f"{len(found):,} at once: {first.text}, and others"
+        text = f"{grouped(len(found))} at once: {first.text}, and others"
         yield first._replace(id=f"{kind}:{MANY}", text=text, href=page, since=max(begins, default=None))
 
 

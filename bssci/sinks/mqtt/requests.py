@@ -27,7 +27,7 @@ from bssci.center.turns import Turns
 from bssci.journal import StorageError
 from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, DownlinkRequest, parse_eui
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
-from bssci.model.counts import many
+from bssci.model.counts import grouped, many
 from bssci.mqtt.acmqtti import DOWNLINK
 from bssci.mqtt.payloads import response
 from bssci.mqtt.values import Received, ReplyTo
@@ -422,7 +422,8 @@ def _result(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
     result = {"base_stations": {station: _outcome(outcome) for station, outcome in stations.items()}}
     missing = shortfall(stations.values())
     if missing is not None:
-        message = f"{missing.failed} of {many(missing.asked, 'connected base station')} failed to do it"
+        asked = many(missing.asked, "connected base station")
+        message = f"{grouped(missing.failed)} of {asked} failed to do it"
         raise CommandError(missing.code, message, result=result)
     return result
 

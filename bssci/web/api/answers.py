@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from bssci.model import EUI
 from bssci.model.commands import Outcomes, shortfall_in
+from bssci.model.counts import grouped
 from bssci.system.clock import Clock, in_slices
 from bssci.web.api.schemas.common import told
 from bssci.web.http.errors import ApiError
@@ -82,7 +83,7 @@ def answer(
     stations = "connected base stations did not do it"
     if not is_one:
         stations = "requests to connected base stations failed"
-    message = f"{done}{missing.failed} of {missing.asked} {stations}"
+    message = f"{done}{grouped(missing.failed)} of {grouped(missing.asked)} {stations}"
     if done or missing.code == "partially_failed":
         return told(form, {"partially_failed": True, "message": message, **report})
     raise ApiError(NONE_DID_IT, missing.code, message, more=report)

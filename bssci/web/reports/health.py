@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from bssci.center.retention import full_in
 from bssci.certificates.store import BUNDLE
 from bssci.journal import AlarmRecord
-from bssci.model.counts import many
+from bssci.model.counts import grouped, many
 from bssci.web.formats import link
 
 OLD_BACKLOG = 60.0
@@ -53,12 +53,13 @@ def short_verdict(problems: Sequence[HealthProblem], online: int, watched: int =
     :param watched: open alarms whose condition is over.
     """
     if not problems and watched:
-        return f"All is well, {watched} watched"
+        return f"All is well, {grouped(watched)} watched"
     if not problems:
         return "All is well" if online else "Ready, no base station yet"
     errors = sum(each.severity == "error" for each in problems)
     if errors:
-        return many(errors, "error") + (f", {len(problems) - errors} more" if errors < len(problems) else "")
+        others = len(problems) - errors
+        return many(errors, "error") + (f", {grouped(others)} more" if others else "")
     return many(len(problems), "warning")
 
 
@@ -209,8 +210,7 @@ def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]
     :param settings: the main setting of each sink that has settings, by the sink's name.
     """
     for name, sink in sinks.items():
-        count = int(sink["queued"])
-        buffered = f"{count:,} {'event' if count == 1 else 'events'} buffered"
+        buffered = f"{many(int(sink['queued']), 'event')} buffered"
         if sink["failing"]:
             mend = f"/config#{settings[name]}" if name in settings else link("/logs", level="warn", q=name)
             yield HealthProblem("error", f"{name} cannot deliver: {buffered}", mend, sink["trouble"])
@@ -313,4 +313,5 @@ def _ending(
     text = f"{first['name']}: the certificate " + (f"expires {when}" if days >= 0 else "has expired")
     if not others:
         return HealthProblem(severity, text, first["href"])
-    return HealthProblem(severity, f"{text}, and {len(others)} more within {limit:.0f} days", "/certificates")
+    text = f"{text}, and {grouped(len(others))} more within {limit:.0f} days"
+    return HealthProblem(severity, text, "/certificates")

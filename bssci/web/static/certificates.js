@@ -3,7 +3,7 @@
 import { api, request } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { busy, showError, valuesOf } from "./forms.js";
-import { leave, make, note, save } from "./dom.js";
+import { leave, make, note, number, save } from "./dom.js";
 
 const ARCHIVE = "application/zip";
 
@@ -25,7 +25,7 @@ function findings(answer) {
   for (const text of answer.warnings ?? []) found.push(note("warning", text));
   const refused = answer.refused_stations ?? [];
   if (refused.length) {
-    const those = refused.length === 1 ? "1 connected base station" : `${refused.length} connected base stations`;
+    const those = refused.length === 1 ? "1 connected base station" : `${number(refused.length)} connected base stations`;
     found.push(note("warning", `${those} would be refused: `, make("span", { class: "eui break" }, refused.join(", "))));
   }
   return found;
@@ -36,7 +36,7 @@ function meant(refused) {
   if (!refused.length) return true;
   const text = refused.length === 1
     ? "1 connected base station would be refused until it has a new bundle."
-    : `${refused.length} connected base stations would be refused until each has a new bundle.`;
+    : `${number(refused.length)} connected base stations would be refused until each has a new bundle.`;
   return confirmed(text, {
     action: "Lock out",
     danger: true,

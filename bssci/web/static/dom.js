@@ -70,8 +70,12 @@ export function payload(hexadecimal) {
   }
 }
 
-export const number = (value, digits = 0) =>
-  value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f").replace("-", "\u2212");
+// A number in groups of three digits, as the filter `number` of the templates writes it.
+export function number(value, digits = 0) {
+  const [whole, fraction] = Math.abs(value).toFixed(digits).split(".");
+  const sign = value < 0 && Number(value.toFixed(digits)) ? "\u2212" : "";
+  return sign + whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") + (fraction ? `.${fraction}` : "");
+}
 
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);

@@ -118,7 +118,7 @@ function joined(event) {
 
 function showCopies({ row, copies }) {
   const [first] = copies;
-  row.querySelector("strong").textContent = `${first.title}, heard by ${copies.length} scanners`;
+  row.querySelector("strong").textContent = `${first.title}, heard by ${number(copies.length)} scanners`;
   row.querySelector("[data-heard]").replaceChildren("heard by ", ...heardBy(copies));
   const lines = copies.map((copy) => make("span", { class: "sub" },
     make("a", { href: to(`/api/events/${copy.seq}`) }, String(copy.seq)), " ", timeElement(copy.timestamp), `, ${copy.gateway}${signal(copy)}`,

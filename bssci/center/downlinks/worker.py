@@ -150,9 +150,10 @@ class DownlinkWorker:
         self.can_be_told(station, IN_FLIGHT)
 
     def disconnected(self, station: EUI) -> None:
-        """Note when a station disconnected."""
+        """Note when a station disconnected; what waited until it can take more may go to another one."""
         self._clear_again.pop(station, None)
         self._gone_at[station] = self._now()
+        self.look(self._blocked.pop(station, ()))
 
     def shift(self, seconds: float) -> None:
         """Move all stored times by the seconds by which the clock was set, before the next decision."""

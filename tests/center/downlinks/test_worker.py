@@ -9,13 +9,13 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from bssci.center.downlinks.happenings import Queued, Turn
-from bssci.center.downlinks.plan import UNKNOWN_THERE_WAIT, WATCH
+from bssci.center.downlinks.plan import GRACE, UNKNOWN_THERE_WAIT, WATCH
 from bssci.center.downlinks.worker import REFUSING
 from bssci.model import EUI, Downlink, DownlinkRequest
 from bssci.model.commands import CommandError
 from bssci.wire.messages import AttPrp, DlDataQueRsp, DlDataRev, DlDataRevRsp, Error
 from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, Gateway, connected, gateway
-from tests.support.center import result_of
+from tests.support.center import result_of, sensor_eui
 from tests.support.wire import connect
 
 
@@ -128,6 +128,23 @@ def test_few_operations_are_open_and_all_are_placed_in_the_end(
         site.advance(0.1)
     assert len(set(station.held)) == len(station.held) == 200
     assert largest <= 64
+
+
+def test_what_waits_until_a_station_can_take_more_goes_to_another_one_if_it_is_gone(
+    site: DownlinkHouse, two: tuple[Gateway, Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, other = two
+    second = EUI(sensor_eui(2))
+    best.hear(1, second, snr=15.0)
+    other.hear(2, second, snr=5.0)
+    monkeypatch.setattr("bssci.center.downlinks.plan.IN_FLIGHT", 1)
+    first, waiting = site.queue(), site.queue(sensor=second)
+    assert [order.queId for order in best.asked()] == [first]
+    best.lose()
+    site.advance(1)
+    assert other.accept() == [waiting]
+    site.advance(GRACE)
+    assert other.accept() == [first]
 
 
 def test_no_more_bytes_wait_for_their_turn_than_are_allowed(

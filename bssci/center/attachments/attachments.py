@@ -41,6 +41,8 @@ SLICE = 2000
 """sensors that are processed in one turn of the reactor"""
 ANSWER_TIME = 30.0
 """s that a command waits for the stations' answers"""
+DetachMark = tuple[int, bytes]
+"""packet counter and signature of a request to detach, by which a copy of it is known"""
 
 
 class Attachments:
@@ -65,6 +67,8 @@ class Attachments:
         self._stored = dict(loaded.attachments)
         self._coming: list[Mapping[EUI, Attachment | None]] = []
         """rows on their way to the disk, in their order; None: the attachment is deleted"""
+        self._last_detaches: dict[EUI, DetachMark] = {}
+        """by sensor, what it sent when it last detached over the air"""
         self._changes_under_way = 0
         """changes of the configuration between :meth:`recording` their consequences and their end"""
         self._late = WriteBehind[EUI](clock, "attachments", self._store_late)
@@ -239,9 +243,14 @@ class Attachments:
         )
         return self._store({eui: attachment})
 
-    def detached_over_the_air(self, eui: EUI, *, at: float) -> Deferred[None]:
+    def detached_over_the_air(self, eui: EUI, mark: DetachMark, *, at: float) -> Deferred[None]:
         """Store that a sensor detached over the air; fires when that is on disk. See :meth:`propagate`."""
-        return self._store({eui: self._detached(eui, "over the air", at)})
+        detached = self._store({eui: self._detached(eui, "over the air", at)})
+        return detached.addCallback(lambda _: self._last_detaches.update({eui: mark}))
+
+    def last_detach(self, eui: EUI) -> DetachMark | None:
+        """Return what a sensor sent when it last detached over the air; None: it has not since the start."""
+        return self._last_detaches.get(eui)
 
     def propagate(self, eui: EUI, *, but: Collection[EUI]) -> None:
         """Propagate a sensor's change to the connected stations; to others when they are back.
@@ -337,6 +346,7 @@ class Attachments:
         for eui, attachment in rows.items():
             if attachment is None:
                 self._stored.pop(eui, None)
+                self._last_detaches.pop(eui, None)
             else:
                 self._stored[eui] = attachment
 

@@ -112,7 +112,6 @@ class OverTheAir:
         self._untold: dict[EUI, set[EUI]] = {}
         """changes that are still to be propagated, by sensor: the stations that forwarded the request"""
         self._under_way: dict[EUI, Commit] = {}
-        self._last_detach: dict[EUI, tuple[int, bytes]] = {}
 
     # attach
 
@@ -169,11 +168,10 @@ class OverTheAir:
         newest = self._attachments.newest(eui)
         if newest is not None and newest.state == "detached":
             copy = self._copied(request)
-        elif self._last_detach.get(eui) == telegram:
+        elif self._attachments.last_detach(eui) == telegram:
             raise self._refusal("detach", request, "the sensor has attached again since this request")
         else:
-            detached = self._attachments.detached_over_the_air(eui, at=self._now())
-            detached.addCallback(lambda _: self._last_detach.update({eui: telegram}))
+            detached = self._attachments.detached_over_the_air(eui, telegram, at=self._now())
             copy = self._changed("detach", request, detached, f"signature {verdict.value}")
         return Accepted(self._held("detached", eui, b""), copy.stored, copy.event)
 

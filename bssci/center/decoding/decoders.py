@@ -36,6 +36,8 @@ DECODE_TIME = 2.0
 """s without progress after which a batch is delivered without the readings that are missing"""
 LOG_EVERY = 100
 """the first batch that was not decoded is logged, and then one in this many"""
+MAX_CHOSEN = 200_000
+"""sensors whose choice is cached"""
 
 
 class Decoders:
@@ -167,6 +169,8 @@ class Decoders:
             return NOTHING_WANTED
         known = self._chosen.get(eui)
         if known is None or known[0] is not sensor:
+            if len(self._chosen) >= MAX_CHOSEN:
+                self._chosen.clear()
             known = self._chosen[eui] = sensor, wanted_of(sensor)
         return known[1]
 

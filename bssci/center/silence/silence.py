@@ -306,6 +306,7 @@ class SilenceWatch:
         gone = [eui for eui in removed if eui not in self._sensors]
         for eui in gone:
             self._known.pop(eui, None)
+            self._gone.discard(eui)
         if gone:
             self._behind.update(gone)
             self._behind.store()

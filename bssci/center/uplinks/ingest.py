@@ -44,6 +44,10 @@ class Ingest:
         """
         return self._events.append(list(telegrams), beside=beside)
 
+    def forget(self, station: EUI) -> None:
+        """Forget how many receptions a base station had that is forgotten."""
+        self.received_by.pop(station, None)
+
     def _stored(self, position: int, receptions: list[Reception]) -> None:
         self.received_by.update([reception.base_station_eui for reception in receptions])
         try:

@@ -98,3 +98,5 @@ class Figures:
             if rate is None:
                 rate = self._station_rates[eui] = CounterRate(now - RATE_STEP)
             rate.mark(now, count)
+        for eui in self._station_rates.keys() - self._received_by.keys():
+            del self._station_rates[eui]

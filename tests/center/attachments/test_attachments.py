@@ -120,7 +120,7 @@ def test_a_change_is_in_force_once_it_is_on_disk(house: House) -> None:
 def test_changes_of_one_sensor_at_the_same_time_build_on_each_other(house: House) -> None:
     attachments = house.center.attachments
     attach_over_the_air(house)
-    attachments.detached_over_the_air(ONE, at=2.0)
+    attachments.detached_over_the_air(ONE, (1, b"sign"), at=2.0)
     ensureDeferred(attachments.attach([ONE], at=3.0))
     house.settle()
     for _ in range(2):
@@ -265,7 +265,7 @@ def test_what_a_change_stored_on_top_of_what_could_not_be_stored_is_stored_as_it
     house: House,
 ) -> None:
     attachments, queue = house.center.attachments, house.journal.queues[0][1]
-    detached = attachments.detached_over_the_air(ONE, at=1.0)
+    detached = attachments.detached_over_the_air(ONE, (1, b"sign"), at=1.0)
 
     async def change() -> None:
         async with attachments.recording(Changes([ONE], []), at=2.0):

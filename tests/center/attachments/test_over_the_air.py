@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from twisted.internet.defer import ensureDeferred, maybeDeferred
 
 from bssci.center.attachments.over_the_air import OverTheAir, SignatureVerdict
 from bssci.journal import StorageError
@@ -47,6 +48,7 @@ from tests.stations.air_house import (
     over_the_air,
     told,
 )
+from tests.support.center import TESTER
 from tests.support.journal import reception
 
 # attach
@@ -301,6 +303,19 @@ def test_a_late_copy_of_a_detach_does_not_undo_an_attach(connected: AirHouse) ->
     assert connected.center.attachments.is_attached(SENSOR)
     assert [event.action for event in over_the_air(connected)] == ["detached", "attached"]
     assert isinstance(connected.say(THERE, det(op_id=4, counter=1))[0], DetRsp)
+
+
+def test_what_a_sensor_sent_when_it_detached_is_forgotten_with_it(
+    connected: AirHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connected.center.sensors, "_run_in_thread", maybeDeferred)
+    attachments = connected.center.attachments
+    connected.say(HERE, det())
+    connected.say(HERE, att(op_id=3))
+    assert attachments.last_detach(SENSOR) == (7, bytes([1, 2, 3, 4]))
+    ensureDeferred(connected.commands.remove([SENSOR], TESTER))
+    connected.obey()
+    assert attachments.last_detach(SENSOR) is None
 
 
 def test_a_detached_sensor_needs_a_new_counter_to_attach(connected: AirHouse) -> None:

@@ -165,3 +165,15 @@ def test_a_fault_in_reading_the_folder_keeps_nothing_from_starting(
     house.decoders.load()
     assert house.decoded() is None
     assert expected_errors.pop().type is ZeroDivisionError
+
+
+def test_the_choice_of_a_sensor_that_is_removed_and_not_heard_again_is_not_kept_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.decoding.decoders.MAX_CHOSEN", 3)
+    house = House(tmp_path, type_eui=TYPE_EUI)
+    for number in range(10):
+        eui = EUI(f"{number:016X}")
+        house.sensors[eui] = replace(house.sensor, eui=eui)
+        assert house.decoders.wanted_of_sensor(eui).type_eui == TYPE_EUI
+    assert len(house.decoders._chosen) <= 3

@@ -144,6 +144,16 @@ def test_removed_sensor_is_forgotten(watch: Watch) -> None:
     assert not watch.journal.kept().silences
 
 
+def test_sensor_that_was_detached_for_its_silence_is_forgotten_when_it_is_removed(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    assert watch.silence._gone == {sensor(1)}
+    watch.configure_sensors(0)
+    watch.reload()
+    watch.advance(INTERVAL)
+    assert not watch.silence._gone
+
+
 def test_sensor_that_is_configured_anew_is_not_judged_by_its_past(watch: Watch) -> None:
     watch.hear(1)
     watch.configure_sensors(0)

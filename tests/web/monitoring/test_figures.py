@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from bssci.model import EUI
+from bssci.model import EUI, eui_from_int
 from bssci.web.monitoring.figures import RATE_STEP, CounterRate
+from tests.support.center import Line
 from tests.support.journal import online, reception, uplink
 from tests.support.web import WebHouse
 
@@ -24,6 +25,19 @@ def test_rates_are_those_of_what_was_published_and_received(web: WebHouse) -> No
     assert figures.station_rate(station) > 0
     assert figures.station_rate(EUI("0" * 16)) == 0
     assert web.center.ingest.received_by == {station: 2}
+
+
+def test_a_station_that_is_forgotten_has_no_figures_any_more(web: WebHouse) -> None:
+    figures, line = web.admin.context.figures, Line(web)
+    line.connect()
+    station = eui_from_int(line.eui)
+    web.center.ingest.receptions([reception(1, station=station)])
+    web.settle()
+    web.advance(RATE_STEP)
+    assert figures.station_rate(station) > 0
+    web.do(web.center.registry.forget(station))
+    web.advance(RATE_STEP)
+    assert not web.center.ingest.received_by and not figures._station_rates
 
 
 def test_what_is_passed_over_is_counted_all_the_same(web: WebHouse) -> None:

@@ -22,6 +22,7 @@ from bssci.model import Telegram, encode_event
 from bssci.model.device_id import parse_device_id
 from bssci.model.own_words import one_line
 from bssci.model.plain_text import control_fault
+from bssci.model.repaired_json import repaired
 from bssci.model.strict_json import DEEPEST, check_depth
 from bssci.model.weight import is_json, json_weight
 from bssci.system.clock import Clock, Timer
@@ -157,7 +158,7 @@ class SourceDoor:
         size = 0
         for each in offered:
             try:
-                telegram, length = _fitted(each)
+                telegram, length = self._fitted(each)
             except _UnfitError as error:
                 self.reject(error.reason, error.example)
                 continue
@@ -170,6 +171,22 @@ class SourceDoor:
                 taken.append(telegram)
                 size += length
         return taken, size
+
+    def _fitted(self, telegram: Telegram) -> tuple[Telegram, int]:
+        """Return a telegram with an envelope that can be stored, and its encoded bytes.
+
+        :raises _UnfitError: it cannot be stored.
+        """
+        try:
+            return _fitted(telegram)
+        except OverflowError:
+            envelope, faults = repaired(telegram.envelope)
+            for fault in faults:
+                self.remark(fault, telegram.device)
+        try:
+            return _fitted(msgspec.structs.replace(telegram, envelope=envelope))
+        except OverflowError as error:
+            raise _UnfitError("it cannot be stored", f"{telegram.device}: {error}") from error
 
     def configure(self, rate: float, share: float) -> None:
         """Change the limits; telegrams that wait because of the old ones are considered again."""
@@ -315,6 +332,7 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
     """Return a telegram with an envelope of JSON, and its encoded bytes.
 
     :raises _UnfitError: it cannot be stored.
+    :raises OverflowError: a whole number in it has more than 64 bits.
     """
     if not isinstance(telegram, Telegram):
         raise _UnfitError("it is not a Telegram", type(telegram).__name__)
@@ -337,7 +355,7 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
         check_depth(telegram.envelope, length)
     except RecursionError as error:
         raise _UnfitError(f"an envelope of more than {DEEPEST} levels", telegram.device) from error
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError) as error:
         raise _UnfitError("it cannot be stored", f"{telegram.device}: {error}") from error
     if length > LARGEST:
         raise _UnfitError(f"larger than {LARGEST} bytes", telegram.device)

@@ -100,7 +100,7 @@ def controller_form(zone: tzinfo) -> Form:
         if len(message.payload) >= TOO_LARGE:
             raise BadMessage("10 KB or larger")
         topic = read_topic(message.topic)
-        body = message_object(message.payload)
+        body = message_object(message.payload, remark)
         answer = read_hex(body.get("data")) if topic.direction == "tele" else None
         envelope: dict[str, Any] = {
             "topic": message.topic,

@@ -177,7 +177,7 @@ def _names(rule: EnvelopeRule, levels: list[str]) -> dict[str, str] | None:
 def _read(rule: EnvelopeRule, message: Incoming, remark: Remark, zone: tzinfo) -> Telegram:
     if len(message.payload) > LARGEST:
         raise BadMessage(f"larger than {LARGEST} bytes")
-    body = message_json(message.payload)
+    body = message_json(message.payload, remark)
     names = _names(rule, message.topic.split("/")) or {}
     device = _id(rule.device, body) or _safe(names.get("device", ""))
     if not device:

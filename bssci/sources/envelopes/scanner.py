@@ -40,7 +40,7 @@ def advertisement_telegrams(message: Incoming, remark: Remark) -> list[Telegram]
 
     :raises BadMessage: the message cannot be read.
     """
-    body = _body(message)
+    body = _body(message, remark)
     device = body.get("device")
     if not isinstance(device, dict):
         raise BadMessage("no device")
@@ -68,7 +68,7 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
 
     :raises BadMessage: the message cannot be read.
     """
-    body = _body(message)
+    body = _body(message, remark)
     if not isinstance(body.get("status"), str):
         raise BadMessage("no status")
     scanner = message.topic.split("/")[-2]
@@ -89,10 +89,10 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
     ]
 
 
-def _body(message: Incoming) -> dict[str, Any]:
+def _body(message: Incoming, remark: Remark) -> dict[str, Any]:
     if len(message.payload) >= TOO_LARGE:
         raise BadMessage("10 KB or larger")
-    body = message_object(message.payload)
+    body = message_object(message.payload, remark)
     version = body.get("version", MAJOR)
     if not isinstance(version, str) or version.partition(".")[0] != MAJOR:
         raise BadMessage(f"another version than {MAJOR}")

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from bssci.model import Telegram
+from bssci.model.repaired_json import read_repaired_json
 from bssci.model.strict_json import JsonError, read_json_fast
 from bssci.model.weight import parts_of
 
@@ -15,6 +16,8 @@ ID_SIZE = 16
 """bytes of an id that is derived from a message"""
 MAX_PARTS = 4000
 """lists and objects of a message, at most: each takes 64 bytes or more, however few it takes on the wire"""
+LONGEST_REPAIRED = 64 * 1024
+"""bytes of a message that is not JSON, up to which odd values in it are looked for: it takes longer"""
 AHEAD = 300.0
 """s that another clock may be ahead of ours without a remark"""
 Remark = Callable[[str], None]
@@ -50,8 +53,8 @@ class Form(NamedTuple):
     read: Callable[[Incoming, Remark], list[Telegram]]
 
 
-def message_json(payload: bytes) -> Any:
-    """Return the value of a JSON text.
+def message_json(payload: bytes, remark: Remark) -> Any:
+    """Return the value of a JSON text; a single value that cannot be read is repaired, with a remark.
 
     :raises BadMessage: the text is not JSON, or holds too many lists and objects.
     """
@@ -60,15 +63,23 @@ def message_json(payload: bytes) -> Any:
     try:
         return read_json_fast(payload)
     except JsonError as error:
+        if len(payload) > LONGEST_REPAIRED:
+            raise BadMessage(str(error)) from None
+    try:
+        found, faults = read_repaired_json(payload)
+    except JsonError as error:
         raise BadMessage(str(error)) from None
+    for fault in faults:
+        remark(fault)
+    return found
 
 
-def message_object(payload: bytes) -> dict[str, Any]:
+def message_object(payload: bytes, remark: Remark) -> dict[str, Any]:
     """Return a JSON object.
 
     :raises BadMessage: the message is not a JSON object.
     """
-    found = message_json(payload)
+    found = message_json(payload, remark)
     if not isinstance(found, dict):
         raise BadMessage("not a JSON object")
     return found

@@ -33,7 +33,7 @@ def read_record(
     """
     if len(value) > LARGEST:
         raise BadMessage(f"larger than {LARGEST} bytes")
-    body = message_object(value)
+    body = message_object(value, remark)
     if "original_topic" not in body and (rule := _form_of(place, forms)) is not None:
         return rule.read(Incoming(place, value, at, source, delivery), remark)
     kind = body.get("kind")

@@ -84,7 +84,8 @@ def nested(levels: int) -> dict[str, Any]:
         ({"payload": bytes(70_000)}, "larger than 65536 bytes"),
         ({"envelope": {"a": [[] for _ in range(6000)]}}, "too many values"),
         ({"envelope": {"a": object()}}, "it cannot be stored"),
-        ({"envelope": {"a": 1 << 70}}, "it cannot be stored"),
+        ({"rssi": 1 << 70}, "it cannot be stored"),
+        ({"envelope": {1 << 70: 1}}, "it cannot be stored"),
         ({"envelope": nested(DEEPEST + 1)}, "an envelope of more than 500 levels"),
         ({"envelope": nested(950)}, "an envelope of more than 500 levels"),
         ({"envelope": nested(2000)}, "an envelope of more than 500 levels"),
@@ -98,6 +99,16 @@ def test_one_that_cannot_be_kept_costs_itself(
     assert done.called and kept(house) == ["telegram-1", "telegram-2"]
     [said] = door.figures()["reasons"]
     assert said["reason"].startswith(reason) and said["count"] == 1 and not said["taken"]
+
+
+def test_a_number_of_more_than_64_bits_costs_its_digits_and_is_named(house: House, door: SourceDoor) -> None:
+    door([telegram(1, envelope={"values": [["serial", 1 << 70, None], ["t", 20.5, "°C"]]})])
+    house.settle()
+    [stored] = [event for _, event in house.events if isinstance(event, Telegram)]
+    assert stored.envelope == {"values": [["serial", float(1 << 70), None], ["t", 20.5, "°C"]]}
+    [said] = door.figures()["reasons"]
+    assert said["reason"] == "values[0][1] is rounded, because it is a whole number of more than 64 bits"
+    assert (said["taken"], said["count"], said["example"]) == (True, 1, "ble:AA:BB:CC:DD:EE:FF")
 
 
 def test_an_envelope_may_be_as_deep_as_json_that_is_read(house: House, door: SourceDoor) -> None:

@@ -33,6 +33,11 @@ def test_values_of_a_device_that_the_topic_names() -> None:
     assert telegram.payload == as_json(body) and telegram.envelope["message"] == body
 
 
+def test_a_value_that_is_no_number_costs_itself() -> None:
+    telegram = read({"topic": "a/{device}", "values": "*"}, "a/x", b'{"t": NaN, "h": 40}')
+    assert telegram.envelope["values"] == [["h", 40, None]]
+
+
 def test_everything_plain_is_a_value_if_the_rule_says_all() -> None:
     telegram = read({"topic": "a/{device}/+", "values": "*"}, "a/x/y", {"t": 1, "on": True, "list": [1]})
     assert telegram.envelope["values"] == [["t", 1, None], ["on", True, None]]

@@ -7,6 +7,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from bssci.sources.envelopes.values import (
+    LONGEST_REPAIRED,
     MAX_PARTS,
     BadMessage,
     Incoming,
@@ -56,6 +57,20 @@ def test_equal_messages_are_told_apart_by_their_delivery_only_where_that_is_need
 @pytest.mark.parametrize("part", [b"[]", b"{}"])
 def test_a_message_of_thousands_of_empty_lists_is_not_read(part: bytes) -> None:
     fitting = b"[" + b",".join([part] * (MAX_PARTS - 1)) + b"]"
-    assert len(message_json(fitting)) == MAX_PARTS - 1
+    assert len(message_json(fitting, pytest.fail)) == MAX_PARTS - 1
     with pytest.raises(BadMessage, match="lists and objects"):
-        message_json(fitting[:-1] + b"," + part + b"]")
+        message_json(fitting[:-1] + b"," + part + b"]", pytest.fail)
+
+
+def test_an_odd_value_in_a_message_is_repaired_with_a_remark() -> None:
+    remarks: list[str] = []
+    assert message_json(b'{"temperature": nan, "humidity": 40}', remarks.append) == {
+        "temperature": None, "humidity": 40,
+    }  # fmt: skip
+    assert remarks == ["temperature is no finite number, and kept as null"]
+
+
+def test_a_large_message_is_not_repaired() -> None:
+    text = b'{"a": nan, "b": "%s"}' % (b"x" * LONGEST_REPAIRED)
+    with pytest.raises(BadMessage, match="^not JSON$"):
+        message_json(text, pytest.fail)

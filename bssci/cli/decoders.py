@@ -137,7 +137,10 @@ def _import(directory: Path, file: Path, name: str | None) -> int:
     if decoder.name in installed:
         raise ValueError(f"a built-in decoder is named {decoder.name!r}")
     make_directory(directory)
-    write_atomically(directory / target, text.encode("utf-8"), FILE_MODE)
+    path = directory / target
+    done = "replaced" if path.exists() else "created"
+    write_atomically(path, text.encode("utf-8"), FILE_MODE)
+    print(f"{done} {path}")
     right = sum(result.passed for result in results)
     print(f"{label(decoder)}: {right} of {len(results)} examples are right")
     return 0

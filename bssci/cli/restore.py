@@ -62,7 +62,7 @@ def restore(source: Path) -> Iterator[str]:
             held.enter_context(no_service(chosen.state_dir))
         except DirectoryInUse:
             replace, done = stage_together, "prepared"
-            then = "restart the service to use them; what it stores until then will be lost"
+            then = "restart the service to use them; what is stored or changed until then will be lost"
         else:
             finish_replacement(chosen.state_dir)
             replace, done, then = replace_together, "restored", "now run `bssci check`, and start the service"

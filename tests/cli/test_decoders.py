@@ -91,7 +91,9 @@ def test_what_cannot_be_tried(arguments: list[str], said: str, capsys: pytest.Ca
 def test_a_file_is_imported(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "other.json").write_text(GOOD)
     assert main(["decoders", "--directory", "new", "import", "other.json"]) == 0
-    assert capsys.readouterr().out == "other@1: 1 of 1 examples are right\n"
+    assert capsys.readouterr().out == "created new/other.json\nother@1: 1 of 1 examples are right\n"
+    assert main(["decoders", "--directory", "new", "import", "other.json"]) == 0
+    assert capsys.readouterr().out.startswith("replaced new/other.json\n")
     assert (tmp_path / "new" / "other.json").read_text() == GOOD
     (tmp_path / "broken.json").write_text("{")
     assert main(["decoders", "import", "broken.json"]) == 1
@@ -101,7 +103,7 @@ def test_a_file_is_imported(folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert "built-in" in capsys.readouterr().err
     assert [path.name for path in folder.iterdir()] == ["thermo.json"]
     assert main(["decoders", "import", "other.json", "--name", "acme-thermo"]) == 0
-    assert capsys.readouterr().out.startswith("acme-thermo@1: ")
+    assert "acme-thermo@1: " in capsys.readouterr().out
     assert (folder / "acme-thermo.json").exists()
     assert main(["decoders", "import", "other.json", "--name", "../x"]) == 1
     assert not (folder.parent / "x.json").exists()

@@ -1,4 +1,4 @@
-// The page Settings: changes are counted, shown before they are saved, and errors are shown at each field.
+// The page Configuration: changes are counted, shown before they are saved, and errors are shown at each field.
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";

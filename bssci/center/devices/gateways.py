@@ -190,8 +190,8 @@ class Gateways:
 
     def _take_report(self, gateway: Gateway, telegram: Telegram) -> None:
         said = telegram.envelope.get("status")
-        is_old = telegram.gateway_time is not None and telegram.at - telegram.gateway_time > SILENCE
-        if is_old and said != "offline":
+        behind = 0.0 if telegram.gateway_time is None else telegram.at - telegram.gateway_time
+        if behind > SILENCE and telegram.envelope.get("retained") is not False and said != "offline":
             # A retained message of the broker, which says nothing about the present. A last will has the
             # time at which the gateway connected, however late it is published.
             if not gateway.state and gateway.kind in WATCHED:
@@ -212,7 +212,9 @@ class Gateways:
             self._move(gateway, "offline", "reported by itself or by its last will")
             return
         self._note(gateway)
-        self._move(gateway, "degraded" if said == "degraded" else "online", _reason(report))
+        self._move(
+            gateway, "degraded" if said == "degraded" else "online", _reason(report) or _clock_fault(behind)
+        )
 
     def _begin_look(self) -> None:
         ensureDeferred(self._look()).addErrback(
@@ -365,6 +367,16 @@ def _event(gateway: Gateway) -> GatewayState | None:
         reason=gateway.reason,
         name=gateway.name,
     )
+
+
+def _clock_fault(behind: float) -> str:
+    """Return what is wrong with the time of a report that has just come; empty: nothing.
+
+    :param behind: s of our clock from that time until now.
+    """
+    if abs(behind) <= SILENCE:
+        return ""
+    return f"its clock is {abs(behind) / 60:.0f} minutes {'behind' if behind > 0 else 'ahead of'} ours"
 
 
 def _reason(report: Mapping[str, Any]) -> str:

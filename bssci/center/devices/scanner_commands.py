@@ -56,7 +56,9 @@ class ScannerCommands:
         reported_on = str((gateway.status or {}).get("topic", ""))
         prefix, found, _ = reported_on.rpartition(f"/{KIND}/{gateway.own_id}/status")
         if not found:
-            raise CommandError("unavailable", f"the scanner {gateway.own_id} has not sent a report yet")
+            raise CommandError(
+                "unavailable", f"the scanner {gateway.own_id} has not sent a report yet, or only an old one"
+            )
         return f"{prefix}/command/{gateway.own_id}"
 
     async def send(self, id: str, command: str, parameters: Mapping[str, Any]) -> ScannerAnswer:

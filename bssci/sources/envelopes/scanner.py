@@ -74,6 +74,10 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
     scanner = message.topic.split("/")[-2]
     # A last will is written when the scanner connects, and the same each time that it is published.
     told_apart = "timestamp" in body and body["status"] != "offline"
+    # Commands to the scanner are published on a topic derived from this one.
+    envelope = {**body, "topic": message.topic}
+    if message.retained is not None:
+        envelope["retained"] = message.retained
     return [
         Telegram(
             at=message.at,
@@ -83,8 +87,7 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
             source=message.source,
             payload=b"",
             gateway_time=read_time(body.get("timestamp"), message.at, remark),
-            # Commands to the scanner are published on a topic derived from this one.
-            envelope={**body, "topic": message.topic},
+            envelope=envelope,
         )
     ]
 

@@ -39,6 +39,8 @@ class Incoming(NamedTuple):
     """name of the source"""
     delivery: str = ""
     """distinguishes two messages of the same content; the same at each delivery of one message"""
+    retained: bool | None = None
+    """true: the other side had kept it from an earlier time; None: the source cannot tell"""
 
 
 class Form(NamedTuple):

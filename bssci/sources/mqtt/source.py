@@ -279,9 +279,11 @@ class MqttSource:
         if not message.packet_id and not message.retained:
             # The broker does not repeat it (QoS 0): the same once more is another message.
             delivery = f"{waiting.at!r} {waiting.number}"
-            return Incoming(message.topic, message.payload, waiting.at, NAME, delivery)
+            return Incoming(message.topic, message.payload, waiting.at, NAME, delivery, retained=False)
         delivery = "retained" if message.retained else str(message.packet_id)
-        incoming = Incoming(message.topic, message.payload, waiting.at, NAME, delivery)
+        incoming = Incoming(
+            message.topic, message.payload, waiting.at, NAME, delivery, retained=message.retained
+        )
         if message.retained or message.repeated or self._ingest is None:
             return incoming
         if not self._ingest.knows(message_id(incoming, told_apart=False)):

@@ -65,9 +65,29 @@ def test_its_own_report_says_how_it_is(house: House) -> None:
 
 
 def test_a_report_that_the_broker_had_kept_is_no_sign_of_life(house: House) -> None:
-    Air(house).report("online", gateway_time=house.now() - 3600)
+    Air(house).report("online", gateway_time=house.now() - 3600, envelope={"retained": True})
     gateway = house.center.gateways.get("scanner:roof")
     assert (gateway.state, gateway.status) == ("offline", None)
+
+
+@pytest.mark.parametrize(
+    ("behind", "reason"),
+    [
+        (299, ""),
+        (420, "its clock is 7 minutes behind ours"),
+        (-3600, "its clock is 60 minutes ahead of ours"),
+    ],
+)
+def test_a_report_that_comes_live_counts_whatever_its_clock_says(
+    house: House, behind: float, reason: str
+) -> None:
+    air = Air(house)
+    air.report("online", gateway_time=house.now() - behind, envelope={"retained": False})
+    gateway = house.center.gateways.get("scanner:roof")
+    assert (gateway.state, gateway.reason) == ("online", reason)
+    trouble = {"retained": False, "bluetooth": {"status": "error"}}
+    air.report("degraded", gateway_time=house.now() - behind, envelope=trouble)
+    assert (gateway.state, gateway.reason) == ("degraded", "Bluetooth: error")
 
 
 def test_a_last_will_counts_however_long_ago_the_gateway_connected(house: House) -> None:

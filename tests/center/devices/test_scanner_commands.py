@@ -30,8 +30,8 @@ def report(house: House, status: str = "online", **more: Any) -> None:
     )
 
 
-def command(house: House, name: str = "pause", **parameters: Any) -> Deferred[Any]:
-    done = ensureDeferred(house.commands.devices.command_scanner("scanner:roof", name, parameters, TESTER))
+def command(house: House, name: str = "pause", id: str = "scanner:roof", **parameters: Any) -> Deferred[Any]:
+    done = ensureDeferred(house.commands.devices.command_scanner(id, name, parameters, TESTER))
     house.settle()
     return done
 
@@ -48,6 +48,21 @@ def test_the_report_that_follows_is_the_answer(house: House, broker: Broker) -> 
     answer = result_of(done)
     assert (answer.topic, answer.answered, answer.report["config"]) == (topic, True, {"blocklist_count": 1})
     assert house.audited()[0] == ("gateway.command", "scanner:roof", "update_blocklist add 1")
+
+
+def test_a_scanner_whose_clock_is_behind_takes_commands_and_one_with_an_old_report_does_not(
+    house: House, broker: Broker
+) -> None:
+    air = Air(house)
+    for scanner, retained in (("cellar", False), ("attic", True)):
+        topic = f"bt/scanner/{scanner}/status"
+        air.report(
+            scanner=scanner, gateway_time=house.now() - 420, envelope={"topic": topic, "retained": retained}
+        )
+    command(house, id="scanner:cellar")
+    assert [topic for topic, _ in broker.published] == ["bt/command/cellar"]
+    with pytest.raises(CommandError, match="has not sent a report yet, or only an old one"):
+        result_of(command(house, id="scanner:attic"))
 
 
 def test_a_scanner_that_is_silent_does_not_answer(house: House, broker: Broker) -> None:

@@ -105,6 +105,12 @@ def test_a_status_is_a_report_of_the_scanner_itself() -> None:
         read({"version": "1.0"}, STATUS)
 
 
+@pytest.mark.parametrize("retained", [True, False])
+def test_a_status_tells_whether_the_broker_had_kept_it(retained: bool) -> None:
+    telegram, _ = read({"status": "online"}, STATUS, retained=retained)
+    assert telegram.envelope["retained"] is retained
+
+
 def test_a_last_will_is_another_one_each_time_that_it_is_published() -> None:
     def id_of(status: str, delivery: str) -> str:
         body = {"status": status, "timestamp": "2023-11-14T22:00:00Z"}

@@ -255,6 +255,17 @@ def test_a_retained_message_is_the_same_each_time_that_it_comes() -> None:
     assert ids[0] == ids[1]
 
 
+def test_a_scanners_report_tells_whether_it_is_live() -> None:
+    site = Site()
+    found = []
+    for packet_id, retained in ((0, False), (7, True), (8, False)):
+        topic = f"bt-mqtt/scanner/s{packet_id}/status"
+        site.receive({"status": "online"}, topic=topic, packet_id=packet_id, retained=retained)
+        site.turn()
+        found += [each.envelope["retained"] for each in site.ingest.take()]
+    assert found == [False, True, False]
+
+
 def test_a_controller_is_heard() -> None:
     site = Site(SOURCE_MQTT_TIMEZONE="Europe/Berlin")
     body = {"timestamp": "2023-11-14 23:13:20.000000", "data": "01 03 02 00 C8 B9 D2"}

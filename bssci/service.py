@@ -54,7 +54,8 @@ from bssci.sinks.pump import Pump
 from bssci.sinks.replays import Replays
 from bssci.sources.running import RunningSource
 from bssci.stations.admission import ConnectionLimits
-from bssci.stations.protocol import LimitedTLSFactory, StationFactory
+from bssci.stations.protocol import StationFactory
+from bssci.stations.tls import LimitedTLSFactory
 from bssci.system import logs
 from bssci.system.clock import use_boot_time
 from bssci.system.descriptors import raise_limit, shortage

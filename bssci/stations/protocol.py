@@ -22,12 +22,10 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.certificates.reading import euis_of
-from bssci.certificates.server import ServerTLS
 from bssci.journal import StorageError
 from bssci.model import EUI, eui_from_int
 from bssci.model.events import Direction
@@ -434,7 +432,7 @@ class StationFactory(Factory):
         self._ticker.stop()
 
     def buildProtocol(self, addr: IAddress | None) -> StationProtocol:  # type: ignore[override]
-        return StationProtocol(self, _host(addr))
+        return StationProtocol(self, host_of(addr))
 
     def read_soon(self, connection: StationProtocol) -> None:
         """Let a connection process its bytes at the end of this turn of the reactor."""
@@ -453,43 +451,8 @@ class StationFactory(Factory):
             connection.check_idle(now)
 
 
-class _Transport(BufferingTLSTransport):
-    """The TLS layer of one connection, which remembers whether any byte ever came."""
-
-    was_spoken_to = False
-
-    def dataReceived(self, data: bytes) -> None:
-        self.was_spoken_to = True
-        super().dataReceived(data)
-
-
-class LimitedTLSFactory(TLSMemoryBIOFactory):
-    """TLS around a :class:`StationFactory`; a connection beyond the limits is closed before TLS begins."""
-
-    protocol = _Transport
-    noisy = False
-    log = Logger()
-
-    def __init__(self, tls: ServerTLS, factory: StationFactory, clock: Any) -> None:
-        super().__init__(tls, False, factory, clock)
-        self._count = factory.count
-        self._lines = LineLimit(clock.seconds, lines=1)
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        host = _host(addr)
-        if not self._count.enter(host):
-            if self._lines.admit() is not None:
-                self.log.warn(
-                    "connection refused, too many {host} {open} {refused}",
-                    host=host,
-                    open=self._count.open,
-                    refused=self._count.refused,
-                )
-            return None
-        return super().buildProtocol(addr)
-
-
-def _host(address: IAddress | None) -> str:
+def host_of(address: IAddress | None) -> str:
+    """Return the address of a connection's other side as text; empty if it has none."""
     return str(getattr(address, "host", "") or "")
 
 

@@ -21,7 +21,8 @@ from zope.interface import implementer
 from bssci.certificates.checking import FilesVerdict, examine
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.stations.admission import ConnectionLimits
-from bssci.stations.protocol import LimitedTLSFactory, StationFactory
+from bssci.stations.protocol import StationFactory
+from bssci.stations.tls import LimitedTLSFactory
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import AttPrp, AttPrpRsp, Con, ConCmp, ConRsp, Message, Status, StatusRsp

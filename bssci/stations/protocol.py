@@ -36,7 +36,7 @@ from bssci.stations.faults import MAX_MESSAGE
 from bssci.stations.refusals import Refusals
 from bssci.stations.registry import Registry
 from bssci.stations.station import Station
-from bssci.system.clock import Clock, Ticker, Timer
+from bssci.system.clock import Clock, Ticker, Timer, pause
 from bssci.system.line_limit import LineLimit
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
@@ -348,13 +348,18 @@ class StationProtocol(Protocol):
             self._repeated += 1
 
     async def _decide(self, con: Con) -> None:
+        eui = eui_from_int(con.bsEui)
+        if (wait := self.factory.registry.wait(eui)) > 0:
+            await pause(self.factory.clock, wait)
+            if self.phase is Phase.CLOSED:
+                return
         try:
-            check_identity(self.factory.identity_policy, eui_from_int(con.bsEui), self._named)
+            check_identity(self.factory.identity_policy, eui, self._named)
             station, answer = await self.factory.registry.admit(con, self)
         except ProtocolError as error:
             self.log.warn(
                 "station refused {bs_eui} {peer} {code} {error}",
-                bs_eui=eui_from_int(con.bsEui),
+                bs_eui=eui,
                 peer=self.peer,
                 code=error.code,
                 error=error.message,
@@ -362,7 +367,7 @@ class StationProtocol(Protocol):
             self.factory.refusals.add(
                 self.host,
                 causes.of_refusal(error.message),
-                eui_from_int(con.bsEui),
+                eui,
                 x509.load_der_x509_certificate(self.certificate),
             )
             self.send([Error(opId=0, code=error.code, message=error.message)])

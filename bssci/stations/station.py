@@ -28,8 +28,8 @@ from twisted.python.failure import Failure
 from bssci.journal import Change, Journal, Registration, StationRecord, StorageLines
 from bssci.model import EUI, Reception, StationState, StationStatus, eui_from_int
 from bssci.model.events import Direction
+from bssci.stations.comings import Comings
 from bssci.stations.faults import Faults
-from bssci.stations.lately import Lately
 from bssci.stations.link import Link
 from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.stations.read_batch import ReadBatch
@@ -127,7 +127,7 @@ class Station:
         self.status = status
         self.status_due_at = 0.0
         self.faults = Faults(eui)
-        self.comings = Lately()
+        self.comings = Comings()
         """times when the station came online"""
         self.unstored = Unstored()
         self._lines = StorageLines(self.log, services.clock.seconds)
@@ -208,7 +208,7 @@ class Station:
         :param resumed: repeat our open operations.
         """
         self.connection = ConnectionState.ONLINE
-        self.comings.add(self._services.now())
+        self.comings.add(self._services.now(), self._services.clock.seconds())
         self.status_due_at = 0.0
         if resumed and self.link is not None:
             self.link.send(session.reissue())

@@ -1,0 +1,52 @@
+"""Times when a base station came online, and the time it must wait if it does so again and again.
+
+Two stations with one EUI, one of them perhaps stolen, replace each other's connection as fast as they can
+connect. Each is then answered only after a pause, in which the connection of the other one goes on. A station
+that has stayed connected for as long as the pause never waits.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from bssci.stations.lately import Lately
+
+MANY = 20
+"""comings in ten minutes after which a station must wait"""
+PAUSE = 5.0
+"""s between two comings of such a station, at least"""
+
+
+class Comings:
+    """The times when one base station came online."""
+
+    def __init__(self) -> None:
+        self._lately = Lately()
+        self._last_at = -inf
+        """reactor seconds"""
+
+    def add(self, now: float, seconds: float) -> None:
+        """Note that the station comes online.
+
+        :param now: Unix seconds.
+        :param seconds: reactor seconds.
+        """
+        self._lately.add(now)
+        self._last_at = seconds
+
+    def count(self, now: float) -> int:
+        """Return how often the station came online in the last ten minutes.
+
+        :param now: Unix seconds.
+        """
+        return self._lately.count(now)
+
+    def wait(self, now: float, seconds: float) -> float:
+        """Return the s after which the station may come again; 0: at once.
+
+        :param now: Unix seconds.
+        :param seconds: reactor seconds.
+        """
+        if self.count(now) < MANY:
+            return 0.0
+        return max(0.0, self._last_at + PAUSE - seconds)

@@ -1,0 +1,102 @@
+"""How often one base station may come, with connections on TLS in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.model import eui_from_int
+from bssci.stations.comings import MANY, PAUSE, Comings
+from bssci.wire.messages import ConCmp, ConRsp, UlDataRsp
+from tests.stations.tls_memory import Client, StationRoom
+from tests.support.center import STATION
+from tests.support.wire import uplink
+
+
+def test_only_a_station_that_came_too_often_waits_and_no_longer_than_the_pause() -> None:
+    comings = Comings()
+    assert comings.wait(0.0, 0.0) == 0.0
+    for number in range(MANY):
+        assert comings.wait(number, number) == 0.0
+        comings.add(number, number)
+    assert comings.count(MANY) == MANY
+    assert comings.wait(MANY, MANY - 0.5) == PAUSE - 0.5
+    assert comings.wait(MANY, MANY - 1 + PAUSE) == 0.0
+    assert comings.wait(MANY + 600.0, MANY - 0.5) == 0.0
+
+
+class TwinStation:
+    """One of several base stations that use the same EUI, and connect again as soon as they are cut off."""
+
+    def __init__(self, room: StationRoom, number: int) -> None:
+        self.room = room
+        self.uuid = [number] * 16
+        self.attempts = 0
+        self.answered = 0
+        self.begin()
+
+    def begin(self) -> None:
+        self.attempts += 1
+        self.client = self.room.station()
+        self.client.say(self.client.con(STATION, snBsUuid=self.uuid))
+
+    def go_on(self) -> None:
+        if self.client.lost is not None:
+            self.room.clients.remove(self.client)
+            self.begin()
+        if self.client.take(ConRsp):
+            self.client.say(ConCmp(opId=0), uplink(1, packetCnt=self.attempts))
+        self.answered += len(self.client.take(UlDataRsp))
+
+
+def test_two_stations_with_one_eui_do_not_replace_each_other_as_fast_as_they_can(room: StationRoom) -> None:
+    twins = [TwinStation(room, number) for number in (1, 2)]
+    for _ in range(300):
+        for twin in twins:
+            twin.go_on()
+        room.advance(0.1)
+    comings = [state for state, _ in room.house.states()].count("online")
+    assert MANY < comings <= MANY + 30 / PAUSE + 1
+    assert sum(twin.answered for twin in twins) == comings
+    assert room.house.center.is_connected(eui_from_int(STATION))
+
+
+@pytest.fixture
+def unsteady(room: StationRoom) -> Client:
+    """The connection of a station that has come too often."""
+    for _ in range(MANY):
+        client = room.station()
+        client.establish(STATION)
+    return client
+
+
+def test_whoever_gives_up_while_it_waits_replaces_nobody(room: StationRoom, unsteady: Client) -> None:
+    other = room.station()
+    other.say(other.con(STATION))
+    assert not other.take(ConRsp)
+    other.transport.loseConnection()
+    room.advance(PAUSE + 1)
+    assert unsteady.lost is None
+    unsteady.say(uplink(1))
+    assert unsteady.take(UlDataRsp)
+
+
+def test_a_station_that_came_too_often_is_answered_after_the_pause(
+    room: StationRoom, unsteady: Client
+) -> None:
+    other = room.station()
+    other.say(other.con(STATION))
+    room.advance(PAUSE - 1)
+    assert unsteady.lost is None and not other.take(ConRsp)
+    room.advance(1.1)
+    assert unsteady.lost is not None and other.take(ConRsp)
+
+
+def test_a_station_with_another_eui_does_not_wait(room: StationRoom, unsteady: Client) -> None:
+    other = room.station()
+    assert other.establish(STATION + 1)
+    assert unsteady.lost is None
+
+
+def test_a_station_that_has_stayed_is_answered_at_once(room: StationRoom, unsteady: Client) -> None:
+    room.advance(PAUSE)
+    assert room.station().establish(STATION)

@@ -45,6 +45,11 @@ def value_text(value: Any, unit: str = "") -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
+def quoted(text: str) -> str:
+    """Return a text in quotation marks, those within it doubled."""
+    return '"{}"'.format(text.replace('"', '""'))
+
+
 def _text(value: Any, dividers: re.Pattern[str], unit: str = "") -> str:
     if value is None or value in ("", (), [], {}):
         return NOTHING
@@ -56,7 +61,7 @@ def _text(value: Any, dividers: re.Pattern[str], unit: str = "") -> str:
         return ", ".join(_text(each, _IN_LISTS) for each in value)
     text = f"{value:.15g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
-        return '"{}"'.format(text.replace('"', '""')) if dividers.search(text) else text
+        return quoted(text) if dividers.search(text) else text
     return f"{text} {unit}" if unit else text
 
 

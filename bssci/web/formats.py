@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from markupsafe import Markup
 
 from bssci.center.retention import full_in
 from bssci.model.counts import THIN_SPACE, grouped
+from bssci.model.differences import quoted
 from bssci.model.eui import EUI_IN_TEXT
 from bssci.model.iso_times import iso_milliseconds
 
@@ -25,6 +27,8 @@ _SHORT = {"co2": "CO\N{SUBSCRIPT TWO}", "co": "CO", "tvoc": "TVOC", "ph": "pH", 
 _SEPARATORS = str.maketrans("_.-", "   ")
 """translation of the separators of words in the name of a reading"""
 _NO_ATTRIBUTES = Markup("")
+_QUOTED = re.compile(r'^$|,|^"|^\s|\s$')
+"""parts of texts that need quotation marks in a list"""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _OK = {"online", "attached", "done", "acknowledged", "ok", "delivered", "active"}
 _WARNING = {"warning", "partial", "connecting", "expired", "warn", "unanswered", "auto-detached"}
@@ -125,6 +129,13 @@ def payload(hexadecimal: Any) -> str:
         if text.isprintable():
             return text
     return octets(hexadecimal)
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Return texts with commas between them, as a field of a form takes them: those that have a comma are in
+    quotation marks.
+    """
+    return ", ".join(quoted(text) if _QUOTED.search(text) else text for text in texts)
 
 
 def with_euis(text: Any) -> Markup:
@@ -248,6 +259,7 @@ FILTERS = {
     "duration": duration,
     "octets": octets,
     "payload": payload,
+    "listed": listed,
     "with_euis": with_euis,
     "fingerprint": fingerprint,
     "tone": tone,

@@ -12,7 +12,7 @@ import pytest
 
 from bssci.web.formats import number
 from tests.browser.chromium import expect
-from tests.browser.conftest import addresses
+from tests.browser.conftest import DEVICE, addresses
 from tests.support.running_service import SENSOR, STATION, RunningService
 
 EUI = str(SENSOR["eui"])
@@ -434,7 +434,13 @@ def test_tags_with_commas_survive_an_edit(page: Any, known_sensor: str) -> None:
     headers = {"X-CSRF-Token": page.locator("meta[name=csrf]").get_attribute("content")}
     tags = ["hall 7, roof", "a;b"]
     assert page.request.post("/api/sensors", data={"eui": known_sensor, "tags": tags}, headers=headers).ok
-    for typed, kept in ((None, tags), ("one, two", ["one", "two"]), ("", [])):
+    entered = (
+        (None, tags),
+        ("one, two", ["one", "two"]),
+        (' "hall 7, roof",two , "a ""b""",', ["hall 7, roof", "two", 'a "b"']),
+        ("", []),
+    )
+    for typed, kept in entered:
         page.goto(f"/sensors/{known_sensor}/edit")
         page.get_by_label("Name", exact=True).fill(f"Meter {typed}.")
         if typed is not None:
@@ -443,3 +449,24 @@ def test_tags_with_commas_survive_an_edit(page: Any, known_sensor: str) -> None:
         page.wait_for_url(f"**/sensors/{known_sensor}")
         detail = page.request.get(f"/api/sensors/{known_sensor}").json()
         assert (detail["name"], detail["tags"]) == (f"Meter {typed}.", kept)
+    page.goto(f"/sensors/{known_sensor}/edit")
+    page.get_by_label("Tags").fill('"one" two')
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".field-error")).to_contain_text("a comma after each quotation mark")
+
+
+@pytest.mark.usefixtures("things")
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        (f"/devices/{DEVICE}", f"/api/devices/{DEVICE}"),
+        (f"/stations/{STATION}/edit", f"/api/base_stations/{STATION}"),
+    ],
+)
+def test_all_tags_can_be_removed(page: Any, address: str, kept: str) -> None:
+    for typed, tags in (('"a, b", c', ["a, b", "c"]), ("", [])):
+        page.goto(address)
+        page.get_by_label("Tags").fill(typed)
+        with page.expect_response(lambda answer: answer.request.method in ("POST", "PATCH")):
+            page.get_by_role("button", name="Save").click()
+        assert page.request.get(kept).json()["tags"] == tags

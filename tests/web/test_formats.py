@@ -137,3 +137,7 @@ def test_the_most_telling_values_come_first() -> None:
     assert sorted(values, key=lambda name: formats.rank(name, values[name])) == [
         *("leak", "volume", "state", "battery_voltage", "tamper")
     ]
+
+
+def test_a_list_in_a_field_has_quotation_marks_where_they_are_needed() -> None:
+    assert formats.listed(["a b", 'c, "d"', "", " e", "f"]) == 'a b, "c, ""d""", "", " e", f'

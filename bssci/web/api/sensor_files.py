@@ -18,7 +18,6 @@ from typing import Any
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
 from bssci.model.entry_error import EntryError
 from bssci.model.sensor import SECRETS, check_entered, sensor_faults
-from bssci.model.strict_json import JsonError, read_json
 from bssci.settings.rows import MASK
 from bssci.web.api.entry_files import EntryFile, SpoiltRow, gather, read_array, read_table
 from bssci.web.api.spreadsheets import (
@@ -32,6 +31,7 @@ from bssci.web.api.spreadsheets import (
     unguarded,
     write_rows,
 )
+from bssci.web.api.tag_cells import TagCells, parsed
 from bssci.web.http.call import refuse_dry_run
 from bssci.web.http.routing import JSON
 from bssci.web.reports.sensors import masked, unmasked
@@ -64,6 +64,7 @@ _OURS = set(COLUMNS) - {"extra", "decoder", *_JSON}
 _DIGITS = {"eui": 16, "nwKey": 32, "shortAddr": 4, "typeEui": 16}
 """hexadecimal digits of a field"""
 _LOWER = {column.lower(): column for column in COLUMNS}
+_TAGS = TagCells(splits_words=True)
 
 
 def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor | None]) -> EntryFile[Sensor]:
@@ -134,7 +135,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | float):
         value = _json_text(value)
     if isinstance(value, list):
-        value = _joined(value)
+        value = _TAGS.write(value)
     if isinstance(value, dict):
         value = _json_text(value) if value else ""
     return guarded(value)
@@ -142,29 +143,6 @@ def _cell(value: Any) -> str:
 
 def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _joined(tags: list[str]) -> str:
-    """Return tags in one cell: a single one with spaces ends in ``;``, so that it is not read as several."""
-    text = ";".join(tags) + (";" if len(tags) == 1 and " " in tags[0] else "")
-    return text if _tags(text) == tags else _json_text(tags)
-
-
-def _tags(text: str) -> list[str]:
-    listed = _parsed(text) if text.startswith("[") else None
-    if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
-        return listed
-    if ";" not in text:
-        return text.split()
-    return [tag.strip() for tag in text.split(";") if tag.strip()]
-
-
-def _parsed(text: str) -> Any:
-    """Return the value of JSON; None if the text is not JSON."""
-    try:
-        return read_json(text, lenient=True)
-    except JsonError:
-        return None
 
 
 def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
@@ -201,15 +179,15 @@ def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
         elif name in _DIGITS and is_made_a_number(text, _DIGITS[name]):
             faults[name] = LOST_DIGITS
         elif name == "tags":
-            entry[name] = _tags(text)
+            _TAGS.enter(text, entry, faults)
         elif name in _JSON:
-            value = text if text == MASK else _parsed(text)
+            value = text if text == MASK else parsed(text)
             if value is None:
                 faults[name] = "must be JSON"
             else:
                 entry[name] = value
         elif name == "extra":
-            extra = _parsed(text)
+            extra = parsed(text)
             if not isinstance(extra, dict) or extra.keys() & _OURS:
                 faults["extra"] = "must be a JSON object of fields that have no column"
             else:

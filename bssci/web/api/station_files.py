@@ -24,10 +24,12 @@ from bssci.web.api.spreadsheets import (
     unguarded,
     write_rows,
 )
+from bssci.web.api.tag_cells import TagCells
 from bssci.web.http.routing import JSON
 
 MAX_STATIONS = 20_000
 COLUMNS = ("eui", "name", "lat", "lon", "place", "tags", "note", "blocked")
+_TAGS = TagCells(splits_words=False)
 
 
 def read_stations(data: bytes, content_type: str) -> EntryFile[StationChange]:
@@ -68,7 +70,7 @@ def _cells(entry: Mapping[str, Any]) -> list[str]:
         "lat": place.get("lat", ""),
         "lon": place.get("lon", ""),
         "place": place.get("text", ""),
-        "tags": ";".join(entry["tags"]),
+        "tags": _TAGS.write(entry["tags"]),
         "blocked": bool(entry["blocked"]),
     }
     return [_cell(cells.get(name, entry.get(name, ""))) for name in COLUMNS]
@@ -103,7 +105,7 @@ def _row(names: list[str], is_located: bool, cells: Sequence[str]) -> dict[str, 
             if text:
                 place["text"] = text
         elif name == "tags":
-            entry[name] = [tag.strip() for tag in text.split(";") if tag.strip()]
+            _TAGS.enter(text, entry, faults)
         elif name == "blocked":
             if text:
                 word = text.lower()

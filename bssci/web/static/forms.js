@@ -77,7 +77,7 @@ function valueOf(input) {
   if (type === "list") {
     // Unchanged: the field is left out, so the value is kept, including commas in it.
     if (text && text === input.defaultValue.trim()) return undefined;
-    const values = text.split(",").map((each) => each.trim()).filter(Boolean);
+    const values = listIn(input);
     return values.length || keepEmpty === undefined ? values : undefined;
   }
   if (type === "hex") {
@@ -98,6 +98,19 @@ function valueOf(input) {
     throw new FieldError(input.name, `${labelOf(input)} needs at least ${input.minLength} characters.`);
   }
   return text;
+}
+
+// Texts with commas between them; one that has a comma is in quotation marks, those within it doubled.
+function listIn(input) {
+  const item = /\s*(?:"((?:[^"]|"")*)"|((?!")[^,]*?))\s*(?:,|$)/y;
+  const found = [];
+  while (item.lastIndex < input.value.length) {
+    const match = item.exec(input.value);
+    if (!match) throw new FieldError(input.name, `${labelOf(input)} need a comma after each quotation mark that closes.`);
+    const text = match[1]?.replaceAll('""', '"') ?? match[2];
+    if (text || match[1] !== undefined) found.push(text);
+  }
+  return found;
 }
 
 function isChanged(input) {

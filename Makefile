@@ -21,7 +21,7 @@ help:
 	@echo "make thorough  the same with many more random examples; takes minutes"
 	@echo "make check  ruff, mypy, the rules of tests/rules that all source is held to"
 	@echo "make bench  figures"
-	@echo "make docs   docs/settings.md from the table of settings, docs/asyncapi.json from the types of payloads, docs/api-examples.md from a run"
+	@echo "make docs   docs/settings.md from the table of settings, docs/metrics.md from that of figures, docs/asyncapi.json from the types of payloads, docs/api-examples.md from a run"
 	@echo "make timescaledb  TimescaleDB for the tests, by npm"
 
 run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
@@ -68,6 +68,7 @@ bench: $(VENV)/.installed-test system-parts
 
 docs: $(VENV)/.installed-test
 	$(BIN)/python -m bssci.cli.settings_document > docs/settings.md
+	$(BIN)/python -m bssci.cli.metrics_document > docs/metrics.md
 	$(BIN)/python -m bssci.cli.asyncapi_document > docs/asyncapi.json
 	$(BIN)/python -m tests.e2e.api_tour > docs/api-examples.md
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from bssci.certificates.store import CertificateStore
 from bssci.stations.faults import code_text
+from bssci.web.api.metrics_table import FIGURES, Figure
 from bssci.web.context import Context
 
+FigureValues = float | Mapping[Any, float]
+"""a figure's value, or its values by that of its label, or by a tuple of those of its labels"""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CERTIFICATE_INTERVAL = 60.0
 """s between two looks at the files of certificates"""
@@ -41,13 +40,25 @@ class RequestMetrics:
         self.seconds.observe(seconds)
 
 
-class ServiceCollector(Collector):
-    """Figures of the service, read when they are asked for."""
+class FigureCollector(Collector):
+    """Figures of :data:`bssci.web.api.metrics_table.FIGURES`, gathered when they are asked for."""
+
+    def collect(self) -> Iterator[Metric]:
+        for name, values in self.figures():
+            yield _family(FIGURES[name], values)
+
+    def figures(self) -> Iterator[tuple[str, FigureValues]]:
+        """Yield each figure's name and values."""
+        raise NotImplementedError
+
+
+class ServiceCollector(FigureCollector):
+    """Figures of the service."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def collect(self) -> Iterator[Metric]:
+    def figures(self) -> Iterator[tuple[str, FigureValues]]:
         yield from self._network()
         yield from self._uplinks()
         yield from self._sinks()
@@ -58,232 +69,129 @@ class ServiceCollector(Collector):
         yield from self._journal()
         yield from self._web()
 
-    def _network(self) -> Iterator[Metric]:
+    def _network(self) -> Iterator[tuple[str, FigureValues]]:
         center = self._context.center
-        yield _gauge("bssci_info", "The service.", 1, version=center.version, sc_eui=center.eui)
-        yield _gauge("bssci_start_time_seconds", "Unix time of the start.", center.started_at)
-        yield _gauge("bssci_stations_connected", "Base stations connected.", len(center.stations.connected()))
-        yield _gauge(
+        yield "bssci_info", {(center.version, center.eui): 1}
+        yield "bssci_start_time_seconds", center.started_at
+        yield "bssci_stations_connected", len(center.stations.connected())
+        yield (
             "bssci_stations_known",
-            "Base stations that ever connected, without those that are blocked.",
             sum(each.has_connected and not center.entries.is_blocked(each.eui) for each in center.stations),
         )
-        yield _gauge("bssci_sensors", "Configured sensors.", len(center.sensors))
-        by_station = CounterMetricFamily(
-            "bssci_station_receptions", "Uplink copies by the station that received them.", labels=["station"]
-        )
-        for eui, count in center.ingest.received_by.items():
-            by_station.add_metric([eui], count)
-        yield by_station
-        errors = CounterMetricFamily(
-            "bssci_station_errors",
-            "Protocol errors between a base station and the service: sent to it, or received from it.",
-            labels=["station", "direction", "code"],
-        )
-        for station in center.stations:
-            for (direction, number), count in station.faults.counts.items():
-                errors.add_metric([station.eui, direction, code_text(number)], count)
-        yield errors
-        refused = CounterMetricFamily(
-            "bssci_station_connections_refused",
-            "Connections of base stations refused, or closed for cause.",
-            labels=["reason"],
-        )
-        for reason, count in self._context.outside.refused_connections().items():
-            refused.add_metric([reason], count)
-        yield refused
+        yield "bssci_sensors", len(center.sensors)
+        yield "bssci_station_receptions", center.ingest.received_by
+        errors = {
+            (station.eui, direction, code_text(number)): count
+            for station in center.stations
+            for (direction, number), count in station.faults.counts.items()
+        }
+        yield "bssci_station_errors", errors
+        yield "bssci_station_connections_refused", self._context.outside.refused_connections()
 
-    def _uplinks(self) -> Iterator[Metric]:
+    def _uplinks(self) -> Iterator[tuple[str, FigureValues]]:
         center = self._context.center
         statistics = center.deduplication.statistics
-        yield _counter("bssci_receptions", "Uplink copies received.", statistics.total_messages)
-        yield _counter("bssci_duplicates", "Copies merged.", statistics.duplicate_messages)
-        yield _counter("bssci_uplinks", "Uplinks published.", statistics.published_messages)
-        yield _counter("bssci_unknown_uplinks", "Uplinks of unknown sensors.", center.unknown_uplinks)
-        yield _gauge("bssci_open_windows", "Uplinks waiting for copies.", center.deduplication.open_windows)
-        downlinks = GaugeMetricFamily("bssci_downlinks", "Downlinks by state.", labels=["state"])
-        for state, count in center.downlinks.statistics().items():
-            downlinks.add_metric([state], count)
-        yield downlinks
+        yield "bssci_receptions", statistics.total_messages
+        yield "bssci_duplicates", statistics.duplicate_messages
+        yield "bssci_uplinks", statistics.published_messages
+        yield "bssci_unknown_uplinks", center.unknown_uplinks
+        yield "bssci_open_windows", center.deduplication.open_windows
+        yield "bssci_downlinks", center.downlinks.statistics()
 
-    def _sinks(self) -> Iterator[Metric]:
-        queued = GaugeMetricFamily("bssci_sink_backlog", "Events not delivered yet.", labels=["sink"])
-        oldest = GaugeMetricFamily(
-            "bssci_sink_oldest_seconds", "Age of the oldest of them in seconds.", labels=["sink"]
-        )
-        failing = GaugeMetricFamily(
-            "bssci_sink_failing", "1 if the last delivery failed, or none is possible now.", labels=["sink"]
-        )
-        delivered = CounterMetricFamily("bssci_sink_delivered", "Events delivered.", labels=["sink"])
-        failed = CounterMetricFamily("bssci_sink_failures", "Deliveries that failed.", labels=["sink"])
-        aside = CounterMetricFamily(
-            "bssci_sink_set_aside", "Events that a sink cannot store and skipped.", labels=["sink"]
-        )
-        for name, figures in self._context.center.deliveries.statistics().items():
-            queued.add_metric([name], figures["queued"])
-            oldest.add_metric([name], figures["oldest_seconds"])
-            failing.add_metric([name], float(figures["failing"]))
-            delivered.add_metric([name], figures["delivered"])
-            failed.add_metric([name], figures["failed"])
-            aside.add_metric([name], figures["set_aside"])
-        yield from (queued, oldest, failing, delivered, failed, aside)
+    def _sinks(self) -> Iterator[tuple[str, FigureValues]]:
+        sinks = self._context.center.deliveries.statistics()
+        yield "bssci_sink_backlog", _column(sinks, "queued")
+        yield "bssci_sink_oldest_seconds", _column(sinks, "oldest_seconds")
+        yield "bssci_sink_failing", _column(sinks, "failing")
+        yield "bssci_sink_delivered", _column(sinks, "delivered")
+        yield "bssci_sink_failures", _column(sinks, "failed")
+        yield "bssci_sink_set_aside", _column(sinks, "set_aside")
 
-    def _decoders(self) -> Iterator[Metric]:
+    def _decoders(self) -> Iterator[tuple[str, FigureValues]]:
         decoders = self._context.outside.decoders
         if decoders is None:
             return
         report = decoders.report()
-        payloads = CounterMetricFamily(
-            "bssci_decoder_payloads", "Payloads by decoder and outcome.", labels=["decoder", "outcome"]
-        )
-        failing = GaugeMetricFamily(
-            "bssci_decoder_failing", "1 if the last payload was not decoded.", labels=["decoder"]
-        )
-        for name, figures in report["decoders"].items():
-            payloads.add_metric([name, "decoded"], figures["decoded"])
-            payloads.add_metric([name, "failed"], figures["failed"])
-            failing.add_metric([name], float(figures["failing"]))
-        yield from (payloads, failing)
-        yield _gauge(
-            "bssci_decoders_resting", "Decoders paused because they took too long.", len(report["resting"])
-        )
-        yield _gauge("bssci_decoders_unusable", "Decoders with an error.", len(report["problems"]))
+        payloads = {
+            (name, outcome): figures[outcome]
+            for name, figures in report["decoders"].items()
+            for outcome in ("decoded", "failed")
+        }
+        yield "bssci_decoder_payloads", payloads
+        yield "bssci_decoder_failing", _column(report["decoders"], "failing")
+        yield "bssci_decoders_resting", len(report["resting"])
+        yield "bssci_decoders_unusable", len(report["problems"])
 
-    def _sources(self) -> Iterator[Metric]:
-        telegrams = CounterMetricFamily(
-            "bssci_source_telegrams",
-            "Telegrams by source and outcome.",
-            labels=["source", "outcome"],
-        )
-        waiting = GaugeMetricFamily(
-            "bssci_source_waiting", "Telegrams waiting to be stored.", labels=["source"]
-        )
-        journal = GaugeMetricFamily(
-            "bssci_source_journal_bytes", "Approximate undelivered bytes from this source.", labels=["source"]
-        )
-        trouble = GaugeMetricFamily("bssci_source_failing", "1 if the source is failing.", labels=["source"])
-        for name, figures in self._context.center.sources.statistics().items():
-            for outcome in ("kept", "repeated", "blocked", "passed_over", "refused", "rejected"):
-                telegrams.add_metric([name, outcome], figures[outcome])
-            waiting.add_metric([name], figures["waiting"])
-            journal.add_metric([name], figures["journal_bytes"])
-            trouble.add_metric([name], float(bool(figures["trouble"])))
-        yield from (telegrams, waiting, journal, trouble)
-        gateways = GaugeMetricFamily(
-            "bssci_gateways", "Scanners and controllers by state.", labels=["kind", "state"]
-        )
-        for kind, states in self._context.center.gateways.counts().items():
-            for state, count in states.items():
-                gateways.add_metric([kind, state], count)
-        devices = GaugeMetricFamily(
-            "bssci_devices", "Devices other than mioty sensors, by state.", labels=["state"]
-        )
-        for state, count in self._context.center.devices.counts().items():
-            devices.add_metric([state], count)
-        yield from (gateways, devices)
+    def _sources(self) -> Iterator[tuple[str, FigureValues]]:
+        center = self._context.center
+        sources = center.sources.statistics()
+        telegrams = {
+            (name, outcome): figures[outcome]
+            for name, figures in sources.items()
+            for outcome in ("kept", "repeated", "blocked", "passed_over", "refused", "rejected")
+        }
+        yield "bssci_source_telegrams", telegrams
+        yield "bssci_source_waiting", _column(sources, "waiting")
+        yield "bssci_source_journal_bytes", _column(sources, "journal_bytes")
+        yield "bssci_source_failing", {name: bool(each["trouble"]) for name, each in sources.items()}
+        gateways = {
+            (kind, state): count
+            for kind, states in center.gateways.counts().items()
+            for state, count in states.items()
+        }
+        yield "bssci_gateways", gateways
+        yield "bssci_devices", center.devices.counts()
 
-    def _provisioned(self) -> Iterator[Metric]:
+    def _provisioned(self) -> Iterator[tuple[str, FigureValues]]:
         provisioned = self._context.center.provisioned
-        devices = GaugeMetricFamily(
-            "bssci_provisioned_devices", "Provisioned devices by state.", labels=["state"]
-        )
-        for state, count in provisioned.counts().items():
-            devices.add_metric([state], count)
-        yield devices
-        requests = CounterMetricFamily(
-            "bssci_provisioning", "Provisioning requests by action and outcome.", labels=["action", "outcome"]
-        )
-        for (action, outcome), count in provisioned.outcomes.items():
-            requests.add_metric([action, outcome], count)
-        yield requests
+        yield "bssci_provisioned_devices", provisioned.counts()
+        yield "bssci_provisioning", provisioned.outcomes
         end = provisioned.next_end()
         if end is not None:
-            yield _gauge(
-                "bssci_provisioned_next_end_seconds",
-                "Unix time when the next certificate of a provisioned device expires.",
-                end,
-            )
+            yield "bssci_provisioned_next_end_seconds", end
 
-    def _requests(self) -> Iterator[Metric]:
-        queued = GaugeMetricFamily("bssci_requests_backlog", "Requests not answered yet.", labels=["sink"])
-        oldest = GaugeMetricFamily(
-            "bssci_requests_oldest_seconds", "Age of the oldest of them in seconds.", labels=["sink"]
-        )
-        failing = GaugeMetricFamily(
-            "bssci_requests_failing", "1 if requests wait because the disk refuses writes.", labels=["sink"]
-        )
-        answered = CounterMetricFamily("bssci_requests_answered", "Requests answered.", labels=["sink"])
-        failed = CounterMetricFamily("bssci_requests_failed", "Answered with an error.", labels=["sink"])
-        misaddressed = CounterMetricFamily(
-            "bssci_requests_misaddressed", "Requests whose topic names no sensor or station.", labels=["sink"]
-        )
-        for name, figures in self._context.center.deliveries.requests().items():
-            queued.add_metric([name], figures["queued"])
-            oldest.add_metric([name], figures["oldest_seconds"])
-            failing.add_metric([name], float(figures["failing"]))
-            answered.add_metric([name], figures["answered"])
-            failed.add_metric([name], figures["failed"])
-            misaddressed.add_metric([name], figures.get("misaddressed", 0))
-        yield from (queued, oldest, failing, answered, failed, misaddressed)
+    def _requests(self) -> Iterator[tuple[str, FigureValues]]:
+        sinks = self._context.center.deliveries.requests()
+        yield "bssci_requests_backlog", _column(sinks, "queued")
+        yield "bssci_requests_oldest_seconds", _column(sinks, "oldest_seconds")
+        yield "bssci_requests_failing", _column(sinks, "failing")
+        yield "bssci_requests_answered", _column(sinks, "answered")
+        yield "bssci_requests_failed", _column(sinks, "failed")
+        misaddressed = {name: figures.get("misaddressed", 0) for name, figures in sinks.items()}
+        yield "bssci_requests_misaddressed", misaddressed
 
-    def _journal(self) -> Iterator[Metric]:
+    def _journal(self) -> Iterator[tuple[str, FigureValues]]:
         journal = self._context.journal
-        events = CounterMetricFamily("bssci_events", "Events by kind.", labels=["kind"])
-        for kind, count in journal.events.counts().items():
-            events.add_metric([kind], count)
-        yield events
+        yield "bssci_events", journal.events.counts()
         statistics = journal.statistics
         usage = journal.usage()
-        yield _gauge("bssci_journal_bytes", "Bytes of the journal's file.", usage.size)
-        yield _gauge(
-            "bssci_journal_log_bytes", "Bytes of the write-ahead log beside the journal.", usage.log_size
-        )
-        yield _gauge("bssci_journal_max_bytes", "Maximum bytes of the journal's file.", usage.max_size)
-        yield _gauge(
-            "bssci_journal_undelivered_bytes",
-            "Approximate bytes not yet delivered to every sink.",
-            usage.undelivered,
-        )
-        yield _counter(
-            "bssci_journal_forgotten", "Delivered events deleted to make room.", statistics.forgotten
-        )
-        yield _counter("bssci_journal_unreadable", "Damaged entries skipped.", usage.unreadable)
-        yield _gauge("bssci_journal_last_seq", "Number of the newest event.", journal.events.last_seq)
-        yield _counter("bssci_journal_commits", "Commits.", statistics.commits)
-        yield _counter("bssci_journal_failed_commits", "Commits that failed.", statistics.failed_commits)
-        yield _counter("bssci_journal_rows", "Rows written.", statistics.rows)
-        yield _gauge(
-            "bssci_journal_last_commit_seconds",
-            "Duration of the last commit.",
-            statistics.last_commit_seconds,
-        )
-        yield _counter("bssci_refusals", "Batches that could not be stored.", self._context.center.refusals)
+        yield "bssci_journal_bytes", usage.size
+        yield "bssci_journal_log_bytes", usage.log_size
+        yield "bssci_journal_max_bytes", usage.max_size
+        yield "bssci_journal_undelivered_bytes", usage.undelivered
+        yield "bssci_journal_forgotten", statistics.forgotten
+        yield "bssci_journal_unreadable", usage.unreadable
+        yield "bssci_journal_last_seq", journal.events.last_seq
+        yield "bssci_journal_commits", statistics.commits
+        yield "bssci_journal_failed_commits", statistics.failed_commits
+        yield "bssci_journal_rows", statistics.rows
+        yield "bssci_journal_last_commit_seconds", statistics.last_commit_seconds
+        yield "bssci_refusals", self._context.center.refusals
 
-    def _web(self) -> Iterator[Metric]:
-        yield _gauge("bssci_live_viewers", "Viewers of the live stream.", len(self._context.hub))
-        yield _counter(
-            "bssci_live_dropped", "Viewers disconnected because they did not read.", self._context.hub.dropped
-        )
+    def _web(self) -> Iterator[tuple[str, FigureValues]]:
+        yield "bssci_live_viewers", len(self._context.hub)
+        yield "bssci_live_dropped", self._context.hub.dropped
         door = self._context.door
-        yield _gauge("bssci_mqtt_clients", "MQTT clients of the live stream.", len(door))
-        yield _gauge("bssci_mqtt_sessions", "Sessions of these clients that can be resumed.", door.sessions)
-        yield _counter("bssci_mqtt_messages", "Messages handed to these clients.", door.sent)
-        ended = CounterMetricFamily(
-            "bssci_mqtt_ended", "Clients refused or closed, and filters refused.", labels=["reason"]
-        )
-        for reason, count in door.ended.items():
-            ended.add_metric([reason.replace(" ", "_")], count)
-        yield ended
+        yield "bssci_mqtt_clients", len(door)
+        yield "bssci_mqtt_sessions", door.sessions
+        yield "bssci_mqtt_messages", door.sent
+        yield "bssci_mqtt_ended", {reason.replace(" ", "_"): count for reason, count in door.ended.items()}
         guard = self._context.guard
-        yield _gauge("bssci_web_sessions", "Sessions.", len(guard.sessions))
-        yield _gauge(
-            "bssci_web_unreadable",
-            "Damaged entries of accounts and sessions that were skipped.",
-            guard.file.unreadable + guard.sessions.unreadable,
-        )
+        yield "bssci_web_sessions", len(guard.sessions)
+        yield "bssci_web_unreadable", guard.file.unreadable + guard.sessions.unreadable
 
 
-class HealthCollector(Collector):
+class HealthCollector(FigureCollector):
     """Readiness, alarms and certificates, as of the last check."""
 
     def __init__(self, context: Context) -> None:
@@ -292,30 +200,13 @@ class HealthCollector(Collector):
         self.is_ready = False
         self.certificates: list[dict[str, Any]] = []
 
-    def collect(self) -> Iterator[Metric]:
-        yield _gauge(
-            "bssci_ready", "1 if the service can store and base stations can connect.", float(self.is_ready)
-        )
-        alarms = GaugeMetricFamily("bssci_alarms", "Open alarms.", labels=["severity"])
-        for severity, count in self._alarms.by_severity().items():
-            alarms.add_metric([severity], count)
-        yield alarms
-        channels = GaugeMetricFamily(
-            "bssci_alarm_channel_failing",
-            "1 if an alarm channel did not take the last message.",
-            labels=["channel"],
-        )
-        for channel in self._channels():
-            channels.add_metric([channel.name], float(bool(channel.trouble)))
-        yield channels
-        ends = GaugeMetricFamily(
-            "bssci_certificate_not_after_seconds",
-            "Unix time when a certificate in use expires.",
-            labels=["file", "subject"],
-        )
-        for each in self.certificates:
-            ends.add_metric([each["file"], each["subject"]], each["not_after"])
-        yield ends
+    def figures(self) -> Iterator[tuple[str, FigureValues]]:
+        yield "bssci_ready", self.is_ready
+        yield "bssci_alarms", self._alarms.by_severity()
+        failing = {channel.name: bool(channel.trouble) for channel in self._channels()}
+        yield "bssci_alarm_channel_failing", failing
+        ends = {(each["file"], each["subject"]): each["not_after"] for each in self.certificates}
+        yield "bssci_certificate_not_after_seconds", ends
 
 
 class Metrics:
@@ -352,11 +243,13 @@ def _in_use(store: CertificateStore) -> list[dict[str, Any]]:
     return store.inventory(bundles=False)
 
 
-def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=list(labels))
-    family.add_metric(list(labels.values()), value)
+def _column(rows: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float]:
+    return {row: figures[name] for row, figures in rows.items()}
+
+
+def _family(figure: Figure, values: FigureValues) -> Metric:
+    make = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
+    family = make(figure.name, figure.text, labels=figure.labels)
+    for labels, value in (values if isinstance(values, Mapping) else {(): values}).items():
+        family.add_metric((labels,) if isinstance(labels, str) else labels, float(value))
     return family
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value=value)

@@ -96,3 +96,14 @@ def test_what_the_list_shows_can_be_exported_or_all(web: WebHouse) -> None:
     assert exports(web, "/sensors?sort=name") == {"Export all": sensors}
     chosen = {"Export these 1": "/api/sensors/export?status=unheard&format=csv", "Export all": sensors}
     assert exports(web, "/sensors?status=unheard&sort=name") == chosen
+
+
+def test_the_page_of_a_blocked_station_says_how_it_comes_back_or_is_forgotten(web: WebHouse) -> None:
+    entry = {"eui": STATION, "blocked": True}
+    assert web.browser("admin").post("/api/base_stations", entry).status == 200
+    path = f"/stations/{STATION}"
+    assert "until an administrator unblocks it." in main_of(web, path)
+    shown = Document(web.browser("admin").get(path).text).one("main").text
+    assert "Forget…" not in shown
+    assert "cannot be forgotten: forgotten, it could connect again" in shown
+    assert "unblock it, then forget it" in shown

@@ -9,7 +9,7 @@ from pathlib import Path
 from bssci.cli.chosen import load_installation
 from bssci.web.access.accounts import ROLES, AccountError, AccountFile
 from bssci.web.access.live_tokens import CONNECTIONS, DAYS, EVERYTHING, Wish
-from bssci.web.door.admission import read_uses
+from bssci.web.access.uses import LIVE_TOKENS_FILE, TOKENS_FILE, read_uses, token_key, told
 
 ONLY_LIVE = {
     "description": "",
@@ -70,13 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(file: AccountFile, state_dir: Path) -> None:
-    uses = read_uses(state_dir)
+    uses, live_uses = (read_uses(state_dir / name) for name in (TOKENS_FILE, LIVE_TOKENS_FILE))
     directory = file.read()
     for token in directory.tokens:
-        print(f"{token.name}\t{token.role}\t{_day(token.created_at)}")
+        used = told(uses.get(token_key(token)), "never used")
+        print(f"{token.name}\t{token.role}\t{_day(token.created_at)}\t{used}")
     for live in directory.live_tokens:
-        use = uses.get(live.id)
-        used = f"{_minute(use.at)} from {use.address}" if use else "never used"
+        used = told(live_uses.get(live.id), "never used")
         print(f"{live.name}\tlive\t{_day(live.created_at)}\tuntil {_day(live.expires_at)}\t{used}")
 
 
@@ -101,7 +101,3 @@ def _create(file: AccountFile, arguments: argparse.Namespace) -> str:
 
 def _day(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
-
-
-def _minute(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from bssci.cli.chosen import load_installation
 from bssci.web.access.accounts import ROLES, AccountError, AccountFile
+from bssci.web.access.uses import LOG_INS_FILE, read_uses, told
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--role", choices=ROLES, default="viewer", help="default: %(default)s")
     password = actions.add_parser("password", help="a new password; ends the account's sessions")
     password.add_argument("name")
-    actions.add_parser("list", help="names and roles")
+    actions.add_parser("list", help="names, roles and last log-ins")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,9 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = load_installation()
     file = AccountFile.at_command_line(chosen.state_dir)
     if arguments.action == "list":
+        log_ins = read_uses(chosen.state_dir / LOG_INS_FILE)
         for account in file.read().accounts:
             since = datetime.fromtimestamp(account.created_at, UTC)
-            print(f"{account.name}\t{account.role}\t{since:%Y-%m-%d}")
+            log_in = told(log_ins.get(account.name), "never logged in")
+            print(f"{account.name}\t{account.role}\t{since:%Y-%m-%d}\t{log_in}")
         return 0
     file.expect(arguments.name, known=arguments.action == "password")
     if arguments.action == "add":

@@ -26,6 +26,7 @@ from bssci.system.clock import RunInThread, Ticker
 from bssci.web.access.accounts import AccountFile
 from bssci.web.access.attempts import Attempts
 from bssci.web.access.sessions import SESSIONS_FILE, WebSessions
+from bssci.web.access.uses import Uses
 from bssci.web.api import openapi
 from bssci.web.api.accounts import AccountRoutes
 from bssci.web.api.alarms import AlarmRoutes
@@ -96,7 +97,8 @@ class WebAdmin:
         self._stopping = Event()
         self.sessions = WebSessions(settings.state_dir / SESSIONS_FILE, reactor, now, run_in_thread)
         file = AccountFile(settings.state_dir, now)
-        self.guard = Guard(file, self.sessions, Attempts(reactor), run_in_thread)
+        self._uses = Uses(settings.state_dir, reactor, now, run_in_thread)
+        self.guard = Guard(file, self.sessions, Attempts(reactor), self._uses, run_in_thread)
         figures = Figures(reactor, center)
         self.context = Context(
             clock=reactor,
@@ -266,6 +268,7 @@ class WebAdmin:
         for part in (
             context.logbook,
             self.sessions,
+            self._uses,
             context.figures,
             context.hub,
             context.feed,
@@ -302,7 +305,7 @@ class WebAdmin:
             part.stop()
         if self.tls is not None:
             self.tls.stop()
-        stopping = [self.sessions.stop(), context.door.stop()]
+        stopping = [self.sessions.stop(), self._uses.stop(), context.door.stop()]
         stopping += [maybeDeferred(port.stopListening) for port in self._ports]
         return gatherResults(stopping)
 

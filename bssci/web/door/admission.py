@@ -1,36 +1,19 @@
-"""Admission of clients: tokens, limits on attempts, and the last use of each token."""
+"""Admission of clients: tokens, and limits on attempts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import msgspec
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from typing import NamedTuple
 
 from bssci.model.live_token import PREFIX
 from bssci.mqtt.server.packets import ConnectPacket
-from bssci.system.files import write_atomically
-from bssci.system.line_limit import LineLimit
 from bssci.web.access.accounts import Directory, token_digest
 from bssci.web.access.attempts import Attempts
 from bssci.web.access.live_tokens import LiveToken
 from bssci.web.access.sessions import same
 
-USES_FILE = "live_token_uses.json"
 MAX_IDENTIFIER = 256
 """characters of a client identifier, at most"""
-
-
-class Use(msgspec.Struct, frozen=True):
-    """The last use of a token."""
-
-    at: float
-    """Unix seconds"""
-    address: str
 
 
 class Denial(NamedTuple):
@@ -41,65 +24,6 @@ class Denial(NamedTuple):
     reason: str
     """short and stable name of the reason, for counting"""
     message: str
-
-
-_decoder = msgspec.json.Decoder(dict[str, Use])
-
-
-class TokenUses:
-    """Last uses of tokens by token id, kept in a file that the command line reads, too.
-
-    :param now: Unix seconds.
-    :param run_in_thread: ``deferToThread``.
-    """
-
-    log = Logger()
-
-    def __init__(
-        self, state_dir: Path, now: Callable[[], float], run_in_thread: Callable[..., Deferred[Any]]
-    ) -> None:
-        self._path = state_dir / USES_FILE
-        self._now = now
-        self._run_in_thread = run_in_thread
-        self._uses = read_uses(state_dir)
-        self._changed = False
-        self._lines = LineLimit(now, lines=1)
-
-    def get(self, token_id: str) -> Use | None:
-        """Return the last use of a token; None if it was never used."""
-        return self._uses.get(token_id)
-
-    def used(self, token_id: str, address: str) -> None:
-        """Record a use, which :meth:`save` stores."""
-        self._uses[token_id] = Use(self._now(), address)
-        self._changed = True
-
-    def keep(self, token_ids: set[str]) -> None:
-        """Forget all tokens but these."""
-        if not self._uses.keys() <= token_ids:
-            self._uses = {key: use for key, use in self._uses.items() if key in token_ids}
-            self._changed = True
-
-    def save(self) -> Deferred[None] | None:
-        """Store the uses if they changed; fires when that is done. None if they did not."""
-        if not self._changed:
-            return None
-        self._changed = False
-        data = msgspec.json.encode(self._uses)
-        return self._run_in_thread(write_atomically, self._path, data).addErrback(self._not_saved)
-
-    def _not_saved(self, failure: Failure) -> None:
-        self._changed = True
-        if self._lines.admit() is not None:
-            self.log.warn("uses of live tokens not stored {error}", error=failure.getErrorMessage())
-
-
-def read_uses(state_dir: Path) -> dict[str, Use]:
-    """Return the stored last uses of tokens; an empty mapping if they cannot be read."""
-    try:
-        return _decoder.decode((state_dir / USES_FILE).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
 
 
 class Admission:

@@ -24,7 +24,8 @@ from bssci.mqtt.server.topics import FilterTree
 from bssci.system.clock import Clock, Ticker
 from bssci.web.access.attempts import Attempts
 from bssci.web.access.live_tokens import LiveToken
-from bssci.web.door.admission import Admission, Denial, TokenUses
+from bssci.web.access.uses import LIVE_TOKENS_FILE, LastUses
+from bssci.web.door.admission import Admission, Denial
 from bssci.web.door.client import UNAVAILABLE, LiveClient, Outgoing
 from bssci.web.door.follower import Follower
 from bssci.web.door.last_values import LastValues
@@ -92,7 +93,7 @@ class Door:
         self._inside: dict[str, LiveClient] = {}
         """admitted clients, by the key of their session"""
         self._tree: FilterTree[LiveClient] = FilterTree()
-        self.uses = TokenUses(settings.state_dir, now, run_in_thread)
+        self.uses = LastUses(settings.state_dir / LIVE_TOKENS_FILE, "live tokens", now, run_in_thread)
         self._admission = Admission(lambda: guard.directory, Attempts(clock), now)
         self._sessions = ClientSessions(center.journal, kept, now)
         self._narrator = Narrator(self._base_topic, center.sensors.get)

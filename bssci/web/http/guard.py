@@ -24,6 +24,7 @@ from bssci.web.access.accounts import (
 from bssci.web.access.attempts import Attempts
 from bssci.web.access.csrf import shows
 from bssci.web.access.sessions import LIFE, Identity, WebSession, WebSessions, same
+from bssci.web.access.uses import Uses
 from bssci.web.http.errors import ApiError
 from bssci.web.http.proxies import visit_of
 from bssci.web.http.routing import Route
@@ -51,11 +52,13 @@ class Guard:
         file: AccountFile,
         sessions: WebSessions,
         attempts: Attempts,
+        uses: Uses,
         run_in_thread: Callable[..., Deferred[Any]],
     ) -> None:
         self.file = file
         self.sessions = sessions
         self._attempts = attempts
+        self.uses = uses
         self._run_in_thread = run_in_thread
         self._hashing = DeferredSemaphore(HASHES_AT_A_TIME)
         self._stamp = file.stamp()
@@ -103,6 +106,7 @@ class Guard:
                 return  # the next request tries again
         else:
             self._trouble = ""
+            self.uses.keep(self.directory)
         self._stamp = stamp
         if self.directory.accounts:
             self.setup_secret = ""
@@ -110,21 +114,23 @@ class Guard:
     def identify(self, request: Request, is_seen: bool = True) -> Identity | None:
         """Return who sends a request, by the accounts last read; None if it shows no valid token or cookie.
 
-        :param is_seen: the request counts as activity of the session.
+        :param is_seen: the request counts as a use of the token, or as activity of the session.
         """
         authorization = request.getHeader("authorization") or ""
         scheme, _, secret = authorization.partition(" ")
         if scheme.lower() == "bearer":
-            return self._of_token(secret.strip())
+            return self._of_token(secret.strip(), visit_of(request).address if is_seen else None)
         cookie = request.getCookie(cookie_name(request).encode())
         return self._of_cookie(cookie.decode("ascii", "replace"), is_seen) if cookie else None
 
-    def _of_token(self, secret: str) -> Identity | None:
+    def _of_token(self, secret: str, address: str | None) -> Identity | None:
         if not secret.startswith(TOKEN_PREFIX):
             return None
         digest = token_digest(secret)
         for token in self.directory.tokens:
             if same(token.digest, digest):
+                if address is not None:
+                    self.uses.token_used(token, address)
                 return Identity(f"token {token.name}", token.role)
         return None
 
@@ -168,6 +174,7 @@ class Guard:
         account = await self.verify(name, password, address)
         await self.refresh()
         secret, session = self.sessions.begin(account, address, agent)
+        self.uses.logged_in(account.name, address)
         await self.sessions.save()
         self.log.info("logged in {account} {address}", account=account.name, address=address)
         return secret, session

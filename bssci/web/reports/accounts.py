@@ -6,6 +6,7 @@ from typing import Any
 
 from bssci.web.access.live_tokens import LiveToken
 from bssci.web.access.sessions import Identity
+from bssci.web.access.uses import Use
 from bssci.web.context import Context
 
 
@@ -20,7 +21,8 @@ class AccountViews:
     async def list(self) -> dict[str, Any]:
         return {
             "accounts": [
-                {
+                _last("login", self._guard.uses.log_in_to(account.name))
+                | {
                     "name": account.name,
                     "role": account.role,
                     "created_at": account.created_at,
@@ -35,6 +37,7 @@ class AccountViews:
         return {
             "tokens": [
                 {"name": token.name, "role": token.role, "created_at": token.created_at}
+                | _last("used", self._guard.uses.of_token(token))
                 for token in sorted(self._guard.directory.tokens, key=lambda token: token.name)
             ]
         }
@@ -60,9 +63,7 @@ class AccountViews:
             "tags": list(token.tags),
             "max_connections": token.connections,
             "connections": self._door.connections_of(token.id),
-            "last_used_at": use.at if use else None,
-            "last_address": use.address if use else None,
-        }
+        } | _last("used", use)
 
     async def sessions(self, identity: Identity) -> dict[str, Any]:
         """Return the caller's sessions, with the current one marked."""
@@ -91,3 +92,8 @@ class AccountViews:
             "role": identity.role,
             "csrf": session.csrf if session else None,
         }
+
+
+def _last(what: str, use: Use | None) -> dict[str, Any]:
+    """Return time and address of the last use; None if there was none."""
+    return {f"last_{what}_at": use.at if use else None, "last_address": use.address if use else None}

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from twisted.internet.defer import fail
 
-from bssci.web.door.admission import USES_FILE, TokenUses, read_uses
-from tests.support.log_lines import log_lines
 from tests.support.web import WebHouse
 from tests.web.door.live_door import (
     LiveProbe,
@@ -20,8 +15,6 @@ from tests.web.door.live_door import (
     text,
     the_door,
 )
-
-__all__ = ["log_lines"]
 
 
 @pytest.mark.parametrize("as_password", [False, True])
@@ -61,17 +54,3 @@ def test_an_api_token_in_the_web_admin_is_no_live_token(web: WebHouse) -> None:
     browser = web.browser()
     browser.token = live_token(web)
     assert browser.get("/api/sensors").status == 401
-
-
-@pytest.mark.parametrize("damaged", [b'{"a": {"at": 1.0, "address": "\xff"}}', b"{", b"[]", b"[" * 100_000])
-def test_damaged_uses_are_forgotten(tmp_path: Path, damaged: bytes) -> None:
-    (tmp_path / USES_FILE).write_bytes(damaged)
-    assert read_uses(tmp_path) == {}
-
-
-def test_a_full_disk_is_told_once_a_minute(tmp_path: Path, log_lines: list[str]) -> None:
-    uses = TokenUses(tmp_path, lambda: 0.0, lambda *_: fail(OSError("full")))
-    uses.used("t", "192.0.2.1")
-    for _ in range(3):
-        uses.save()
-    assert log_lines == ["uses of live tokens not stored full"]

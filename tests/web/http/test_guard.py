@@ -109,7 +109,7 @@ def test_accounts_that_cannot_be_read_at_the_start_let_nobody_in_until_they_can(
         path.mkdir()  # what root may read, it cannot read either
     else:
         path.write_bytes(damaged)
-    guard = Guard(web.file, web.admin.sessions, Attempts(web.clock), maybeDeferred)
+    guard = Guard(web.file, web.admin.sessions, Attempts(web.clock), web.admin.guard.uses, maybeDeferred)
     assert guard.setup_secret == "" and not guard.directory.accounts
     assert any("nobody can log in" in line for line in log_lines)
     for _ in range(PER_ACCOUNT + 1):

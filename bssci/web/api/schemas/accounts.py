@@ -79,6 +79,10 @@ class OneAccount(Answer):
     created_at: float
     changed_at: float
     sessions: int
+    last_login_at: float | None
+    """Unix seconds; None: nobody has logged in yet"""
+    last_address: str | None
+    """address of the last log-in"""
 
 
 class AccountList(Answer):
@@ -108,6 +112,10 @@ class OneToken(Answer):
     name: str
     role: Role
     created_at: float
+    last_used_at: float | None
+    """Unix seconds; None: never used"""
+    last_address: str | None
+    """address of the last use"""
 
 
 class TokenList(Answer):

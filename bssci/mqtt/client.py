@@ -77,8 +77,9 @@ class MqttClient:
         are on their way: the place to publish a birth message
     :param on_offline: the connection that ``on_online`` announced has ended;
         called with the reason
-    :param on_message: called with each message that comes in; it is acknowledged when the Deferred that
-        this returns fires, or at once if this returns None
+    :param on_message: called with each message that comes in, see
+        :data:`bssci.mqtt.values.MessageReceived`; a message with which this raises is acknowledged, since
+        it would come again and again
     :param on_skipped: called with topic, size and whether it was retained, for a message that is too large
         to be taken
     :param on_refused: called with a filter when the broker has refused the subscription to it

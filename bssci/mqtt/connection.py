@@ -32,6 +32,7 @@ from bssci.mqtt.publishing import PublishWindow
 from bssci.mqtt.transport import TLS_ERRORS, explain
 from bssci.mqtt.values import (
     IStream,
+    MessageNotTaken,
     MqttOffline,
     MqttSettings,
     MqttStatistics,
@@ -65,7 +66,7 @@ class Owner(Interface):
     def message_received(self, message: Received) -> Deferred[None] | None:
         """Take a subscribed message. Must not raise.
 
-        :return: fires when it may be acknowledged; None: at once
+        :return: see :data:`bssci.mqtt.values.MessageReceived`
         """
 
     def filter_refused(self, topic: str) -> None:
@@ -395,6 +396,8 @@ class MqttConnection(Protocol):
                 if self._engine.is_5
                 else Received(topic, bytes(message.payload), message.retain, packet_id, message.dup)
             )
+        if taken is not None:
+            taken.addErrback(self._log_fault)
         if packet_id:
             confirmation = Confirmation(packet_id)
             self._unconfirmed.append(confirmation)
@@ -409,6 +412,13 @@ class MqttConnection(Protocol):
         while self._unconfirmed and self._unconfirmed[0].taken:
             self._engine.acknowledge(self._unconfirmed.popleft().packet_id)
         self._wake()
+
+    def _log_fault(self, failure: Failure) -> Failure | None:
+        """Log a fault with a message; whatever is no fault goes on."""
+        if isinstance(failure.value, MessageNotTaken):
+            return failure
+        self.log.failure("MQTT message lost on an internal error", failure)
+        return None
 
     def _not_taken(self, failure: Failure) -> None:
         self.log.debug("MQTT message not acknowledged: {reason}", reason=failure.getErrorMessage())

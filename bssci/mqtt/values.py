@@ -31,6 +31,10 @@ class MqttOffline(Exception):
         self.taken = taken
 
 
+class MessageNotTaken(Exception):
+    """A received message is not taken now: the broker delivers it again on the next connection."""
+
+
 class PublishRefusal(NamedTuple):
     """The broker's reason for not taking a message (MQTT 5)."""
 
@@ -97,7 +101,12 @@ class Received(NamedTuple):
 
 
 MessageReceived = Callable[[Received], "Deferred[None] | None"]
-"""Called with each message, which is acknowledged when the Deferred fires; None: at once."""
+"""Called with each message, which is acknowledged when the Deferred fires; None: at once.
+
+If the Deferred fails with :class:`MessageNotTaken`, neither the message is acknowledged nor are those that
+come after it. Any other failure is a fault that the next delivery would meet again: it is logged, and the
+message acknowledged.
+"""
 MessageSkipped = Callable[[str, int, bool], None]
 """Called with topic, bytes of the payload and whether the broker had retained it."""
 

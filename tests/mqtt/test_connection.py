@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 from OpenSSL import SSL
+from twisted.internet.defer import fail
 
 from bssci.mqtt.client import LONG_UNACKNOWLEDGED, Publication
 from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE
 from bssci.mqtt.publishing import WINDOW
+from bssci.mqtt.values import MessageNotTaken
 from bssci.system.line_limit import LINES
 from tests.mqtt.memory_broker import Kind, packet, publish
 from tests.mqtt.online_client import SETTINGS, Fixture, it, offline
@@ -230,6 +232,32 @@ def test_an_oversize_message_is_acknowledged_so_that_it_does_not_come_again(it):
     [sent] = it.broker.packets()
     assert (sent.kind, sent.packet_id) == (Kind.PUBACK, 0x1234)
     assert it.skipped == [("a", MAXIMUM_PACKET, True)]
+    assert it.client.online
+
+
+def _two_of_qos_1() -> bytes:
+    return b"".join(packet(Kind.PUBLISH, b"\0\1a\0" + bytes([number]), flags=2) for number in (1, 2))
+
+
+def _acknowledged(it):
+    it.turn()
+    return [sent.packet_id for sent in it.broker.packets() if sent.kind is Kind.PUBACK]
+
+
+def test_a_message_that_meets_a_fault_is_acknowledged_as_are_those_behind_it(it, expected_errors):
+    taking = [fail(ZeroDivisionError("a fault")), None]
+    it.client._on_message = lambda message: taking.pop(0)
+    it.broker.receive(_two_of_qos_1())
+    assert _acknowledged(it) == [1, 2]
+    assert [failure.type for failure in expected_errors] == [ZeroDivisionError]
+    expected_errors.clear()
+
+
+def test_a_message_that_is_not_taken_is_not_acknowledged_nor_are_those_behind_it(it):
+    taking = [fail(MessageNotTaken("the service stops")), None]
+    it.client._on_message = lambda message: taking.pop(0)
+    it.broker.receive(_two_of_qos_1())
+    assert _acknowledged(it) == []
     assert it.client.online
 
 

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from bssci.journal import Journal, StorageError
 from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
-from bssci.mqtt.values import Received, ReplyTo
+from bssci.mqtt.values import MessageNotTaken, Received, ReplyTo
 from bssci.system.clock import in_slices, pause
 from bssci.system.line_limit import LineLimit
 
@@ -43,7 +43,7 @@ LOOKED_BACK = 100
 """newest requests on a topic among which a repeated one is searched for"""
 
 
-class Stopped(Exception):
+class Stopped(MessageNotTaken):
     """The service stops: the request is resumed at its next start, or delivered again by the broker."""
 
 
@@ -201,7 +201,7 @@ class Intake:
         kept = _Kept(message.packet_id, message.payload, message.reply, expires_at)
         try:
             number = await self._store(topic, msgspec.msgpack.encode(kept), received_at, told)
-        except Stopped:
+        except BaseException:
             self._leave(entry, message.payload)
             raise
         request = IntakeRequest(

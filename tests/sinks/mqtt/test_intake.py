@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.python.failure import Failure
 
 from bssci.sinks.mqtt.intake import RETRY, Stopped
 from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, ONE, TWO, Site, make_house, site
@@ -127,6 +128,17 @@ def test_a_stop_ends_what_waits_for_the_disk(site: Site) -> None:
     assert confirmed[0].check(Stopped)
     assert site.intake.figures()["queued"] == 0
     site.house.journal.broken = False
+
+
+def test_a_fault_before_a_request_is_stored_leaves_no_place_taken(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = site.requests._intake
+    with monkeypatch.context() as patch:
+        patch.setattr(intake._journal.requests, "receive", lambda *values: 1 / 0)
+        [failure] = site.ask(CMD, "status", packet_id=1)
+    assert isinstance(failure, Failure) and failure.type is ZeroDivisionError
+    assert intake.figures()["queued"] == 0 and not intake._bytes
 
 
 def test_a_damaged_request_costs_itself(site: Site) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from twisted.logger import Logger
 
 from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink, VariableMacUplink
 from bssci.model.event_json import FIELD_NAMES, event_json, kind_of, reception_json, uplink_json
@@ -14,14 +15,26 @@ from bssci.web.live.names import NameOf, nameless
 from bssci.web.live.sentences import sentence
 from bssci.web.live.values import values_text
 
+_log = Logger()
+
 
 def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[str, Any]:
     """Return an event in the form that pages and API use.
 
     It has ``seq``, ``kind``, ``timestamp``, the fields of the event, ``title`` (the event as a
     sentence), ``names`` (those of its sensor, base stations, device and gateway that have one, by EUI or
-    id), and where it was decoded ``values`` (as text).
+    id), and where it was decoded ``values`` (as text). One that cannot be described has the kind ``damaged``,
+    so that it costs itself only.
     """
+    try:
+        return _described(seq, event, name_of)
+    except Exception:
+        _log.failure("event cannot be described {seq}", seq=seq)
+        title = "An event that cannot be shown: the log says why"
+        return {"seq": seq, "kind": "damaged", "timestamp": event.at, "title": title, "names": {}}
+
+
+def _described(seq: int, event: AnyEvent, name_of: NameOf) -> dict[str, Any]:
     described = {"seq": seq} | _said(event) | {"kind": kind_of(event), "timestamp": event.at}
     described["title"] = sentence(described)
     sensor, stations = parties(event)

@@ -8,7 +8,7 @@ from typing import Any
 from bssci.center.devices.gateways import Gateway
 from bssci.web.context import Context
 from bssci.web.http.call import Call
-from bssci.web.live.sentences import sentence, state_of
+from bssci.web.live.sentences import state_of
 from bssci.web.reports.facade import Views
 from bssci.web.reports.ranges import RANGES
 
@@ -73,7 +73,7 @@ def timeline(events: Sequence[dict[str, Any]], names: dict[str, str]) -> list[di
     return [
         {
             "at": event["timestamp"],
-            "title": sentence(event),
+            "title": event["title"],
             "text": names.get(station, station) if (station := event.get("base_station_eui")) else "",
             "state": state_of(event),
         }

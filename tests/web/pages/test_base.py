@@ -29,9 +29,10 @@ def test_an_entry_of_a_timeline_names_the_station() -> None:
         "timestamp": 5.0,
         "state": "online",
         "base_station_eui": "CAFE000000000001",
+        "title": "Came online",
     }
     (entry,) = timeline([event], {"CAFE000000000001": "roof"})
-    assert (entry["at"], entry["text"]) == (5.0, "roof")
+    assert (entry["at"], entry["title"], entry["text"]) == (5.0, "Came online", "roof")
     (entry,) = timeline([event], {})
     assert entry["text"] == "CAFE000000000001"
 

@@ -26,8 +26,6 @@ from bench import processes
 from bssci.mqtt.server.packets import encoded_length
 from bssci.simulator.configuration import FIRST_SENSOR
 
-READY_TIME = 120.0
-"""s that all clients may take to come in"""
 _RX_TIME = re.compile(rb'"rxTime":(\d+)')
 _ONCE = b'"dlOpen":'
 """stands once in each uplink"""

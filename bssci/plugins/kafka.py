@@ -1,16 +1,8 @@
 """Offers the sink and the source ``kafka``."""
 
-from typing import Any
-
 from bssci.sinks.kafka.plugin import KafkaSinkFactory
 from bssci.sources.kafka.source import KafkaSourceFactory
+from bssci.system.reactor import installed_reactor
 
-
-def _reactor() -> Any:
-    from twisted.internet import reactor
-
-    return reactor
-
-
-kafka_sink = KafkaSinkFactory(_reactor)
+kafka_sink = KafkaSinkFactory(installed_reactor)
 kafka_source = KafkaSourceFactory()

@@ -1,14 +1,6 @@
 """Offers the sink ``postgres``."""
 
-from typing import Any
-
 from bssci.sinks.postgres.plugin import PostgresSinkFactory
+from bssci.system.reactor import installed_reactor
 
-
-def _reactor() -> Any:
-    from twisted.internet import reactor
-
-    return reactor
-
-
-postgres = PostgresSinkFactory(_reactor)
+postgres = PostgresSinkFactory(installed_reactor)

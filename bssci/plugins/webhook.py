@@ -1,14 +1,6 @@
 """Offers the sink ``webhook``."""
 
-from typing import Any
-
 from bssci.sinks.webhook import WebhookSinkFactory
+from bssci.system.reactor import installed_reactor
 
-
-def _reactor() -> Any:
-    from twisted.internet import reactor
-
-    return reactor
-
-
-webhook = WebhookSinkFactory(_reactor)
+webhook = WebhookSinkFactory(installed_reactor)

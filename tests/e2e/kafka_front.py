@@ -21,7 +21,7 @@ from threading import Thread
 from types import TracebackType
 
 VERSIONS, HANDSHAKE, AUTHENTICATE = 18, 17, 36
-UNSUPPORTED_MECHANISM, FAILED = 33, 58
+FAILED = 58
 ITERATIONS = 4096
 FIRST_FLEXIBLE = 3
 """version of the answer about versions whose lists have a size of variable length"""

@@ -8,8 +8,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from bssci.model import EUI, Decoded, Reading, Reception, SensorStatus, StationState, StationStatus, Uplink
+from bssci.model import (
+    EUI,
+    AnyEvent,
+    Decoded,
+    Reading,
+    Reception,
+    SensorStatus,
+    StationState,
+    StationStatus,
+    Uplink,
+    decode_event,
+    encode_event,
+)
 from bssci.mqtt import payloads
+from bssci.sinks.testing_events import every_event
 
 STATION, OTHER, SENSOR = EUI("CAFE000000000001"), EUI("CAFE000000000002"), EUI("70B3D56770110001")
 BASIC = {
@@ -44,6 +57,12 @@ def uplink(**changes: Any) -> Uplink:
 
 def status(action: Any, **changes: Any) -> SensorStatus:
     return SensorStatus(at=2.0, action=action, end_point_eui=SENSOR, base_station_eui=STATION, **changes)
+
+
+@pytest.mark.parametrize("event", every_event(), ids=lambda event: type(event).__name__)
+def test_a_repetition_is_the_same_byte_for_byte(event: AnyEvent) -> None:
+    again = decode_event(encode_event(event))
+    assert payloads.message("mioty", again) == payloads.message("mioty", event)
 
 
 FULL_STATUS = {

@@ -1,4 +1,4 @@
-"""Place of sink plugins. A third party ships a uniquely named module here, and no ``__init__``."""
+"""Place of plugins. A third party ships a uniquely named module here, and no ``__init__``."""
 
 from twisted.plugin import pluginPackagePaths
 

@@ -1,1 +1,1 @@
-"""Formats of Bluetooth Low Energy advertisements. Each module reads one; ``formats`` lists them."""
+"""Formats of Bluetooth Low Energy advertisements, a module each; ``bssci.plugins.bluetooth`` lists them."""

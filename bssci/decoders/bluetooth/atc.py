@@ -1,4 +1,7 @@
-"""Xiaomi thermometers with the free firmware of atc1441 or pvvx (service 0x181A)."""
+"""Xiaomi thermometers with the free firmware of atc1441 or pvvx (service 0x181A).
+
+Described at https://github.com/atc1441/ATC_MiThermometer and https://github.com/pvvx/ATC_MiThermometer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Beacons that send an identifier: iBeacon and AltBeacon."""
+"""Beacons that send an identifier: iBeacon and AltBeacon.
+
+Described in Apple's "Proximity Beacon Specification" and at https://github.com/AltBeacon/spec.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""BTHome version 2 (service 0xFCD2), plain and encrypted."""
+"""BTHome version 2 (service 0xFCD2), plain and encrypted.
+
+Described at https://bthome.io/format and https://bthome.io/encryption.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Eddystone: UID, URL, TLM and EID frames."""
+"""Eddystone: UID, URL, TLM and EID frames.
+
+Described at https://github.com/google/eddystone.
+"""
 
 from __future__ import annotations
 

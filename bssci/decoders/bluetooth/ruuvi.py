@@ -1,4 +1,7 @@
-"""RuuviTag: data formats 3 (RAWv1) and 5 (RAWv2)."""
+"""RuuviTag: data formats 3 (RAWv1) and 5 (RAWv2).
+
+Described at https://docs.ruuvi.com/communication/bluetooth-advertisements.
+"""
 
 from __future__ import annotations
 

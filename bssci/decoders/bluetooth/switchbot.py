@@ -1,4 +1,7 @@
-"""SwitchBot meters: Meter, Meter Plus, Outdoor Meter, Meter Pro and Meter Pro CO2."""
+"""SwitchBot meters: Meter, Meter Plus, Outdoor Meter, Meter Pro and Meter Pro CO2.
+
+Described at https://github.com/OpenWonderLabs/SwitchBotAPI-BLE.
+"""
 
 from __future__ import annotations
 

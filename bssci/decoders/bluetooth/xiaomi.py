@@ -1,4 +1,7 @@
-"""Xiaomi's MiBeacon (service 0xFE95): LYWSD03MMC and others that measure climate or soil."""
+"""Xiaomi's MiBeacon (service 0xFE95): LYWSD03MMC and others that measure climate or soil.
+
+Its frames are those of https://github.com/MiEcosystem/mijia_ble_common, ``mible_beacon.h``.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The sink ``mqtt``: client, embedded broker, payloads and requests."""
+"""The sink ``mqtt``: what is published and retained, and the requests that come back."""

@@ -28,6 +28,7 @@ from bssci.mqtt.values import (
     Publication,
     Received,
 )
+from bssci.system.clock import Ticker
 
 __all__ = ["Publication", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics", "Received"]
 
@@ -45,6 +46,8 @@ LONG_UNACKNOWLEDGED = 10.0
 """s without the acknowledgement of a message after which this is reported"""
 CLOSE_TIME = 5.0
 """s that closing a connection may take"""
+ASK_AGAIN = 30.0
+"""s after which filters that the broker refused are tried again: its access rules may have been changed"""
 TAKEOVERS = 3
 """connections that the broker ended without saying why, before another client is suspected"""
 TAKEOVER_PERIOD = 600.0
@@ -83,6 +86,7 @@ class MqttClient:
     :param on_skipped: called with topic, size and whether it was retained, for a message that is too large
         to be taken
     :param on_refused: called with a filter when the broker has refused the subscription to it
+    :param on_granted: called with a filter when the broker has accepted one that it had refused
     :param on_trouble: called with :attr:`trouble` whenever that has changed
     :param connect: see :func:`bssci.mqtt.transport.connect`
     """
@@ -99,6 +103,7 @@ class MqttClient:
         on_message: MessageReceived,
         on_skipped: MessageSkipped = lambda topic, size, retained: None,
         on_refused: Callable[[str], None] = lambda topic: None,
+        on_granted: Callable[[str], None] = lambda topic: None,
         on_trouble: Callable[[str], None] = lambda trouble: None,
         connect: Connector = connect,
     ) -> None:
@@ -109,9 +114,11 @@ class MqttClient:
         self._on_message = on_message
         self._on_skipped = on_skipped
         self._on_refused = on_refused
+        self._on_granted = on_granted
         self._on_trouble = on_trouble
         self._connect = connect
         self._filters = Filters()
+        self._asking = Ticker(reactor, ASK_AGAIN, self._ask_again)
         self._version: Literal["3.1.1", "5"] = "5"
         """version that is tried where the settings leave it open"""
         self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
@@ -238,6 +245,7 @@ class MqttClient:
     async def _close(self, deadline: float, last: Publication | None) -> None:
         state, self._state = self._state, ClientState.STOPPED
         self._cancel_timer()
+        self._asking.stop()
         connection = self._connection
         if connection is not None and state is ClientState.CONNECTING:
             self._connection = None
@@ -329,9 +337,24 @@ class MqttClient:
         taken: Deferred[None] | None = self._call(self._on_message, message)
         return taken
 
-    def filter_refused(self, topic: str) -> None:
-        self._filters.refused.add(topic)
-        self._call(self._on_refused, topic)
+    def filter_answered(self, topic: str, refusal: str) -> None:
+        refused = self._filters.refused
+        if refusal and topic not in refused:
+            refused.add(topic)
+            self.log.error("MQTT subscription refused {topic}: {reason}", topic=topic, reason=refusal)
+            self._asking.start()
+            self._call(self._on_refused, topic)
+        elif not refusal and topic in refused:
+            refused.remove(topic)
+            self.log.info("MQTT subscription accepted at last {topic}", topic=topic)
+            self._call(self._on_granted, topic)
+
+    def _ask_again(self) -> None:
+        refused = [[each] for group in self._filters for each in group if each in self._filters.refused]
+        if refused and self.online and self._connection is not None:
+            self._connection.subscribe(refused)
+        else:
+            self._asking.stop()
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         self._call(self._on_skipped, topic, size, retained)

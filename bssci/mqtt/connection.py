@@ -69,8 +69,11 @@ class Owner(Interface):
         :return: see :data:`bssci.mqtt.values.MessageReceived`
         """
 
-    def filter_refused(self, topic: str) -> None:
-        """Note that the broker refused the subscription to this filter."""
+    def filter_answered(self, topic: str, refusal: str) -> None:
+        """Note that the broker accepted the subscription to this filter, or refused it.
+
+        :param refusal: the reason, in the broker's words; empty: accepted.
+        """
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         """Take note of a message that is too large, of ``size`` bytes. Must not raise."""
@@ -427,9 +430,7 @@ class MqttConnection(Protocol):
         self, client: Client, userdata: Any, packet_id: int, reasons: list[ReasonCode], properties: Properties
     ) -> None:
         for topic, reason in zip(self._subscriptions.pop(packet_id, []), reasons, strict=False):
-            if reason.is_failure:
-                self.log.error("MQTT subscription refused {topic}: {reason}", topic=topic, reason=str(reason))
-                self._owner.filter_refused(topic)
+            self._owner.filter_answered(topic, str(reason) if reason.is_failure else "")
 
     # Bookkeeping
 

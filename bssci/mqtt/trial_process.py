@@ -72,7 +72,7 @@ class Trial:
         # Never fires, so that the broker keeps the message for the service.
         return Deferred()
 
-    def filter_refused(self, topic: str) -> None:
+    def filter_answered(self, topic: str, refusal: str) -> None:
         """Do nothing: nothing is subscribed to."""
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:

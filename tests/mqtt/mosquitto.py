@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -82,6 +83,12 @@ class Mosquitto:
     def kill(self) -> None:
         """End it as a power cut does, except that the sockets are closed."""
         self._end("kill")
+
+    def change_acl(self, *acl: str) -> None:
+        """Change the access list as an administrator does; connections stay."""
+        self._acl = acl
+        self._write_configuration()
+        self._process.send_signal(signal.SIGHUP)
 
     def _end(self, how: str) -> None:
         process, self._process = self._process, None

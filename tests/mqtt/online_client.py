@@ -20,6 +20,7 @@ class Fixture:
         self.events: list[object] = []
         self.skipped: list[object] = []
         self.refused: list[str] = []
+        self.granted: list[str] = []
         self.client = MqttClient(
             self.clock,
             settings,
@@ -28,6 +29,7 @@ class Fixture:
             on_message=lambda message: self.events.append(tuple(message[:3])),
             on_skipped=lambda *message: self.skipped.append(message),
             on_refused=self.refused.append,
+            on_granted=self.granted.append,
             connect=self.broker.connect,
         )
 

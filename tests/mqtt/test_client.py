@@ -8,7 +8,7 @@ import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 
 from bssci.mqtt import client as client_module
-from bssci.mqtt.client import Publication
+from bssci.mqtt.client import ASK_AGAIN, Publication
 from bssci.mqtt.publishing import WINDOW
 from tests.mqtt.memory_broker import Kind, publish
 from tests.mqtt.online_client import SETTINGS, Fixture, it, offline
@@ -330,6 +330,25 @@ def test_refused_and_impossible_subscriptions_are_logged(it, log_lines):  # noqa
     assert log_lines[0] == "MQTT subscription refused no: Unspecified error" and it.refused == ["no"]
     assert log_lines[1].startswith("MQTT subscription is invalid ('a#',)")
     assert it.client.online
+
+
+def test_a_refused_subscription_is_tried_again_until_the_broker_accepts_it(it, log_lines):  # noqa: F811
+    it.client.subscribe(["yes", "no"])
+    it.turn()
+    it.broker.send(Kind.SUBACK, it.broker.packets()[0].body[:2] + b"\x01\x80")
+    for answer in (b"\x80", b"\x01"):
+        it.clock.advance(ASK_AGAIN)
+        (asked,) = [one for one in it.broker.packets() if one.kind is Kind.SUBSCRIBE]
+        assert b"no" in asked.body and b"yes" not in asked.body
+        assert it.client.is_refused("no")
+        it.broker.send(Kind.SUBACK, asked.body[:2] + answer)
+    assert not it.client.is_refused("no")
+    assert it.refused == it.granted == ["no"], "each is told once"
+    assert [line for line in log_lines if "subscription" in line] == [
+        "MQTT subscription refused no: Unspecified error", "MQTT subscription accepted at last no",
+    ]  # fmt: skip
+    it.clock.advance(ASK_AGAIN)
+    assert not [one for one in it.broker.packets() if one.kind is Kind.SUBSCRIBE]
 
 
 def test_a_callback_that_raises_costs_nothing(it, expected_errors):

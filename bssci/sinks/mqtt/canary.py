@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from bssci.mqtt.values import MqttOffline, Publication
 from bssci.sinks.mqtt.refusals import UPLINKS, topic_kind
@@ -137,3 +138,9 @@ class Canary:
         if message is not None:
             self._unsubscribe(message.topic)
         return waiting
+
+
+def none_proven(failure: Failure) -> Failure:
+    """Return the failure of a connection on which nothing was proven, as if nothing had been acknowledged."""
+    error = failure.value
+    return Failure(MqttOffline(str(error))) if isinstance(error, MqttOffline) else failure

@@ -37,6 +37,11 @@ class Echo:
         self.trouble = ""
         """why nothing is delivered, in words"""
 
+    @property
+    def is_missed(self) -> bool:
+        """Return whether the birth message is still expected although its time is over."""
+        return self._expected is not None and self._timer is None
+
     def expect(self, birth: bytes) -> None:
         """Have deliveries wait until the broker has sent back this payload."""
         self._settle()

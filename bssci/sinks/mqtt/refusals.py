@@ -40,8 +40,8 @@ class PublishRefusals:
     """Refusals of the present connection."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, tuple[str, PublishRefusal]] = {}
-        """kinds of messages that the broker takes none of: topic and refusal, by schema"""
+        self._kinds: dict[str, tuple[Publication, PublishRefusal]] = {}
+        """kinds of messages that the broker takes none of: the last one and its refusal, by schema"""
         self._streaks = {schema: RefusalStreak() for schema in HELD}
         """messages refused in a row, by schema; also over several connections"""
         self._last: Sequence[Publication] = ()
@@ -52,8 +52,9 @@ class PublishRefusals:
     def trouble(self) -> str:
         """Kinds of messages that the broker accepts none of, in words; empty: it accepts all kinds."""
         told = [
-            f"{topic_kind(topic)} ({why.words}; {'they wait' if schema in HELD else 'they are set aside'})"
-            for schema, (topic, why) in self._kinds.items()
+            f"{topic_kind(last.topic)} ({why.words};"
+            f" {'they wait' if schema in HELD else 'they are set aside'})"
+            for schema, (last, why) in self._kinds.items()
         ]
         if not told:
             return ""
@@ -61,6 +62,15 @@ class PublishRefusals:
         if any(refusal.code == NOT_AUTHORIZED for _, refusal in self._kinds.values()):
             text += ": its access rules must let this user write there"
         return text
+
+    @property
+    def set_aside(self) -> list[Publication]:
+        """The last message of each kind that is set aside; those that wait come again by themselves."""
+        return [last for schema, (last, _) in self._kinds.items() if schema not in HELD]
+
+    def taken_at_last(self, message: Publication) -> None:
+        """Note that the broker took a message that it had refused."""
+        self._kinds.pop(_schema(message), None)
 
     def connected(self) -> None:
         """Forget what was refused before."""
@@ -108,7 +118,7 @@ class PublishRefusals:
             passes = refusal.code != NOT_AUTHORIZED and self._trials < TRIALS
             if schema in HELD or passes:
                 held.add(position)
-            self._kinds[schema] = (message.topic, refusal)
+            self._kinds[schema] = (message, refusal)
         return held
 
     def _end_streaks(self, taken: Iterable[str]) -> None:

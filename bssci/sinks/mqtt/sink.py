@@ -18,7 +18,7 @@ from bssci.mqtt.live import LiveFile
 from bssci.mqtt.values import MessagesRefused, MqttOffline, Received, ReplyTo
 from bssci.settings.table import Settings
 from bssci.sinks.interfaces import ISink
-from bssci.sinks.mqtt.canary import Canary
+from bssci.sinks.mqtt.canary import Canary, none_proven
 from bssci.sinks.mqtt.discovery import Discovery
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
@@ -27,6 +27,7 @@ from bssci.sinks.mqtt.own_broker import OwnBroker, own_port
 from bssci.sinks.mqtt.present import PresentStates
 from bssci.sinks.mqtt.refusals import PublishRefusals
 from bssci.sinks.mqtt.requests import MqttRequests
+from bssci.sinks.mqtt.second_chance import SecondChance
 from bssci.sinks.mqtt.settings import LIVE, NAMES, client_settings
 from bssci.sinks.mqtt.states import RetainedStates
 from bssci.sinks.mqtt.station_requests import StationRequests
@@ -89,6 +90,9 @@ class MqttSink:
         found = self._client.retry_soon
         self._publisher = Publisher(self._publish_proven, self._birth, self._refusals, found)
         self._echo = Echo(reactor)
+        self._second_chance = SecondChance(
+            reactor, self._publish_allowed, self._echo, self._refusals, self._announce
+        )
         self._canary = Canary(
             reactor,
             lambda topic: self._client.subscribe([topic], alone=True),
@@ -130,6 +134,7 @@ class MqttSink:
             self._discovery.start()
         self._tell_live("")
         self._trouble_ticker.start()
+        self._second_chance.start()
         self._changing.run(lambda: ensureDeferred(self._resume_and_connect()))
 
     async def _resume_and_connect(self) -> None:
@@ -226,7 +231,7 @@ class MqttSink:
         """Publish, and wait for one of the uplinks to come back if none has yet on this connection."""
         if not (self._needs_proof and self._canary.choose(messages)):
             return self._client.publish(messages)
-        return self._client.publish(messages).addCallbacks(lambda _: self._canary.wait(), _none_proven)
+        return self._client.publish(messages).addCallbacks(lambda _: self._canary.wait(), none_proven)
 
     @property
     def _needs_proof(self) -> bool:
@@ -244,6 +249,7 @@ class MqttSink:
         self._states.stop()
         self._ticker.stop()
         self._trouble_ticker.stop()
+        self._second_chance.stop()
         if self._unwatch_settings is not None:
             self._unwatch_settings()
         self._broker.give_up()
@@ -328,13 +334,17 @@ class MqttSink:
         self._canary.connected()
         if self._confirm and not self._client.says_what_it_refuses:
             self._echo.expect(self._birth().payload)
+        self._announce()
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+    def _announce(self) -> None:
+        """Bring the broker up to date."""
         birth = [self._birth()]
         failed = self._present_not_published
         self._client.publish(birth).addCallbacks(self._birth_taken, failed, errbackArgs=(birth,))
         self._states.connected()
-        waiting, self._waiting = self._waiting, []
-        for deferred in waiting:
-            deferred.callback(None)
 
     def _birth_taken(self, _: None) -> None:
         if self._client.is_refused(self._status_topic):
@@ -434,7 +444,7 @@ class MqttSink:
     def _offline(self, reason: str) -> None:
         self._echo.lost(reason)
         self._canary.lost(reason)
-        self.log.info("MQTT delivery waits for the broker {reason}", reason=reason)
+        self.log.info("MQTT delivery waits for the broker: {reason}", reason=reason)
 
     def _look_at_trouble(self) -> None:
         self._tell_live(self._client.trouble)
@@ -484,9 +494,3 @@ class MqttSink:
 
     def _service_status(self, state: str) -> Publication:
         return payloads.service_status(self._base_topic, state, self._center.version, self._center.started_at)
-
-
-def _none_proven(failure: Failure) -> Failure:
-    """Return the failure of a connection on which nothing was proven, as if nothing had been acknowledged."""
-    error = failure.value
-    return Failure(MqttOffline(str(error))) if isinstance(error, MqttOffline) else failure

@@ -97,6 +97,7 @@ class MqttSource:
             on_message=self._received,
             on_skipped=self._skipped,
             on_refused=self._refused,
+            on_granted=self._granted,
         )
         self._ingest: IIngest | None = None
         self._held: list[_Waiting] = []
@@ -163,7 +164,14 @@ class MqttSource:
 
     def _refused(self, topic: str) -> None:
         """Subscribe to what a refused filter would have covered."""
-        self._client.subscribe([each for each, by in self._covered.items() if by == topic])
+        self._client.subscribe(self._covered_by(topic))
+
+    def _granted(self, topic: str) -> None:
+        """Unsubscribe from what a filter covers that the broker had refused."""
+        self._client.unsubscribe(self._covered_by(topic))
+
+    def _covered_by(self, topic: str) -> list[str]:
+        return [each for each, by in self._covered.items() if by == topic]
 
     # Received messages
 

@@ -18,6 +18,7 @@ from bssci.mqtt import client as client_module
 from bssci.mqtt.client import MqttClient, MqttOffline, MqttSettings
 from bssci.sinks.mqtt import canary as canary_module
 from bssci.sinks.mqtt import echo as echo_module
+from bssci.sinks.mqtt import second_chance as second_chance_module
 from bssci.sinks.mqtt.refusals import MessagesHeld
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.mqtt.sink import MqttSink
@@ -76,6 +77,7 @@ def make_sink(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(echo_module, "ECHO_TIME", 0.3)
     monkeypatch.setattr(echo_module, "USUAL_TIME", 0.1)
     monkeypatch.setattr(canary_module, "CANARY_TIME", 0.3)
+    monkeypatch.setattr(second_chance_module, "INTERVAL", 0.5)
     sinks: list[MqttSink] = []
 
     def make(broker: Mosquitto, **options: str) -> MqttSink:
@@ -92,21 +94,25 @@ def make_sink(monkeypatch: pytest.MonkeyPatch):
         pytest_twisted.blockon(sink.stop())
 
 
-async def watch(broker: Mosquitto) -> tuple[MqttClient, DeferredQueue]:
-    """What arrives of uplinks at another client."""
+async def watch(broker: Mosquitto, *topics: str) -> tuple[MqttClient, DeferredQueue]:
+    """What arrives at another client: the counters of uplinks, or the messages of these topics."""
     messages, online = DeferredQueue(), Deferred()
     client = MqttClient(
         reactor,
         MqttSettings(host=broker.host, port=broker.port),
         on_online=lambda: online.callback(None),
         on_offline=lambda reason: None,
-        on_message=lambda message: messages.put(json.loads(message.payload)["cnt"]),
+        on_message=lambda message: messages.put(_of_interest(json.loads(message.payload), topics)),
     )
     client.start()
     await online
-    client.subscribe(["mioty/ep/+/ul"])
+    client.subscribe(topics or ["mioty/ep/+/ul"])
     await deferLater(reactor, 0.2)
     return client, messages
+
+
+def _of_interest(payload: dict[str, Any], topics: tuple[str, ...]) -> Any:
+    return payload if topics else payload["cnt"]
 
 
 @pytest_twisted.ensureDeferred
@@ -120,6 +126,21 @@ async def test_a_broker_that_drops_what_it_acknowledges_is_not_delivered_to(
     assert not delivery.called
     assert "did not send it back" in sink.trouble
     delivery.addErrback(lambda failure: failure.trap(MqttOffline))
+
+
+@pytest_twisted.ensureDeferred
+async def test_delivery_begins_when_the_broker_no_longer_drops_what_it_acknowledges(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    broker = mosquitto(acl=["topic read #"])
+    sink = make_sink(broker)
+    delivery = sink.deliver([uplink(1)])
+    await deferLater(reactor, 1.0)
+    assert not delivery.called
+    broker.change_acl("topic readwrite #")
+    await delivery.addTimeout(10, reactor)
+    assert sink.trouble == ""
 
 
 @pytest_twisted.ensureDeferred
@@ -241,6 +262,25 @@ async def test_in_mqtt_5_other_messages_that_are_forbidden_are_set_aside_and_the
     assert sink.set_aside.count == 1
     assert f"not authorized: mioty/ep/{SENSOR}/warning" in sink.set_aside.last_reason
     assert "mioty/ep/+/warning (not authorized; they are set aside)" in sink.trouble
+    await watcher.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_in_mqtt_5_what_was_forbidden_is_published_once_it_is_allowed(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    broker = mosquitto(acl=["topic write mioty/ep/+/ul", "topic read mioty/#"])
+    watcher, messages = await watch(broker, "mioty/service/status", "mioty/ep/+/warning")
+    sink = make_sink(broker, mqtt_version="5")
+    assert await outcome_of(sink.deliver([uplink(1), warning()])) is None
+    assert "mioty/service/status" in sink.trouble and "mioty/ep/+/warning" in sink.trouble
+    broker.change_acl("topic readwrite #")
+    got = [(await messages.get().addTimeout(10, reactor)) for _ in range(3)]
+    assert {each.get("state") for each in got} == {"online", None}
+    assert "inactivity_warning" in {each.get("action") for each in got}
+    await deferLater(reactor, 0.2)
+    assert sink.trouble == ""
     await watcher.stop()
 
 

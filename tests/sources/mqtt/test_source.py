@@ -31,6 +31,7 @@ class Client:
         self.skip = callbacks["on_skipped"]
         self.online = callbacks["on_online"]
         self.refuse = callbacks["on_refused"]
+        self.grant = callbacks["on_granted"]
         self.topics: list[str] = []
         self.did: list[str] = []
         self.refused: set[str] = set()
@@ -122,6 +123,15 @@ def test_what_a_refused_topic_covers_is_subscribed_to() -> None:
     assert site.client.topics[-1] == "tele/+/ENERGY"
     site.client.refused.clear()
     site.client.online()
+    assert site.client.topics == ["tele/#", "x/+"]
+
+
+def test_what_a_topic_covers_that_is_accepted_at_last_does_not_come_twice() -> None:
+    site = Site(SOURCE_MQTT_RULES=RULES, SOURCE_MQTT_TOPICS="tele/#")
+    site.client.refused.add("tele/#")
+    site.client.refuse("tele/#")
+    site.client.refused.clear()
+    site.client.grant("tele/#")
     assert site.client.topics == ["tele/#", "x/+"]
 
 

@@ -18,6 +18,9 @@ class Delivery(Protocol):
     def figures(self) -> dict[str, Any]:
         """Return the sink's figures as JSON values: ``queued``, ``delivered``, ``failing`` and more."""
 
+    def is_delivering(self) -> bool:
+        """Return whether the sink takes events; not before it has begun to since the start."""
+
     def taken(self) -> list[tuple[int, float]]:
         """Return the sink's newest batches, oldest first: number of the last event, and Unix seconds.
 
@@ -46,6 +49,10 @@ class Deliveries:
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Return every sink's figures, by its name."""
         return {each.name: each.figures() for each in self._all}
+
+    def delivering(self) -> dict[str, bool]:
+        """Return whether each sink takes events, by its name; see :meth:`Delivery.is_delivering`."""
+        return {each.name: each.is_delivering() for each in self._all}
 
     def taken(self) -> dict[str, list[tuple[int, float]]]:
         """Return the batches that each sink has taken lately, by its name; see :meth:`Delivery.taken`."""

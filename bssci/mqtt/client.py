@@ -143,6 +143,11 @@ class MqttClient:
         return self._state is ClientState.ONLINE
 
     @property
+    def has_connected(self) -> bool:
+        """Return whether the broker has ever accepted a connection."""
+        return self._connected_before
+
+    @property
     def trouble(self) -> str:
         """Reason for not being connected, or for waiting; empty if all is well, if stopped, and during the
         first attempt."""

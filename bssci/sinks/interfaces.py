@@ -16,7 +16,9 @@ class ISink(Interface):
     A sink may also have an attribute or property ``trouble``: a short text that says why it cannot deliver
     now, empty or None while it can. It is shown to operators and has no influence on when :meth:`deliver`
     is called. And an attribute or property ``warning``: a short text that says what is wrong although it
-    delivers.
+    delivers. And an attribute or property ``reached``: False until its other side has answered for the
+    first time since the start. Left out, a sink counts as delivering when it has taken events, or has none
+    to take.
 
     It may have an attribute ``set_aside``, a :class:`bssci.sinks.SetAside`: events that it could not store
     and skipped, because they would be refused each time.

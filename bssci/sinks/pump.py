@@ -264,6 +264,13 @@ class Pump:
             set_aside_reason=set_aside_reason,
         )
 
+    def is_delivering(self) -> bool:
+        """Return whether the sink takes events: it does not fail, and has taken some since the start or has
+        none to take."""
+        statistics = self.statistics()
+        has_begun = self._delivered > 0 or not statistics.queued
+        return has_begun and self._report.reached and not statistics.failing
+
     def _without_words(self) -> str:
         """Return the trouble of a sink that has no words for it; empty: none is known."""
         if self._failures:

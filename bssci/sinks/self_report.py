@@ -43,6 +43,11 @@ class SelfReport:
         return "; ".join(filter(None, [own_words(self._sink, "warning"), *self._faults.values()]))
 
     @property
+    def reached(self) -> bool:
+        """Return whether the other side has answered since the start; True if the sink does not say."""
+        return self._read("reached", bool, True)
+
+    @property
     def replayable(self) -> bool | Literal["asked"]:
         """Return whether stored messages may be delivered again; ``"asked"``: only if the request says so."""
         return self._read("replayable", self._replayable, False)

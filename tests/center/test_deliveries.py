@@ -17,6 +17,9 @@ class Delivery:
     def figures(self) -> dict[str, Any]:
         return {"delivered": self.cursor}
 
+    def is_delivering(self) -> bool:
+        return self.cursor > 5
+
     def taken(self) -> list[tuple[int, float]]:
         return [(self.cursor, 1.0)]
 
@@ -35,6 +38,7 @@ def deliveries(*all_of_them: Delivery) -> Deliveries:
 def test_each_sink_is_told_by_its_name() -> None:
     made = deliveries(Delivery("log", 7), Delivery("mqtt", 3))
     assert made.statistics() == {"log": {"delivered": 7}, "mqtt": {"delivered": 3}}
+    assert made.delivering() == {"log": True, "mqtt": False}
     assert made.taken() == {"log": [(7, 1.0)], "mqtt": [(3, 1.0)]}
     assert made.requests() == {"mqtt": {"queued": 1}}
 

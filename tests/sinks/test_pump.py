@@ -207,6 +207,32 @@ def test_a_sink_may_say_that_it_cannot_deliver_now(bench: Bench) -> None:
     assert (statistics.failing, statistics.trouble) == (False, "")
 
 
+def test_a_sink_counts_as_delivering_once_it_has_taken_something_of_what_waits(bench: Bench) -> None:
+    idle = bench.pump(Sink(), "idle")
+    assert idle.is_delivering()
+    sink, first = Sink(), Deferred[None]()
+    sink.answers = [first, ValueError("away")]
+    bench.happen(1)
+    pump = bench.pump(sink)
+    assert not pump.statistics().failing and not pump.is_delivering()
+    first.callback(None)
+    bench.settle()
+    assert pump.is_delivering()
+    bench.happen(1)
+    assert not pump.is_delivering()
+
+
+def test_a_sink_that_connects_says_when_it_has(bench: Bench) -> None:
+    class Connecting(Sink):
+        reached = False
+
+    sink = Connecting()
+    pump = bench.pump(sink)
+    assert not pump.is_delivering() and not pump.statistics().failing
+    sink.reached = True
+    assert pump.is_delivering()
+
+
 def test_a_sink_need_not_speak_of_trouble_and_may_fail_to(bench: Bench) -> None:
     class Confused(Sink):
         @property

@@ -25,7 +25,7 @@ def report_of(**attributes: Any) -> SelfReport:
 def test_nothing_need_be_reported() -> None:
     report = report_of()
     assert (report.trouble, report.warning, report.replayable) == ("", "", False)
-    assert (report.set_aside(), report.requests()) == ((0, ""), None)
+    assert (report.set_aside(), report.requests(), report.reached) == ((0, ""), None, True)
 
 
 def test_what_is_reported_is_returned() -> None:
@@ -35,6 +35,7 @@ def test_what_is_reported_is_returned() -> None:
     assert (report.trouble, report.warning, report.replayable) == ("away", "old", "asked")
     assert report.set_aside() == (1, "too large")
     assert report_of(replayable=True).replayable is True
+    assert report_of(reached=False).reached is False
     assert report_of(request_figures=lambda: FIGURES).requests() == FIGURES
     troubled = FIGURES | {"trouble": "no\nbroker", "misaddressed": 4.0}
     told = FIGURES | {"trouble": "no broker", "misaddressed": 4}

@@ -277,7 +277,11 @@ class WebHouse(House):
             follow(self.outside.decoders, self.center.sensors)
         mqtt = {"queued": 3, "oldest_seconds": 1.5, "delivered": 10, "failed": 1, "failing": False}
         mqtt |= {"trouble": "", "warning": "", "rate": 0.5, "set_aside": 0, "set_aside_reason": ""}
-        self.center.deliveries.statistics = lambda: {"mqtt": mqtt}
+        deliveries = self.center.deliveries
+        deliveries.statistics = lambda: {"mqtt": mqtt}
+        deliveries.delivering = lambda: {
+            name: not each["failing"] for name, each in deliveries.statistics().items()
+        }
         self.admin = WebAdmin(
             self.clock,
             self.center,

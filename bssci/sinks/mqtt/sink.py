@@ -162,6 +162,11 @@ class MqttSink:
         )
 
     @property
+    def reached(self) -> bool:
+        """Return whether the broker has accepted a connection since the start."""
+        return self._client.has_connected
+
+    @property
     def warning(self) -> str:
         """Text that says what is wrong although events are delivered; or empty."""
         return self._client.warning or self._present.warning

@@ -96,6 +96,11 @@ class PostgresSink:
         return self._worker.trouble
 
     @property
+    def reached(self) -> bool:
+        """Return whether there has been a connection to the server since the start."""
+        return self._worker.reached
+
+    @property
     def warning(self) -> str:
         """Reason why the upkeep of the tables fails, although events are stored; empty: it does not fail."""
         failed = self._worker.warning

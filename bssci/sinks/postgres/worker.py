@@ -87,6 +87,8 @@ class DatabaseWorker(Generic[S]):
         self._queue: SimpleQueue[tuple[Deferred[Any], Callable[[S], Any]] | None] = SimpleQueue()
         self._session: S | None = None
         self._line: Line | None = None
+        self.reached = False
+        """true once there was a session"""
         self._trouble = ""
         self._job_trouble = ""
         """why the last job failed at a connection that had been made; empty: it did not"""
@@ -225,6 +227,7 @@ class DatabaseWorker(Generic[S]):
 
     def _connect(self) -> S:
         session = self._open(self._connected)
+        self.reached = True
         self._reactor.callFromThread(self._ready, session)
         return session
 

@@ -60,14 +60,11 @@ class Probe:
         """Return ``ready`` and its parts. A failing sink does not affect it, as its backlog is kept."""
         await self._try()
         listening = self._outside.listening()
-        sinks = {
-            name: not figures["failing"] for name, figures in self._center.deliveries.statistics().items()
-        }
         return {
             "ready": self.journal_is_writable and listening,
             "journal": self.journal_is_writable,
             "listening": listening,
-            "sinks": sinks,
+            "sinks": self._center.deliveries.delivering(),
         }
 
     async def _try(self) -> None:

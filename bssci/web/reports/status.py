@@ -71,7 +71,7 @@ class StatusViews:
         context.probe.refresh()
         sinks = center.deliveries.statistics()
         sensors = await self._sensors.counts()
-        return self._about_sinks(sinks) | {
+        return self._about_sinks() | {
             "running": True,
             "version": center.version,
             "sc_eui": center.eui,
@@ -118,16 +118,17 @@ class StatusViews:
             "decoders": context.outside.decoders.report() if context.outside.decoders is not None else None,
         }
 
-    def _about_sinks(self, sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def _about_sinks(self) -> dict[str, Any]:
         """Return for each sink that has settings, by name, where it delivers to and whether it is
         delivering.
         """
         values = self._context.settings.values()
+        delivering = self._context.center.deliveries.delivering()
         return {
             group.chosen_by[1]: {
                 "enabled": group.is_in_use(values),
                 **group.about(values),
-                "delivering": group.chosen_by[1] in sinks and not sinks[group.chosen_by[1]]["failing"],
+                "delivering": delivering.get(group.chosen_by[1], False),
             }
             for group in self._context.configuration.catalogue.groups
             if group.chosen_by is not None and group.chosen_by[0] == "SINKS"

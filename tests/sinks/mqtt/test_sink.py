@@ -115,6 +115,13 @@ def test_a_batch_is_taken_when_the_broker_has_acknowledged_it(it: SinkHouse) -> 
     assert outcome == [None]
 
 
+def test_it_is_known_whether_the_broker_was_ever_reached(it: SinkHouse) -> None:
+    it.clock.advance(0)
+    assert (it.sink.reached, it.sink.trouble) == (False, "")
+    it.accept()
+    assert it.sink.reached
+
+
 def test_nothing_is_delivered_before_the_birth_message_has_come_back(it: SinkHouse) -> None:
     it.accept(echo=False)
     outcome = it.deliver(1)

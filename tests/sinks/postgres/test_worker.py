@@ -126,6 +126,20 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     assert not bench.reactor.getDelayedCalls()
 
 
+def test_it_is_known_whether_the_server_was_ever_reached() -> None:
+    bench = Bench()
+    bench.refusal = ValueError("nobody there")
+    bench.worker.start()
+    with pytest.raises(PostgresError):
+        bench.done(lambda session: None)
+    assert not bench.worker.reached
+    bench.refusal = None
+    with pytest.raises(PostgresError):
+        bench.done(_fail)
+    assert bench.worker.reached
+    bench.reactor.result(bench.worker.stop(1.0))
+
+
 def test_jobs_run_in_order_at_one_connection(bench: Bench) -> None:
     assert [bench.done(lambda session, each=number: each) for number in range(3)] == [0, 1, 2]
     assert bench.opened == 1 and bench.worker.trouble == ""

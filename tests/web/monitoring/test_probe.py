@@ -20,6 +20,12 @@ def test_a_service_that_works_is_ready(web: WebHouse) -> None:
     assert ready(web)["ready"] is True
 
 
+def test_a_sink_that_is_yet_to_reach_its_other_side_is_no_reason_to_wait(web: WebHouse) -> None:
+    web.center.deliveries.delivering = lambda: {"mqtt": False, "log": True}
+    answer = ready(web)
+    assert (answer["ready"], answer["sinks"]) == (True, {"mqtt": False, "log": True})
+
+
 def test_a_full_disk_is_seen_and_counts_for_a_while(web: WebHouse) -> None:
     probe = web.admin.context.probe
     web.journal.broken = True

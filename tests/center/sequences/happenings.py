@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 from bssci.model import EUI, DownlinkRequest, eui_to_int
 from bssci.model.base_station import StationChange
 from tests.center.sequences.base_station import BaseStation
+from tests.center.sequences.service import SINKS
 from tests.center.sequences.world import SENSORS, STATIONS, World
 from tests.support.center import KEY, TESTER, sensor_eui
 
 NUMBERS = range(len(STATIONS))
 EUIS = [EUI(sensor_eui(number)) for number in range(1, SENSORS + 1)]
 EXPIRIES = (None, None, 1.0, 5.0, 20.0, 60.0)
+EDITS = ({}, {"bidi": True}, {"bidi": False}, {"bidi": True, "nwKey": KEY[::-1]})
+"""entries of endpoints.json that are made by hand; the first: none"""
 NOW_OR_LATER = (True, True, True, False)
 """whether it is carried to the other side before the next step"""
 
@@ -178,6 +181,13 @@ class Happenings:
         self._command("remove", [sensor])
         self.world.carry()
 
+    @happens(2, number=range(1, SENSORS + 1), changes=EDITS, is_reloaded=NOW_OR_LATER)
+    def the_file_of_sensors_is_edited(self, number: int, changes: dict[str, Any], is_reloaded: bool) -> None:
+        self.world.edit_sensor(number, **changes)
+        if is_reloaded:
+            self._command("reload_sensors")
+            self.world.carry()
+
     @happens(4, sensor=EUIS, expires_in=EXPIRIES, priority=(0.0, 0.0, 1.0))
     def a_downlink_is_queued(self, sensor: EUI, expires_in: float | None, priority: float) -> None:
         data = (b"\1",)
@@ -240,12 +250,22 @@ class Happenings:
 
     @happens(2, mode=("fails", "slow", "takes", "takes"))
     def the_bad_sink(self, mode: str) -> None:
-        self.world.service.sinks["bad"].set(mode)
+        if "bad" in self.world.service.sinks:
+            self.world.service.sinks["bad"].set(mode)
+            self.world.carry()
+
+    @happens(2, sinks=((), (), ("good",), ("bad",), SINKS, (*SINKS, "new")))
+    def the_service_is_killed(self, sinks: Sequence[str]) -> None:
+        self.world.kill(sinks)
         self.world.carry()
 
-    @happens(2)
-    def the_service_is_killed(self) -> None:
-        self.world.kill()
+    @happens(3)
+    def the_journal_may_hardly_grow(self) -> None:
+        self.world.keep_journal_small()
+
+    @happens(1, age=(0.0, 2.0, 20.0, 100.0))
+    def old_events_are_forgotten(self, age: float) -> None:
+        self.world.forget_events(age)
         self.world.carry()
 
     @happens(8, seconds=(0.5, 0.5, 2.0, 2.0, 6.0, 6.0, 35.0, 100.0))

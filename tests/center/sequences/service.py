@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from bssci.center.access import Access
+from bssci.center.retention import DAY
 from bssci.model import AnyEvent
 from bssci.model.commands import Actor
 from bssci.mqtt.values import Received
@@ -21,15 +22,40 @@ from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.pump import Pump
 from bssci.stations.admission import ConnectionLimits
 from bssci.stations.protocol import StationFactory
-from tests.support.center import House
+from tests.support.center import House, result_of
 
 SINKS = ("good", "bad")
+"""sinks at the first start"""
+MORE_PAGES = 1
+"""pages by which the journal may still grow when it is small"""
 
 
 class DiskHouse(House):
     """A house with a clock that may be set, and a disk that may be full, gone or slow."""
 
     _is_slow = False
+
+    def open(self) -> None:
+        super().open()
+        self.journal.events.subscribe(self._note_events)
+
+    def _note_events(self) -> None:
+        """Note events as soon as they are stored: the journal may forget them later."""
+        reading = self.journal.events.read(self._events[-1][0] if self._events else 0, 1_000_000)
+        if reading.called:
+            self._events += result_of(reading)
+
+    def set_size(self, *, is_small: bool) -> None:
+        """Let the journal grow by a few pages only, until what all sinks have taken makes room."""
+        connection = self.journal.core.writer.connection
+        [pages] = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + MORE_PAGES if is_small else 1 << 20}")
+
+    def forget_events(self, age: float) -> None:
+        """Forget what happened earlier than ``age`` s ago, and all sinks have taken."""
+        retention = self.center.retention
+        retention.configure(age / DAY)
+        retention.trim()
 
     def settle(self) -> None:
         if not self._is_slow:
@@ -63,11 +89,11 @@ class TestedSink:
 
     :ivar mode: ``takes``, ``fails`` or ``slow``.
     :ivar taken: the events that it has taken since the start of the service.
-    :param since: sequence number of the last event before that.
+    :ivar missed: events that it is to take and that are in the journal at the start.
     """
 
-    def __init__(self, since: int) -> None:
-        self.since = since
+    def __init__(self, missed: list[AnyEvent]) -> None:
+        self.missed = missed
         self.mode = "takes"
         self.taken: list[AnyEvent] = []
         self._held: list[tuple[Deferred[None], list[AnyEvent]]] = []
@@ -102,6 +128,7 @@ class TestedSink:
 class Service:
     """The service, and what gives it work other than base stations.
 
+    :ivar sinks: the sinks of the present run by their names.
     :ivar commands: results of the commands that were given since the start: none yet, or one.
     :ivar refs: references of all requests by MQTT.
     :ivar settings_answered: references of those among them that were about settings, and answered.
@@ -116,18 +143,20 @@ class Service:
         self.settings_answered: set[str] = set()
         self.at_broker: dict[int, tuple[str, bytes]] = {}
         self.failures: list[str] = []
+        self.started_after = 0
+        """number of the last event before the start"""
         self._packet_ids = count(1)
         self._graves: list[object] = []
         self._observer = self._observe
         globalLogPublisher.addObserver(self._observer)
         self.house = DiskHouse(directory, **{"deduplication-delay": "1"})
-        self._start()
+        self._start(SINKS)
 
     def _observe(self, event: Any) -> None:
         if "log_failure" in event:
             self.failures.append(event["log_failure"].getTraceback())
 
-    def _start(self) -> None:
+    def _start(self, sinks: Sequence[str]) -> None:
         house, center = self.house, self.house.center
         self.factory = StationFactory(
             house.clock, center.registry, ConnectionLimits(), "lenient", center.refused_stations
@@ -135,14 +164,19 @@ class Service:
         self.factory.startFactory()
         self.sinks: dict[str, TestedSink] = {}
         self.pumps: dict[str, Pump] = {}
-        for name in SINKS:
+        reading = house.journal.events.read(0, 1_000_000)
+        house.journal.commit()
+        kept = result_of(reading)
+        self.started_after = house.journal.events.last_seq
+        for name in sinks:
             cursor = house.kept.cursors.get(name, 0)
-            self.sinks[name] = TestedSink(cursor)
+            self.sinks[name] = TestedSink([event for seq, event in kept if seq > cursor])
             pump = self.pumps[name] = Pump(
                 house.clock, house.journal, name, self.sinks[name], cursor, house.now
             )
             center.deliveries.add(pump)
             pump.start()
+        house.journal.cursors.follow({name: pump.cursor for name, pump in self.pumps.items()})
         access = Access(center, Actor("mqtt", "mqtt"))
         self.intake = Intake(house.clock, house.journal, house.now)
         self._requests = MqttRequests(access, "mioty", self.intake, self._settings_answered)
@@ -151,12 +185,16 @@ class Service:
             self._deliver(packet_id, repeated=True)
         house.settle()
 
-    def kill(self) -> None:
-        """As kill -9, then a start on a disk that is well."""
+    def kill(self, sinks: Sequence[str] = ()) -> None:
+        """As kill -9, then a start on a disk that is well.
+
+        :param sinks: those of the next run; none: the present ones.
+        """
         self.house.set_disk("well")
+        names = sinks or tuple(self.sinks)
         self._bury()
         self.house.open()
-        self._start()
+        self._start(names)
 
     def close(self) -> None:
         globalLogPublisher.removeObserver(self._observer)

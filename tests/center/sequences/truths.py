@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ from bssci.model import EUI, CommandResponse, DownlinkStatus, eui_from_int, eui_
 from bssci.model.commands import CommandError
 from tests.center.sequences.base_station import BaseStation
 from tests.center.sequences.world import SENSORS, World
-from tests.support.center import sensor_eui
+from tests.support.center import result_of, sensor_eui
 
 FOLLOWING = {
     "queued": ("sent", "expired", "invalid", "revoked", "failed"),
@@ -55,6 +56,7 @@ def check_peace(world: World) -> None:
     _check_requests(world)
     _check_kept(world)
     _check_rests(world)
+    _check_placed(world)
     _check_downlinks(world)
     _check_uplinks(world)
     _check_sinks(world)
@@ -80,6 +82,33 @@ def _check_held(world: World, station: BaseStation) -> None:
         [found] = [each for each in downlinks if each.queue_id == queue_id]
         assert found.state == "queued", f"downlink {queue_id} is held, but {found.state}"
         assert found.base_station_eui == eui_from_int(station.eui), f"downlink {queue_id} lies elsewhere"
+
+
+def _check_placed(world: World) -> None:
+    """Check that of each sensor with downlinks that wait, one lies at a station, if one could take it."""
+    center = world.house.center
+    worker, attached_at = center.downlinks._worker, _attached_at(world)
+    for eui, count in center.downlinks._queued.items():
+        able = [
+            station
+            for station in map(center.stations.get, center.paths.ranked(eui))
+            if station is not None
+            and station.can_send
+            and station.eui not in worker._unable
+            and (station.eui, eui) not in worker._unknown
+            and (station.eui, eui) in attached_at
+        ]
+        held = [order for station in world.stations for order in station.held.values()]
+        places = sum(eui_from_int(order.epEui) == eui for order in held)
+        assert places or not able, f"{count} downlinks of {eui} wait, but {able[0].eui} could take one"
+
+
+def _attached_at(world: World) -> Collection[tuple[EUI, EUI]]:
+    """Return which station serves which sensor, as the journal has it."""
+    euis = [EUI(sensor_eui(number)) for number in range(1, SENSORS + 1)]
+    picture = world.house.journal.downlinks.picture(sensors=euis, limit=1)
+    world.house.settle()
+    return result_of(picture).attached_at.keys()
 
 
 def _check_requests(world: World) -> None:
@@ -149,14 +178,15 @@ def _check_uplinks(world: World) -> None:
     for heard in world.heard:
         message = heard.message
         key = (eui_from_int(message.epEui), message.packetCnt, bytes(message.userData))
-        most = 1 + heard.attaches
+        most = 1 + heard.attaches if not world.has_forgotten else len(uplinks)
         assert not heard.answered or 1 <= found[key] <= most, f"uplink {key} published {found[key]} times"
 
 
 def _check_sinks(world: World) -> None:
     """Check that every sink has taken each event once since the start, in their order."""
+    since = [event for seq, event in world.house.events if seq > world.service.started_after]
     for name, sink in world.service.sinks.items():
-        events = [event for seq, event in world.house.events if seq > sink.since]
+        events = sink.missed + since
         assert sink.taken == events, f"sink {name} took {len(sink.taken)} of {len(events)} events"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -30,7 +30,7 @@ from bssci.wire.messages import (
 )
 from tests.center.sequences.base_station import BaseStation
 from tests.center.sequences.service import Service
-from tests.support.center import KEY, STATION, TESTER, sensor_entry
+from tests.support.center import KEY, STATION, TESTER, sensor_entry, sensor_eui
 
 STATIONS = ((STATION, "1.0.0"), (STATION + 1, "1.1.0"), (STATION + 2, "1.0.0"))
 SENSORS = 3
@@ -87,17 +87,42 @@ class World:
         self._clock_was_set = False
         self._expires_at: dict[int, float] = {}
         """s of the clock when downlinks expire that were queued by command"""
+        self.has_forgotten = False
+        """uplinks that the journal has forgotten may be taken for new ones when they come again"""
         self._sent: set[int] = set()
         """downlinks whose station knows that the service knows that they were sent"""
         self._payloads = count(1)
         self.service = Service(directory)
         self.house = self.service.house
 
-    def kill(self) -> None:
-        """Kill the service, and start it again."""
+    def kill(self, sinks: Sequence[str] = ()) -> None:
+        """Kill the service, and start it again.
+
+        :param sinks: those of the next run; none: the present ones.
+        """
         for station in self.stations:
             station.cut()
-        self.service.kill()
+        self.service.kill(sinks)
+
+    def edit_sensor(self, number: int, **changes: Any) -> None:
+        """Change a sensor in endpoints.json by hand, or remove it; the service reads the file later.
+
+        :param changes: None: it is removed.
+        """
+        file = self.house.sensors_file
+        eui = sensor_eui(number)
+        others = [entry for entry in json.loads(file.read_text()) if entry["eui"] != eui]
+        file.write_text(json.dumps([*others, *([sensor_entry(number, **changes)] if changes else [])]))
+
+    def keep_journal_small(self) -> None:
+        """Let the journal make room by what all sinks have taken, and refuse everything if there is none."""
+        self.has_forgotten = True
+        self.house.set_size(is_small=True)
+
+    def forget_events(self, age: float) -> None:
+        """Let the journal forget what happened earlier than ``age`` s ago, and all sinks have taken."""
+        self.has_forgotten = True
+        self.house.forget_events(age)
 
     # time
 
@@ -148,6 +173,8 @@ class World:
     def make_peace(self) -> None:
         """Let nothing hinder the service any more, and all stations come and do as they are asked."""
         self.house.set_disk("well")
+        self.house.set_size(is_small=False)
+        self.service.do(self.house.center.commands.reload_sensors(TESTER))
         self.manners = dict.fromkeys(self.manners, "eager")
         for sink in self.service.sinks.values():
             sink.set("takes")

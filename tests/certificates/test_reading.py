@@ -144,7 +144,7 @@ def test_a_name_without_an_eui(text: str) -> None:
     assert certificates.euis_of(named(text, x509.DNSName("localhost"))) == set()
 
 
-def test_several_euis() -> None:
+def test_all_euis_that_a_certificate_names_are_found() -> None:
     other = "CAFE000000000001"
     assert certificates.euis_of(named(STATION, x509.DNSName(other))) == {STATION, EUI(other)}
 

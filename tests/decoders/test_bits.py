@@ -23,7 +23,7 @@ def test_a_field_beyond_the_end_cannot_be_cut() -> None:
 
 
 @given(st.integers(1, 64), st.data())
-def test_signed_fields(size: int, draw: st.DataObject) -> None:
+def test_a_signed_field_of_any_size_is_the_number_that_was_written(size: int, draw: st.DataObject) -> None:
     number = draw.draw(st.integers(-(1 << size - 1), (1 << size - 1) - 1))
     assert bits.signed(size)(number & (1 << size) - 1) == number
 
@@ -40,7 +40,7 @@ def test_little_endian_fields(size: int, draw: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("size", sorted(bits.FLOATS))
-def test_floats(size: int) -> None:
+def test_a_float_of_each_size_is_read_and_nan_is_no_number(size: int) -> None:
     assert bits.floating(size)(int.from_bytes(struct.pack(bits.FLOATS[size], -1.5))) == -1.5
     assert not bits.is_number(bits.floating(size)((1 << size) - 1))
 

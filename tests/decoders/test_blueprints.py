@@ -74,7 +74,7 @@ def failure(decoder: Blueprint, data: bytes | str, number: int = 0) -> DecodeErr
     return caught.value
 
 
-def test_a_meter() -> None:
+def test_a_blueprint_is_a_decoder_with_fields_components_and_virtual_values() -> None:
     decoder = parse_blueprint("meter", METER)
     assert verifyObject(IDecoder, decoder)
     assert (decoder.name, decoder.version, decoder.title) == ("meter", "1.2", "Acme M1")
@@ -159,7 +159,7 @@ def test_bits_that_do_not_fill_the_last_byte_are_padding() -> None:
         ({"size": 8, "type": "uint", "condition": True}, "03", 3),
     ],
 )
-def test_types(field: dict[str, Any], data: bytes | str, value: Any) -> None:
+def test_each_type_of_field_is_read(field: dict[str, Any], data: bytes | str, value: Any) -> None:
     decoder = blueprint({"name": "x", **field}, calibration={"k": 2})
     found = readings(decoder, data)
     assert found == {"x": value}

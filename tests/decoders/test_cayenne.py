@@ -42,7 +42,7 @@ def test_it_is_a_decoder() -> None:
         ("00 66 01 00 00 00", [("occupancy_0", True, None), ("digital_input_0", False, None)]),
     ],
 )
-def test_types(data: str, readings: list[tuple[str, float, str | None]]) -> None:
+def test_each_type_of_channel_is_read(data: str, readings: list[tuple[str, float, str | None]]) -> None:
     assert decode(data) == [Reading(*reading) for reading in readings]
 
 
@@ -57,7 +57,7 @@ def test_types(data: str, readings: list[tuple[str, float, str | None]]) -> None
         ("01 67 0110 01 67 0110", "clash", "byte 6: temperature_1 appears twice"),
     ],
 )
-def test_bad_payloads(data: str, code: str, message: str) -> None:
+def test_a_bad_payload_is_refused_with_the_place(data: str, code: str, message: str) -> None:
     with pytest.raises(DecodeError) as caught:
         decode(data)
     assert (caught.value.code, caught.value.message) == (code, message)

@@ -54,7 +54,7 @@ def test_the_entry_with_its_number_comes_before_the_one_without() -> None:
         ("raw_string", {"data": "CARD 7"}, [("text", "CARD 7", None)]),
     ],
 )
-def test_encodings(encoding: str, body: dict[str, Any], readings: list[Any]) -> None:
+def test_each_encoding_of_a_state_is_read(encoding: str, body: dict[str, Any], readings: list[Any]) -> None:
     how = {"mode": "alarm-mode", "component": "siren", "encoding": encoding}
     assert read(heard("stat", "alarm-mode", "siren-1", **body), how) == readings
 

@@ -97,7 +97,7 @@ def test_all_data_points_of_a_modbus_answer() -> None:
         ({"name": "volume", "unit": "l", "encoding": "Uint16"}, "007B", 0.123),
     ],
 )
-def test_encodings(member: dict[str, Any], data: str, value: Any) -> None:
+def test_each_encoding_of_a_data_point_is_read(member: dict[str, Any], data: str, value: Any) -> None:
     (reading,) = decode(bytes.fromhex(data), point(**member))
     assert reading.value == value
     assert type(reading.value) is type(value)

@@ -71,7 +71,7 @@ def value(text: str, raw: float = 0) -> float:
         ("1.9 | 0", 0, 1),
     ],
 )
-def test_expressions(text: str, raw: float, expected: float) -> None:
+def test_an_expression_has_the_value_of_its_operators(text: str, raw: float, expected: float) -> None:
     assert value(text, raw) == pytest.approx(expected)
 
 

@@ -39,7 +39,7 @@ def code(data: bytes | str, parameters: dict[str, Any] | None = None) -> str:
     return caught.value.code
 
 
-def test_a_plugin() -> None:
+def test_it_is_a_plugin_and_a_decoder() -> None:
     assert verifyObject(IDecoderFactory, factory)
     assert verifyObject(IDecoder, MBUS)
 
@@ -108,7 +108,7 @@ def test_values_that_stand_for_others_say_so() -> None:
     ]
 
 
-def test_keys() -> None:
+def test_a_missing_wrong_or_bad_key_is_named() -> None:
     assert code(SEALED) == "no_key"
     assert code(SEALED, {"key": "00" * 16}) == "wrong_key"
     assert code(SEALED, {"key": "00" * 15}) == "bad_key"
@@ -156,7 +156,7 @@ PLAIN_HEAD = bytes.fromhex("44AE4C4455223368077A55000000")
 
 
 @given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda rest: PLAIN_HEAD + rest)))
-def test_any_bytes(data: bytes) -> None:
+def test_any_bytes_give_readings_or_a_decode_error(data: bytes) -> None:
     for frame in (data, bytes((min(len(data), 255),)) + data):
         for parameters in ({}, KEY):
             try:

@@ -51,7 +51,7 @@ def failure(decoder: ScriptDecoder) -> DecodeError:
     return caught.value
 
 
-def test_a_decoder() -> None:
+def test_a_script_is_a_decoder_whose_version_follows_its_source() -> None:
     decoder = compile_script("test", TS013)
     assert verifyObject(IDecoder, decoder)
     assert not decoder.matches(payload())
@@ -60,7 +60,7 @@ def test_a_decoder() -> None:
     )
 
 
-def test_ts013() -> None:
+def test_a_codec_of_ts013_gives_readings_and_warnings() -> None:
     done = compile_script("test", TS013).engine().decode(payload(), {"factor": "7"})
     assert done.readings == [
         Reading("temperature", 21.5, "°C"),
@@ -80,7 +80,7 @@ def test_ts013() -> None:
         '"use strict"; var decodeUplink = (i) => ({data: {a: i.fPort, b: i.bytes[1], c: 5}}) // end',
     ],
 )
-def test_older_forms(source: str) -> None:
+def test_codecs_of_older_forms_are_called_too(source: str) -> None:
     readings = compile_script("test", source).decode(payload(), {"x": 5})
     assert readings == [Reading("a", 3), Reading("b", 0xD7), Reading("c", 5)]
 
@@ -353,7 +353,7 @@ def test_the_limits_are_the_decoders_own() -> None:
 
 
 @given(data=st.binary(max_size=60), number=st.integers(0, 255))
-def test_any_bytes(data: bytes, number: int) -> None:
+def test_any_bytes_give_readings_or_a_failure(data: bytes, number: int) -> None:
     source = """function decodeUplink(i) {
       const v = new DataView(new Uint8Array(i.bytes).buffer);
       const text = String.fromCharCode(...i.bytes);

@@ -39,13 +39,13 @@ VECTORS = [
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=["A", "B"])
-def test_signature(vector: Vector) -> None:
+def test_the_signature_is_that_of_the_vector(vector: Vector) -> None:
     signature = attach_signature(vector.network_key, vector.end_point_eui, vector.attach_counter)
     assert signature == vector.signature
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=["A", "B"])
-def test_session_key(vector: Vector) -> None:
+def test_the_session_key_is_that_of_the_vector(vector: Vector) -> None:
     derived = session_key(vector.network_key, vector.end_point_eui, vector.nonce, vector.signature)
     assert derived == vector.session_key
 

@@ -45,7 +45,7 @@ def test_an_unknown_kind_is_told_with_its_own_fields() -> None:
     }
 
 
-def test_an_uplink() -> None:
+def test_an_uplink_has_every_field_by_its_name() -> None:
     other = reception(7, base_station_eui=OTHER_STATION, snr=3.0, equivalent_snr=2.5)
     event = uplink(7, receptions=[reception(7), other], duplicates=3)
     assert uplink_json(event) == {

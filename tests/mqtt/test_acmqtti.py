@@ -20,7 +20,7 @@ def test_euis_of_topics_have_dashes_and_are_lower_case() -> None:
     assert acmqtti.downlink_filters("mioty", CENTER)[0] == "mioty/02-00-00-00-00-00-00-01/+/downlink"
 
 
-def test_an_uplink() -> None:
+def test_an_uplink_is_laid_out_as_a_mioty_application_center_does() -> None:
     readings = (Reading("temperature", 21.5, "°C"), Reading("alarm", True))
     decoded = Decoded(decoder="meter@1", readings=readings)
     event = msgspec.structs.replace(uplink(7), decoded=decoded)

@@ -189,7 +189,7 @@ def test_a_message_of_qos_2_is_not_kept_until_the_broker_releases_it(it):
     assert len(it.events) == 4 and it.client.online
 
 
-def test_messages_arrive(it):
+def test_messages_arrive_with_topic_bytes_and_retained(it):
     it.broker.publish("a/b", b"\x00\xff", retained=True)
     it.broker.publish("a/b", b"")
     assert it.events[1:] == [("a/b", b"\x00\xff", True), ("a/b", b"", False)]

@@ -110,7 +110,7 @@ def test_the_tables_name_quantities_only() -> None:
     assert {kinds[name] for name in BINARY_CLASSES} == {"bool"}
 
 
-def test_an_announcement() -> None:
+def test_an_announcement_names_entity_device_and_unit() -> None:
     message = homeassistant.discovery_message(
         SOURCE, DEVICE, homeassistant.entity_of(Reading("temperature", 21.5, "°C"))
     )

@@ -94,6 +94,6 @@ def test_a_key_of_another_certificate_is_refused(tls_files):  # noqa: F811
         (SSL.Error(), "Error"),
     ],
 )
-def test_reasons(error, words):
+def test_why_a_connection_ended_is_said_in_words(error, words):
     text = explain(Failure(error))
     assert words in text and "other side" not in text

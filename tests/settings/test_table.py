@@ -90,7 +90,7 @@ def test_empty_text_stands_for_the_default() -> None:
         ("MQTT_USERNAME", " kept as it is ", " kept as it is "),
     ],
 )
-def test_values(name: str, text: str, value: object) -> None:
+def test_a_setting_s_text_becomes_its_value(name: str, text: str, value: object) -> None:
     assert load(environ={name: text}).value(name) == value
 
 

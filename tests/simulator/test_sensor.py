@@ -17,7 +17,7 @@ def test_counters_rise_and_roll_over() -> None:
     assert [sending.transmit().packet_counter for _ in range(3)] == [0xFFFFFFFF, 0, 1]
 
 
-def test_payloads_differ() -> None:
+def test_each_uplink_has_another_payload() -> None:
     sending = sensor()
     assert len({sending.transmit().payload for _ in range(50)}) == 50
 

@@ -76,7 +76,7 @@ def test_activate_and_deactivate(house: AirHouse, station: Station) -> None:
     assert len(house.clock.getDelayedCalls()) == timers
 
 
-def test_status(house: AirHouse, station: Station) -> None:
+def test_a_station_says_which_macs_it_receives(house: AirHouse, station: Station) -> None:
     status = house.center.variable_mac.status(station)
     house.settle()
     house.say(HERE, m.VmStatusRsp(opId=asked(house)[0].opId, macTypes=[2, 7]))

@@ -22,7 +22,7 @@ SECRET = compose("x" * 32)
         ("ws://127.0.0.1/mqtt", StreamAddress("127.0.0.1", 80, "/mqtt", False)),
     ],
 )
-def test_addresses(url: str, expected: StreamAddress) -> None:
+def test_an_address_has_default_port_and_path(url: str, expected: StreamAddress) -> None:
     address = read_address(url)
     assert address == expected
     assert read_address(str(address)) == address

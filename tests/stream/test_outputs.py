@@ -31,7 +31,7 @@ from tests.stream.test_messages import READING, told
 BATCH = [told(READING), told(READING | {"value": "open", "unit": None}), told({"state": "online"}, "service")]
 
 
-def test_the_console() -> None:
+def test_the_console_writes_a_line_for_each_value_or_the_json() -> None:
     out = io.StringIO()
     Console(False, out).write(BATCH)
     Console(True, out).write(BATCH[:1])
@@ -182,7 +182,7 @@ def hook() -> Iterator[tuple[str, type[_Handler]]]:
 
 
 @pytest.mark.parts
-def test_a_webhook(hook: tuple[str, type[_Handler]]) -> None:
+def test_a_webhook_gets_batches_and_its_refusals_are_told_apart(hook: tuple[str, type[_Handler]]) -> None:
     url, handler = hook
     output = Webhook(url, [("Authorization", "Bearer x")])
     output.open()

@@ -18,7 +18,7 @@ from bssci.system.replacing import (
 )
 
 
-def test_files_together(tmp_path: Path) -> None:
+def test_files_are_replaced_together_and_drafts_never_placed_are_swept(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     (state / "replacement.new").mkdir()

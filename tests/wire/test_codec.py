@@ -296,7 +296,7 @@ def _harmless(codec: Codec, payload: bytes) -> None:
 
 
 @given(st.sampled_from([b"", b"\x80", b"\x81", b"\x8f", b"\xde", b"\xdf", b"{"]), st.binary(max_size=60))
-def test_random_bytes(first: bytes, rest: bytes) -> None:
+def test_random_bytes_raise_nothing_but_protocol_errors(first: bytes, rest: bytes) -> None:
     for codec in (MSGPACK, JSON):
         _harmless(codec, first + rest)
 
@@ -306,7 +306,9 @@ def test_random_bytes(first: bytes, rest: bytes) -> None:
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4),
     st.integers(0, 3),
 )
-def test_mutated_messages(message: Message, changes: list[tuple[int, int]], dropped: int) -> None:
+def test_damaged_messages_raise_nothing_but_protocol_errors(
+    message: Message, changes: list[tuple[int, int]], dropped: int
+) -> None:
     for codec in (MSGPACK, JSON):
         payload = bytearray(codec.encode_payload(message))
         for position, value in changes:

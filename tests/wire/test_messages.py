@@ -57,7 +57,7 @@ def test_the_dialect_has_the_same_command() -> None:
     assert set(CLASSES) - set(MESSAGES) == {AttPrp11}
 
 
-def test_mandatory_fields() -> None:
+def test_the_mandatory_fields_are_those_of_the_specification() -> None:
     for kind in MESSAGES:
         with case(kind):
             required = {field.name for field in msgspec.structs.fields(kind) if field.required}

@@ -47,7 +47,7 @@ def decode_uplink(**changes: Any) -> UlData:
     ],
     ids=["signed (Diehl)", "unsigned (Weptech, Miromico)", "bin", "signed, with floats"],
 )
-def test_session_uuid(uuid: bytes) -> None:
+def test_the_uuid_of_a_session_is_read_as_each_vendor_writes_it(uuid: bytes) -> None:
     message = MSGPACK.decode(CON + uuid)
     assert isinstance(message, Con)
     assert message.snBsUuid == UUID
@@ -89,7 +89,7 @@ def test_a_negative_eui_in_json() -> None:
     ],
     ids=["array", "bin", "floats"],
 )
-def test_user_data(data: bytes) -> None:
+def test_user_data_is_read_as_array_bin_or_floats(data: bytes) -> None:
     message = MSGPACK.decode(UPLINK + b"\xa8userData" + data)
     assert isinstance(message, UlData)
     assert message.userData == [1, 2, 255]

@@ -508,7 +508,9 @@ KNOWN: dict[str, Any] = {
     ],
     ids=str,
 )
-def test_resume(con: dict[str, Any], known: dict[str, Any], version: str, resumes: bool) -> None:
+def test_a_session_is_resumed_only_as_both_sides_know_it(
+    con: dict[str, Any], known: dict[str, Any], version: str, resumes: bool
+) -> None:
     assert decide_resume(connect(**con), session(**(KNOWN | known)), version) is resumes
 
 

@@ -40,7 +40,7 @@ def test_what_is_no_version(text: str) -> None:
     assert (caught.value.code, caught.value.op_id) == (ErrorCode.EPROTO, 0)
 
 
-def test_parse_version() -> None:
+def test_a_version_has_three_numbers() -> None:
     assert parse_version("1.12.3") == (1, 12, 3)
 
 

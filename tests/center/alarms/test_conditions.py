@@ -106,7 +106,9 @@ def test_a_station_that_got_in_since_is_refused_no_more() -> None:
     ("state", "words"),
     [("active", None), ("warning", "is silent"), ("auto-detached", "was detached because it is silent")],
 )
-def test_silent_sensors(state, words: str | None) -> None:
+def test_a_silent_or_detached_sensor_is_a_condition_and_an_active_one_is_none(
+    state, words: str | None
+) -> None:
     condition = conditions.of_sensor(parse_sensor(sensor_entry()), Standing(state, 1.0, None, NOW))
     assert (condition is None) == (words is None)
     assert condition is None or (words in condition.text and condition.since == NOW)

@@ -90,7 +90,9 @@ def test_what_was_over_before_it_was_told_is_no_news(make_house, channel: Record
     assert channel.sent == []
 
 
-def test_no_storm(make_house, channel: Recorder, begin) -> None:
+def test_a_storm_of_alarms_makes_few_messages_and_each_is_told_once(
+    make_house, channel: Recorder, begin
+) -> None:
     house = make_house(**{"alarm-max-per-hour": "3"})
     begin(house)
     for number in range(40):  # a new alarm a minute

@@ -62,7 +62,7 @@ def test_addresses_that_change() -> None:
 
 
 @pytest.mark.parametrize("id", ["ble:AA:BB", "f2:0a1b/J1/3", "zigbee:living_room"])
-def test_ids(id: str) -> None:
+def test_an_id_is_its_kind_and_an_address_or_a_name(id: str) -> None:
     assert ID.fullmatch(id)
 
 

@@ -71,7 +71,7 @@ def test_wrong_entries_stay_where_they_are_as_they_are(path: Path) -> None:
     assert [each.text for each in endpoints.read_file(path).wrong] == [odd, "5"]
 
 
-def test_no_sensors(path: Path) -> None:
+def test_a_file_without_sensors_is_written_and_read(path: Path) -> None:
     endpoints.write(path, [])
     assert path.read_text() == "[]\n"
     assert endpoints.read(path) == []

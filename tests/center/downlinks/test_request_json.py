@@ -97,5 +97,5 @@ def test_counters_and_data_of_different_number_are_told_by_their_numbers(data: l
 
 
 @pytest.mark.parametrize("ref", [None, "", "x" * 200, 0, -(1 << 63) + 1, (1 << 63) - 1])
-def test_a_reference(ref: str | int | None) -> None:
+def test_a_reference_is_a_short_text_or_a_number_of_64_bits(ref: str | int | None) -> None:
     assert reference({"ref": ref}) == ref

@@ -373,7 +373,7 @@ def test_clock_that_is_set_back_neither_warns_again_nor_takes_a_silent_sensor_ba
 # figures
 
 
-def test_each_state(make_watch: Callable[..., Watch]) -> None:
+def test_each_sensor_is_in_the_state_of_its_silence(make_watch: Callable[..., Watch]) -> None:
     watch = make_watch(6)
     watch.hear(1)
     watch.advance(DETACH - WARNING)

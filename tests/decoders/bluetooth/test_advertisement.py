@@ -58,7 +58,9 @@ def test_the_envelope_leads() -> None:
         ("mioty:0011223344556677", {"device": {"address": "A4-C1-38-02-83-F4"}}),
     ],
 )
-def test_the_sender(device: str, envelope: dict[str, Any]) -> None:
+def test_the_sender_s_address_is_that_of_the_device_or_the_message(
+    device: str, envelope: dict[str, Any]
+) -> None:
     assert read_advertisement(payload(device=device, envelope=envelope)).address == bytes.fromhex(
         "A4C1380283F4"
     )
@@ -67,7 +69,7 @@ def test_the_sender(device: str, envelope: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("rssi", "known"), [(-60, -60), (-60.4, -60), (127, None), (True, None), ("-60", None)]
 )
-def test_the_signal(rssi: Any, known: int | None) -> None:
+def test_a_signal_that_is_none_is_not_known(rssi: Any, known: int | None) -> None:
     assert read_advertisement(payload(envelope={"device": {"rssi": rssi}})).rssi == known
 
 

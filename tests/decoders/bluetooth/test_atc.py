@@ -6,7 +6,7 @@ from bssci.decoders.bluetooth import atc
 from tests.decoders.bluetooth.advertisements import Scan, error, values
 
 
-def test_atc(scan: Scan) -> None:
+def test_both_firmwares_are_read(scan: Scan) -> None:
     old = scan(service={atc.SERVICE: bytes.fromhex("a4c138aabbcc00f43d5e0bb807")})
     assert atc.FACTORY.build({}).matches(old)
     assert values(atc.FACTORY, old) == {

@@ -16,7 +16,7 @@ ALTBEACON_DATA = bytes.fromhex("beac" + "00112233445566778899aabbccddeeff0123456
 Scan = Callable[..., Payload]
 
 
-def test_an_ibeacon(scan: Scan) -> None:
+def test_an_ibeacon_has_its_identifiers_and_a_distance(scan: Scan) -> None:
     payload = scan(manufacturer={APPLE: IBEACON_DATA}, rssi=-79)
     decoder = IBEACON.build({})
     assert decoder.matches(payload)

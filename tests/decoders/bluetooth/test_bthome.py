@@ -46,7 +46,7 @@ Scan = Callable[..., Payload]
         ("40f100010204", [Reading("firmware_version", "4.2.1.0")]),
     ],
 )
-def test_an_example(scan: Scan, data: str, readings: list[Reading]) -> None:
+def test_each_object_has_its_name_scale_and_unit(scan: Scan, data: str, readings: list[Reading]) -> None:
     payload = scan(service={SERVICE: bytes.fromhex(data)})
     assert BTHOME.matches(payload)
     assert BTHOME.decode(payload, {}) == readings

@@ -28,7 +28,7 @@ def test_all_are_offered() -> None:
 
 
 @pytest.mark.parametrize("factory", FACTORIES, ids=lambda factory: factory.name)
-def test_a_plugin(factory: AdvertisementDecoderFactory) -> None:
+def test_every_format_is_a_plugin_and_builds_a_decoder(factory: AdvertisementDecoderFactory) -> None:
     assert verifyObject(IDecoderFactory, factory)
     assert verifyObject(IDecoder, factory.build({}))
 

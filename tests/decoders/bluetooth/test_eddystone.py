@@ -56,7 +56,7 @@ Scan = Callable[..., Payload]
         ),
     ],
 )
-def test_a_frame(scan: Scan, data: str, readings: list[Reading]) -> None:
+def test_each_kind_of_frame_has_its_readings(scan: Scan, data: str, readings: list[Reading]) -> None:
     payload = scan(service={SERVICE: bytes.fromhex(data)})
     assert EDDYSTONE.matches(payload)
     assert EDDYSTONE.decode(payload, {}) == readings

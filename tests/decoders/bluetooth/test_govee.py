@@ -24,7 +24,7 @@ from tests.decoders.bluetooth.advertisements import Scan, Values, error, values
         (b"\x00\xe6\t\xbc\x12d\x02", {"temperature": 25.34, "humidity": 47.96, "battery": 100}),  # H5074
     ],
 )
-def test_govee(scan: Scan, data: bytes, expected: Values) -> None:
+def test_each_model_has_its_readings(scan: Scan, data: bytes, expected: Values) -> None:
     payload = scan(manufacturer={govee.COMPANY: data, 0x004C: b"\x02\x15INTELLI_ROCKS_HWPu\xf2\xff\xc2"})
     assert govee.FACTORY.build({}).matches(payload)
     assert values(govee.FACTORY, payload) == expected

@@ -97,7 +97,9 @@ Scan = Callable[..., Payload]
         ),
     ],
 )
-def test_a_vector(scan: Scan, data: str, values: dict[str, float]) -> None:
+def test_the_vendor_s_vectors_give_the_vendor_s_values(
+    scan: Scan, data: str, values: dict[str, float]
+) -> None:
     payload = scan(manufacturer={COMPANY: bytes.fromhex(data)})
     assert RUUVI.matches(payload)
     assert {reading.name: reading.value for reading in RUUVI.decode(payload, {})} == values

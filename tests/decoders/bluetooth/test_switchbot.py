@@ -31,7 +31,9 @@ from tests.decoders.bluetooth.advertisements import Scan, Values, error, values
         (b"T\x00\xe4\x05\x03\x35", b"", {"temperature": -3.5, "humidity": 53, "battery": 100}),
     ],
 )
-def test_switchbot(scan: Scan, service: bytes, manufacturer: bytes, expected: Values) -> None:
+def test_each_model_has_its_readings(
+    scan: Scan, service: bytes, manufacturer: bytes, expected: Values
+) -> None:
     payload = scan(
         service={0xFD3D: service}, manufacturer={switchbot.COMPANY: manufacturer} if manufacturer else None
     )

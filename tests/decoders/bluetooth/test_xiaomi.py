@@ -11,7 +11,7 @@ KEY = {"bindkey": "e9ea895fac7cca6d30532432a516f3a8"}
 SEALED = bytes.fromhex("58585b0550f4830238c1a495ef58763c26000097e2abb5")
 
 
-def test_xiaomi(scan: Scan) -> None:
+def test_a_plain_frame_of_old_and_new_firmware_is_read(scan: Scan) -> None:
     plain = scan(service={xiaomi.SERVICE: b"P0[\x05\x03L\x94\xb48\xc1\xa4\r\x10\x04\x10\x01\xea\x01"})
     assert xiaomi.FACTORY.build({}).matches(plain)
     assert values(xiaomi.FACTORY, plain) == {"temperature": 27.2, "humidity": 49.0}
@@ -19,7 +19,7 @@ def test_xiaomi(scan: Scan) -> None:
     assert values(xiaomi.FACTORY, older) == {"temperature": 18.0, "humidity": 66.1, "battery": 59}
 
 
-def test_xiaomi_encrypted(scan: Scan) -> None:
+def test_an_encrypted_frame_is_read_with_the_right_key_only(scan: Scan) -> None:
     payload = scan(service={xiaomi.SERVICE: SEALED}, address="A4:C1:38:02:83:F4")
     assert values(xiaomi.FACTORY, payload, KEY) == {"humidity": 46.7}
     assert error(xiaomi.FACTORY, payload) == "no_key"

@@ -138,7 +138,7 @@ async def test_the_newest_of_a_sensor_first(journal):
     assert [downlink.queue_id for downlink in await journal.downlinks.of_sensor(SENSOR, 3)] == [5, 4, 3]
 
 
-async def test_unacknowledged_ones(journal):
+async def test_downlinks_without_an_acknowledgement_are_found(journal):
     await journal.downlinks.store(
         [
             stored(1, state="sent", changed_at=5.0),

@@ -92,7 +92,7 @@ def test_a_large_connect_is_refused_and_a_large_subscribe_is_not() -> None:
         list(opened().receive(b"\x82\x81\x90\x04"))
 
 
-def test_an_end() -> None:
+def test_nothing_is_read_after_the_end() -> None:
     dialogue = opened()
     dialogue.end()
     assert list(dialogue.receive(PING)) == []
@@ -103,7 +103,7 @@ def test_an_end() -> None:
         st.sampled_from([CONNECT, SUBSCRIBE, PING, b"\x40\x02\x00\x01", b"\xe0\x00", b"\x00"]), max_size=6
     )
 )
-def test_any_order(pieces: list[bytes]) -> None:
+def test_packets_in_any_order_are_read_or_end_the_dialogue(pieces: list[bytes]) -> None:
     dialogue = Dialogue()
     first = True
     try:

@@ -54,7 +54,7 @@ def connect(name: bytes = b"MQTT", level: int = 4, flags: int = 2, body: bytes =
     return packet(0x10, text(name) + bytes((level, flags, 0, 60)) + body)
 
 
-def test_a_connect() -> None:
+def test_a_connect_packet_is_read() -> None:
     assert read(CONNECT) == [ConnectPacket("id", True, 60, "tok", b"", False)]
 
 
@@ -155,7 +155,7 @@ def test_a_changed_byte_harms_nobody(place: int, value: int) -> None:
         read(changed)
 
 
-def test_answers() -> None:
+def test_answers_are_written_as_the_standard_has_them() -> None:
     assert connect_answer(0, True) == b"\x20\x02\x01\x00"
     assert connect_answer(5) == b"\x20\x02\x00\x05"
     assert subscribe_answer(7, b"\x01\x80") == b"\x90\x04\x00\x07\x01\x80"

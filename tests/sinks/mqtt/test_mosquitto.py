@@ -90,7 +90,7 @@ async def round_trip(watched: Watched, count: int = 300) -> None:
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-async def test_tcp(mosquitto, start, qos):  # noqa: F811
+async def test_a_message_makes_its_round_trip_over_tcp(mosquitto, start, qos):  # noqa: F811
     await round_trip(start(at(mosquitto(), qos=qos)))
 
 
@@ -104,7 +104,7 @@ async def test_tls_with_a_client_certificate(mosquitto, start, tls_files, host):
     await round_trip(start(replace(with_tls(broker, tls_files), host=host)))
 
 
-async def test_websockets(mosquitto, start):  # noqa: F811
+async def test_a_message_makes_its_round_trip_over_websockets(mosquitto, start):  # noqa: F811
     await round_trip(start(at(mosquitto(websockets=True), transport="websockets")))
 
 

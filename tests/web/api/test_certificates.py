@@ -53,7 +53,7 @@ def other_set(directory: Path) -> dict[str, str]:
     }
 
 
-def test_the_inventory(web: WebHouse) -> None:
+def test_the_status_lists_the_certificates_in_use(web: WebHouse) -> None:
     answer = web.browser("viewer").get("/api/certificates/status").json()
     assert [each["file"] for each in answer["certificates"]] == ["ca", "server"]
     server = answer["certificates"][1]

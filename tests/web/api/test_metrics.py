@@ -9,7 +9,7 @@ from tests.support.web import WebHouse
 STATION = "70B3D59CD0000001"
 
 
-def test_metrics(web: WebHouse) -> None:
+def test_the_page_of_figures_has_those_of_every_part(web: WebHouse) -> None:
     web.happen(uplink(1))
     web.center.ingest.receptions([*uplink(2).receptions])
     web.settle()

@@ -114,7 +114,7 @@ def test_an_event_that_cannot_be_told_stops_none_after_it(
     assert [expected_errors.pop().type for _ in range(2)] == [ZeroDivisionError] * 2
 
 
-def test_unsubscribing(web: WebHouse) -> None:
+def test_after_unsubscribing_nothing_more_comes(web: WebHouse) -> None:
     probe = subscribed(web, "mioty/ep/#")
     probe.send(packet(0xA2, b"\0\x09" + text("mioty/ep/#")))
     assert probe.take() == [b"\xb0\x02\x00\x09"]

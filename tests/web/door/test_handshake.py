@@ -13,7 +13,7 @@ from tests.web.door.live_door import (
 )
 
 
-def test_a_handshake(web: WebHouse) -> None:
+def test_a_handshake_is_answered_without_extensions(web: WebHouse) -> None:
     probe = LiveProbe(web)
     assert probe.status == 101
     assert "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in probe.head

@@ -31,7 +31,7 @@ def test_what_was_looked_up_in_vain_is_not_looked_up_again() -> None:
     assert values.devices() == []
 
 
-def test_a_station() -> None:
+def test_the_last_status_of_a_station_is_kept() -> None:
     values, status = LastValues(), StationStatus(at=1.0, base_station_eui=STATION)
     values.note(5, status)
     assert values.get(station_key(STATION)) == (5, status)

@@ -59,7 +59,7 @@ def test_another_method_of_a_path_is_not_taken_for_an_id(
 @pytest.mark.parametrize(
     "path", ["/%ff%fe", "/api/sensors/%ff", "/api//sensors", "/static/", "/static/../pages.py", "/%00"]
 )
-def test_odd_paths(web: WebHouse, path: str) -> None:
+def test_an_odd_path_is_not_found(web: WebHouse, path: str) -> None:
     assert web.browser("admin").get(path).status in (404, 422)
 
 

@@ -42,6 +42,7 @@ from bssci.model.commands import Actor, CommandError, Outcomes
 from bssci.model.counts import grouped, many
 from bssci.model.iso_times import iso_whole_seconds
 from bssci.model.sensor import check_entered
+from bssci.model.sensor_edit import SensorEdit
 from bssci.settings.configuration import Configuration
 from bssci.stations.directory import Stations
 from bssci.stations.variable_mac import VariableMac
@@ -180,6 +181,42 @@ class Commands:
         text = f"{grouped(len(added))} added, {grouped(len(changed))} changed"
         async with self._changing(by, "sensor.import", "", naming(text, added + changed)):
             return await self._configure(sensors, again=False)
+
+    async def edit(self, euis: Sequence[EUI], edit: SensorEdit, by: Actor, *, dry_run: bool = False) -> int:
+        """Change many sensors in the same way, all or none; return how many differ from before.
+
+        No sensor is attached by it: what may be edited does not concern base stations.
+
+        :param dry_run: only return how many would differ.
+        :raises CommandError: ``unknown_sensor``; ``invalid``: a sensor would have too many tags; or as
+            :meth:`configure`.
+        """
+        if dry_run:
+            return len(await self._edited(euis, edit))
+        return await self._in_turn(euis, lambda: self._edit(euis, edit, by))
+
+    async def _edit(self, euis: Sequence[EUI], edit: SensorEdit, by: Actor) -> int:
+        sensors = await self._edited(euis, edit)
+        changed = [sensor.eui for sensor in sensors]
+        target, named = _named(changed)
+        if changed:
+            async with self._changing(by, "sensor.edit", target, f"{edit}; {named}" if named else str(edit)):
+                await self._change(self._sensors.put(sensors, self._recording))
+        return len(changed)
+
+    async def _edited(self, euis: Sequence[EUI], edit: SensorEdit) -> list[Sensor]:
+        """Return the sensors that an edit changes, as it leaves them; raises as :meth:`edit`."""
+        self.check_known(euis)
+        edited: list[Sensor] = []
+        async for few in in_slices(self._clock, euis, SLICE):
+            for sensor in filter(None, map(self._sensors.get, few)):
+                try:
+                    after = edit.apply(sensor)
+                except SensorError as error:
+                    raise CommandError("invalid", f"{error.field} {error.message}", error.field) from error
+                if after is not sensor:
+                    edited.append(after)
+        return edited
 
     async def _configure(self, sensors: Sequence[Sensor], again: bool) -> Outcomes:
         euis = [sensor.eui for sensor in sensors]

@@ -216,8 +216,8 @@ def _reading_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
         values["decoder_parameters"] = _json_object(entry, "decoderParameters")
     interval = entry.get("interval")
     if interval is not None:
-        if not _is_number(interval, 1, MAX_INTERVAL):
-            raise SensorError("interval", f"must be a number of seconds from 1 to {MAX_INTERVAL}")
+        if fault := interval_fault(interval):
+            raise SensorError("interval", fault)
         values["interval"] = interval
     if entry.get("location") is not None:
         values["location"] = parse_location(entry)
@@ -254,6 +254,12 @@ def text_fault(value: object, longest: int) -> str:
     if not isinstance(value, str) or len(value) > longest:
         return f"must be text of at most {longest} characters"
     return "holds half of a surrogate pair, which is not a character" if _SURROGATE.search(value) else ""
+
+
+def interval_fault(value: object) -> str:
+    """Return what is wrong with an interval; empty if nothing is."""
+    right = _is_number(value, 1, MAX_INTERVAL)
+    return "" if right else f"must be a number of seconds from 1 to {MAX_INTERVAL}"
 
 
 def tags_fault(tags: object) -> str:

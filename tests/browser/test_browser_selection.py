@@ -81,3 +81,33 @@ def test_whoever_leafs_by_keyboard_stays_at_the_button(five: Any) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Later")).to_be_visible()
     expect(page.get_by_role("link", name="Zoom in")).to_be_focused()
+
+
+def test_a_selection_is_edited_after_it_was_said_how_many_change(five: Any) -> None:
+    page = five
+    page.goto("/sensors?q=chosen")
+    page.get_by_label("Select chosen 0").check()
+    page.get_by_role("button", name="Edit…").click()
+    form = page.get_by_role("dialog", name="Edit 1 sensor")
+    form.get_by_role("button", name="Change…").click()
+    expect(form.get_by_role("alert")).to_contain_text("Enter what is to change.")
+    form.get_by_label("Add tags").fill('"roof, left"')
+    form.get_by_role("button", name="Change…").click()
+    page.get_by_role("button", name="Change", exact=True).click()
+    expect(page.locator(".toasts")).to_contain_text("1 sensor changed.")
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Edit…").click()
+    form = page.get_by_role("dialog", name="Edit 5 sensors")
+    form.get_by_label("Add tags").fill('"roof, left"')
+    form.get_by_label("Interval", exact=True).fill("900")
+    form.get_by_label("Remove the interval").check()
+    form.get_by_role("button", name="Change…").click()
+    expect(form.get_by_label("Interval", exact=True)).to_have_attribute("aria-invalid", "true")
+    form.get_by_label("Interval", exact=True).fill("")
+    form.get_by_role("button", name="Change…").click()
+    expect(page.get_by_text("Change 4 sensors? Of the others it is so already.")).to_be_visible()
+    page.get_by_role("button", name="Change", exact=True).click()
+    expect(page.locator(".toasts")).to_contain_text("4 sensors changed.")
+    expect(page.locator("[data-selection]")).to_be_hidden()
+    tags = [page.request.get(f"/api/sensors/{eui}").json()["tags"] for eui in EUIS]
+    assert tags == [["roof, left"]] * 5

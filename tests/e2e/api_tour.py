@@ -144,6 +144,8 @@ def of_sensors(found: dict[str, Any]) -> Iterator[Step]:
     yield Step("POST /api/sensors/import", "/api/sensors/import?dry_run=1", [entry])
     yield Step("GET /api/sensors/export", "/api/sensors/export?format=json")
     yield Step("POST /api/sensors/bulk", body={"action": "attach", "sensors": [OTHER]})
+    edit = {"sensors": [OTHER], "add_tags": ["roof"]}
+    yield Step("PATCH /api/sensors", "/api/sensors?dry_run=1", edit)
     yield Step("POST /api/sensors/attach-all", body={})
     yield Step("POST /api/sensors/detach-all", body={})
     yield Step("POST /api/sensors/reload", body={})

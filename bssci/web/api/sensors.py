@@ -10,6 +10,7 @@ import msgspec
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_faults, sensor_to_json
 from bssci.model.commands import CommandError
+from bssci.model.sensor_edit import edit_faults, sensor_edit
 from bssci.settings.rows import MASK
 from bssci.system.clock import let_go
 from bssci.web.access.accounts import may
@@ -44,9 +45,11 @@ from bssci.web.api.schemas.sensors import (
     Selection,
     SensorChanges,
     SensorDetail,
+    SensorEditBody,
     SensorEntry,
     SensorPage,
     SensorRow,
+    SensorsEdited,
     SensorStored,
     UnknownList,
     WantedSensors,
@@ -70,6 +73,7 @@ MAX_FILE = 16 * 1024 * 1024
 """bytes of an import"""
 MAX_SELECTION = 4 * 1024 * 1024
 """bytes of a selection: 100 000 EUIs in any spelling"""
+MAX_SELECTED = 100_000
 STORED, REMOVED = "it is stored, but ", "it is removed, but "
 CONFIRMATION = "CLEAR ALL"
 
@@ -349,10 +353,39 @@ class SensorRoutes:
         try:
             return await self._many(call, body.action, euis)
         except CommandError as error:
-            if error.code != "unknown_sensor":
-                raise
-            gone = [eui for eui in euis if eui not in self._center.sensors]
-            raise from_command(error, {"unknown": gone[:MAX_DETAILED]}) from error
+            raise self._with_unknown(error, euis) from error
+
+    @route(
+        "PATCH",
+        "/api/sensors",
+        "operator",
+        "Change tags, decoder and interval of a selection, all or none; nothing is attached by it",
+        takes={JSON: SensorEditBody},
+        max_body=MAX_SELECTION,
+    )
+    async def edit(self, call: Call, query: DryRun) -> SensorsEdited:
+        fields = call.json()
+        selected = fields.pop("sensors", None)
+        faults = edit_faults(fields)
+        if not isinstance(selected, list) or not 1 <= len(selected) <= MAX_SELECTED:
+            faults["sensors"] = f"must be a list of 1 to {MAX_SELECTED} EUIs"
+        if faults:
+            raise invalid_fields(faults)
+        euis = await self._context.run_in_thread(_euis, selected)
+        edit = sensor_edit(fields)
+        try:
+            changed = await self._commands.edit(euis, edit, call.actor, dry_run=query.dry_run)
+        except CommandError as error:
+            raise self._with_unknown(error, euis) from error
+        self._views.forget()
+        return SensorsEdited(sensors=len(euis), changed=changed, dry_run=query.dry_run)
+
+    def _with_unknown(self, error: CommandError, euis: list[EUI]) -> ApiError:
+        """Return the answer to a refused command on a selection; it names sensors that are not configured."""
+        if error.code != "unknown_sensor":
+            return from_command(error)
+        gone = [eui for eui in euis if eui not in self._center.sensors]
+        return from_command(error, {"unknown": gone[:MAX_DETAILED]})
 
     async def _many(self, call: Call, action: str, euis: list[EUI]) -> SensorsOutcome:
         commands = {

@@ -62,6 +62,7 @@ class SensorPages(PageData):
             "wrong": self._views.sensors.wrong(WRONG),
             "unknown_count": len(self._context.center.unknown_sensors()),
             "paging": paging(page, per_page, listed["matching"]),
+            "choices": self._views.readings.choices(),
             "args": arguments(call, "q", "status", "station", "sort", "per_page", "show"),
             "chosen_sensors": arguments(call, "q", "status", "station"),
         }

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { number, toast, wordsOf } from "./dom.js";
-import { tell } from "./forms.js";
+import { busy, tell, valuesOf } from "./forms.js";
 import { refresh } from "./refresh.js";
 
 const chosen = new Set();
@@ -83,7 +83,47 @@ async function run(button) {
   show();
 }
 
+// Changes the same fields of all selected sensors, after a trial that says how many would differ.
+async function edit(dialog, form) {
+  const { no_interval: isRemoved, ...values } = valuesOf(form);
+  if (isRemoved && values.interval !== undefined) throw Object.assign(new Error("Enter an interval or remove it, not both."), { field: "interval" });
+  const changes = { ...values, ...(isRemoved && { interval: null }) };
+  if (!Object.values(changes).some((value) => value !== undefined)) throw new Error("Enter what is to change.");
+  const body = { sensors: [...chosen], ...changes };
+  try {
+    const { changed, sensors } = await api("PATCH", "/api/sensors?dry_run=1", body);
+    if (!changed) throw new Error("Nothing would change: it is so already.");
+    const others = sensors > changed ? ` Of the others it is so already.` : "";
+    if (!(await confirmed(`Change ${many(changed)}?${others}${warning()}`, { action: "Change" }))) return;
+    toast("ok", `${many((await api("PATCH", "/api/sensors", body)).changed)} changed.`);
+    form.reset();
+    clear();
+  } catch (error) {
+    if (!error.answer?.unknown) throw error;
+    forget(error.answer.unknown);
+  }
+  dialog.close();
+  await refresh();
+  show();
+}
+
+function startEditing() {
+  const dialog = $("[data-edit-selection]");
+  const form = dialog.querySelector("form");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy(form, () => edit(dialog, form));
+  });
+  $("[data-edit-cancel]").addEventListener("click", () => dialog.close());
+  $("[data-edit-selected]").addEventListener("click", () => {
+    $("[data-edit-count]").textContent = many(chosen.size);
+    dialog.showModal();
+    form.elements.add_tags.focus();
+  });
+}
+
 export function start() {
+  startEditing();
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-select-all]")) {
       for (const box of boxes()) event.target.checked ? chosen.add(box.value) : chosen.delete(box.value);

@@ -420,3 +420,52 @@ def test_the_status_counts_sensors_by_their_state(web: WebHouse) -> None:
         **dict.fromkeys(("unknown", "wrong", "detached", "warning", "auto_detached", "refused"), 0),
         **dict.fromkeys(("total", "attached", "never_seen"), 1),
     }
+
+
+def test_a_selection_is_edited_as_one_change_after_a_trial(make_web_house: Callable[..., WebHouse]) -> None:
+    web = make_web_house(sensors=3)
+    browser, euis = web.browser("operator"), [sensor_entry(number)["eui"] for number in (1, 2, 3)]
+    browser.patch(f"/api/sensors/{euis[0]}", {"tags": ["roof"], "interval": 900})
+    browser.post("/api/sensors/bulk", {"action": "detach", "sensors": [euis[1]]})
+    body = {"sensors": euis, "add_tags": ["roof"], "interval": 900.0}
+    before = web.audit()
+    tried = browser.patch("/api/sensors?dry_run=1", body).json()
+    assert tried == {"success": True, "sensors": 3, "changed": 2, "dry_run": True}
+    assert web.audit() == before and web.center.sensors.get(euis[1]).tags == ()
+    done = browser.patch("/api/sensors", body).json()
+    assert (done["changed"], done["dry_run"]) == (2, False)
+    assert {(sensor.tags, sensor.interval) for sensor in web.center.sensors} == {(("roof",), 900.0)}
+    assert json.loads(web.sensors_file.read_text())[2]["tags"] == ["roof"]
+    assert not web.center.attachments.is_attached(euis[1])
+    entry = web.browser("admin").get("/api/audit?action=sensor.edit").json()["entries"]
+    assert [each["detail"] for each in entry] == [
+        f"add tags roof; interval 900 s; 2 sensors: {euis[1]}, {euis[2]}"
+    ]
+    assert browser.patch("/api/sensors", body).json()["changed"] == 0
+    assert len(web.browser("admin").get("/api/audit?action=sensor.edit").json()["entries"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"add_tags": ["a"]}, 422, "sensors"),
+        ({"sensors": [], "add_tags": ["a"]}, 422, "sensors"),
+        ({"sensors": ["x"], "add_tags": ["a"]}, 422, "sensors"),
+        ({"sensors": [SENSOR]}, 422, "add_tags"),
+        ({"sensors": [SENSOR], "name": "x"}, 422, "name"),
+        ({"sensors": [SENSOR], "add_tags": ["a"], "dry_run": True}, 422, "dry_run"),
+        ({"sensors": [SENSOR], "add_tags": [f"t{number}" for number in range(50)]}, 422, "add_tags"),
+        ({"sensors": [SENSOR, "70B3D56770119999"], "add_tags": ["a"]}, 404, "eui"),
+    ],
+)
+def test_an_edit_of_a_selection_that_is_wrong_changes_nothing(
+    web: WebHouse, body: dict[str, Any], status: int, field: str
+) -> None:
+    browser = web.browser("operator")
+    browser.patch(f"/api/sensors/{SENSOR}", {"tags": ["kept"]})
+    answer = browser.patch("/api/sensors", body)
+    assert (answer.status, answer.error["field"]) == (status, field)
+    assert web.center.sensors.get(SENSOR).tags == ("kept",)
+    if status == 404:
+        assert answer.json()["unknown"] == ["70B3D56770119999"]
+    assert web.browser("viewer").patch("/api/sensors", body).status == 403

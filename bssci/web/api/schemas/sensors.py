@@ -134,6 +134,27 @@ class Selection(msgspec.Struct, kw_only=True):
     sensors: Annotated[list[EuiText], Meta(max_length=100_000)]
 
 
+class SensorEditBody(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Sensors, and what to change of each; null takes decoder or interval away. Other fields are kept."""
+
+    sensors: Annotated[list[EuiText], Meta(max_length=100_000)]
+    add_tags: Annotated[list[Annotated[str, Meta(max_length=MAX_TAG)]], Meta(max_length=MAX_TAGS)] = []
+    remove_tags: Annotated[list[Annotated[str, Meta(max_length=MAX_TAG)]], Meta(max_length=MAX_TAGS)] = []
+    decoder: Annotated[str, Meta(max_length=MAX_DECODER)] | msgspec.UnsetType | None = msgspec.UNSET
+    interval: Annotated[float, Meta(ge=1, le=MAX_INTERVAL, description="s")] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+
+
+class SensorsEdited(Done, kw_only=True):
+    """Sensors were changed, or would be."""
+
+    sensors: int
+    changed: int
+    """sensors that differ from before"""
+    dry_run: bool
+
+
 class SensorRow(Answer):
     """A sensor in a list."""
 

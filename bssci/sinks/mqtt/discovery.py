@@ -22,6 +22,8 @@ from bssci.system.line_limit import LineLimit
 
 MAX_VALUES = 100
 """values of one sensor that are announced, at most: a decoder may produce any number of names"""
+MAX_MODELS = 10
+"""decoders of one sensor for which it is announced anew, at most"""
 MAX_FORGOTTEN = 100
 """sensors whose retained announcements are fetched at the same time"""
 
@@ -30,7 +32,9 @@ class _Announced(NamedTuple):
     """The announcements of a sensor in this run."""
 
     name: str
-    model: str
+    models: list[str]
+    """names of its decoders, in the order in which they read something first: payloads of one sensor may go
+    to several, in turn; the last is the one that is announced"""
     values: set[tuple[str | None, str, bool]]
     """device, name, and whether it is a truth value, of each announced value"""
 
@@ -83,11 +87,10 @@ class Discovery:
             return []
         readings = () if event.decoded is None else event.decoded.readings
         announced = self._announced.get(sensor.eui)
-        model = "" if announced is None else announced.model
-        if event.decoded is not None:
-            model = event.decoded.decoder.partition("@")[0]
-        if announced is None or (announced.name, announced.model) != (sensor.name, model):
-            announced = self._announced[sensor.eui] = _Announced(sensor.name, model, set())
+        models = [] if announced is None else announced.models
+        new_models = _model_of(event).difference(models) if len(models) < MAX_MODELS else ()
+        if announced is None or announced.name != sensor.name or new_models:
+            announced = self._announced[sensor.eui] = _Announced(sensor.name, [*models, *new_models], set())
             new = homeassistant.entities_of_signal()
         else:
             new = []
@@ -101,7 +104,7 @@ class Discovery:
         device = ShownSensor(
             sensor.eui,
             sensor.name or f"mioty {sensor.eui}",
-            model or sensor.type_eui or "sensor",
+            (announced.models or [sensor.type_eui or "sensor"])[-1],
             self._uplink_topic(sensor.eui),
         )
         return [homeassistant.discovery_message(self._source, device, each) for each in new]
@@ -147,3 +150,8 @@ class Discovery:
 
     def _filters(self, eui: EUI) -> list[str]:
         return [f"{self._source.prefix}/+/{NODE}{eui}/+/config"]
+
+
+def _model_of(event: Uplink) -> set[str]:
+    """Return the name of the decoder that read an uplink; empty: none did."""
+    return set() if event.decoded is None else {event.decoded.decoder.partition("@")[0]}

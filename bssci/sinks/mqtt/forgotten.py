@@ -101,7 +101,8 @@ class LeftStates:
     ) -> None:
         self._clock = clock
         self._topic = re.compile(re.escape(base_topic) + r"/(?:(bs)|gateway/([^/]+))/(.+)/state")
-        self._filters = [f"{base_topic}/bs/+/state", f"{base_topic}/gateway/+/+/state"]
+        # The id of a gateway may have a slash in it.
+        self._filters = [f"{base_topic}/bs/+/state", f"{base_topic}/gateway/#"]
         self._own = own
         self._is_known = is_known
         self._subscribe = subscribe

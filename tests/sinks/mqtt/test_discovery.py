@@ -12,7 +12,7 @@ from bssci.model import EUI, Reading, Sensor, Uplink, parse_sensor
 from bssci.model.reading import Decoded
 from bssci.mqtt.homeassistant import Source
 from bssci.mqtt.values import Publication, Received
-from bssci.sinks.mqtt.discovery import MAX_VALUES, Discovery
+from bssci.sinks.mqtt.discovery import MAX_MODELS, MAX_VALUES, Discovery
 from tests.support.center import sensor_entry
 from tests.support.journal import SENSOR, uplink
 
@@ -55,9 +55,9 @@ class Fixture:
             else:
                 del self.kept[each.topic]
 
-    def hear(self, *readings: Reading, known: bool = True) -> list[str]:
+    def hear(self, *readings: Reading, known: bool = True, decoder: str = "meter@1") -> list[str]:
         """Topics of what is announced with an uplink."""
-        decoded = Decoded(decoder="meter@1", readings=readings)
+        decoded = Decoded(decoder=decoder, readings=readings)
         event: Uplink = msgspec.structs.replace(uplink(1), decoded=decoded, known=known)
         messages = self.discovery.announce(event)
         self.publish(messages)
@@ -103,6 +103,23 @@ def test_another_name_is_told() -> None:
     it.configure(SENSOR, "Attic")
     assert f"{PREFIX}/temperature/config" in it.hear(TEMPERATURE)
     assert b'"Attic"' in it.kept[f"{PREFIX}/temperature/config"]
+
+
+def test_another_decoder_is_told_once_also_if_decoders_take_turns() -> None:
+    it = Fixture()
+    it.hear(TEMPERATURE)
+    assert f"{PREFIX}/temperature/config" in it.hear(TEMPERATURE, decoder="meter_v2@1")
+    assert b'"meter_v2"' in it.kept[f"{PREFIX}/temperature/config"]
+    for _ in range(3):
+        assert it.hear(TEMPERATURE) == []
+        assert it.hear(TEMPERATURE, decoder="meter_v2@2") == []
+    assert it.hear(LEAK) == [f"homeassistant/binary_sensor/bssci_{SENSOR}/leak/config"]
+
+
+def test_decoders_without_end_are_not_told_without_end() -> None:
+    it = Fixture()
+    announced = [it.hear(TEMPERATURE, decoder=f"meter{number}@1") for number in range(MAX_MODELS + 5)]
+    assert [bool(each) for each in announced] == [True] * MAX_MODELS + [False] * 5
 
 
 def test_what_others_announce_in_our_names_is_passed_over() -> None:

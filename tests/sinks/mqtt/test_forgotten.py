@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from bssci.model import EUI, GatewayState, StationState
+from bssci.mqtt.filters import fits
 from bssci.mqtt.values import MqttOffline, Publication, Received
 from bssci.sinks.mqtt import forgotten
 from bssci.sinks.mqtt.forgotten import FETCH_TIME, ForgottenStates, LeftStates, state_message
@@ -92,10 +93,12 @@ class Left:
 def test_states_that_an_earlier_run_left_are_fetched_once_and_cleared() -> None:
     it = Left()
     it.states.connected()
-    assert it.filters == ["mioty/bs/+/state", "mioty/gateway/+/+/state"]
-    for state, topic in zip((ROOF, STATION), TOPICS, strict=True):
-        it.comes(topic, state_message("mioty", state, OWN).payload)
-    assert it.cleared == TOPICS
+    slashed = GatewayState(at=7.0, gateway="hall/2", gateway_kind="gateway", state="offline", reason="")
+    for state in (ROOF, STATION, slashed):
+        message = state_message("mioty", state, OWN)
+        assert any(fits(each.split("/"), message.topic.split("/")) for each in it.filters)
+        it.comes(message.topic, message.payload)
+    assert it.cleared == [*TOPICS, "mioty/gateway/gateway/hall/2/state"]
     it.clock.advance(FETCH_TIME)
     assert it.filters == []
     it.states.connected()

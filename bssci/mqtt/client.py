@@ -42,6 +42,8 @@ JITTER = 0.25
 SETTLED_AFTER = 10.0
 """s that a connection must have lasted for the delay to start over: two clients with the same client
 identifier disconnect each other as soon as they connect"""
+START_TIME = 20.0
+"""s from the beginning within which a broker that starts with the service need not be there"""
 LONG_UNACKNOWLEDGED = 10.0
 """s without the acknowledgement of a message after which this is reported"""
 CLOSE_TIME = 5.0
@@ -129,7 +131,7 @@ class MqttClient:
         self._stream: IStream | None = None
         self._timer: IDelayedCall | None = None
         self._delay = FIRST_DELAY
-        self._opened_at = 0.0
+        self._begun_at = self._opened_at = 0.0
         self._announced = False
         self._connected_before = False
         self._wanted = False
@@ -263,6 +265,7 @@ class MqttClient:
     # Connecting
 
     def _begin(self) -> None:
+        self._begun_at = self._reactor.seconds()
         self._delay = FIRST_DELAY
         self._trouble = ""
         self._contended = ""
@@ -404,14 +407,16 @@ class MqttClient:
 
     def _retry(self, reason: str, *, was_online: bool, at_once: bool = False) -> None:
         self._state = ClientState.WAITING
-        if was_online and self._reactor.seconds() - self._opened_at >= SETTLED_AFTER:
+        starting = self._settings.starts_with_us and not self._connected_before
+        starting = starting and self._reactor.seconds() - self._begun_at < START_TIME
+        if starting or (was_online and self._reactor.seconds() - self._opened_at >= SETTLED_AFTER):
             self._delay = FIRST_DELAY
         delay = 0.0
         if not at_once:
             delay = self._delay * (1 + JITTER * random.random())
             self._delay = min(2 * self._delay, LONGEST_DELAY)
         self._timer = self._reactor.callLater(delay, self._try)
-        news = was_online or reason != self.statistics.last_error
+        news = was_online or (reason != self.statistics.last_error and not starting)
         self.log.emit(
             LogLevel.warn if news else LogLevel.debug,
             "MQTT not connected {host} {port}: {reason}; next attempt in {delay:.1f} s",
@@ -420,6 +425,8 @@ class MqttClient:
             reason=reason,
             delay=delay,
         )
+        if starting:
+            return
         self.statistics.last_error = self._trouble = reason
         self._call(self._on_trouble, self.trouble)
 

@@ -24,6 +24,7 @@ def connection_settings(values: Values, prefix: str) -> MqttSettings:
         client_id=values[f"{prefix}CLIENT_ID"],
         # The embedded broker does not answer a CONNECT of MQTT 5.
         version="3.1.1" if embedded else values[f"{prefix}VERSION"],
+        starts_with_us=embedded,
         prefix=prefix,
     )
     if embedded:

@@ -140,6 +140,8 @@ class MqttSettings:
     retained_will: bool = True
     persistent: bool = True
     """the broker keeps what comes for this client identifier while we are away"""
+    starts_with_us: bool = False
+    """the broker is started when the service is, so that it may not be there at once"""
     prefix: str = "MQTT_"
     """begins the names of these settings, for messages"""
 

@@ -67,6 +67,27 @@ def test_its_trouble_is_that_it_is_not_connected_until_it_is():
     assert it.client.trouble == ""
 
 
+def test_a_broker_that_starts_with_us_has_time():
+    events = []
+    globalLogPublisher.addObserver(events.append)
+    it = Fixture(replace(SETTINGS, starts_with_us=True))
+    it.broker.absent = True
+    it.client.start()
+    delays = [it.wait_for_attempt() for _ in range(5)]
+    assert max(delays) <= 1.5
+    assert it.client.trouble == ""
+    while it.clock.seconds() < client_module.START_TIME:
+        assert {event["log_level"].name for event in events} == {"debug"}
+        it.wait_for_attempt()
+    globalLogPublisher.removeObserver(events.append)
+    assert "nobody there" in it.client.trouble
+    it.broker.absent = False
+    it.wait_for_attempt()
+    it.come_back()
+    it.broker.drop()
+    assert it.client.trouble
+
+
 def test_other_settings_begin_without_trouble():
     it = Fixture()
     it.broker.absent = True

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from twisted.internet.defer import Deferred, fail
@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from bssci.center.devices.device import DeviceVerdict
 from bssci.center.telegrams.bounds import JournalShare, RateLimit, TelegramRate
 from bssci.center.telegrams.telegrams import Telegrams
-from bssci.model import Telegram, encode_event
+from bssci.model import Telegram, decode_event, encode_event
 from bssci.model.device_id import parse_device_id
 from bssci.model.own_words import one_line
 from bssci.model.plain_text import control_fault
@@ -344,15 +344,16 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
         if device != telegram.device:
             telegram = msgspec.structs.replace(telegram, device=device)
         length = len(encode_event(telegram))
+        # Each level takes a byte at least. Encoding follows more levels than those who get the telegram can.
+        check_depth(telegram.envelope, length)
         if length <= LARGEST and json_weight(telegram.envelope, HEAVIEST) > HEAVIEST:
             raise _UnfitError("too many values, lists or objects in one message", telegram.device)
         if length <= LARGEST and not is_json(telegram.envelope):
-            # A date becomes text, for example: all sinks get the same, at once and from the disk.
+            # A date becomes text, a tuple a list: all sinks get the same, at once and from the disk.
             envelope = msgspec.to_builtins(telegram.envelope, str_keys=True)
-            telegram = msgspec.structs.replace(telegram, envelope=envelope)
-            length = len(encode_event(telegram))
-        # Each level takes a byte at least. Encoding follows more levels than those who get the telegram can.
-        check_depth(telegram.envelope, length)
+            stored = encode_event(msgspec.structs.replace(telegram, envelope=envelope))
+            length, telegram = len(stored), cast(Telegram, decode_event(stored))
+            check_depth(telegram.envelope, length)
     except RecursionError as error:
         raise _UnfitError(f"an envelope of more than {DEEPEST} levels", telegram.device) from error
     except (TypeError, ValueError) as error:

@@ -60,6 +60,14 @@ def nested(levels: int) -> dict[str, Any]:
     return value
 
 
+def tupled(levels: int) -> tuple[Any, ...]:
+    """Return a tuple in a tuple, of this many levels: JSON has lists in their place."""
+    value: tuple[Any, ...] = ()
+    for _ in range(levels - 1):
+        value = (value,)
+    return value
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -89,6 +97,8 @@ def nested(levels: int) -> dict[str, Any]:
         ({"envelope": nested(DEEPEST + 1)}, "an envelope of more than 500 levels"),
         ({"envelope": nested(950)}, "an envelope of more than 500 levels"),
         ({"envelope": nested(2000)}, "an envelope of more than 500 levels"),
+        ({"envelope": nested(501) | {"b": [[] for _ in range(6000)]}}, "an envelope of more than 500 levels"),
+        ({"envelope": {"a": tupled(501)}}, "an envelope of more than 500 levels"),
     ],
 )
 def test_one_that_cannot_be_kept_costs_itself(
@@ -138,7 +148,7 @@ def test_what_is_no_telegram_costs_itself(house: House, door: SourceDoor) -> Non
 
 def test_an_envelope_is_what_it_will_be_on_the_disk(house: House, door: SourceDoor) -> None:
     at = datetime(2026, 11, 30, tzinfo=UTC)
-    odd = {5: {7: [at]}, "set": {1}, "bytes": b"a", "text": "a"}
+    odd = {5: {7: [at]}, "set": {1}, "bytes": b"a", "text": "a", "pair": (1, 2)}
     done = door([telegram(1, envelope=odd)])
     house.settle()
     assert done.called
@@ -148,6 +158,7 @@ def test_an_envelope_is_what_it_will_be_on_the_disk(house: House, door: SourceDo
         "set": [1],
         "bytes": "YQ==",
         "text": "a",
+        "pair": [1, 2],
     }
     assert decode_event(encode_event(event)) == event
 

@@ -109,18 +109,24 @@ class SensorPages(PageData):
             "downlinks": (await views.downlinks(eui))["downlinks"],
         }
 
-    def _when_silent(self, detail: dict[str, Any]) -> str:
-        """Return what happens if a sensor is not heard, in words."""
-        left = detail["seconds_until_detach"]
+    def _when_silent(self, detail: dict[str, Any]) -> dict[str, Any]:
+        """Return what happens if a sensor is not heard, in words, and the Unix seconds at which, if known."""
+        left, at = detail["seconds_until_detach"], None
         if detail["registration"] == "detached":
-            return "nothing, as it is detached"
-        if not detail["configuration"]["autoDetach"]:
-            return "stays attached"
-        if not self._context.settings.auto_detach_enabled:
-            return "stays attached, as AUTO_DETACH_ENABLED is false"
-        if left is None:
-            return "nothing until it is heard; then warned, then detached"
-        return f"warned, then detached in {duration(left)}" if left else "detached at the next check"
+            text = "nothing, as it is detached"
+        elif not detail["configuration"]["autoDetach"]:
+            text = "stays attached"
+        elif not self._context.settings.auto_detach_enabled:
+            text = "stays attached, as AUTO_DETACH_ENABLED is false"
+        elif left is None:
+            text = "nothing until it is heard; then warned, then detached"
+        elif not left:
+            text = "detached at the next check"
+        elif detail["detach_at"] is None:
+            text = f"warned, then detached after {duration(left)} in which a base station is connected"
+        else:
+            text, at = "warned, then detached on", detail["detach_at"]
+        return {"text": text, "at": at}
 
 
 def _row(row: dict[str, Any], names: dict[str, str], connected: int) -> dict[str, Any]:
@@ -132,6 +138,7 @@ def _row(row: dict[str, Any], names: dict[str, str], connected: int) -> dict[str
         "state": state,
         "state_text": text,
         "seconds_until_detach": row["seconds_until_detach"] if row["registration"] == "attached" else None,
+        "detach_at": row["detach_at"] if row["registration"] == "attached" else None,
         "best_station": row["preferred_path"],
         "best_station_name": names.get(row["preferred_path"]),
         "connected": connected,

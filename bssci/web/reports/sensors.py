@@ -167,6 +167,7 @@ class SensorViews:
         attachment = self._center.attachments.get(eui)
         activity = self._center.activities.get(eui)
         silence = self._center.silence.standing(eui)
+        left = silence.seconds_until_detach if silence else None
         paths = self._center.paths.report(eui)
         best = paths[0] if paths else None
         shown = best if station is None else _path_of(paths, station)
@@ -185,7 +186,8 @@ class SensorViews:
             "status": standing.state,
             "warning": standing.state in SILENT,
             "inactive_seconds": silence.inactive_seconds if silence else None,
-            "seconds_until_detach": silence.seconds_until_detach if silence else None,
+            "seconds_until_detach": left,
+            "detach_at": self._context.now() + left if left is not None and self._listens() else None,
             "last_seen_at": activity.last_seen_at if activity else None,
             "cnt": activity.packet_counter if activity else None,
             "uplinks": activity.uplink_count if activity else 0,
@@ -194,6 +196,10 @@ class SensorViews:
             "rssi": shown["rssi"] if shown else None,
             "heard_by_station_at": shown["last_heard_at"] if shown and station is not None else None,
         }
+
+    def _listens(self) -> bool:
+        """Return whether a base station is connected: the time of silence passes only then."""
+        return bool(self._center.stations.connected())
 
     def forget(self) -> None:
         """Discard the cached list: sensors were attached or detached."""

@@ -23,8 +23,8 @@ SLICE = 1000
 """sensors that are looked at in one turn of the reactor"""
 SORTED = 5000
 """sensors that are sorted in one turn of the reactor"""
-SORTS = ("eui", "name", "last_seen_at", "uplinks", "status", "snr")
-LOWEST = float("-inf")
+SORTS = ("eui", "name", "last_seen_at", "uplinks", "status", "snr", "detach_at")
+LOWEST, NEVER = float("-inf"), float("inf")
 StatusName = Literal[
     "attached",
     "detached",
@@ -57,6 +57,8 @@ class ListedSensor(msgspec.Struct, frozen=True, gc=False):
     uplinks: int
     snr: float
     """dB; minus infinity for sensors that were never heard"""
+    seconds_until_detach: float
+    """s in which a base station is connected, until it is detached because of its silence; infinite: never"""
 
     def has(self, status: str) -> bool:
         match status:
@@ -154,20 +156,22 @@ class Standings:
     ) -> Iterator[ListedSensor]:
         activity_of = self._center.activities.get
         is_attached = self._center.attachments.is_attached
-        state_of = self._center.silence.state
+        standing_of = self._center.silence.standing
         snr_of = self._center.paths.snr
         for sensor, text in sensors:
             eui = sensor.eui
-            activity, snr = activity_of(eui), snr_of(eui)
+            activity, snr, silence = activity_of(eui), snr_of(eui), standing_of(eui)
+            left = silence.seconds_until_detach if silence else None
             yield ListedSensor(
                 sensor,
                 text,
-                state_of(eui) or "",
+                silence.state if silence else "",
                 is_attached(eui),
                 eui in refused,
                 activity.last_seen_at if activity else 0.0,
                 activity.uplink_count if activity else 0,
                 LOWEST if snr is None else snr,
+                NEVER if left is None else left,
             )
 
 
@@ -234,6 +238,10 @@ def _by_snr(standing: ListedSensor) -> float:
     return standing.snr
 
 
+def _by_detach(standing: ListedSensor) -> float:
+    return standing.seconds_until_detach
+
+
 def _by_state(standing: ListedSensor) -> tuple[bool, str]:
     return (standing.attached, standing.state)
 
@@ -244,4 +252,5 @@ _KEYS: dict[str, Callable[[ListedSensor], Any]] = {
     "uplinks": _by_uplinks,
     "status": _by_state,
     "snr": _by_snr,
+    "detach_at": _by_detach,
 }

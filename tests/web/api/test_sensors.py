@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import ensureDeferred
 
+from bssci.center.silence.silence import Standing
 from bssci.model import Uplink
 from bssci.settings.rows import MASK
 from tests.support.center import STATION, Line, result_of
@@ -222,7 +223,9 @@ def test_unknown_sensors_are_listed(web: WebHouse) -> None:
 
 
 def test_the_status_warning_lists_all_that_are_silent(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web.center.silence, "state", lambda eui: "auto-detach pending")
+    pending = Standing("auto-detach pending", 100.0, 0.0)
+    monkeypatch.setattr(web.center.silence, "state", lambda eui: pending.state)
+    monkeypatch.setattr(web.center.silence, "standing", lambda eui: pending)
     browser = web.browser("viewer")
     listed = browser.get("/api/sensors?status=warning").json()
     assert listed["matching"] == listed["counts"]["warning"] == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bssci.center.silence.silence import Standing
 from bssci.journal import Registration
 from bssci.model import EUI, DownlinkStatus, SensorStatus
+from tests.support.center import Line
 from tests.support.web import EPOCH, SENSOR, WebHouse
 from tests.support.work import calls
 from tests.web.html import Document
@@ -114,10 +116,9 @@ def test_of_many_stations_those_that_need_attention_come_first_and_most_are_fold
         (
             113_400.0,
             "detach in 1 d 7 h",
-            "It is detached in 1 d 7 h unless",
-            "warned, then detached in 1 d 7 h",
+            "It will be detached after 1 d 7 h in which a base station is connected, unless",
+            "warned, then detached after 1 d 7 h in which a base station is connected",
         ),
-        (20.0, "detach in 20 s", "It is detached in 20 s unless", "warned, then detached in 20 s"),
         (0.0, "detach is due", "It is detached at the next check unless", "detached at the next check"),
         (None, "", "Last heard", "nothing until it is heard; then warned, then detached"),
     ],
@@ -137,6 +138,33 @@ def test_the_time_until_a_sensor_is_detached_fits(
     page = plain(Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text)
     assert warned in page
     assert f"When silent{fate}" in page
+
+
+def test_when_a_silent_sensor_will_be_detached_is_said_by_date_and_as_a_column(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(web)
+    line.connect()
+    uplink = heard(1, at=web.now())
+    web.center._published([uplink], web.happen(uplink))
+    web.advance(100.0)
+    watch, eui = web.center.silence, EUI(SENSOR)
+    quick = {"enabled": True, "timeout": 200.0, "warning_timeout": 50.0, "check_interval": 10.0}
+    watch.configure(**quick)
+    at = web.now() + watch.standing(eui).seconds_until_detach
+    on = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
+    viewer = web.browser("viewer")
+    assert viewer.get(f"/api/sensors/{SENSOR}").json()["detach_at"] == pytest.approx(at)
+    page = plain(Document(viewer.get(f"/sensors/{SENSOR}").text).one("main").text)
+    assert f"It will be detached on {on}, in 1 min 40 s, unless it is heard before." in page
+    assert f"When silentwarned, then detached on {on}, in 1 min 40 s" in page
+    assert on not in viewer.get("/sensors").text
+    for query in ("status=warning", "sort=-detach_at"):
+        assert on in viewer.get(f"/sensors?{query}").text
+    line.lose()
+    assert viewer.get(f"/api/sensors/{SENSOR}").json()["detach_at"] is None
+    page = plain(Document(viewer.get(f"/sensors/{SENSOR}").text).one("main").text)
+    assert "after 1 min 40 s in which a base station is connected" in page
 
 
 def test_a_sensor_that_is_detached_is_not_about_to_be(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:

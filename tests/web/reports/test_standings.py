@@ -10,16 +10,30 @@ from twisted.internet.task import Clock
 
 from bssci.journal import StorageError
 from bssci.model import EUI, parse_sensor
-from bssci.web.reports.standings import FRESH, LOWEST, SORTED, ListedSensor, Standings, in_order, in_order_of
+from bssci.web.reports.standings import (
+    FRESH,
+    LOWEST,
+    NEVER,
+    SORTED,
+    ListedSensor,
+    Standings,
+    in_order,
+    in_order_of,
+)
 from tests.support.center import result_of
 from tests.support.web import WebHouse, sensor_entry
 
 
 def listed(
-    number: int, name: str = "", last_seen: float = 0.0, snr: float = LOWEST, state: str = "never seen"
+    number: int,
+    name: str = "",
+    last_seen: float = 0.0,
+    snr: float = LOWEST,
+    state: str = "never seen",
+    left: float = NEVER,
 ) -> ListedSensor:
     sensor = parse_sensor(sensor_entry(number, name=name))
-    return ListedSensor(sensor, name, state, False, False, last_seen, number, snr)
+    return ListedSensor(sensor, name, state, False, False, last_seen, number, snr, left)
 
 
 @pytest.mark.parametrize(
@@ -30,10 +44,11 @@ def listed(
         ("name", [3, 1, 2]),
         ("last_seen_at", [2, 3, 1]),
         ("-snr", [1, 3, 2]),
+        ("detach_at", [2, 1, 3]),
     ],
 )
 def test_sensors_are_put_in_order(sort: str, numbers: list[int]) -> None:
-    rows = [listed(1, "b", 30.0, 9.0), listed(2, "", 10.0), listed(3, "a", 20.0, 5.0)]
+    rows = [listed(1, "b", 30.0, 9.0), listed(2, "", 10.0, left=5.0), listed(3, "a", 20.0, 5.0)]
     ordered = result_of(ensureDeferred(in_order(Clock(), rows, sort)))
     assert [each.uplinks for each in ordered] == numbers
 

@@ -22,12 +22,14 @@ Sort = Literal[
     "uplinks",
     "status",
     "snr",
+    "detach_at",
     "-eui",
     "-name",
     "-last_seen_at",
     "-uplinks",
     "-status",
     "-snr",
+    "-detach_at",
 ]
 
 
@@ -174,6 +176,9 @@ class SensorRow(Answer):
     warning: bool
     inactive_seconds: float | None
     seconds_until_detach: float | None
+    """s in which a base station is connected, until it is detached because of its silence; None: it is not"""
+    detach_at: float | None
+    """Unix seconds of that, if it stays silent and a base station connected; None also while none is"""
     last_seen_at: float | None
     cnt: int | None
     uplinks: int

@@ -205,6 +205,11 @@ class MqttClient:
         """Return whether the broker reports which messages it refuses, which needs MQTT 5."""
         return self._connection is not None and self._connection.is_5
 
+    @property
+    def is_remembered(self) -> bool:
+        """Return whether the broker has kept our session, and so what it retained for us."""
+        return self._connection is not None and self._connection.is_remembered
+
     def is_refused(self, topic: str) -> bool:
         """Return whether the broker is known to refuse our subscription to this filter."""
         return topic in self._filters.refused or topic in self._filters.given_up

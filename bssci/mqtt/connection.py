@@ -117,6 +117,8 @@ class MqttConnection(Protocol):
         self._gone: list[Deferred[None]] = []
         self.is_taken_over = False
         """the broker said that another client took the session over"""
+        self.is_remembered = False
+        """the broker has kept the session of an earlier connection, and so what it retained since then"""
         self.refusal = ""
         """the broker's reason for not accepting the connection"""
         self.loss: Failure | None = None
@@ -356,6 +358,7 @@ class MqttConnection(Protocol):
             return
         if self._engine.is_5:
             self._accept_limits(version5.limits_of(properties))
+        self.is_remembered = bool(flags.session_present)
         self._owner.connection_opened(self)
 
     def _accept_limits(self, limits: version5.BrokerLimits) -> None:

@@ -509,3 +509,14 @@ def test_stop_wins_over_reconfigure(it):
     it.clock.advance(10)
     assert stopped == [None]
     assert it.broker.attempts == 1
+
+
+@pytest.mark.parametrize("present", [False, True])
+def test_it_says_whether_the_broker_has_kept_the_session(present: bool) -> None:
+    it = Fixture()
+    it.client.start()
+    it.turn()
+    it.broker.send(Kind.CONNACK, bytes([present, 0]))
+    assert it.client.is_remembered is present
+    it.broker.drop()
+    assert not it.client.is_remembered

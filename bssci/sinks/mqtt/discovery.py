@@ -2,6 +2,7 @@
 is removed.
 
 uplink with a new value --> announced, before the uplink is published
+broker lost its data    --> each sensor is announced anew with its next uplink
 sensor removed          --> its retained announcements are fetched from the broker, and withdrawn
 start                   --> the same for sensors that were removed while the service was stopped
 """
@@ -70,6 +71,8 @@ class Discovery:
         self._unsubscribe = unsubscribe
         self._publish = publish
         self._announced: dict[EUI, _Announced] = {}
+        self._outdated: set[EUI] = set()
+        """sensors that are to be announced anew"""
         self._forgotten: set[EUI] = set()
         """sensors whose retained announcements are fetched"""
         self._lines = LineLimit(seconds)  # whoever may publish there can make up sensors
@@ -89,7 +92,9 @@ class Discovery:
         announced = self._announced.get(sensor.eui)
         models = [] if announced is None else announced.models
         new_models = _model_of(event).difference(models) if len(models) < MAX_MODELS else ()
-        if announced is None or announced.name != sensor.name or new_models:
+        outdated = sensor.eui in self._outdated
+        if announced is None or announced.name != sensor.name or new_models or outdated:
+            self._outdated.discard(sensor.eui)
             announced = self._announced[sensor.eui] = _Announced(sensor.name, [*models, *new_models], set())
             new = homeassistant.entities_of_signal()
         else:
@@ -109,10 +114,15 @@ class Discovery:
         )
         return [homeassistant.discovery_message(self._source, device, each) for each in new]
 
+    def announce_again(self) -> None:
+        """Announce every sensor anew with its next uplink: the broker may hold no announcements any more."""
+        self._outdated = set(self._announced)
+
     def look(self) -> None:
         """Withdraw sensors that are no longer configured; called periodically."""
         for eui in [each for each in self._announced if self._sensor(each) is None]:
             del self._announced[eui]
+            self._outdated.discard(eui)
             self._forget(eui)
 
     def is_for_us(self, topic: str) -> bool:

@@ -124,7 +124,9 @@ class MqttSink:
         self._stopping = False
         self._unwatch_settings: Callable[[], None] | None = None
         self._ticker = Ticker(reactor, HEALTH_INTERVAL, self._publish_health)
-        self._trouble_ticker = Ticker(reactor, TROUBLE_INTERVAL, self._look_at_trouble)
+        self._trouble_ticker = Ticker(
+            reactor, TROUBLE_INTERVAL, lambda: self._tell_live(self._client.trouble)
+        )
 
     def start(self) -> None:
         self._states.start()
@@ -339,13 +341,15 @@ class MqttSink:
         self._canary.connected()
         if self._confirm and not self._client.says_what_it_refuses:
             self._echo.expect(self._birth().payload)
-        self._announce()
+        self._announce(is_forgotten=not self._client.is_remembered)
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)
 
-    def _announce(self) -> None:
-        """Bring the broker up to date."""
+    def _announce(self, *, is_forgotten: bool = True) -> None:
+        """Bring the broker up to date; if ``is_forgotten``, it may hold no announcements of sensors."""
+        if self._discovery is not None and is_forgotten:
+            self._discovery.announce_again()
         birth = [self._birth()]
         failed = self._present_not_published
         self._client.publish(birth).addCallbacks(self._birth_taken, failed, errbackArgs=(birth,))
@@ -450,9 +454,6 @@ class MqttSink:
         self._echo.lost(reason)
         self._canary.lost(reason)
         self.log.info("MQTT delivery waits for the broker: {reason}", reason=reason)
-
-    def _look_at_trouble(self) -> None:
-        self._tell_live(self._client.trouble)
 
     def _tell_live(self, connection: str) -> None:
         """Tell other processes the state of the connection, and whether the broker takes what is

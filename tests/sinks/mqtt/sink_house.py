@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from bssci.journal.records import StoredRequest
-from bssci.model import EUI, GatewayState, StationState
+from bssci.model import EUI, GatewayState, Sensor, StationState, parse_sensor
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient
 from bssci.sinks.mqtt import own_broker
@@ -19,6 +19,7 @@ from bssci.sinks.mqtt import sink as sink_module
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.mqtt.sink import MqttSink
 from tests.mqtt.memory_broker import FakeBroker, Kind
+from tests.support.center import sensor_entry
 from tests.support.journal import uplink
 from tests.support.settings import settings_of
 
@@ -48,6 +49,9 @@ class Center:
 
     def now(self) -> float:
         return 7.0
+
+    def sensor(self, eui: EUI) -> Sensor:
+        return parse_sensor(sensor_entry(eui=eui))
 
     def unanswered_requests(self) -> list[StoredRequest]:
         return self.unanswered
@@ -112,10 +116,13 @@ class SinkHouse:
         values = {name: settings.value(name) for name in NAMES}
         self.sink = MqttSink(self.clock, values, self.center)
 
-    def accept(self, *, echo: bool = True) -> None:
-        """The broker accepts the connection, and sends back the birth message if it is allowed to."""
+    def accept(self, *, echo: bool = True, remembered: bool = False) -> None:
+        """The broker accepts the connection, and sends back the birth message if it is allowed to.
+
+        :param remembered: it has kept the session.
+        """
         self.clock.advance(0)
-        self.broker.accept()
+        self.broker.send(Kind.CONNACK, bytes([remembered, 0]))
         self.clock.advance(0)
         if echo:
             self.echo()

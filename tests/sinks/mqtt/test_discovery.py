@@ -122,6 +122,14 @@ def test_decoders_without_end_are_not_told_without_end() -> None:
     assert [bool(each) for each in announced] == [True] * MAX_MODELS + [False] * 5
 
 
+def test_all_is_announced_once_more_when_the_broker_may_have_lost_it() -> None:
+    it = Fixture()
+    everything = it.hear(TEMPERATURE)
+    it.discovery.announce_again()
+    assert it.hear(TEMPERATURE) == everything
+    assert it.hear(TEMPERATURE) == []
+
+
 def test_what_others_announce_in_our_names_is_passed_over() -> None:
     topic = f"homeassistant/sensor/bssci_{SENSOR}/x/config"
     it = Fixture({topic: b""})

@@ -56,6 +56,24 @@ def test_birth_will_and_the_states_of_stations_on_every_connection(it: SinkHouse
         it.clock.advance(5)
 
 
+@pytest.mark.parametrize("remembered", [False, True])
+def test_sensors_are_announced_anew_where_the_broker_has_lost_its_data(
+    monkeypatch: pytest.MonkeyPatch, remembered: bool
+) -> None:
+    it = SinkHouse(monkeypatch, **{"mqtt-homeassistant": "true"})
+    it.sink.start()
+    announced = []
+    for counter in range(2):
+        it.accept(remembered=remembered)
+        it.published()
+        it.deliver(counter)
+        announced.append([each for each in topics(it.published()) if each.endswith("/last_seen/config")])
+        it.broker.drop()
+        it.clock.advance(5)
+    assert len(announced[0]) == 1
+    assert announced[1] == ([] if remembered else announced[0])
+
+
 def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: SinkHouse) -> None:
     offline = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="offline", reason="silent")
     it.center.gateways = [offline]

@@ -248,6 +248,10 @@ class Happenings:
     def one_commit_is_made(self) -> None:
         self.world.house.commit_once()
 
+    @happens(2, writes=(1, 1, 2, 5))
+    def one_commit_fails(self, writes: int) -> None:
+        self.world.house.fail_once(writes)
+
     @happens(2, mode=("fails", "slow", "takes", "takes"))
     def the_bad_sink(self, mode: str) -> None:
         if "bad" in self.world.service.sinks:

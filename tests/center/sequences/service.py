@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from bssci.center.access import Access
 from bssci.center.retention import DAY
+from bssci.journal import StorageError
 from bssci.model import AnyEvent
 from bssci.model.commands import Actor
 from bssci.mqtt.values import Received
@@ -73,6 +74,15 @@ class DiskHouse(House):
     def set_clock(self, seconds: float) -> None:
         """Set the time of day forward, or back, at once."""
         self._began -= seconds
+
+    def fail_once(self, writes: int) -> None:
+        """Let a slow disk fail with the writes that wait longest; it may store those that follow."""
+        _, queue = self.journal.queues[0]
+        failing = queue[:writes]
+        del queue[:writes]
+        for submission in failing:
+            submission.deferred.errback(StorageError("disk full"))
+        self.clock.advance(0)
 
     def commit_once(self) -> None:
         """Let a slow disk make one commit."""

@@ -433,6 +433,7 @@ class Station:
             waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
         if waits:
             done: Deferred[Any] = waits[0] if len(waits) == 1 else gatherResults(waits, consumeErrors=True)
+            self.unstored.follow(batch, done)
             done.addCallbacks(
                 lambda _: self._answer(session, link, batch),
                 lambda failure: self._not_stored(session, link, batch, failure),
@@ -487,7 +488,7 @@ class Station:
     def _keep(self, session: Session, batch: ReadBatch) -> None:
         """Note what the station has answered, to be stored with what comes next."""
         if self.session is session:
-            self.unstored.add(session.last_bs_op_id, batch.closed, batch.answered)
+            self.unstored.put_back(session.last_bs_op_id, batch)
 
     def _log_failure(self, failure: Failure) -> None:
         self._lines.note(failure, "work for a base station failed {bs_eui}", bs_eui=self.eui)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from bssci.journal import Registration
 from bssci.model import EUI
+from bssci.stations.read_batch import ReadBatch
 
 
 class Unstored:
@@ -20,6 +24,8 @@ class Unstored:
         self._last_op_id = 0
         self._closed: list[int] = []
         self._registrations: dict[EUI, Registration] = {}
+        self._under_way: list[ReadBatch] = []
+        """batches on their way to the disk, in their order"""
 
     def __bool__(self) -> bool:
         return bool(self._last_op_id or self._closed or self._registrations)
@@ -38,6 +44,33 @@ class Unstored:
         self._last_op_id = last_op_id
         self._closed += closed
         self._registrations |= {each.end_point_eui: each for each in registrations}
+
+    def follow(self, batch: ReadBatch, stored: Deferred[Any]) -> None:
+        """Follow a batch that is on its way to the disk, behind all others.
+
+        :param stored: fires or fails with the end of that.
+        """
+
+        def end(result: object) -> object:
+            self._under_way = [each for each in self._under_way if each is not batch]
+            return result
+
+        self._under_way.append(batch)
+        stored.addBoth(end)
+
+    def put_back(self, last_op_id: int, batch: ReadBatch) -> None:
+        """Note the answers in a batch that could not be stored, but those about which newer ones follow it.
+
+        :param last_op_id: as for :meth:`add`.
+        """
+        newer = {
+            each.end_point_eui
+            for later in self._under_way
+            for each in (*later.answered, *later.registrations)
+        }
+        self.add(
+            last_op_id, batch.closed, [each for each in batch.answered if each.end_point_eui not in newer]
+        )
 
     def take(self) -> tuple[int, list[int], Sequence[Registration]]:
         """Return what :meth:`add` was given, to be stored now; nothing is left here."""

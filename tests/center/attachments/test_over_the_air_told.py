@@ -408,3 +408,26 @@ def test_a_station_too_busy_to_detach_a_sensor_that_attaches_meanwhile_keeps_it(
     connected.advance(2 * BUSY_WAIT)
     connected.obey()
     assert [type(each) for each in told(connected, HERE)] == [DetPrp, AttPrp]
+
+
+def test_an_answer_that_could_not_be_stored_does_not_replace_what_the_station_did_afterwards(
+    connected: AirHouse,
+) -> None:
+    """The write of the answer to an order fails, and that of the request that came after it does not."""
+    link, queue = connected.links[HERE], connected.journal.queues[0][1]
+    link.silent = {DetPrp}
+    ensureDeferred(connected.commands.detach([SENSOR], TESTER))
+    connected.obey()
+    [order] = told(connected, HERE)
+    link.give(DetPrpRsp(opId=order.opId))
+    failing = queue.copy()
+    link.give(att())
+    for submission in failing:
+        queue.remove(submission)
+        submission.deferred.errback(StorageError("disk full"))
+    connected.settle()
+    assert len(link.of(AttRsp)) == 1
+    connected.say(HERE, Ping(opId=2))
+    connected.lose(HERE)
+    connected.connect(HERE)
+    assert connected.links[HERE].of(AttPrp, DetPrp) == []

@@ -29,6 +29,8 @@ UPLINKS = 25
 HISTORY = 20
 UNKNOWN = 200
 WRONG = 50
+OWN = {"eui", "nwKey", "shortAddr", "decoderParameters"}
+"""fields of a sensor that no other has, or that may hold keys"""
 
 
 class SensorPages(PageData):
@@ -76,12 +78,22 @@ class SensorPages(PageData):
         }
 
     async def sensor_form(self, call: Call) -> dict[str, Any]:
-        """Return the data for the form of a sensor. Query for a new sensor: eui."""
-        choices = self._views.readings.choices()
+        """Return the data for the form of a sensor.
+
+        Query for a new sensor: eui, and like, the EUI of a sensor whose fields the form begins with.
+        """
+        choices, like = self._views.readings.choices(), call.optional_eui("like")
         if "eui" in call.path:
             configuration = (await self._views.sensors.detail(call.eui()))["configuration"]
             return {"sensor": configuration, "eui": None, "choices": choices}
-        return {"sensor": None, "eui": call.text("eui"), "choices": choices}
+        copied = (await self._views.sensors.detail(like))["configuration"] if like else {}
+        return {
+            "sensor": None,
+            "eui": call.text("eui"),
+            "like": {name: value for name, value in copied.items() if name not in OWN},
+            "like_eui": like,
+            "choices": choices,
+        }
 
     async def sensor_import(self, call: Call) -> dict[str, Any]:
         return {}

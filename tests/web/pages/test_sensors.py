@@ -225,3 +225,19 @@ def test_a_search_that_finds_no_sensor_leads_to_devices_and_base_stations(web: W
     assert links["base stations"] == "/stations?q=kitchen+1"
     assert all(browser.get(link).status == 200 for link in links.values())
     assert "look among" not in browser.get("/sensors?status=silent").text
+
+
+def test_another_sensor_like_one_begins_with_its_fields_but_no_key(web: WebHouse) -> None:
+    operator = web.browser("operator")
+    changes = {"name": "Meter", "tags": ["roof, left"], "interval": 900, "decoderParameters": {"key": "00FF"}}
+    operator.patch(f"/api/sensors/{SENSOR}", changes)
+    assert f"/sensors/new?like={SENSOR}" in operator.get(f"/sensors/{SENSOR}").text
+    assert "?like=" not in web.browser("viewer").get(f"/sensors/{SENSOR}").text
+    page = Document(operator.get(f"/sensors/new?like={SENSOR}").text)
+    fields = {each["name"]: each["value"] for each in page.all("input") if each["name"] and each["value"]}
+    assert fields["name"] == "Meter" and fields["tags"] == '"roof, left"' and fields["interval"] == "900"
+    assert not {"eui", "nwKey", "shortAddr"} & fields.keys()
+    text = page.one("main").text
+    assert "00FF" not in text and "Add and attach" in text and "Kept secret" not in text
+    assert operator.get("/sensors/new?like=70B3D56770119999").status == 404
+    assert operator.get("/sensors/new?like=x").status == 422

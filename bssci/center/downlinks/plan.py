@@ -31,7 +31,7 @@ from itertools import takewhile
 from msgspec.structs import replace
 from twisted.logger import Logger
 
-from bssci.center.downlinks.happenings import Turn
+from bssci.center.downlinks.happenings import RESULT_WAIT, Turn
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import Left, StoredDownlink
 from bssci.model import EUI
@@ -211,7 +211,7 @@ class Planner:
     def _may_go(self, stored: StoredDownlink, target: Station) -> bool:
         left = Left(target.eui, stored.downlink.queue_id, stored.downlink.request.end_point_eui)
         may_lie_there = left in self._turn.left and left not in self._turn.not_left
-        return self._turn.now >= stored.not_before and not may_lie_there
+        return not self._is_ahead(stored.not_before, RESULT_WAIT) and not may_lie_there
 
     def _known_again_at(self, stored: StoredDownlink, target: Station | None) -> float | None:
         """Return when to try again, if the only possible station may be one that does not know the sensor."""
@@ -298,6 +298,13 @@ class Planner:
 
     # rows
 
+    def _is_ahead(self, at: float, longest: float) -> bool:
+        """Return whether a time is to come, and no further ahead than it can have been put.
+
+        One that is further ahead was stored before the clock was set back, and the service started anew.
+        """
+        return self._turn.now < at <= self._turn.now + longest
+
     def _is_expired(self, stored: StoredDownlink) -> bool:
         expires_at, request = stored.downlink.expires_at, stored.downlink.request
         if expires_at is not None and expires_at <= self._turn.now:
@@ -310,11 +317,14 @@ class Planner:
     def _put(self, stored: StoredDownlink, *, watch: bool = False, look_at: float | None = None) -> None:
         """Store the downlink with the time when it is due next."""
         now = self._turn.now
-        times = (stored.downlink.expires_at, stored.not_before, look_at)
-        due = [at for at in times if at is not None and at > now]
+        due = [at for at in (stored.downlink.expires_at, look_at) if at is not None and at > now]
+        if self._is_ahead(stored.not_before, RESULT_WAIT):
+            due.append(stored.not_before)
         if watch:
             # A due time in the future is kept, so that repeated planning does not postpone it.
-            watched = stored.due_at if stored.due_at is not None and stored.due_at > now else now + WATCH
+            watched = stored.due_at
+            if watched is None or not self._is_ahead(watched, WATCH):
+                watched = now + WATCH
             due.append(watched)
         due_at = min(due, default=None)
         if due_at != stored.due_at:

@@ -188,6 +188,25 @@ def test_a_downlink_leaves_a_station_that_is_away_although_the_search_there_fail
     assert other.accept() == [queue_id]
 
 
+def test_a_downlink_does_not_wait_for_a_time_that_a_clock_set_back_before_the_start_puts_off(
+    site: DownlinkHouse,
+) -> None:
+    """The station does not hold it any more, and may yet report that it was sent."""
+    station = connected(site)
+    queue_id = site.queue()
+    assert station.accept() == [queue_id]
+    station.held.clear()
+    station.lose()
+    station = back(site, station, fresh=True)
+    assert station.forget() == [queue_id]
+    assert station.asked() == []
+    site.set_clock(-86400.0)
+    site.crash()
+    station = back(site, station)
+    site.advance(RESULT_WAIT + 2)
+    assert station.accept() == [queue_id]
+
+
 def test_a_result_that_was_not_answered_comes_again(site: DownlinkHouse) -> None:
     station = connected(site)
     queue_id = site.queue()

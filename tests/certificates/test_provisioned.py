@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bssci.certificates.bundles import make_authority, make_server
 from bssci.certificates.provisioned import Broker, ProvisioningError, broker_of, device_name
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MAC = "AA:BB:CC:DD:EE:01"
 NAME = "f2-aabbccddee01"
 
@@ -31,3 +34,8 @@ def test_the_broker_of_devices_is_the_setting_or_where_the_service_is(tmp_path: 
     assert broker_of("mqtt.example:8884", tmp_path / "none") == Broker("mqtt.example", 8884)
     with pytest.raises(ProvisioningError, match="DEVICE_BROKER is empty"):
         broker_of("", tmp_path / "none")
+    authority = tmp_path / "ca_cert.pem"
+    list(make_authority(authority, NOW))
+    certificate = tmp_path / "cert.pem"
+    list(make_server(authority, certificate, tmp_path / "key.pem", ["localhost", "sc.example"], NOW))
+    assert broker_of("", certificate) == Broker("sc.example", 8883)

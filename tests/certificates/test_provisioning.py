@@ -121,6 +121,14 @@ def test_a_revocation_is_on_the_list_and_in_the_registry(it: Provisioning) -> No
         it.revoke(MAC, NOW)
 
 
+def test_a_certificate_that_is_gone_cannot_be_revoked_and_is_named(it: Provisioning) -> None:
+    it.add(MAC, BROKER, NOW)
+    (it.directory_of(NAME) / "device_cert.pem").unlink()
+    with pytest.raises(CertificateError, match="device_cert.pem: does not exist, so it cannot be revoked"):
+        it.revoke(MAC, NOW)
+    assert it.devices()[NAME].status == "active"
+
+
 def test_changes_of_the_command_line_are_noted_with_what_they_change(
     it: Provisioning, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci.certificates.provisioned import ProvisioningError, broker_of, checked_name
+from bssci.certificates.provisioned import Broker, ProvisioningError, broker_of, checked_name
 from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.qr_code import QrCodeError, in_terminal
 from bssci.cli.chosen import load_installation
@@ -48,20 +48,26 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{name} is revoked. Restart the broker, or send it SIGHUP if it then reloads the list.")
         else:
             broker = broker_of(chosen.device_broker, chosen.cert_file)
-            if arguments.action == "add":
-                checked_name(arguments.id, arguments.serial_number)  # before an authority is made for it
-                for made in provisioning.prepare(now):
-                    if made.created:
-                        print(f"created {made.path}")
-                serial, force = arguments.serial_number, arguments.force
-                name = provisioning.add(arguments.id, broker, now, serial_number=serial, force=force)
-            else:
-                name = provisioning.renew(arguments.id, broker, now)
-            _tell(provisioning.directory_of(name))
+            change = _add if arguments.action == "add" else _renew
+            _tell(provisioning.directory_of(change(provisioning, arguments, broker, now)))
     except (ProvisioningError, QrCodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add(provisioning: Provisioning, arguments: argparse.Namespace, broker: Broker, now: datetime) -> str:
+    checked_name(arguments.id, arguments.serial_number)  # before an authority is made for it
+    for made in provisioning.prepare(now):
+        if made.created:
+            print(f"created {made.path}")
+    return provisioning.add(
+        arguments.id, broker, now, serial_number=arguments.serial_number, force=arguments.force
+    )
+
+
+def _renew(provisioning: Provisioning, arguments: argparse.Namespace, broker: Broker, now: datetime) -> str:
+    return provisioning.renew(arguments.id, broker, now)
 
 
 def _tell(directory: Path) -> None:

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from bssci.center.access import Access
 from bssci.center.retention import DAY
 from bssci.journal import StorageError
+from bssci.journal.sqlite.events import _select_events
 from bssci.model import AnyEvent
 from bssci.model.commands import Actor
 from bssci.mqtt.values import Received
@@ -38,13 +39,13 @@ class DiskHouse(House):
 
     def open(self) -> None:
         super().open()
+        self._note_events()
         self.journal.events.subscribe(self._note_events)
 
     def _note_events(self) -> None:
         """Note events as soon as they are stored: the journal may forget them later."""
-        reading = self.journal.events.read(self._events[-1][0] if self._events else 0, 1_000_000)
-        if reading.called:
-            self._events += result_of(reading)
+        cursor = self.journal.core.reader.connection.cursor()
+        self._events += _select_events(cursor, self._events[-1][0] if self._events else 0, 1_000_000)
 
     def set_size(self, *, is_small: bool) -> None:
         """Let the journal grow by a few pages only, until what all sinks have taken makes room."""

@@ -70,21 +70,29 @@ def _certificate() -> x509.Certificate:
 
 
 class _Transport:
-    """The service center's end of a connection without TLS, whose handshake is over."""
+    """The service center's end of a connection without TLS, whose handshake is over.
+
+    :ivar deserted: the station is gone from it, and the service center does not know.
+    """
 
     def __init__(self, station: BaseStation) -> None:
         self.station = station
         self.decoder = FrameDecoder()
-        self.closed = False
+        self.closed = self.deserted = False
+        self.protocol: StationProtocol | None = None
 
     def write(self, data: bytes) -> None:
-        if not self.closed:
+        if not self.closed and not self.deserted:
             self.station.inbox += [CODEC.decode(payload) for payload in self.decoder.feed(data)]
 
     def loseConnection(self) -> None:
-        if not self.closed:
-            self.closed = True
+        if self.closed:
+            return
+        self.closed = True
+        if not self.deserted:
             self.station.closed(self)
+        elif self.protocol is not None:
+            self.protocol.connectionLost(connectionDone)
 
     abortConnection = loseConnection
 
@@ -140,9 +148,9 @@ class BaseStation:
     def connect(self, factory: StationFactory) -> None:
         """Open a connection and say ``con``."""
         self.lose()
-        self.inbox.clear()
         self._transport = _Transport(self)
         protocol = factory.buildProtocol(self._transport.getPeer())
+        self._transport.protocol = protocol
         protocol.makeConnection(self._transport)  # type: ignore[arg-type]
         protocol.handshakeCompleted()
         self._protocol = protocol
@@ -162,6 +170,13 @@ class BaseStation:
     @property
     def connected(self) -> bool:
         return self._protocol is not None
+
+    def desert(self) -> None:
+        """Leave the connection, which the service center takes for a living one."""
+        self._protocol = None
+        if self._transport is not None:
+            self._transport.deserted = True
+        self.lose()
 
     def lose(self) -> None:
         """Lose the connection, and what has not been read of it."""

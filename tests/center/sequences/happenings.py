@@ -103,6 +103,12 @@ class Happenings:
         self._station(station).lose()
         self.world.carry()
 
+    @happens(2, station=NUMBERS, comes_back=(True, True, False))
+    def a_connection_is_left_half_open(self, station: int, comes_back: bool) -> None:
+        self._station(station).desert()
+        if comes_back:
+            self.world.connect(self._station(station))
+
     @happens(2, station=NUMBERS)
     def the_answer_to_con_is_lost(self, station: int) -> None:
         self._station(station).connect(self.world.service.factory)

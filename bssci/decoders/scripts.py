@@ -43,6 +43,8 @@ from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
 from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, QuantityRule, rules_for
 from bssci.model import EUI, Reading, parse_eui
 
+RunScript = Callable[[Callable[[], Any]], Any]
+"""Runs a script's engine by a function, and returns what that returns; may raise DecodeError instead."""
 INSTALL = "scripts need the extra: pip install 'bssci[scripts]'"
 MAX_SOURCE = 1_000_000
 """characters of a script, at most"""
@@ -56,6 +58,11 @@ _PLACE = re.compile(r"<input>:(\d+):(\d+)")
 _REASON_WITH_LINE = re.compile(r"line (\d+): (.*)")
 _HEAD = re.compile(r"/\*[\s*]*decoder\s*(?=\{)")
 _OWN_NAME = re.compile(r"[^\x00-\x1f\x7f]+")
+
+
+def apply(run: Callable[[], Any]) -> Any:
+    """Return what a function returns."""
+    return run()
 
 
 class ScriptLimits(msgspec.Struct, frozen=True):
@@ -197,12 +204,22 @@ NO_HEAD = Head()
 class ScriptDecoder:
     """A script as a decoder.
 
+    :param run: runs the script where :meth:`engine` does not: the limit of CPU time does not reach into some
+        functions of the engine, such as the reversal of an array of 2^53 elements.
     :ivar type_eui: type of the sensors that it is for, if the script states it.
     :ivar title: for people.
     :ivar examples: examples in the script's comment.
     """
 
-    def __init__(self, name: str, source: str, limits: ScriptLimits = LIMITS, head: Head = NO_HEAD) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        limits: ScriptLimits = LIMITS,
+        head: Head = NO_HEAD,
+        run: RunScript = apply,
+    ) -> None:
+        self._run = run
         self.name = name
         self.source = source
         self.limits = limits
@@ -221,19 +238,31 @@ class ScriptDecoder:
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
         """Run the script in a new engine: slow, and from any thread."""
-        return self.engine().decode(payload, parameters).readings
+        readings: list[Reading] = self._run(lambda: self.engine().decode(payload, parameters).readings)
+        return readings
+
+    def check(self) -> None:
+        """Load the script once, as :meth:`decode` runs it.
+
+        :raises DecodeError: it cannot be loaded.
+        """
+        # The engine must end in the thread that made it.
+        self._run(lambda: self.engine() and None)
 
 
-def compile_script(name: str, source: str, limits: ScriptLimits = LIMITS) -> ScriptDecoder:
+def compile_script(
+    name: str, source: str, limits: ScriptLimits = LIMITS, run: RunScript = apply
+) -> ScriptDecoder:
     """Make a decoder from a script, and load it once to see that this works.
 
+    :param run: see :class:`ScriptDecoder`.
     :raises ValueError: what is wrong, or what to install, in one line; DefinitionError if the line is known.
     """
     if len(source) > MAX_SOURCE:
         raise ValueError(f"more than {MAX_SOURCE} characters")
-    decoder = ScriptDecoder(name, source, limits, read_head(source))
+    decoder = ScriptDecoder(name, source, limits, read_head(source), run)
     try:
-        decoder.engine()
+        decoder.check()
     except DecodeError as error:
         found = _REASON_WITH_LINE.fullmatch(error.message)
         if found is None:

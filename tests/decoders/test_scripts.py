@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -388,3 +389,21 @@ def test_a_source_of_many_heads_is_read_once(piece: str, monkeypatch: pytest.Mon
     for (_, found), (begin, _) in pairwise(looks):
         # No part of a comment that was looked at is looked at again.
         assert found is not None and begin == source.find("*/", found.end())
+
+
+def test_somebody_else_may_run_what_is_loaded_and_tried() -> None:
+    ran: list[object] = []
+
+    def run(function: Callable[[], Any]) -> Any:
+        ran.append(function())
+        return ran[-1]
+
+    decoder = compile_script("meter", TS013, run=run)
+    assert ran == [None]
+    assert decoder.decode(payload(), {}) == ran[1] and ran[1]
+
+    def give_up(function: Callable[[], Any]) -> Any:
+        raise DecodeError("timeout", "it does not come back")
+
+    with pytest.raises(ValueError, match="it does not come back"):
+        compile_script("meter", TS013, run=give_up)

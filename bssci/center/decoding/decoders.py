@@ -21,12 +21,12 @@ from twisted.python.failure import Failure
 
 from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.folder import DecoderFolder
+from bssci.center.decoding.patience import WATCHED_KINDS
 from bssci.center.decoding.payloads import DeviceId, decodable
 from bssci.center.decoding.rests import Rest
 from bssci.center.decoding.script_threads import ScriptThreads
 from bssci.center.decoding.stored import decode_stored
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_of
-from bssci.decoders.library import KINDS
 from bssci.decoders.running import label
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Sensor
 from bssci.model.device_id import eui_of_device
@@ -81,7 +81,7 @@ class Decoders:
             directory,
             clock,
             run_in_thread,
-            KINDS,
+            WATCHED_KINDS,
             self.decoding.use,
             [decoder.name for decoder in installed],
         )

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from bssci.center.decoding.patience import WATCHED_KINDS
 from bssci.center.decoding.script_worker import LoadedScript
 from bssci.center.decoding.slow import DecodingJob, SlowDecoding
 from bssci.decoders.examples import ExampleResult
 from bssci.decoders.interfaces import Payload
-from bssci.decoders.library import KINDS, ReadFile, check_file, examples_of
+from bssci.decoders.library import ReadFile, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
 from bssci.decoders.scripts import ScriptDecoder
 from bssci.model import Decoded
@@ -48,7 +49,7 @@ class Trials:
         self,
         run_in_thread: RunInThread,
         slow: SlowDecoding | None = None,
-        kinds: Mapping[str, ReadFile] = KINDS,
+        kinds: Mapping[str, ReadFile] = WATCHED_KINDS,
     ) -> None:
         self._run_in_thread = run_in_thread
         self._slow = slow

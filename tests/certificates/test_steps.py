@@ -42,3 +42,18 @@ def test_the_page_says_where_to_connect_and_what_to_load() -> None:
 
 def test_without_a_known_host_it_says_whom_to_ask() -> None:
     assert "ask its administrator" in steps(STATION, "", [16018], "2031-05-01")[PAGE].decode()
+
+
+@pytest.mark.parametrize(
+    ("host", "ports", "said", "left_out"),
+    [
+        ("sc.example", [16018], "insist on finding the name that", "also"),
+        ("192.0.2.1", [16018, 16017], "insist on finding the address that", "the name that"),
+    ],
+)
+def test_the_page_calls_a_name_a_name_and_names_further_ports_only_where_there_are_some(
+    host: str, ports: list[int], said: str, left_out: str
+) -> None:
+    page = Document(steps(STATION, host, ports, "2031-05-01")[PAGE].decode())
+    text = " ".join(page.one("body").text.split())
+    assert said in text and left_out not in text

@@ -30,6 +30,31 @@ def test_files_are_replaced_together_and_drafts_never_placed_are_swept(tmp_path:
     assert os.listdir(state) == []
 
 
+def test_a_file_may_be_moved_to_its_place_or_removed(tmp_path: Path) -> None:
+    state, large, old = tmp_path / "state", tmp_path / "large", tmp_path / "old"
+    state.mkdir()
+    (state / "draft").write_bytes(b"new")
+    large.write_bytes(b"before")
+    old.write_bytes(b"old")
+    replace_together(state, {tmp_path / "small": b"small", large: state / "draft", old: None})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == {
+        "small": b"small",
+        "large": b"new",
+    }
+    assert os.listdir(state) == []
+
+
+def test_a_replacement_under_way_is_finished_before_what_is_staged(tmp_path: Path) -> None:
+    state, place = tmp_path / "state", tmp_path / "one"
+    state.mkdir()
+    stage_together(state, {place: b"under way"})
+    os.rename(state / "staged", state / "replacement")
+    stage_together(state, {place: b"staged"})
+    assert take_staged(state) == [place]
+    assert place.read_bytes() == b"staged"
+    assert os.listdir(state) == []
+
+
 def test_what_is_staged_waits_for_a_start_and_the_last_one_counts(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()

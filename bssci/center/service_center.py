@@ -216,7 +216,6 @@ class ServiceCenter:
         """Make the parts for devices other than mioty sensors, and for their gateways and sources."""
         journal, now, configuration = self.journal, self.now, self.configuration
         self.devices = DeviceRegistry(clock, journal, loaded, now, settings.source_changing_addresses)
-        self.gateways = Gateways(clock, journal, loaded, self.report, now)
         self.provisioned = ProvisionedDevices(
             clock, lambda: configuration.current, now, deferToThread, self.audit.record_shell_change
         )
@@ -236,6 +235,7 @@ class ServiceCenter:
             delivered_seq=self.deliveries.delivered_seq,
             judge=self.devices.judge,
         )
+        self.gateways = Gateways(clock, journal, loaded, self.report, now, self.sources.can_send)
         self._gateway_commands = GatewayCommands(clock, self.gateways, self.sources, now)
 
     def _make_commands(self, clock: Clock) -> Commands:

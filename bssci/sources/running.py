@@ -103,12 +103,16 @@ class RunningSource:
         """
         return ensureDeferred(self._publish(topic, payload))
 
+    @property
+    def can_send(self) -> bool:
+        """Return whether the source takes messages for the other side."""
+        return getattr(self.source, "publish", None) is not None
+
     async def _publish(self, topic: str, payload: bytes) -> None:
-        publish = getattr(self.source, "publish", None)
-        if publish is None:
+        if not self.can_send:
             raise CommandError("unavailable", f"the source {self.name} cannot send")
         try:
-            await publish(topic, payload)
+            await self.source.publish(topic, payload)
         except CancelledError:  # nobody waits any longer, and the other side may have it
             raise
         except Exception as error:  # a third party's source may raise anything

@@ -66,7 +66,7 @@ class Gateway(msgspec.Struct, omit_defaults=True):
     count: int = 0
     """number of telegrams that it forwarded"""
     source: str = ""
-    """source that delivered its last telegram"""
+    """source that delivered its last telegram; of several, one that takes commands"""
     state: GatewayStateName = ""
     """empty: unknown, or the kind has no state"""
     since: float = 0.0
@@ -107,13 +107,21 @@ class Gateways:
 
     :param report: publishes an event to the sinks.
     :param now: returns Unix seconds.
+    :param can_send: returns whether a source takes commands for gateways.
     """
 
     log = Logger()
 
     def __init__(
-        self, clock: Clock, journal: Journal, loaded: Loaded, report: Reporter, now: Callable[[], float]
+        self,
+        clock: Clock,
+        journal: Journal,
+        loaded: Loaded,
+        report: Reporter,
+        now: Callable[[], float],
+        can_send: Callable[[str], bool],
     ) -> None:
+        self._can_send = can_send
         self._clock = clock
         self._journal = journal
         self._report = report
@@ -174,7 +182,8 @@ class Gateways:
             if id in self._unentered:
                 self._unentered.move_to_end(id)
         gateway.count += 1
-        gateway.source = telegram.source
+        if self._can_send(telegram.source) or not self._can_send(gateway.source):
+            gateway.source = telegram.source
         self._behind.changed[id] = None
         return gateway
 

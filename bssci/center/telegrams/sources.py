@@ -24,6 +24,10 @@ class Running(Protocol):
     def trouble(self) -> str:
         """Reason why the source delivers nothing now; empty: nothing is wrong."""
 
+    @property
+    def can_send(self) -> bool:
+        """Return whether the source takes messages for the remote side."""
+
     def publish(self, topic: str, payload: bytes) -> Deferred[None]:
         """Send a message to the remote side; fires when that has it, or fails with CommandError."""
 
@@ -69,6 +73,11 @@ class Sources:
     def add(self, source: Running) -> None:
         """Add a running source."""
         self._running[source.name] = source
+
+    def can_send(self, name: str) -> bool:
+        """Return whether a source runs, and takes messages for the remote side."""
+        source = self._running.get(name)
+        return source is not None and source.can_send
 
     def publish(self, name: str, topic: str, payload: bytes) -> Deferred[None]:
         """Let a source publish a message; fires when the remote side has it, fails with CommandError.

@@ -21,7 +21,7 @@ OPEN = {"power-flag": 2, "period": 5.0}
 class Broker:
     """A source that publishes."""
 
-    name, trouble = "mqtt", ""
+    name, trouble, can_send = "mqtt", "", True
 
     def __init__(self) -> None:
         self.published: list[tuple[str, Any]] = []

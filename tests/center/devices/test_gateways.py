@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,6 +39,18 @@ def test_whoever_hears_something_is_online(house: House, log_lines: list[str]) -
     assert [line for line in log_lines if "first time" in line] == [
         "gateway scanner:roof is heard for the first time"
     ]
+
+
+def test_of_two_sources_the_one_that_takes_commands_is_kept(house: House) -> None:
+    sources = house.center.sources
+    air, gateway = Air(house), lambda: house.center.gateways.get("scanner:roof")
+    air.advertise(gateway="roof", source="kafka")
+    assert gateway().source == "kafka"
+    for name in ("mqtt", "kafka"):
+        sources.add(SimpleNamespace(name=name, trouble="", can_send=name == "mqtt"))
+    for source in ("kafka", "mqtt", "kafka"):
+        air.advertise(gateway="roof", source=source)
+    assert (gateway().source, gateway().count) == ("mqtt", 4)
 
 
 def test_five_minutes_of_silence_are_told_once_and_the_return_too(house: House) -> None:

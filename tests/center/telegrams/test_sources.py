@@ -11,7 +11,8 @@ from tests.support.telegrams import telegram
 def test_sources_are_counted_apart(house: House) -> None:
     sources = house.center.sources
     for name, trouble in (("mqtt", ""), ("other", "away")):
-        sources.add(SimpleNamespace(name=name, trouble=trouble))
+        sources.add(SimpleNamespace(name=name, trouble=trouble, can_send=name == "mqtt"))
+    assert [sources.can_send(name) for name in ("mqtt", "other", "none")] == [True, False, False]
     sources.door("mqtt")([telegram(1)])
     house.settle()
     said = sources.statistics()

@@ -135,7 +135,7 @@ def test_a_command_is_answered_by_the_state_that_follows(house: WebHouse) -> Non
         house.center._heard_telegrams([strike])
         return succeed(None)
 
-    house.center.sources.add(SimpleNamespace(name="mqtt", trouble="", publish=publish))
+    house.center.sources.add(SimpleNamespace(name="mqtt", can_send=True, trouble="", publish=publish))
     house.center.gateways.heard([strike])
     answer = browser.post(path, {"power-flag": 2, "period": 5})
     assert answer.status == 200 and answer.json()["state"] == {"status": 0}

@@ -24,6 +24,7 @@ from bssci.certificates.reading import (
     read_pair,
     read_revoked,
     revocation_file,
+    subject_of,
 )
 
 SOON = timedelta(days=30)
@@ -168,7 +169,8 @@ def _refuse_weak(path: Path, chain: Sequence[x509.Certificate]) -> None:
         algorithm = each.signature_hash_algorithm
         if algorithm is not None and algorithm.name in ("md5", "sha1") and each.subject != each.issuer:
             raise CertificateError(
-                f"{path}: {_name(each)} is signed with {algorithm.name.upper()}, which no TLS library accepts"
+                f"{path}: {subject_of(each)} is signed with {algorithm.name.upper()},"
+                " which no TLS library accepts"
                 f" any more; have {each.issuer.rfc4514_string()} sign it again with SHA-256"
             )
 
@@ -179,7 +181,7 @@ def _refuse_order(path: Path, chain: Sequence[x509.Certificate]) -> None:
         der = each.public_bytes(Encoding.DER)
         if der in seen:
             raise CertificateError(
-                f"{path}: certificate {number} ({_name(each)}) appears twice; remove one of them"
+                f"{path}: certificate {number} ({subject_of(each)}) appears twice; remove one of them"
             )
         seen.add(der)
     for number in range(1, len(chain)):
@@ -192,8 +194,8 @@ def _refuse_order(path: Path, chain: Sequence[x509.Certificate]) -> None:
                 else "leave only those between the service center's and the authority"
             )
             raise CertificateError(
-                f"{path}: certificate {number + 1} ({_name(upper)}) did not sign certificate {number}"
-                f" ({_name(lower)}); {remedy}"
+                f"{path}: certificate {number + 1} ({subject_of(upper)}) did not sign certificate {number}"
+                f" ({subject_of(lower)}); {remedy}"
             )
 
 
@@ -226,7 +228,7 @@ def _refuse_untaken(
         if fault == OTHER_PURPOSE:
             continue  # some TLS libraries accept it; there is a warning
         raise CertificateError(
-            f"{path}: base stations would refuse {_name(certificate)}: {words_of_fault(fault)}"
+            f"{path}: base stations would refuse {subject_of(certificate)}: {words_of_fault(fault)}"
         )
     if meeting.refused:
         raise CertificateError(
@@ -238,10 +240,11 @@ def _refuse_untaken(
 def _out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -> Iterator[CertificateError]:
     for number, certificate in enumerate(found):
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        which = f" ({_name(certificate)})" if number else ""
+        which = f" ({subject_of(certificate)})" if number else ""
         if now > end:
             remedy = (
-                f"get the current certificate of {_name(certificate)} from its owner, and replace this one"
+                f"get the current certificate of {subject_of(certificate)} from its owner,"
+                " and replace this one"
                 if number
                 else "remove it and run `bssci init`"
             )
@@ -264,7 +267,7 @@ def _some_out_of_time(path: Path, authorities: Sequence[x509.Certificate], now: 
     if len(found) == len(authorities):
         return []
     return [
-        f"{path}: the authority {_name(each)} is not valid now ({each.not_valid_before_utc:%Y-%m-%d} to "
+        f"{path}: the authority {subject_of(each)} is not valid now ({each.not_valid_before_utc:%Y-%m-%d} to "
         f"{each.not_valid_after_utc:%Y-%m-%d}); base stations with certificates from it are refused"
         for each in found
     ]
@@ -274,7 +277,7 @@ def _soon_out_of_time(path: Path, found: Sequence[x509.Certificate], now: dateti
     for number, certificate in enumerate(found):
         end = certificate.not_valid_after_utc
         if end - SOON < now <= end:
-            which = f" ({_name(certificate)})" if number else ""
+            which = f" ({subject_of(certificate)})" if number else ""
             yield f"{path}: expires on {end:%Y-%m-%d}{which}"
 
 
@@ -309,7 +312,3 @@ def _may_sign(certificate: x509.Certificate) -> bool:
         return authority and certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
     except x509.ExtensionNotFound as missing:
         return missing.oid == ExtensionOID.KEY_USAGE
-
-
-def _name(certificate: x509.Certificate) -> str:
-    return certificate.subject.rfc4514_string() or "without a name"

@@ -57,7 +57,7 @@ def parse_host(text: str) -> str:
     :raises ValueError: it is neither; the text names it.
     """
     text = text.strip()
-    if _is_address(text):
+    if is_address(text):
         return text
     try:
         # The pattern would refuse a long one, too, but the encoding takes seconds for it.
@@ -70,7 +70,8 @@ def parse_host(text: str) -> str:
     return name
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Return whether a text is an IPv4 or IPv6 address, without a zone."""
     try:
         return "%" not in text and bool(ipaddress.ip_address(text).packed)
     except ValueError:

@@ -259,6 +259,11 @@ def certificate_span(der: bytes) -> tuple[float, float]:
         raise CertificateError(str(error)) from None
 
 
+def subject_of(certificate: x509.Certificate) -> str:
+    """Return a certificate's subject as people read it: ``CN=station,O=plant``."""
+    return certificate.subject.rfc4514_string() or "without a name"
+
+
 def describe(certificate: x509.Certificate) -> Description:
     return Description(
         subject=certificate.subject.rfc4514_string(),

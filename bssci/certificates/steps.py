@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from bssci.certificates.issuing import is_address
 from bssci.certificates.reading import CertificateError, describe, read_certificates
 from bssci.model import EUI
 
@@ -47,7 +47,7 @@ def steps(eui: EUI, host: str, ports: Sequence[int], ends: str) -> dict[str, byt
     known = (
         escape(host) if host else "<em>the name or address of the service center: ask its administrator</em>"
     )
-    named = "address" if _is_address(host) else "name"
+    named = "address" if is_address(host) else "name"
     page = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Base station {eui}</title><style>{_STYLE}</style></head>
 <body><h1>Base station {eui}</h1>
@@ -72,11 +72,3 @@ service center. If they complain, generate that certificate anew with it (page <
 </body></html>
 """
     return {PLACE: place.encode(), PAGE: page.encode()}
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bssci.cli.chosen import load_installation
+from bssci.model.iso_times import iso_day
 from bssci.web.access.accounts import ROLES, AccountError, AccountFile
 from bssci.web.access.live_tokens import CONNECTIONS, DAYS, EVERYTHING, Wish
 from bssci.web.access.uses import LIVE_TOKENS_FILE, TOKENS_FILE, read_uses, token_key, told
@@ -74,10 +74,10 @@ def _list(file: AccountFile, state_dir: Path) -> None:
     directory = file.read()
     for token in directory.tokens:
         used = told(uses.get(token_key(token)), "never used")
-        print(f"{token.name}\t{token.role}\t{_day(token.created_at)}\t{used}")
+        print(f"{token.name}\t{token.role}\t{iso_day(token.created_at)}\t{used}")
     for live in directory.live_tokens:
         used = told(live_uses.get(live.id), "never used")
-        print(f"{live.name}\tlive\t{_day(live.created_at)}\tuntil {_day(live.expires_at)}\t{used}")
+        print(f"{live.name}\tlive\t{iso_day(live.created_at)}\tuntil {iso_day(live.expires_at)}\t{used}")
 
 
 def _create(file: AccountFile, arguments: argparse.Namespace) -> str:
@@ -97,7 +97,3 @@ def _create(file: AccountFile, arguments: argparse.Namespace) -> str:
     )
     secret, _ = file.create_live_token(wish)
     return secret
-
-
-def _day(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"

@@ -27,6 +27,11 @@ def iso_whole_seconds(seconds: float) -> str:
     return f"{found[:19]}Z" if (found := iso_milliseconds(seconds)) else ""
 
 
+def iso_day(seconds: float) -> str:
+    """Return the day of Unix seconds, in UTC; empty for years outside 1 to 9999."""
+    return iso_milliseconds(seconds)[:10]
+
+
 def iso_milliseconds(seconds: float) -> str:
     """Return Unix seconds as ISO 8601 with milliseconds; empty for years outside 1 to 9999."""
     try:

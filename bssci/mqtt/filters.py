@@ -80,19 +80,6 @@ class Filters:
             )
 
 
-def covers(wide: str, narrow: str) -> bool:
-    """Return whether every topic that the filter ``narrow`` covers is also covered by ``wide``."""
-    levels, others = wide.split("/"), narrow.split("/")
-    if levels[0] in ("+", "#") and others[0].startswith("$"):
-        return False
-    for number, level in enumerate(levels):
-        if level == "#":
-            return True
-        if number >= len(others) or others[number] == "#" or level not in ("+", others[number]):
-            return False
-    return len(levels) == len(others)
-
-
 def fits(topic_filter: Sequence[str], topic: Sequence[str]) -> bool:
     """Return whether a filter covers a topic, both as their levels (MQTT 3.1.1, 4.7)."""
     if topic and topic[0].startswith("$") and topic_filter[0] in ("+", "#"):

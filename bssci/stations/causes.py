@@ -16,6 +16,7 @@ from bssci.certificates.handshakes import (
     UNTRUSTED,
     words_of_fault,
 )
+from bssci.certificates.reading import subject_of
 
 NEW_BUNDLE = "Make a bundle for it on the page Certificates and load its three files into it."
 LOAD_AUTHORITY = (
@@ -90,7 +91,7 @@ def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cau
     :param depth: 0 for the station's own certificate; 1 for the one that signed it, and so on.
     :param error: error code of OpenSSL's verification (``X509_V_ERR_...``).
     """
-    whose = "its certificate" if depth == 0 else f"the certificate of its authority {_name(certificate)}"
+    whose = "its certificate" if depth == 0 else f"the certificate of its authority {subject_of(certificate)}"
     if error in UNTRUSTED:
         advice = (
             f"{NEW_BUNDLE} Or, if that authority is to be trusted, add its certificate to CA_FILE."
@@ -100,7 +101,8 @@ def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cau
         return Cause(f"its certificate is signed by another authority, {issuer}", advice)
     if error == SELF_SIGNED:
         return Cause(
-            f"its certificate is self-signed, not signed by an authority, {_name(certificate)}", NEW_BUNDLE
+            f"its certificate is self-signed, not signed by an authority, {subject_of(certificate)}",
+            NEW_BUNDLE,
         )
     if error == EXPIRED:
         return Cause(f"{whose} expired on {_day(certificate.not_valid_after_utc)}", NEW_BUNDLE)
@@ -136,10 +138,6 @@ def of_refusal(words: str) -> Cause:
     if "certificate" in words:
         return Cause(words, f"Give each station a bundle of its own. {NEW_BUNDLE}")
     return Cause(words)
-
-
-def _name(certificate: x509.Certificate) -> str:
-    return certificate.subject.rfc4514_string() or "without a name"
 
 
 def _day(at: datetime) -> str:

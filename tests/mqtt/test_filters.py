@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from bssci.mqtt.filters import FILTERS, LOSSES, Filters, covers
+from bssci.mqtt.filters import FILTERS, LOSSES, Filters
 
 
 def test_few_in_a_packet_and_none_twice() -> None:
@@ -32,24 +30,3 @@ def test_the_one_at_fault_is_found_by_halving() -> None:
         losses += 1
     assert filters.given_up == ["bad"] and losses == 3 * LOSSES
     assert list(filters) == [("a", "b"), ("c",)]
-
-
-@pytest.mark.parametrize(
-    ("wide", "narrow", "does"),
-    [
-        ("#", "a/b", True),
-        ("#", "$SYS/#", False),
-        ("+/a", "$SYS/a", False),
-        ("a/#", "a", True),
-        ("a/#", "a/+/b/#", True),
-        ("a/+", "a/b", True),
-        ("a/+", "a/+", True),
-        ("a/+", "a/#", False),
-        ("a/+", "a/b/c", False),
-        ("a/+/c", "a/b", False),
-        ("a/b", "a/+", False),
-        ("a/+/x", "a/b/#", False),
-    ],
-)
-def test_a_filter_covers_another_if_it_covers_each_of_its_topics(wide: str, narrow: str, does: bool) -> None:
-    assert covers(wide, narrow) is does

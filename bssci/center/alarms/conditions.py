@@ -7,7 +7,6 @@ where there is only one subject. It identifies the alarm in the API, and is its 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI, Sensor
 from bssci.model.counts import grouped, many
 from bssci.model.events import GatewayState, StationState
+from bssci.model.iso_times import iso_day
 from bssci.stations.causes import BLOCKED, OF_STATIONS
 from bssci.stations.station import ConnectionState, Station
 
@@ -248,11 +248,11 @@ def of_certificates(spans: Iterable[CertificateSpan], now: float, days: float) -
     for each in spans:
         severity: Severity = "error"
         if each.begins_at > now:
-            what = f"is valid only from {_day(each.begins_at)}"
+            what = f"is valid only from {iso_day(each.begins_at)}"
         elif each.ends_at < now:
-            what = f"expired on {_day(each.ends_at)}"
+            what = f"expired on {iso_day(each.ends_at)}"
         elif each.ends_at - now < days * DAY:
-            what, severity = f"expires on {_day(each.ends_at)}", "warning"
+            what, severity = f"expires on {iso_day(each.ends_at)}", "warning"
         else:
             continue
         text = f"{each.name}: the certificate {what}"
@@ -365,10 +365,6 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
 def named(name: str | None, eui: EUI) -> str:
     """Return name and EUI: a name may not be unique, and an EUI alone tells people little."""
     return f"{name} ({eui})" if name and eui not in name else str(name or eui)
-
-
-def _day(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
 def _level(subject: str) -> str:

@@ -26,7 +26,8 @@ from bssci.center.interfaces import IIngest
 from bssci.model import Telegram
 from bssci.model.weight import text_weight
 from bssci.mqtt.client import MqttClient
-from bssci.mqtt.filters import covers, fits
+from bssci.mqtt.filters import fits
+from bssci.mqtt.server.topics import covers
 from bssci.mqtt.values import Publication, Received
 from bssci.settings.table import Settings
 from bssci.sources.envelopes import scanner

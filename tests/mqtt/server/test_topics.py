@@ -53,6 +53,27 @@ def test_examples_of_the_specification(text: str, topic: str, expected: bool) ->
     assert tree.find(topic) == ({"me": 1} if expected else {})
 
 
+@pytest.mark.parametrize(
+    ("wide", "narrow", "does"),
+    [
+        ("#", "a/b", True),
+        ("#", "$SYS/#", False),
+        ("+/a", "$SYS/a", False),
+        ("a/#", "a", True),
+        ("a/#", "a/+/b/#", True),
+        ("a/+", "a/b", True),
+        ("a/+", "a/+", True),
+        ("a/+", "a/#", False),
+        ("a/+", "a/b/c", False),
+        ("a/+/c", "a/b", False),
+        ("a/b", "a/+", False),
+        ("a/+/x", "a/b/#", False),
+    ],
+)
+def test_a_filter_covers_another_if_it_covers_each_of_its_topics(wide: str, narrow: str, does: bool) -> None:
+    assert covers(wide, narrow) is does
+
+
 @given(FILTERS, FILTERS, TOPICS)
 def test_what_covers_another_matches_all_that_it_matches(one: str, other: str, topic: str) -> None:
     if covers(one, other) and matches(other, topic):

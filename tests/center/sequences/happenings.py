@@ -269,6 +269,11 @@ class Happenings:
         self.world.kill(sinks)
         self.world.carry()
 
+    @happens(1, sinks=((), ("good",), SINKS))
+    def the_service_is_stopped(self, sinks: Sequence[str]) -> None:
+        self.world.stop(sinks)
+        self.world.carry()
+
     @happens(3)
     def the_journal_may_hardly_grow(self) -> None:
         self.world.keep_journal_small()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succeed
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
@@ -18,7 +19,8 @@ from bssci.journal import StorageError
 from bssci.journal.sqlite.events import _select_events
 from bssci.model import AnyEvent
 from bssci.model.commands import Actor
-from bssci.mqtt.values import Received
+from bssci.mqtt.values import MessageNotTaken, Received
+from bssci.service import STOP_TIME
 from bssci.sinks.mqtt.intake import Intake
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.pump import Pump
@@ -207,6 +209,25 @@ class Service:
         self.house.open()
         self._start(names)
 
+    def stop(self) -> None:
+        """Stop as the service does, for as long as that may take; :meth:`kill` follows."""
+        stopped = ensureDeferred(self._stop())
+        end = self.house.clock.seconds() + STOP_TIME
+        while not stopped.called and self.house.clock.seconds() < end:
+            self.house.clock.advance(0.1)
+            self.house.settle()
+        stopped.addErrback(lambda failure: self.failures.append(failure.getTraceback()))
+
+    async def _stop(self) -> None:
+        center = self.house.center
+        center.stop_receiving()
+        self.factory.stopFactory()
+        with suppress(StorageError):
+            await self.house.journal.settled()
+        self.intake.stop()
+        await gatherResults([ensureDeferred(pump.stop()) for pump in self.pumps.values()])
+        await center.stop()
+
     def close(self) -> None:
         globalLogPublisher.removeObserver(self._observer)
         self._bury()
@@ -251,6 +272,7 @@ class Service:
         message = Received(topic, payload, False, packet_id, repeated, None, None)
         taken = self._requests.received(message) or succeed(None)
         taken.addCallback(lambda _: self.at_broker.pop(packet_id))
+        taken.addErrback(lambda failure: failure.trap(MessageNotTaken))
 
     def _settings_answered(self, answer: dict[str, Any], reply: object) -> Deferred[None]:
         self.settings_answered.add(answer["ref"])

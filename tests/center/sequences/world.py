@@ -104,6 +104,11 @@ class World:
             station.cut()
         self.service.kill(sinks)
 
+    def stop(self, sinks: Sequence[str] = ()) -> None:
+        """Stop the service, which lets go of the stations, and start it again."""
+        self.service.stop()
+        self.kill(sinks)
+
     def edit_sensor(self, number: int, **changes: Any) -> None:
         """Change a sensor in endpoints.json by hand, or remove it; the service reads the file later.
 

@@ -163,8 +163,8 @@ class BssciService(Service):
         _take_descriptors(settings)
         # Created before the files are read, so that later changes are noticed.
         self._watches = [
-            FileWatch(reactor, [settings.sensor_config_file], self._sensors_changed),
-            FileWatch(reactor, [ENV_FILE], self._settings_changed),
+            FileWatch(reactor, lambda: [settings.sensor_config_file], self._sensors_changed),
+            FileWatch(reactor, self.configuration.files, self._settings_changed),
         ]
         files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file, settings.crl_file)
         self.tls = ServerTLS(reactor, files, deferToThread)

@@ -61,7 +61,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     try:
         installed = extensions.discover()
         catalogue = installed.catalogue
-        chosen, _, warnings = catalogue.load({}, environ, env_file)
+        chosen, _, warnings, _ = catalogue.load({}, environ, env_file)
         factories = [
             (kind, factory)
             for kind in extensions.KINDS

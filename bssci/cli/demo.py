@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Start service and simulator, print how to watch them, and stop both; return 0 after a clean stop."""
-    installed, (own, origins, _) = load()
+    installed, (own, origins, _, _) = load()
     options = _options(own, origins, arguments.gateways)
     chosen = load(options)[1].settings
     problems = list(listening_problems(installed.catalogue.places(chosen)))

@@ -42,7 +42,7 @@ def _host(text: str) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Create missing files, and print the path of each."""
-    installed, (chosen, _, warnings) = load()
+    installed, (chosen, _, warnings, _) = load()
     for warning in warnings:
         print(f"warning: {warning}")
     for made in _everything(installed.catalogue, chosen, [*arguments.host, *local_hosts()]):

@@ -89,7 +89,7 @@ def _scan(reactor: Any, configuration: ScannerConfiguration, file: Path | None) 
     agent = Agent(reactor, configuration, lambda: read_configuration(file), scans, make_client, time.time)
     agent.start()
     if file is not None:
-        FileWatch(reactor, [file], agent.reload).start()
+        FileWatch(reactor, lambda: [file], agent.reload).start()
     signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(agent.reload))
     reactor.addSystemEventTrigger("before", "shutdown", lambda: ended(agent))
 

@@ -26,6 +26,8 @@ class LoadedValues(NamedTuple):
     """origin of each setting, by its name"""
     warnings: list[str]
     """one line each"""
+    files: tuple[Path, ...]
+    """files that hold secrets, as NAME_FILE names them"""
 
 
 class Catalogue:
@@ -104,7 +106,8 @@ class Catalogue:
         for group in self.groups:
             warnings += group.check(values, origins)
         self._check_places(values, origins)
-        return LoadedValues(settings, origins, warnings)
+        files = [_given(self._files[name], levels) for name, origin in origins.items() if origin == "file"]
+        return LoadedValues(settings, origins, warnings, tuple(map(Path, files)))
 
     def check_texts(self, values: Mapping[str, str]) -> None:
         """Check each text by itself, before it is written to ``.env``.
@@ -254,6 +257,11 @@ def _text(
         if text is not None:
             return str(text), origin, origin
     return row.default, "default", "default"
+
+
+def _given(name: str, levels: Sequence[tuple[Origin, Mapping[str, Any]]]) -> str:
+    """Return the text that takes precedence."""
+    return next(str(texts[name]) for _, texts in levels if texts.get(name))
 
 
 def _secret(file_name: str, path: Path) -> str:

@@ -56,9 +56,13 @@ class Configuration:
         """why ``.env``, as somebody has changed it, is not in force; empty: it is"""
         self._lock = DeferredLock()
         self._watchers: list[tuple[frozenset[str], SettingsWatcher]] = []
-        self.current, self.origins, self.warnings = self._load(env_file)
+        self.current, self.origins, self.warnings, self._secrets = self._load(env_file)
         self.at_start = self.current
         """the settings at the start, which stay in force where a change needs a restart"""
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that settings come from: ``.env``, and those that hold secrets."""
+        return (self._env_file, *self._secrets)
 
     def watch(self, names: Sequence[str], watcher: SettingsWatcher) -> Callable[[], None]:
         """Call ``watcher`` with the new settings whenever one of ``names`` changes.
@@ -157,7 +161,7 @@ class Configuration:
         return (await self._lock.run(lambda: ensureDeferred(self._tried(values, usable=False))))[0]
 
     def reload(self) -> Deferred[frozenset[str]]:
-        """Read ``.env`` again and apply the settings that can change while running.
+        """Read ``.env`` and the files of secrets again, and apply the settings that can change while running.
 
         All or nothing; the Deferred fires and fails as that of :meth:`change`.
         """
@@ -197,7 +201,8 @@ class Configuration:
 
     def _take(self, loaded: LoadedValues) -> frozenset[str]:
         """Apply settings and notify their watchers; return the names of those that changed."""
-        before, (self.current, self.origins, self.warnings) = self.current, loaded
+        before = self.current
+        self.current, self.origins, self.warnings, self._secrets = loaded
         changed = frozenset(
             name for name in self.catalogue.rows if before.value(name) != self.current.value(name)
         )

@@ -22,20 +22,20 @@ class FileWatch:
     An editor that writes in several steps is thus waited for. Changes between the creation of this object
     and :meth:`start` count, too.
 
-    :param paths: files to watch; they need not exist.
+    :param paths: returns the files to watch; they need not exist. Another file counts as a change.
     :param interval: seconds between two checks.
     """
 
     def __init__(
         self,
         clock: Clock,
-        paths: Sequence[Path],
+        paths: Callable[[], Sequence[Path]],
         changed: Callable[[], object],
         interval: float = INTERVAL,
     ) -> None:
         self._paths = paths
         self._changed = changed
-        self._taken = self._before = stamps_of(paths)
+        self._taken = self._before = stamps_of(paths())
         self._ticker = Ticker(clock, interval, self._look)
 
     def start(self) -> None:
@@ -47,7 +47,7 @@ class FileWatch:
         self._ticker.stop()
 
     def _look(self) -> None:
-        now = stamps_of(self._paths)
+        now = stamps_of(self._paths())
         is_at_rest, self._before = now == self._before, now
         if is_at_rest and now != self._taken:
             self._taken = now

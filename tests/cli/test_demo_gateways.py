@@ -24,7 +24,7 @@ DECODERS = Path(__file__).parent.parent.parent / "decoders"
 
 
 def loaded(**environ: str) -> tuple[Settings, dict[str, Any], Any]:
-    chosen, origins, _ = extensions.discover().catalogue.load({}, environ, Path(os.devnull))
+    chosen, origins, _, _ = extensions.discover().catalogue.load({}, environ, Path(os.devnull))
     return chosen, {name: chosen.value(name) for name in origins}, origins
 
 

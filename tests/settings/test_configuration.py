@@ -283,3 +283,30 @@ def test_a_change_that_mends_the_file_ends_the_trouble_with_it(make: Make, env_f
         result_of(configuration.reload())
     assert result_of(configuration.change({"STATUS_INTERVAL": "60"})) == {"STATUS_INTERVAL"}
     assert configuration.trouble == "" and "STATUS_INTERVAL=60\n" in env_file.read_text()
+
+
+def test_a_secret_in_a_file_of_its_own_is_read_again(make: Make, env_file: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("one")
+    second.write_text("three")
+    env_file.write_text(f"MQTT_USERNAME=me\nMQTT_PASSWORD_FILE={first}\n")
+    configuration = make()
+    assert configuration.files() == (env_file, first)
+    first.write_text("two")
+    assert result_of(configuration.reload()) == {"MQTT_PASSWORD"}
+    assert configuration.current.value("MQTT_PASSWORD") == "two"
+    env_file.write_text(f"MQTT_USERNAME=me\nMQTT_PASSWORD_FILE={second}\n")
+    assert result_of(configuration.reload()) == {"MQTT_PASSWORD"}
+    assert configuration.files() == (env_file, second)
+
+
+def test_of_two_files_the_one_that_takes_precedence_is_watched(
+    make: Make, env_file: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("one")
+    second.write_text("two")
+    env_file.write_text(f"MQTT_USERNAME=me\nMQTT_PASSWORD_FILE={first}\n")
+    configuration = make(environ={"MQTT_PASSWORD_FILE": str(second)})
+    assert configuration.current.value("MQTT_PASSWORD") == "two"
+    assert configuration.files() == (env_file, second)

@@ -54,7 +54,7 @@ def test_the_command_line_wins_over_environment_over_env_file_over_default(env_f
     env_file.write_text("LISTEN_PORT=1\nMQTT_PORT=1\nWEB_PORT=1\n")
     environ = {"LISTEN_PORT": "2", "MQTT_PORT": "2"}
     options = {"listen-port": "3", "mqtt-port": None, "version": 1}
-    chosen, origins, warnings = CATALOGUE.load(options, environ, env_file)
+    chosen, origins, warnings, _ = CATALOGUE.load(options, environ, env_file)
     assert (chosen.listen_port, chosen.value("MQTT_PORT"), chosen.web_port) == ((3,), 2, 1)
     assert [origins[name] for name in ("LISTEN_PORT", "MQTT_PORT", "WEB_PORT", "TIMEZONE")] == [
         "command line",
@@ -67,7 +67,7 @@ def test_the_command_line_wins_over_environment_over_env_file_over_default(env_f
 
 
 def test_empty_text_stands_for_the_default() -> None:
-    chosen, origins, _ = CATALOGUE.load({}, {"LISTEN_PORT": "", "MQTT_BROKER": " "}, NO_FILE)
+    chosen, origins, _, _ = CATALOGUE.load({}, {"LISTEN_PORT": "", "MQTT_BROKER": " "}, NO_FILE)
     assert (chosen.listen_port, chosen.value("MQTT_BROKER")) == ((16018,), "localhost")
     assert origins["LISTEN_PORT"] == "environment"
 
@@ -163,13 +163,13 @@ def test_values_that_do_not_go_together(environ: dict[str, str], message: str) -
 
 
 def test_tls_files_without_tls_are_warned_about() -> None:
-    _, _, warnings = CATALOGUE.load({}, {"MQTT_CA_FILE": "ca.pem"}, NO_FILE)
+    _, _, warnings, _ = CATALOGUE.load({}, {"MQTT_CA_FILE": "ca.pem"}, NO_FILE)
     assert warnings == ["MQTT_CA_FILE and MQTT_CERT_FILE have no effect: MQTT_TLS is false"]
 
 
 def test_unknown_and_repeated_names_in_the_env_file_are_warned_about(env_file: Path) -> None:
     env_file.write_text("# comment\n\nLISTEN_PROT=1\nMQTT_PORT=1\nexport MQTT_PORT=2\n")
-    chosen, _, warnings = CATALOGUE.load({}, {"LISTEN_PROT": "1"}, env_file)
+    chosen, _, warnings, _ = CATALOGUE.load({}, {"LISTEN_PROT": "1"}, env_file)
     assert chosen.value("MQTT_PORT") == 2
     assert warnings == [
         f"{env_file} line 3: LISTEN_PROT is not a setting; LISTEN_PORT is",
@@ -197,6 +197,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path, env_file: Path) -> None:
     loaded = CATALOGUE.load({}, {}, env_file)
     assert loaded.settings.value("MQTT_PASSWORD") == "Pa55word"
     assert (loaded.origins["MQTT_PASSWORD"], loaded.warnings) == ("file", [])
+    assert loaded.files == (tmp_path / "password",)
 
 
 def test_a_secret_and_its_file_do_not_go_together() -> None:

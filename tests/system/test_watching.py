@@ -14,7 +14,7 @@ def test_a_change_is_told_once_it_is_at_rest(tmp_path: Path) -> None:
     clock, told = Clock(), []
     path = tmp_path / "endpoints.json"
     path.write_text("[]")
-    watch = FileWatch(clock, [path], lambda: told.append(path.read_text()), 5.0)
+    watch = FileWatch(clock, lambda: [path], lambda: told.append(path.read_text()), 5.0)
     watch.start()
     clock.pump([5.0] * 3)
     assert told == []
@@ -35,13 +35,25 @@ def test_a_change_is_told_once_it_is_at_rest(tmp_path: Path) -> None:
 def test_a_change_before_the_start_counts(tmp_path: Path) -> None:
     clock, told = Clock(), []
     path = tmp_path / ".env"
-    watch = FileWatch(clock, [path], lambda: told.append(1), 5.0)
+    watch = FileWatch(clock, lambda: [path], lambda: told.append(1), 5.0)
     path.write_text("LOG_LEVEL=debug")
     watch.start()
     clock.pump([5.0] * 2)
     assert told == [1]
     path.unlink()
     clock.pump([5.0] * 2)
+    assert told == [1, 1]
+
+
+def test_another_file_is_a_change(tmp_path: Path) -> None:
+    clock, told = Clock(), []
+    paths = [tmp_path / "a"]
+    FileWatch(clock, lambda: paths, lambda: told.append(1), 5.0).start()
+    paths.append(tmp_path / "b")
+    clock.pump([5.0] * 3)
+    assert told == [1]
+    paths[1].write_text("secret")
+    clock.pump([5.0] * 3)
     assert told == [1, 1]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from datetime import UTC, datetime
 
 from bssci.cli.chosen import load_installation
+from bssci.model.iso_times import iso_day
 from bssci.web.access.accounts import ROLES, AccountError, AccountFile
 from bssci.web.access.uses import LOG_INS_FILE, read_uses, told
 
@@ -29,9 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         log_ins = read_uses(chosen.state_dir / LOG_INS_FILE)
         for account in file.read().accounts:
-            since = datetime.fromtimestamp(account.created_at, UTC)
             log_in = told(log_ins.get(account.name), "never logged in")
-            print(f"{account.name}\t{account.role}\t{since:%Y-%m-%d}\t{log_in}")
+            print(f"{account.name}\t{account.role}\t{iso_day(account.created_at)}\t{log_in}")
         return 0
     file.expect(arguments.name, known=arguments.action == "password")
     if arguments.action == "add":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,14 @@ def test_damaged_accounts_are_one_line(command: list[str], capsys: pytest.Captur
     Path("data/accounts.json").write_text("x")
     assert main(command) == 1
     assert capsys.readouterr().err.startswith("error: data/accounts.json: is damaged (")
+
+
+def test_an_account_whose_time_is_damaged_is_listed_without_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, "a good password\n")
+    assert main(["user", "add", "carla"]) == 0
+    path = Path("data/accounts.json")
+    path.write_text(re.sub(r'"created_at": ?[0-9.e+]+', '"created_at":1e30', path.read_text()))
+    assert main(["user", "list"]) == 0
+    assert capsys.readouterr().out == "carla\tviewer\t\tnever logged in\n"

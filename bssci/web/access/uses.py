@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bssci.model.iso_times import iso_milliseconds
 from bssci.system.clock import Clock, Ticker
 from bssci.system.files import write_atomically
 from bssci.system.line_limit import LineLimit
@@ -33,8 +33,14 @@ class Use(msgspec.Struct, frozen=True):
 
 
 def told(use: Use | None, never: str) -> str:
-    """Return the time of a use in UTC and its address, or ``never`` if there was none."""
-    return f"{datetime.fromtimestamp(use.at, UTC):%Y-%m-%d %H:%M} UTC from {use.address}" if use else never
+    """Return the time of a use in UTC and its address, or ``never`` if there was none.
+
+    A time that no calendar has, as from a damaged file, is left out.
+    """
+    if use is None:
+        return never
+    at = iso_milliseconds(use.at)
+    return f"{at[:10]} {at[11:16]} UTC from {use.address}" if at else f"from {use.address}"
 
 
 _decoder = msgspec.json.Decoder(dict[str, Use])

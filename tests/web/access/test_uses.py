@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 
-from bssci.web.access.uses import LIVE_TOKENS_FILE, SAVE_INTERVAL, TOKENS_FILE, LastUses, read_uses, told
+from bssci.web.access.uses import LIVE_TOKENS_FILE, SAVE_INTERVAL, TOKENS_FILE, LastUses, Use, read_uses, told
 from tests.support.log_lines import log_lines
 from tests.support.web import Browser, WebHouse
 from tests.web.html import Document
@@ -129,3 +129,4 @@ def test_a_use_is_told_in_one_line(tmp_path: Path) -> None:
     uses.used("a", HERE)
     assert told(uses.get("a"), "never used") == f"1970-01-01 00:01 UTC from {HERE}"
     assert told(uses.get("b"), "never used") == "never used"
+    assert told(Use(1e30, HERE), "never used") == f"from {HERE}"

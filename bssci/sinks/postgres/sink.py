@@ -112,10 +112,15 @@ class PostgresSink:
             return succeed(None)
         wait = self._wait(len(events))
         if not wait:
-            return self._write(events)
+            return self._write_live(events)
         waited: Deferred[None] = Deferred()
         self._waiting = (waited, self._reactor.callLater(wait, self._waited))
-        return waited.addCallback(lambda _: self._write(events))
+        return waited.addCallback(lambda _: self._write_live(events))
+
+    def deliver_again(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
+        """Take a batch of a replay: at once, as more follows only when this one is written."""
+        events = [event for event in batch if isinstance(event, Event)]
+        return self._write(events) if events else succeed(None)
 
     def stop(self) -> Deferred[None]:
         self._ticker.stop()
@@ -126,7 +131,7 @@ class PostgresSink:
         return self._worker.stop(STOP_TIME)
 
     def _wait(self, count: int) -> float:
-        """Return the s that a batch of ``count`` events waits, so that a few events do not make many
+        """Return the s that a batch of ``count`` new events waits, so that a few events do not make many
         transactions."""
         if self._written_at is None or count >= min(FULL, self._settings.batch_size):
             return 0.0
@@ -138,8 +143,11 @@ class PostgresSink:
             (deferred, _), self._waiting = self._waiting, None
             deferred.callback(None)
 
-    def _write(self, events: Sequence[Event]) -> Deferred[None]:
+    def _write_live(self, events: Sequence[Event]) -> Deferred[None]:
         self._written_at = self._reactor.seconds()
+        return self._write(events)
+
+    def _write(self, events: Sequence[Event]) -> Deferred[None]:
         euis = {event.end_point_eui for event in events if isinstance(event, Uplink) and event.receptions}
         found = {eui: self._sensor(eui) for eui in euis}
         sensors = {eui: sensor for eui, sensor in found.items() if sensor is not None}

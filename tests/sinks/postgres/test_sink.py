@@ -296,6 +296,19 @@ async def test_few_events_wait_for_others(database: Database) -> None:
     assert len(stored(database)) == 2
 
 
+async def test_a_replay_waits_for_no_other_events(database: Database) -> None:
+    async with running(database.settings(POSTGRES_BATCH_TIMEOUT=60.0)) as sink:
+        await sink.deliver(uplinks(1))
+        for number in range(2, 5):
+            await sink.deliver_again([uplink(number)])
+        assert len(stored(database)) == 4
+        # It is none of the transactions that new events are counted from.
+        waiting = maybeDeferred(sink.deliver, [uplink(5)])
+        await pause(0.05)
+        assert not waiting.called
+        waiting.addErrback(lambda failure: None)
+
+
 async def test_what_people_entered_about_a_device_is_in_its_row_and_in_the_view(database: Database) -> None:
     device = Device("ble:AA:BB", 1.0, 1.0, name="cellar", model="RuuviTag", tags=["north"])
     sink = PostgresSink(reactor, database.settings(), lambda eui: None, time.time, {"ble:AA:BB": device}.get)

@@ -20,8 +20,8 @@ LOOKS = 1440
 """measurements from which growth is estimated: those of one day"""
 DOUBT = 3600.0
 """s that a clock which was set must stay as it is before anything is forgotten by it"""
-FULL_SOON = 0.8
-"""share of the journal taken up by undelivered events, at which to warn"""
+FULL_SOON, FULL = 0.8, 0.97
+"""shares of the journal taken up by undelivered events, from which on it is a warning, or an error"""
 DAY = 86400.0
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
 from bssci.center.devices.endpoints import WrongEntry
+from bssci.center.retention import FULL, FULL_SOON
 from bssci.center.silence.silence import Standing
 from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI, Sensor
@@ -21,8 +22,6 @@ from bssci.stations.causes import BLOCKED, OF_STATIONS
 from bssci.stations.station import ConnectionState, Station
 
 Severity = Literal["error", "warning"]
-FILLING, FULL = 0.8, 0.97
-"""shares of the journal taken up by undelivered events from which on there is an alarm: warning, error"""
 REFUSED_LATELY = 900.0
 """s for which a refused connection keeps its alarm open"""
 MANY_ERRORS = 10
@@ -226,9 +225,9 @@ def of_journal(usage: Usage, failed_in_row: int, forecast: str = "") -> Iterator
         text = "The journal cannot store: uplinks are refused, base stations keep them"
         yield Condition("journal-failing", "error", text, "/logs?level=error")
         forecast = ""
-    if usage.share >= FILLING:
+    if usage.share >= FULL_SOON:
         severity: Severity = "error" if usage.share >= FULL else "warning"
-        percent = int(FULL * 100) if usage.share >= FULL else int(FILLING * 100)
+        percent = int(FULL * 100) if usage.share >= FULL else int(FULL_SOON * 100)
         text = f"The journal is more than {percent} % full of events that sinks have yet to take{forecast}"
         yield Condition("journal-filling", severity, text, page)
 

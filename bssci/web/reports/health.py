@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from bssci.center.retention import full_in
+from bssci.center.retention import FULL, FULL_SOON, full_in
 from bssci.certificates.store import BUNDLE
 from bssci.journal import AlarmRecord
 from bssci.model.counts import grouped, many
@@ -13,8 +13,6 @@ from bssci.web.formats import link
 
 OLD_BACKLOG = 60.0
 """s after which an event that still waits for a sink is a problem"""
-FULL, FULL_SOON = 0.97, 0.8
-"""shares of the journal filled by undelivered events, at which to warn"""
 
 
 class HealthProblem(NamedTuple):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LARGEST = 64 * 1024
+"""bytes of a file with a secret, at most"""
+
 
 class SecretFileError(ValueError):
     """A file with a secret cannot be read; one line that names the setting.
@@ -19,7 +22,11 @@ def read_secret(path: Path, name: str) -> str:
     :raises SecretFileError: the file cannot be read.
     """
     try:
-        return path.expanduser().read_text("utf-8").rstrip("\r\n")
+        with path.expanduser().open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) <= LARGEST:
+            return data.decode("utf-8").rstrip("\r\n")
+        reason = f"it has more than {LARGEST // 1024} KB"
     except UnicodeDecodeError:
         reason = "it is not UTF-8"
     except (OSError, RuntimeError, ValueError) as error:  # also a user without a home, or a NUL

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bssci.system.secret_files import SecretFileError, read_secret
+from bssci.system.secret_files import LARGEST, SecretFileError, read_secret
 
 
 def test_line_ends_behind_a_secret_are_none_of_it(tmp_path: Path) -> None:
@@ -34,3 +34,10 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\xff\xfe")
     with pytest.raises(SecretFileError, match="it is not UTF-8"):
         read_secret(tmp_path / "key", "PASSWORD_FILE")
+
+
+def test_what_has_no_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with pytest.raises(SecretFileError, match="it has more than 64 KB"):
+        read_secret(Path("/dev/zero"), "PASSWORD_FILE")
+    (tmp_path / "long").write_bytes(b"x" * LARGEST)
+    assert len(read_secret(tmp_path / "long", "PASSWORD_FILE")) == LARGEST

@@ -33,7 +33,7 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]
         if binding.key is None:
             continue
         if binding.key not in known:
-            alike = get_close_matches(binding.key, known, 1, ALIKE)
+            alike = get_close_matches(binding.key.upper(), known, 1, ALIKE)
             hint = f"; {alike[0]} is" if alike else ""
             warnings.append(f"{path} line {_line(binding)}: {binding.key} is not a setting{hint}")
             continue

@@ -13,12 +13,13 @@ KNOWN = ("SINKS", "MQTT_PASSWORD")
 
 def test_settings_are_read_and_what_is_none_is_a_warning(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    path.write_text("# ours\nSINKS=log\nSINK=mqtt\n\nSINKS='mqtt,log'\n")
+    path.write_text("# ours\nSINKS=log\nSINK=mqtt\n\nSINKS='mqtt,log'\nmqtt_password=x\n")
     values, warnings = env_file.read(path, KNOWN)
     assert values == {"SINKS": "mqtt,log"}
     assert warnings == [
         f"{path} line 3: SINK is not a setting; SINKS is",
         f"{path} line 5: SINKS is repeated, the last one counts",
+        f"{path} line 6: mqtt_password is not a setting; MQTT_PASSWORD is",
     ]
 
 

@@ -16,17 +16,16 @@ from typing import Any
 
 from zope.interface import implementer
 
+from bssci.decoders.cleaning import MAX_READINGS
 from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.decoders.keys import aes_key
 from bssci.decoders.link_encryption import decrypt_link_layer, is_link_encrypted
 from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, rule
-from bssci.decoders.wireless_mbus import checksum, link_address
+from bssci.decoders.wireless_mbus import FIRST_BLOCK, checksum, link_address
 from bssci.model import Reading
 
 INSTALL = "M-Bus needs the extra: pip install 'bssci[mbus]'"
-MAX_READINGS = 500
 _WIRED = 0x68
-_FIRST_BLOCK = 10
 _BLOCK = 16
 _CHECKSUM = 2
 _DECRYPTED = "2F2F"
@@ -138,10 +137,10 @@ def without_checksums(frame: bytes) -> bytes:
     :raises DecodeError: its length field fits neither form, or a checksum is wrong.
     """
     plain = frame[0] + 1
-    blocks = 1 + max(0, -(-(plain - _FIRST_BLOCK) // _BLOCK))
+    blocks = 1 + max(0, -(-(plain - FIRST_BLOCK) // _BLOCK))
     with_checksums = plain + _CHECKSUM * blocks
-    if plain < _FIRST_BLOCK or len(frame) < plain:
-        raise DecodeError("too_short", f"byte 0: {max(plain, _FIRST_BLOCK)} bytes, there are {len(frame)}")
+    if plain < FIRST_BLOCK or len(frame) < plain:
+        raise DecodeError("too_short", f"byte 0: {max(plain, FIRST_BLOCK)} bytes, there are {len(frame)}")
     if len(frame) == plain:
         return frame
     if len(frame) != with_checksums:
@@ -149,7 +148,7 @@ def without_checksums(frame: bytes) -> bytes:
     found = b""
     at = 0
     while at < len(frame):
-        end = min(at + (_BLOCK if at else _FIRST_BLOCK), len(frame) - _CHECKSUM)
+        end = min(at + (_BLOCK if at else FIRST_BLOCK), len(frame) - _CHECKSUM)
         block = frame[at:end]
         at = end + _CHECKSUM
         if checksum(block) != int.from_bytes(frame[end:at], "big"):

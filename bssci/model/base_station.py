@@ -12,6 +12,7 @@ from bssci.model.eui import EUI, parse_eui
 from bssci.model.place import place_fault
 from bssci.model.plain_text import entered_fault
 from bssci.model.sensor import (
+    MAX_FIELD,
     MAX_NAME,
     SensorError,
     parse_location,
@@ -22,8 +23,6 @@ from bssci.model.sensor import (
 MAX_NOTE = 2000
 """characters of a note, at most"""
 FIELDS = ("eui", "name", "location", "tags", "note", "blocked")
-MAX_FIELD = 40
-"""characters of an unknown field that a message shows"""
 MAX_UNKNOWN = 20
 """unknown fields that are named"""
 _NO_FIELD = f"is not a field; the fields are {', '.join(FIELDS)}"

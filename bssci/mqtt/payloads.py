@@ -33,6 +33,8 @@ from bssci.mqtt.values import About, Publication, ReplyTo
 TopicPayload = tuple[str, dict[str, Any]]
 """Topic below BASE_TOPIC, and the members of the JSON object."""
 
+HEALTH_INTERVAL = 60.0
+"""s from one health message to the next"""
 _encode = msgspec.json.Encoder().encode
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from bssci.decoders.interfaces import DecodeError, Payload
 
 UNKNOWN_RSSI = 127
+"""dBm, which stands for a signal that was not measured"""
 _BASE_UUID_END = "-0000-1000-8000-00805f9b34fb"
 """end of the 128 bits of a service with a 16-bit UUID"""
 _ADDRESS = re.compile(r"(?:ble:)?((?:[0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2})")

@@ -35,8 +35,6 @@ from bssci.sinks.mqtt.suspects import Publisher
 from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker, pause
 
-HEALTH_INTERVAL = 60.0
-"""s from one health message to the next"""
 TROUBLE_INTERVAL = 2.0
 """s between updates of the file that tells other processes about the connection"""
 STOP_TIME = 1.0
@@ -123,7 +121,7 @@ class MqttSink:
         self._waiting: list[Deferred[None]] = []
         self._stopping = False
         self._unwatch_settings: Callable[[], None] | None = None
-        self._ticker = Ticker(reactor, HEALTH_INTERVAL, self._publish_health)
+        self._ticker = Ticker(reactor, payloads.HEALTH_INTERVAL, self._publish_health)
         self._trouble_ticker = Ticker(
             reactor, TROUBLE_INTERVAL, lambda: self._tell_live(self._client.trouble)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from typing import Any
 
+from bssci.decoders.bluetooth.advertisement import UNKNOWN_RSSI
 from bssci.model import Telegram
 from bssci.sources.envelopes.addresses import bluetooth_address
 from bssci.sources.envelopes.values import (
@@ -20,7 +21,6 @@ from bssci.sources.envelopes.values import (
 MAJOR = "1"
 TOO_LARGE = 10 * 1024
 """bytes at which a message is refused as too large"""
-UNKNOWN_RSSI = 127
 KIND = "scanner"
 """kind of the gateway, in front of its id: ``scanner:roof``"""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bssci.model.base_station import StationChange, parse_station_change, station_faults
 from bssci.model.entry_error import EntryError
+from bssci.stations.registry import MAX_STATIONS
 from bssci.web.api.entry_files import EntryFile, SpoiltRow, gather, read_array, read_table
 from bssci.web.api.spreadsheets import (
     CSV,
@@ -27,7 +28,6 @@ from bssci.web.api.spreadsheets import (
 from bssci.web.api.tag_cells import TagCells
 from bssci.web.http.routing import JSON
 
-MAX_STATIONS = 20_000
 COLUMNS = ("eui", "name", "lat", "lon", "place", "tags", "note", "blocked")
 _TAGS = TagCells(splits_words=False)
 

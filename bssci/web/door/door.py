@@ -52,8 +52,6 @@ SAVE = 5.0
 """s between times at which sessions and uses are stored"""
 REPLAY_PATIENCE = 1.0
 """s for which a batch of a replay waits for slow clients"""
-HEALTH_INTERVAL = 60.0
-"""s between messages about the health of the service"""
 
 
 class Door:
@@ -113,7 +111,7 @@ class Door:
         self._tickers = (
             Ticker(clock, TICK, self._tick),
             Ticker(clock, SAVE, self._save),
-            Ticker(clock, HEALTH_INTERVAL, self._tell_health),
+            Ticker(clock, payloads.HEALTH_INTERVAL, self._tell_health),
         )
         self._last_wanted: dict[LiveClient, dict[str, int]] = {}
         """filters whose last values are still to be sent, of each client to which some are being sent"""

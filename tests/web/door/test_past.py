@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 
 from bssci.journal import StorageError
 from bssci.model import EUI, StationState, StationStatus
-from bssci.web.door import door, past
+from bssci.mqtt import payloads
+from bssci.web.door import past
 from tests.support.telegrams import telegram
 from tests.support.web import WebHouse
 from tests.web.door.live_door import (
@@ -81,7 +82,7 @@ def test_stations_and_the_service_are_last_values_too(web: WebHouse) -> None:
     assert json.loads(service.payload)["state"] == "online"
     happen(web, StationState(at=web.now(), base_station_eui=EUI(STATION), state="online"))
     assert topics(probe) == [f"mioty/bs/{STATION}/state"]
-    web.advance(door.HEALTH_INTERVAL)
+    web.advance(payloads.HEALTH_INTERVAL)
     assert "mioty/health_check" in topics(probe)
 
 

@@ -25,8 +25,6 @@ class Accepted:
     """the sensor's registration at the station, valid once the station has our answer"""
     stored: Deferred[None] | None = None
     """a write that was started already, to be waited for"""
-    event: AnyEvent | None = None
-    """event to publish"""
     session_key: bytes = b""
     """session key of an attach"""
     short_address: int = 0
@@ -135,8 +133,6 @@ def _decided(
         raise ProtocolError(ErrorCode.EPROTO, error.message, message.opId) from error
     if accepted.stored is not None:
         batch.stored.append(accepted.stored)
-    if accepted.event is not None:
-        batch.events.append(accepted.event)
     batch.registrations.append(accepted.registration)
     station.propagation.knows(accepted.registration)
     state = station.told_all()

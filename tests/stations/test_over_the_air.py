@@ -49,11 +49,9 @@ def attached(decide: Callable[[AttachRequest], Accepted]) -> tuple[ReadBatch, li
 
 def test_what_is_accepted_is_answered_once_all_of_it_is_on_disk() -> None:
     stored = succeed(None)
-    batch, known = attached(
-        lambda request: Accepted(HELD, stored, PROBLEM, session_key=b"\x01\x02", short_address=7)
-    )
+    batch, known = attached(lambda request: Accepted(HELD, stored, session_key=b"\x01\x02", short_address=7))
     assert batch.answers == [AttRsp(opId=5, nwkSnKey=[1, 2], shAddr=7)]
-    assert (batch.stored, batch.events, batch.registrations) == ([stored], [PROBLEM], [HELD])
+    assert (batch.stored, batch.events, batch.registrations) == ([stored], [], [HELD])
     assert known == [HELD]
 
 

@@ -20,6 +20,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from operator import is_not
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
@@ -31,7 +32,7 @@ from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.uplinks.activity import Activities
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import Attachment, Journal, Loaded, StorageError
-from bssci.model import EUI, Sensor
+from bssci.model import EUI, Sensor, SensorStatus
 from bssci.model.commands import Outcomes
 from bssci.model.sensor import fingerprint_of
 from bssci.stations.directory import Stations
@@ -229,9 +230,13 @@ class Attachments:
     # over the air
 
     def attached_over_the_air(
-        self, eui: EUI, *, session_key: bytes, short_address: int, attach_counter: int, at: float
+        self, event: SensorStatus, *, session_key: bytes, short_address: int, attach_counter: int
     ) -> Deferred[None]:
-        """Store that a sensor attached over the air; fires when that is on disk. See :meth:`propagate`."""
+        """Store that a sensor attached over the air, with the event that says so, in one commit.
+
+        Fires when that is on disk. See :meth:`propagate`.
+        """
+        eui = event.end_point_eui
         attachment = Attachment(
             end_point_eui=eui,
             state="attached",
@@ -239,13 +244,14 @@ class Attachments:
             short_address=short_address,
             attach_counter=attach_counter,
             reason="over the air",
-            since=at,
+            since=event.at,
         )
-        return self._store({eui: attachment})
+        return self._store({eui: attachment}, event)
 
-    def detached_over_the_air(self, eui: EUI, mark: DetachMark, *, at: float) -> Deferred[None]:
-        """Store that a sensor detached over the air; fires when that is on disk. See :meth:`propagate`."""
-        detached = self._store({eui: self._detached(eui, "over the air", at)})
+    def detached_over_the_air(self, event: SensorStatus, mark: DetachMark) -> Deferred[None]:
+        """Store that a sensor detached over the air; see :meth:`attached_over_the_air`."""
+        eui = event.end_point_eui
+        detached = self._store({eui: self._detached(eui, "over the air", event.at)}, event)
         return detached.addCallback(lambda _: self._last_detaches.update({eui: mark}))
 
     def last_detach(self, eui: EUI) -> DetachMark | None:
@@ -311,16 +317,22 @@ class Attachments:
         newest = self.newest if self._coming else self._stored.get  # faster, as there may be 100 000
         return any(map(is_not, map(newest, before), before.values()))
 
-    def _store(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[None]:
-        """Store rows in one commit; they are in force when the Deferred fires."""
+    def _store(self, rows: Mapping[EUI, Attachment | None], *events: SensorStatus) -> Deferred[None]:
+        """Store rows and events in one commit; the rows are in force when the Deferred fires."""
         self._coming.append(rows)
-        return self._record(rows).addBoth(self._ended, rows)
+        if events:
+            change = self._journal.tables.change(Attachment, rows)
+            stored: Deferred[Any] = self._journal.events.append(list(events), beside=[change])
+        else:
+            stored = self._record(rows)
+        return stored.addBoth(self._ended, rows)
 
-    def _ended(self, result: Failure | None, rows: Mapping[EUI, Attachment | None]) -> Failure | None:
+    def _ended(self, result: object, rows: Mapping[EUI, Attachment | None]) -> Failure | None:
         self._coming = [each for each in self._coming if each is not rows]
-        if not isinstance(result, Failure):
-            self._take(rows)
-        return result
+        if isinstance(result, Failure):
+            return result
+        self._take(rows)
+        return None
 
     async def _rows_of(
         self, changes: Changes, attach: Collection[EUI], at: float

@@ -12,7 +12,6 @@ A station that cancels the operation instead may not have carried it out: it is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, Protocol
 
@@ -59,16 +58,6 @@ class LenientDetachVerifier:
 
     def verify(self, sensor: Sensor, request: DetachRequest) -> SignatureVerdict:
         return SignatureVerdict.UNVERIFIED
-
-
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """Consequences of a copy of a request."""
-
-    stored: Deferred[None] | None
-    """the write of the first copy; None if it is on disk already"""
-    event: SensorStatus | None = None
-    """the event of the first copy; None for a further copy"""
 
 
 class Observer:
@@ -129,26 +118,25 @@ class OverTheAir:
         address = sensor.short_address if request.short_address is None else request.short_address
         newest = self._attachments.newest(eui)
         if newest is not None and _is_copy(request, key, newest):
-            copy = self._copied(request)
+            stored = self._copied(request)
             if request.short_address is None and newest.short_address is not None:
                 address = newest.short_address
         elif newest is not None and not attach_crypto.may_follow(counter, newest.attach_counter):
             why = f"the attach counter {counter} does not follow {newest.attach_counter}"
             raise self._refusal("attach", request, why)
         else:
-            now = self._now()
-            take_back = self._activities.restart_counter(eui, now)
+            event = self._event("attach", request)
+            take_back = self._activities.restart_counter(eui, event.at)
             attached = self._attachments.attached_over_the_air(
-                eui, session_key=key, short_address=address, attach_counter=counter, at=now
+                event, session_key=key, short_address=address, attach_counter=counter
             )
             attached.addCallbacks(
-                lambda _: self._observer.attached(eui, now), _taking_back, errbackArgs=(take_back,)
+                lambda _: self._observer.attached(eui, event.at), _taking_back, errbackArgs=(take_back,)
             )
-            copy = self._changed("attach", request, attached)
+            stored = self._changed(event, request.base_station_eui, attached)
         return Accepted(
             self._held("attached", eui, _fingerprint(sensor, key, address, request)),
-            copy.stored,
-            copy.event,
+            stored,
             session_key=key,
             short_address=address,
         )
@@ -167,13 +155,14 @@ class OverTheAir:
         telegram = (request.packet_counter, request.signature)
         newest = self._attachments.newest(eui)
         if newest is not None and newest.state == "detached":
-            copy = self._copied(request)
+            stored = self._copied(request)
         elif self._attachments.last_detach(eui) == telegram:
             raise self._refusal("detach", request, "the sensor has attached again since this request")
         else:
-            detached = self._attachments.detached_over_the_air(eui, telegram, at=self._now())
-            copy = self._changed("detach", request, detached, f"signature {verdict.value}")
-        return Accepted(self._held("detached", eui, b""), copy.stored, copy.event)
+            event = self._event("detach", request, f"signature {verdict.value}")
+            detached = self._attachments.detached_over_the_air(event, telegram)
+            stored = self._changed(event, request.base_station_eui, detached)
+        return Accepted(self._held("detached", eui, b""), stored)
 
     # common to both
 
@@ -189,30 +178,29 @@ class OverTheAir:
             ),
         )
 
-    def _changed(
-        self,
-        action: Action,
-        request: AttachRequest | DetachRequest,
-        stored: Deferred[None],
-        note: str | None = None,
-    ) -> _Copy:
-        """Process the first copy of a request: note that other stations must be told, and make the event."""
-        eui, station = request.end_point_eui, request.base_station_eui
-        holders = self._untold[eui] = {station}
-        event = SensorStatus(
+    def _event(
+        self, action: Action, request: AttachRequest | DetachRequest, note: str | None = None
+    ) -> SensorStatus:
+        """Return the event of the first copy of a request."""
+        return SensorStatus(
             at=self._now(),
             action=_DONE[action],
-            end_point_eui=eui,
-            base_station_eui=station,
+            end_point_eui=request.end_point_eui,
+            base_station_eui=request.base_station_eui,
             over_the_air=True,
             message=note,
         )
+
+    def _changed(self, event: SensorStatus, station: EUI, stored: Deferred[None]) -> Deferred[None]:
+        """Process the first copy of a request, which is being stored: note that others must be told."""
+        eui = event.end_point_eui
+        holders = self._untold[eui] = {station}
         self.log.info(
             "sensor {action} over the air {eui} {bs_eui} {note}",
             action=event.action,
             eui=eui,
             bs_eui=station,
-            note=note,
+            note=event.message,
         )
         commit = self._under_way[eui] = Commit()
         stored.addCallbacks(
@@ -220,7 +208,7 @@ class OverTheAir:
             self._not_changed,
             errbackArgs=(eui, holders, commit),
         )
-        return _Copy(stored, event)
+        return stored
 
     def _not_changed(self, failure: Failure, eui: EUI, holders: set[EUI], commit: Commit) -> Failure:
         if self._untold.get(eui) is holders:
@@ -233,7 +221,7 @@ class OverTheAir:
             del self._under_way[eui]
         commit.end(failure)
 
-    def _copied(self, request: AttachRequest | DetachRequest) -> _Copy:
+    def _copied(self, request: AttachRequest | DetachRequest) -> Deferred[None] | None:
         """Process a further copy of a request: its station need not be told.
 
         It is not answered before the first copy is on disk, and refused if that cannot be stored.
@@ -242,7 +230,7 @@ class OverTheAir:
         if holders is not None:
             holders.add(request.base_station_eui)
         commit = self._under_way.get(request.end_point_eui)
-        return _Copy(commit.wait() if commit is not None else None)
+        return commit.wait() if commit is not None else None
 
     def _held(self, state: Literal["attached", "detached"], eui: EUI, held: bytes) -> Registration:
         """Return the registration at the station that asked, so that the change is not propagated to it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
@@ -12,8 +12,8 @@ from bssci.center.devices import endpoints
 from bssci.center.devices.sensors import Changes
 from bssci.center.write_behind import INTERVAL
 from bssci.journal import StorageError
-from bssci.model import EUI, parse_sensor
-from tests.support.center import TESTER, House, result_of, sensor_entry, sensor_eui
+from bssci.model import EUI, SensorStatus, parse_sensor
+from tests.support.center import STATION, TESTER, House, result_of, sensor_entry, sensor_eui
 
 ONE, TWO = EUI(sensor_eui(1)), EUI(sensor_eui(2))
 SESSION_KEY = bytes(range(16))
@@ -27,8 +27,16 @@ def house(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> 
 
 def attach_over_the_air(house: House, eui: EUI = ONE, counter: int = 5) -> Deferred[None]:
     return house.center.attachments.attached_over_the_air(
-        eui, session_key=SESSION_KEY, short_address=0xABCD, attach_counter=counter, at=1.0
+        over_the_air("attached", 1.0, eui),
+        session_key=SESSION_KEY,
+        short_address=0xABCD,
+        attach_counter=counter,
     )
+
+
+def over_the_air(action: Literal["attached", "detached"], at: float, eui: EUI = ONE) -> SensorStatus:
+    station = EUI(f"{STATION:016X}")
+    return SensorStatus(at=at, action=action, end_point_eui=eui, base_station_eui=station, over_the_air=True)
 
 
 def done(house: House, command: object) -> object:
@@ -120,7 +128,7 @@ def test_a_change_is_in_force_once_it_is_on_disk(house: House) -> None:
 def test_changes_of_one_sensor_at_the_same_time_build_on_each_other(house: House) -> None:
     attachments = house.center.attachments
     attach_over_the_air(house)
-    attachments.detached_over_the_air(ONE, (1, b"sign"), at=2.0)
+    attachments.detached_over_the_air(over_the_air("detached", 2.0), (1, b"sign"))
     ensureDeferred(attachments.attach([ONE], at=3.0))
     house.settle()
     for _ in range(2):
@@ -265,7 +273,7 @@ def test_what_a_change_stored_on_top_of_what_could_not_be_stored_is_stored_as_it
     house: House,
 ) -> None:
     attachments, queue = house.center.attachments, house.journal.queues[0][1]
-    detached = attachments.detached_over_the_air(ONE, (1, b"sign"), at=1.0)
+    detached = attachments.detached_over_the_air(over_the_air("detached", 1.0), (1, b"sign"))
 
     async def change() -> None:
         async with attachments.recording(Changes([ONE], []), at=2.0):

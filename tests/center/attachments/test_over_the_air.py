@@ -364,3 +364,23 @@ def test_the_judge_of_a_detach_can_be_replaced(tmp_path: Path, monkeypatch: pyte
         assert isinstance(house.say(HERE, det(op_id=3))[0], DetRsp)
         assert [event.message for event in over_the_air(house)] == [None, "signature verified"]
     assert judge.keys == [KEY, SESSION_KEY]
+
+
+@pytest.mark.parametrize(("request_", "done"), [(att, "attached"), (det, "detached")])
+@pytest.mark.parametrize("stored", [0, 1])
+def test_what_a_sensor_asked_for_is_in_force_and_published_or_neither(
+    connected: AirHouse, request_: Callable[[], Att | Det], done: str, stored: int
+) -> None:
+    """Of the writes for a request only the first is stored, or all but that, as on a disk nearly full."""
+    queue = connected.journal.queues[0][1]
+    connected.links[HERE].give(request_())
+    failing = queue[1:] if stored == 0 else queue[:1]
+    for submission in failing:
+        queue.remove(submission)
+        submission.deferred.errback(StorageError("disk full"))
+    connected.settle()
+    newest = connected.center.attachments.get(SENSOR)
+    in_force = [newest.state] if newest is not None else []
+    assert [event.action for event in over_the_air(connected)] == in_force
+    connected.say(HERE, msgspec.structs.replace(request_(), opId=9))
+    assert [event.action for event in over_the_air(connected)] == [done]

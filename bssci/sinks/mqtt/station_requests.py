@@ -72,11 +72,8 @@ class StationRequests:
         if eui is None or not message.payload:
             # An empty message makes the broker forget a retained one; it asks for nothing.
             return None
-        answer: dict[str, Any] = {"bs_eui": eui}
         wrong = reply_error(message.reply, self._listens_to)
         if message.retained:
-            ref = read_reference(message.payload)
-            answer |= {} if ref is None else {"ref": ref}
             error = CommandError("retained", "is not carried out: publish requests without retain", "retain")
         elif len(message.payload) > MAX_SIZE:
             error = size_error(len(message.payload))
@@ -86,7 +83,9 @@ class StationRequests:
             error = wrong
         else:
             return self._intake.take(f"bs/{eui}/vm", message, lambda: None, self.carry_out)
-        self._publish(eui, answer | self._failed(error), message.reply if wrong is None else None)
+        ref = read_reference(message.payload) if len(message.payload) <= MAX_SIZE else None
+        answer = {"bs_eui": eui} | ({} if ref is None else {"ref": ref}) | self._failed(error)
+        self._publish(eui, answer, message.reply if wrong is None else None)
         return None
 
     def too_large(self, topic: str, size: int) -> None:

@@ -71,6 +71,16 @@ def test_activate_is_answered_when_the_station_has_answered(desk: Desk) -> None:
     assert answer == {"bs_eui": "CAFE000000000001", "command": "activate", "ref": "a", "status": "done"}
 
 
+def test_a_request_beyond_those_that_may_be_under_way_is_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_RUNNING", 1)
+    desk.ask({"command": "activate", "macType": 7})
+    desk.ask({"command": "status", "ref": "b"})
+    answer = desk.answer()
+    assert (answer["status"], answer["error"]["code"], answer["ref"]) == ("failed", "busy", "b")
+
+
 def test_status_says_what_is_received(desk: Desk) -> None:
     desk.ask({"command": "status"}, TOPIC + "/")
     [request] = desk.line.take(VmStatus)

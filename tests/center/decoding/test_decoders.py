@@ -20,6 +20,9 @@ from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.model import EUI, AnyEvent, Decoded, Reading, Sensor, StationStatus
 from bssci.system.clock import STEPS
 from tests.support.journal import SENSOR, STATION, uplink
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 TYPE_EUI = EUI("70B3D59CD0000095")
 STATUS = StationStatus(at=1.0, base_station_eui=STATION)
@@ -64,6 +67,11 @@ class House:
 
 def temperature(value: int, version: str = "1") -> Decoded:
     return Decoded(decoder=f"meter@{version}", readings=(Reading("temperature", value, "°C"),))
+
+
+def test_plugins_that_were_refused_are_logged_at_the_start(tmp_path: Path, log_lines: list[str]) -> None:
+    House(tmp_path).decoders.load()
+    assert any("decoder acme: ACME_KEY: is missing" in line for line in log_lines)
 
 
 @pytest.mark.parametrize("exists", [False, True])

@@ -147,6 +147,15 @@ def test_a_device_has_a_page_whatever_its_id(web: WebHouse) -> None:
     assert web.browser("viewer").get(f"/devices/mioty:{SENSOR}").status == 404
 
 
+def test_the_page_of_a_scanner_counts_the_devices_that_it_heard(web: WebHouse) -> None:
+    heard = [telegram(n, device=f"ble:AA:BB:CC:DD:EE:0{n}", gateway="roof") for n in (1, 2)]
+    heard.append(telegram(3, device="ble:AA:BB:CC:DD:EE:03", gateway="hall"))
+    web.center.gateways.heard(heard)
+    web.center.devices.heard(heard)
+    page = Document(web.browser("viewer").get("/gateways/scanner:roof").text).one("main").text
+    assert "Devices that it has heard2" in page
+
+
 def test_a_scanner_that_is_offline_is_on_the_dashboard(web: WebHouse) -> None:
     report = telegram(device="scanner:roof", gateway="roof", envelope={"status": "offline"})
     web.center.gateways.heard([report])

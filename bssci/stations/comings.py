@@ -41,12 +41,16 @@ class Comings:
         """
         return self._lately.count(now)
 
-    def wait(self, now: float, seconds: float) -> float:
-        """Return the s after which the station may come again; 0: at once.
+    def claim(self, now: float, seconds: float) -> float:
+        """Claim the next turn to come online, of several connections of the station that may wait for it.
 
         :param now: Unix seconds.
         :param seconds: reactor seconds.
+        :return: s after which to claim it again; 0: it is granted.
         """
         if self.count(now) < MANY:
             return 0.0
-        return max(0.0, self._last_at + PAUSE - seconds)
+        wait = max(0.0, self._last_at + PAUSE - seconds)
+        if not wait:
+            self._last_at = seconds
+        return wait

@@ -349,7 +349,7 @@ class StationProtocol(Protocol):
 
     async def _decide(self, con: Con) -> None:
         eui = eui_from_int(con.bsEui)
-        if (wait := self.factory.registry.wait(eui)) > 0:
+        while (wait := self.factory.registry.claim(eui)) > 0:
             await pause(self.factory.clock, wait)
             if self.phase is Phase.CLOSED:
                 return

@@ -114,10 +114,13 @@ class Registry:
 
     # connecting
 
-    def wait(self, eui: EUI) -> float:
-        """Return the s after which a station may connect that came too often lately; 0: at once."""
+    def claim(self, eui: EUI) -> float:
+        """Claim a turn to connect for a station, which may have come too often lately.
+
+        :return: s after which to claim it again; 0: it is granted.
+        """
         station, services = self._stations.get(eui), self._services
-        return station.comings.wait(services.now(), services.clock.seconds()) if station is not None else 0.0
+        return station.comings.claim(services.now(), services.clock.seconds()) if station is not None else 0.0
 
     async def admit(self, con: Con, link: Link) -> tuple[Station, ConRsp]:
         """Decide on a ``con``: resume the session or begin a new one (§5.3).

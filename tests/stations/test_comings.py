@@ -14,14 +14,15 @@ from tests.support.wire import uplink
 
 def test_only_a_station_that_came_too_often_waits_and_no_longer_than_the_pause() -> None:
     comings = Comings()
-    assert comings.wait(0.0, 0.0) == 0.0
+    assert comings.claim(0.0, 0.0) == 0.0
     for number in range(MANY):
-        assert comings.wait(number, number) == 0.0
+        assert comings.claim(number, number) == 0.0
         comings.add(number, number)
     assert comings.count(MANY) == MANY
-    assert comings.wait(MANY, MANY - 0.5) == PAUSE - 0.5
-    assert comings.wait(MANY, MANY - 1 + PAUSE) == 0.0
-    assert comings.wait(MANY + 600.0, MANY - 0.5) == 0.0
+    assert comings.claim(MANY, MANY - 0.5) == PAUSE - 0.5
+    assert comings.claim(MANY, MANY - 1 + PAUSE) == 0.0
+    assert comings.claim(MANY, MANY - 1 + PAUSE) == PAUSE
+    assert comings.claim(MANY + 600.0, MANY - 0.5) == 0.0
 
 
 class TwinStation:
@@ -89,6 +90,14 @@ def test_a_station_that_came_too_often_is_answered_after_the_pause(
     assert unsteady.lost is None and not other.take(ConRsp)
     room.advance(1.1)
     assert unsteady.lost is not None and other.take(ConRsp)
+
+
+def test_of_many_that_wait_one_comes_at_a_time(room: StationRoom, unsteady: Client) -> None:
+    others = [room.station() for _ in range(5)]
+    for other in others:
+        other.say(other.con(STATION))
+    room.advance(PAUSE)
+    assert [len(other.take(ConRsp)) for other in others] == [1, 0, 0, 0, 0]
 
 
 def test_a_station_with_another_eui_does_not_wait(room: StationRoom, unsteady: Client) -> None:

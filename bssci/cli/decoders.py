@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bssci.center.decoding.folder import FILE_MODE, read_folder
+from bssci.center.decoding.patience import WATCHED_KINDS
 from bssci.cli.chosen import load, load_own
 from bssci.decoders.examples import parse_hex
 from bssci.decoders.interfaces import Payload
-from bssci.decoders.library import KINDS, Library, check_file, examples_of
+from bssci.decoders.library import Library, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
 from bssci.extensions import build_decoders
 from bssci.model.strict_json import JsonError, read_json
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "import":
             return _import(arguments.directory, arguments.file, arguments.name)
         installed, troubles = _installed()
-        _, library = read_folder(arguments.directory, KINDS, installed)
+        _, library = read_folder(arguments.directory, WATCHED_KINDS, installed)
         if arguments.action in (None, "list"):
             return _list(installed, library, troubles)
         if arguments.action == "test":
@@ -93,7 +94,7 @@ def _try(decoders: dict[str, Any], arguments: argparse.Namespace) -> int:
     if arguments.name in decoders:
         decoder = decoders[arguments.name]
     elif path.is_file():
-        decoder, _ = check_file(path.name, path.read_text("utf-8"), KINDS)
+        decoder, _ = check_file(path.name, path.read_text("utf-8"), WATCHED_KINDS)
     else:
         raise ValueError(f"there is no decoder {arguments.name!r}; available: {', '.join(sorted(decoders))}")
     try:
@@ -132,7 +133,7 @@ def _show(attempt: Attempt) -> int:
 def _import(directory: Path, file: Path, name: str | None) -> int:
     text = file.read_text("utf-8")
     target = file.name if name is None else f"{name}{file.suffix}"
-    decoder, results = check_file(target, text, KINDS)
+    decoder, results = check_file(target, text, WATCHED_KINDS)
     installed, _ = _installed()
     if decoder.name in installed:
         raise ValueError(f"a built-in decoder is named {decoder.name!r}")

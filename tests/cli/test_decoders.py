@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
 
+from bssci.center.decoding import patience
 from bssci.cli import decoders as module
 from bssci.cli import main
+from bssci.decoders.scripts import ScriptDecoder
 
 GOOD = json.dumps(
     {
@@ -107,3 +110,17 @@ def test_a_file_is_imported(folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert (folder / "acme-thermo.json").exists()
     assert main(["decoders", "import", "other.json", "--name", "../x"]) == 1
     assert not (folder.parent / "x.json").exists()
+
+
+def test_a_script_that_hangs_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Event()
+    monkeypatch.setattr(patience, "PATIENCE", 0.01)
+    monkeypatch.setattr(ScriptDecoder, "engine", lambda decoder: held.wait())
+    (folder / "endless.js").write_text("function Decoder(bytes, port) { return {}; }")
+    assert main(["decoders", "list"]) == 1
+    assert "endless.js: it does not come back within" in capsys.readouterr().err
+    held.set()
+    for thread in set(patience._given_up):
+        thread.join()

@@ -46,6 +46,7 @@ def run(directory: Path, steps: Sequence[Step]) -> None:
 def _end(world: World) -> None:
     """Check that all comes to its end, that a restart changes nothing, and gives stations nothing to do."""
     world.make_peace()
+    world.let_go_of_copies()
     check_peace(world)
     before = report(world)
     for station in world.stations:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from bssci.model import Downlink, DownlinkRequest, eui_from_int
+from bssci.center.write_behind import INTERVAL
+from bssci.model import EUI, Downlink, DownlinkRequest, eui_from_int, eui_to_int
 from bssci.model.attach_crypto import attach_signature
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import (
@@ -193,6 +194,13 @@ class World:
                 while station.answer():
                     self.carry()
             self.advance(ROUND)
+
+    def let_go_of_copies(self) -> None:
+        """Let the inbox forget copies whose uplink is forgotten: the next start would take them for new."""
+        online = [station for station in self.stations if station.online]
+        if self.has_forgotten and online:
+            self.send_uplink(online[0], eui_to_int(EUI(sensor_eui(SENSORS))))
+            self.advance(INTERVAL + 5)
 
     # stations and sensors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,8 +25,8 @@ class Unstored:
         self._last_op_id = 0
         self._closed: list[int] = []
         self._registrations: dict[EUI, Registration] = {}
-        self._under_way: list[ReadBatch] = []
-        """batches on their way to the disk, in their order"""
+        self._under_way: Counter[EUI] = Counter()
+        """number of registrations of each sensor on their way to the disk, which they reach in their order"""
 
     def __bool__(self) -> bool:
         return bool(self._last_op_id or self._closed or self._registrations)
@@ -50,27 +51,25 @@ class Unstored:
 
         :param stored: fires or fails with the end of that.
         """
+        sensors = [each.end_point_eui for each in (*batch.answered, *batch.registrations)]
+        if sensors:
+            self._under_way.update(sensors)
+            stored.addBoth(self._ended, sensors)
 
-        def end(result: object) -> object:
-            self._under_way = [each for each in self._under_way if each is not batch]
-            return result
-
-        self._under_way.append(batch)
-        stored.addBoth(end)
+    def _ended(self, result: object, sensors: Iterable[EUI]) -> object:
+        for eui in sensors:
+            self._under_way[eui] -= 1
+            if not self._under_way[eui]:
+                del self._under_way[eui]
+        return result
 
     def put_back(self, last_op_id: int, batch: ReadBatch) -> None:
         """Note the answers in a batch that could not be stored, but those about which newer ones follow it.
 
         :param last_op_id: as for :meth:`add`.
         """
-        newer = {
-            each.end_point_eui
-            for later in self._under_way
-            for each in (*later.answered, *later.registrations)
-        }
-        self.add(
-            last_op_id, batch.closed, [each for each in batch.answered if each.end_point_eui not in newer]
-        )
+        newest = [each for each in batch.answered if each.end_point_eui not in self._under_way]
+        self.add(last_op_id, batch.closed, newest)
 
     def take(self) -> tuple[int, list[int], Sequence[Registration]]:
         """Return what :meth:`add` was given, to be stored now; nothing is left here."""

@@ -26,8 +26,13 @@ _SETTINGS: tuple[LiteralString, ...] = (
     "SET statement_timeout = '30s'",
     "SET lock_timeout = '10s'",
     "SET idle_in_transaction_session_timeout = '60s'",
+    # Only some releases have these; a database's own would end a connection that waits for events.
+    "SELECT set_config(name, '0', false) FROM pg_settings"
+    " WHERE name IN ('idle_session_timeout', 'transaction_timeout')",
     "SET client_min_messages = 'warning'",
     "SET timezone = 'UTC'",
+    # psycopg reads times in no other style.
+    "SET DateStyle = 'ISO'",
     # Compiling a merge costs more than it saves: the planner overestimates the temporary tables.
     "SET jit = off",
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +30,41 @@ def test_a_session_begins_with_tables_of_this_release(database: Database) -> Non
     again = DatabaseSession(database.settings(), lines.append)
     assert again.migrated_from > 0
     again.close()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "DateStyle = 'German'",
+        "DateStyle = 'SQL, DMY'",
+        "DateStyle = 'Postgres'",
+        "client_encoding = 'LATIN1'",
+        "timezone = 'Asia/Kolkata'",
+        "bytea_output = 'escape'",
+        "standard_conforming_strings = off",
+        "default_transaction_isolation = 'serializable'",
+        "statement_timeout = '1ms'",
+    ],
+)
+def test_what_the_database_sets_for_its_sessions_makes_no_difference(
+    database: Database, setting: str
+) -> None:
+    database.query(f"ALTER DATABASE {database.name} SET {setting}")
+    session = DatabaseSession(database.settings(), lambda line: None)
+    units, _ = rows_of(uplinks(2), {}, datetime.now(UTC))
+    for _ in range(2):
+        assert session.store(units, ()) == []
+    session.close()
+    database.query(f"ALTER DATABASE {database.name} RESET ALL")
+    assert database.query("SELECT count FROM device") == [2]
+
+
+def test_a_connection_may_wait_for_events(database: Database) -> None:
+    database.query(f"ALTER DATABASE {database.name} SET idle_session_timeout = '1ms'")
+    session = DatabaseSession(database.settings(), lambda line: None)
+    time.sleep(0.02)
+    assert session.store([], ()) == []
+    session.close()
 
 
 def test_a_line_that_is_cut_ends_what_is_under_way(database: Database) -> None:

@@ -176,7 +176,10 @@ class Postgres:
         places = ", ".join(["%s"] * 10)
         try:
             if self._connection is None or self._connection.closed:
-                self._connection = self._psycopg.connect(self._dsn, connect_timeout=10)
+                # Another encoding, as a database may set it, lacks characters.
+                self._connection = self._psycopg.connect(
+                    self._dsn, connect_timeout=10, client_encoding="UTF8"
+                )
                 self._connection.execute(_POSTGRES)
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 cursor.executemany(

@@ -118,10 +118,12 @@ def test_a_server_that_is_not_there_is_a_failure_that_passes() -> None:
 @pytest.mark.parts
 def test_postgresql_keeps_a_message_once(database: Database) -> None:
     cluster = database.cluster
+    database.query(f"ALTER DATABASE {database.name} SET client_encoding = 'LATIN1'")
     output = Postgres(f"host={cluster.host} dbname={database.name} user={cluster.user}")
     output.open()
     output.write(BATCH)
     output.write([*BATCH, told(READING | {"value": "a\0b"}, "nul")])
+    database.query(f"ALTER DATABASE {database.name} RESET ALL")
     output.close()
     rows = database.query("SELECT sensor, value, text, unit FROM message")
     assert sorted(rows, key=str) == sorted(

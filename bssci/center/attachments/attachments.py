@@ -66,8 +66,8 @@ class Attachments:
         self._activities = activities
         self._stations = stations
         self._stored = dict(loaded.attachments)
-        self._coming: list[Mapping[EUI, Attachment | None]] = []
-        """rows on their way to the disk, in their order; None: the attachment is deleted"""
+        self._coming: dict[int, Mapping[EUI, Attachment | None]] = {}
+        """rows on their way to the disk, in their order, by identity; None: the attachment is deleted"""
         self._last_detaches: dict[EUI, DetachMark] = {}
         """by sensor, what it sent when it last detached over the air"""
         self._changes_under_way = 0
@@ -89,7 +89,7 @@ class Attachments:
 
     def newest(self, eui: EUI) -> Attachment | None:
         """Return a sensor's stored attachment, or what is on its way to the disk in its place."""
-        for rows in reversed(self._coming):
+        for rows in reversed(self._coming.values()):
             if eui in rows:
                 return rows[eui]
         return self._stored.get(eui)
@@ -319,7 +319,7 @@ class Attachments:
 
     def _store(self, rows: Mapping[EUI, Attachment | None], *events: SensorStatus) -> Deferred[None]:
         """Store rows and events in one commit; the rows are in force when the Deferred fires."""
-        self._coming.append(rows)
+        self._coming[id(rows)] = rows
         if events:
             change = self._journal.tables.change(Attachment, rows)
             stored: Deferred[Any] = self._journal.events.append(list(events), beside=[change])
@@ -328,7 +328,7 @@ class Attachments:
         return stored.addBoth(self._ended, rows)
 
     def _ended(self, result: object, rows: Mapping[EUI, Attachment | None]) -> Failure | None:
-        self._coming = [each for each in self._coming if each is not rows]
+        del self._coming[id(rows)]
         if isinstance(result, Failure):
             return result
         self._take(rows)

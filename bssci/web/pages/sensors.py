@@ -37,13 +37,14 @@ class SensorPages(PageData):
     """The data of the pages of sensors."""
 
     async def sensors(self, call: Call) -> dict[str, Any]:
-        """Return the list of sensors. Query: q, status, station, sort, page, per_page."""
+        """Return the list of sensors. Query: q, status, tag, station, sort, page, per_page."""
         page, per_page = page_number(call), call.integer("per_page", PER_PAGE, 1, MAX_PER_PAGE)
         asked: dict[str, Any] = {
             "q": call.text("q"),
             "status": call.choice("status", STATUSES),
             "sort": call.choice("sort", (*SORTS, *(f"-{sort}" for sort in SORTS)), "eui") or "eui",
             "per_page": per_page,
+            "tag": call.text("tag"),
             "station": call.optional_eui("station"),
         }
         listed = await self._views.sensors.list(**asked, page=page)
@@ -65,8 +66,8 @@ class SensorPages(PageData):
             "unknown_count": len(self._context.center.unknown_sensors()),
             "paging": paging(page, per_page, listed["matching"]),
             "choices": self._views.readings.choices(),
-            "args": arguments(call, "q", "status", "station", "sort", "per_page", "show"),
-            "chosen_sensors": arguments(call, "q", "status", "station"),
+            "args": arguments(call, "q", "status", "tag", "station", "sort", "per_page", "show"),
+            "chosen_sensors": arguments(call, "q", "status", "tag", "station"),
         }
 
     async def unknown_sensors(self, call: Call) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def _state(row: dict[str, Any], connected: int) -> tuple[str, str]:
     if row["registration"] == "detached":
         return "detached", "auto-detached" if row["status"] == "auto-detached" else "detached"
     if not row["attached_at"]:
-        return "pending", "waiting for a base station"
+        return "pending", "waiting for a station"
     if row["attached_at_connected"] < connected:
         return "partial", "partly attached"
     return "attached", "attached"

@@ -67,7 +67,7 @@ def plain(text: str) -> str:
         ("AB", "C", "0 of 1 station and 2 offline", "0 of 1 connectedand at 2 offline", "partly attached"),
         ("A", "", "no station online and 1 offline", "0 of 0 connectedand at 1 offline", "attached"),
         ("C", "C", "1 of 1 station", "1 of 1 connectedas configured", "attached"),
-        ("", "C", "0 of 1 station", "0 of 1 connectedas configured", "waiting for a base station"),
+        ("", "C", "0 of 1 station", "0 of 1 connectedas configured", "waiting for a station"),
     ],
 )
 def test_where_a_sensor_is_attached_is_said_plainly(
@@ -241,3 +241,20 @@ def test_another_sensor_like_one_begins_with_its_fields_but_no_key(web: WebHouse
     assert "00FF" not in text and "Add and attach" in text and "Kept secret" not in text
     assert operator.get("/sensors/new?like=70B3D56770119999").status == 404
     assert operator.get("/sensors/new?like=x").status == 422
+
+
+def test_a_tag_leads_to_all_sensors_that_have_it(make_web_house: Callable[..., WebHouse]) -> None:
+    web = make_web_house(sensors=3)
+    operator, viewer = web.browser("operator"), web.browser("viewer")
+    for eui, tags in ((SENSOR, ["roof, left", "water"]), ("70B3D56770110002", ["roof"])):
+        operator.patch(f"/api/sensors/{eui}", {"tags": tags})
+    [href] = [
+        each["href"]
+        for each in Document(viewer.get(f"/sensors/{SENSOR}").text).all("a")
+        if each.text == "roof, left"
+    ]
+    page = Document(viewer.get(href).text)
+    assert [row["data-key"] for row in page.all("tr") if row["data-key"]] == [SENSOR]
+    assert "Only those with the tag roof, left" in plain(page.one("main").text)
+    assert '"roof, left", water' in page.one("main").text
+    assert "/api/sensors/export?tag=roof%2C+left&format=csv" in [each["href"] for each in page.all("a")]

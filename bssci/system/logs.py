@@ -161,6 +161,8 @@ class _JSON:
         self._out.flush()
 
 
+_UNORDERED = (set, frozenset)
+_LISTS = (list, tuple, *_UNORDERED)
 _TWISTED = {"time", "system", "message", "format", "isError", "failure", "why", "printed"}
 
 
@@ -187,8 +189,18 @@ def _visible(text: str) -> str:
     return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def text_of(event: LogEvent) -> str:
+    """Return the text of an event, with commas between the items of lists instead of Python's brackets."""
+    listed = {
+        name: ", ".join(map(str, sorted(value, key=str) if type(value) in _UNORDERED else value)) or "none"
+        for name, value in event.items()
+        if type(value) in _LISTS
+    }
+    return formatEvent({**event, **listed} if listed else event)
+
+
 def _text(event: LogEvent) -> str:
     # The text may come from outside: indent its further lines, so that none passes for a line of the log.
-    text = formatEvent(event).rstrip().replace("\n", "\n    ")
+    text = text_of(event).rstrip().replace("\n", "\n    ")
     failure = event.get("log_failure")
     return f"{text}\n{failure.getTraceback()}".rstrip() if failure is not None else text

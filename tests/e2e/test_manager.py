@@ -95,7 +95,7 @@ async def test_what_is_changed_is_taken_by_signal_or_by_itself(make_service) -> 
     with (service.directory / ".env").open("a") as file:
         file.write("DEDUPLICATION_DELAY=1.5\n")
     await until(lambda: "sensors reloaded 2" in log.read_text(), 20.0)
-    await until(lambda: "settings changed ['DEDUPLICATION_DELAY']" in log.read_text(), 20.0)
+    await until(lambda: "settings changed DEDUPLICATION_DELAY" in log.read_text(), 20.0)
     await service.stop()
 
 

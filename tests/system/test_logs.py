@@ -45,6 +45,13 @@ def test_a_line_of_text(tmp_path: Path) -> None:
     assert datetime.fromisoformat(time).utcoffset().total_seconds() in (3600, 7200)
 
 
+def test_lists_are_told_as_people_write_them(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    lists = {"sinks": ["mqtt", "log"], "ports": {2, 1}, "sources": ()}
+    log.logger.info("sinks {sinks} ports {ports} sources {sources}", **lists)
+    assert log.lines()[0].endswith("sinks mqtt, log ports 1, 2 sources none")
+
+
 def test_what_others_say_cannot_look_like_a_line_of_ours(tmp_path: Path) -> None:
     log = Log(tmp_path / "log")
     log.logger.info("refused {message}", message="no\n2026-01-01T00:00:00.000+00:00 INFO  [x] all is well")

@@ -6,7 +6,7 @@ from collections import deque
 from threading import RLock
 from typing import Any
 
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
 from bssci.system import logs
@@ -42,7 +42,7 @@ class Logbook:
 
     def __call__(self, event: LogEvent) -> None:
         level = event.get("log_level") or LogLevel.info
-        text = formatEvent(event)
+        text = logs.text_of(event)
         failure = event.get("log_failure")
         if failure is not None:
             text = f"{text}\n{failure.getTraceback()}"

@@ -36,6 +36,11 @@ def test_lines_come_newest_first_and_can_be_chosen(logbook: Logbook) -> None:
     assert read(logbook, limit=1) == ["refused"]
 
 
+def test_lists_are_told_as_people_write_them(logbook: Logbook) -> None:
+    Logger("bssci").info("started, sinks {sinks}", sinks=["mqtt", "log"])
+    assert read(logbook) == ["started, sinks mqtt, log"]
+
+
 def test_no_more_is_kept_than_there_is_room_for() -> None:
     book = Logbook()
     for number in range(MAX_LINES + 5):

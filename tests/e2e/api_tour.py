@@ -87,6 +87,7 @@ def of_sessions(found: dict[str, Any]) -> Iterator[Step]:
     yield Step("GET /api/me", by_session=True)
     yield Step("GET /api/sessions", by_session=True)
     yield Step("DELETE /api/sessions/{id}", f"/api/sessions/{found['other_session']}", by_session=True)
+    yield Step("DELETE /api/sessions", by_session=True)
     password = {"password": found["password"], "new_password": "another long password"}
     yield Step("POST /api/me/password", body=password, by_session=True)
     yield Step("POST /api/logout", by_session=True, body={})

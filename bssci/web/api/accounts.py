@@ -15,6 +15,7 @@ from bssci.web.api.schemas.accounts import (
     NewPassword,
     NewToken,
     SessionList,
+    SessionsEnded,
     TokenList,
 )
 from bssci.web.api.schemas.common import told
@@ -86,6 +87,13 @@ class AccountRoutes:
     @route("GET", "/api/sessions", "viewer", "Your own sessions")
     async def sessions(self, call: Call) -> SessionList:
         return told(SessionList, await self._views.sessions(call.identity))
+
+    @route("DELETE", "/api/sessions", "viewer", "End all your sessions but this one")
+    async def end_other_sessions(self, call: Call) -> SessionsEnded:
+        own = call.identity.session
+        if own is None:
+            raise ApiError(403, "forbidden", "a token has no sessions")
+        return SessionsEnded(ended=await self._entrance.end_others(own, call.actor))
 
     @route("DELETE", "/api/sessions/{id}", "viewer", "End one of your own sessions")
     async def end_session(self, call: Call) -> Done:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bssci.center.audit import AuditLog
 from bssci.model.commands import Actor
+from bssci.model.counts import many
 from bssci.web.access.accounts import Account
 from bssci.web.access.sessions import WebSession
 from bssci.web.http.call import Call
@@ -55,6 +56,16 @@ class Entrance:
         self._guard.sessions.end(session)
         await self._guard.sessions.save()
         await self._audit.note(by, "session.end", session.account, f"from {session.address}")
+
+    async def end_others(self, kept: WebSession, by: Actor) -> int:
+        """End all sessions of an account but one, as :meth:`end_session` does; return how many."""
+        others = [each for each in self._guard.sessions.of(kept.account) if each is not kept]
+        for session in others:
+            self._guard.sessions.end(session)
+        if others:
+            await self._guard.sessions.save()
+            await self._audit.note(by, "session.end", kept.account, many(len(others), "other"))
+        return len(others)
 
     async def set_up(self, call: Call, token: str, name: str, password: str) -> Account:
         """Add the first account, for somebody who has the token of the link from the log.

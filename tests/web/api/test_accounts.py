@@ -34,3 +34,18 @@ def test_a_change_that_fails_is_told_as_such(web: WebHouse) -> None:
         ("admin", "account.add", "admin"),
         ("admin", "account.add.failed", "admin"),
     ]
+
+
+def test_all_other_sessions_of_oneself_end_at_once(web: WebHouse) -> None:
+    mine, others, stranger = (
+        web.browser("viewer"),
+        [web.browser("viewer") for _ in range(2)],
+        web.browser("operator"),
+    )
+    assert mine.delete("/api/sessions").json() == {"success": True, "ended": 2}
+    assert [each.get("/api/me").status for each in (mine, *others, stranger)] == [200, 401, 401, 200]
+    assert ("viewer", "session.end", "viewer") in web.audit()
+    assert mine.delete("/api/sessions").json()["ended"] == 0
+    program = web.browser()
+    program.token = web.file.create_token("robot", "viewer")
+    assert program.delete("/api/sessions").status == 403

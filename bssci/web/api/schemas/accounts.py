@@ -71,6 +71,12 @@ class SessionList(Answer):
     sessions: list[OneSession]
 
 
+class SessionsEnded(Done):
+    """The other sessions are over."""
+
+    ended: int
+
+
 class OneAccount(Answer):
     """An account, as a change leaves it."""
 

@@ -85,6 +85,11 @@ def rank(name: str, value: Any) -> int:
     return 2 if name.startswith("battery") or name.endswith("_count") else 1
 
 
+def typed(value: Any) -> str:
+    """Return a number as people type it into a field, ``10`` and not ``10.0``; empty for an unknown one."""
+    return "" if _missing(value) else f"{value:.15g}"
+
+
 def percent(value: Any, digits: int = 0) -> str:
     """Return a share (0..1) in percent."""
     return NOTHING if _missing(value) else number(float(value) * 100, digits, "%")
@@ -260,6 +265,7 @@ FILTERS = {
     "octets": octets,
     "payload": payload,
     "listed": listed,
+    "typed": typed,
     "with_euis": with_euis,
     "fingerprint": fingerprint,
     "tone": tone,

@@ -141,3 +141,8 @@ def test_the_most_telling_values_come_first() -> None:
 
 def test_a_list_in_a_field_has_quotation_marks_where_they_are_needed() -> None:
     assert formats.listed(["a b", 'c, "d"', "", " e", "f"]) == 'a b, "c, ""d""", "", " e", f'
+
+
+def test_a_number_in_a_field_is_as_people_type_it() -> None:
+    values = (10.0, 900, 51.0478, -0.5, None)
+    assert [formats.typed(value) for value in values] == ["10", "900", "51.0478", "-0.5", ""]

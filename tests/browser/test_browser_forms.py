@@ -164,7 +164,7 @@ def test_who_would_replace_what_another_has_just_entered_is_told_of_it_first(
     other.get_by_role("button", name="Save").click()
     other.wait_for_url(f"**/sensors/{known_sensor}")
     expect(other.locator("h1")).to_have_text("Named second")
-    expect(other.locator("[data-region=configuration]")).to_contain_text("Hall 5 · 1.5°, -2.5°")
+    expect(other.locator("[data-region=configuration]")).to_contain_text("Hall 5 (1.5, -2.5)")
 
 
 def test_a_setting_that_another_has_changed_is_marked_before_it_is_replaced(own_page: Any) -> None:

@@ -123,7 +123,7 @@ def test_the_form_keeps_what_is_not_changed_and_clears_what_is_emptied(page: Any
     page.wait_for_url(f"**/sensors/{decoded}")
     facts = page.locator("[data-region=configuration]")
     expect(facts).to_contain_text("by-script, with parameters")
-    expect(facts).to_contain_text("Cellar · 49.5°, 11°")
+    expect(facts).to_contain_text("Cellar (49.5, 11)")
     expect(facts).to_contain_text("15 min")
     page.goto(f"/sensors/{decoded}/edit")
     page.get_by_label("Interval", exact=True).fill("")

@@ -15,6 +15,7 @@ from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
 from tests.support.journal import uplink
 from tests.support.web import EPOCH, SENSOR, WebHouse
+from tests.web.html import Document
 
 STATION = "70B3D59CD0000001"
 
@@ -266,6 +267,25 @@ def test_the_audit_log_is_paged_and_filtered(web: WebHouse) -> None:
         assert [each["action"] for each in admin.get(path).json()["entries"]] == ["sensor.update"]
     assert "No entry matches" in admin.get("/audit?q=nothing+of+this").text
     assert "→ Boiler" in admin.get("/audit?q=boiler").text
+
+
+def test_the_page_of_the_audit_log_leads_to_what_was_changed_unless_it_was_removed(web: WebHouse) -> None:
+    admin = web.browser("admin")
+    admin.patch(f"/api/sensors/{SENSOR}", {"name": "Boiler"})
+    admin.post("/api/config", {"DEDUPLICATION_DELAY": "3"})
+    admin.delete(f"/api/sensors/{SENSOR}")
+    page = Document(admin.get("/audit").text)
+    targets = {
+        action: [link["href"] for link in page.all("a") if link.within("tr") is row]
+        for row in page.all("tr")
+        for action in ("sensor.remove", "sensor.update", "config.change")
+        if action in row.text
+    }
+    assert targets == {
+        "sensor.remove": [],
+        "sensor.update": [f"/sensors/{SENSOR}"],
+        "config.change": ["/config#DEDUPLICATION_DELAY"],
+    }
 
 
 def test_the_page_of_the_audit_log_marks_what_failed(web: WebHouse) -> None:

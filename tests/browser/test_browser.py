@@ -469,4 +469,5 @@ def test_all_tags_can_be_removed(page: Any, address: str, kept: str) -> None:
         page.get_by_label("Tags").fill(typed)
         with page.expect_response(lambda answer: answer.request.method in ("POST", "PATCH")):
             page.get_by_role("button", name="Save").click()
+        page.wait_for_url(f"**{address.removesuffix('/edit')}")
         assert page.request.get(kept).json()["tags"] == tags

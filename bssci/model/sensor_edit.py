@@ -61,10 +61,9 @@ class SensorEdit(msgspec.Struct, frozen=True, kw_only=True):
             for what, tags in (("add tags", self.add_tags), ("remove tags", self.remove_tags))
             if tags
         ]
-        if self.decoder is not msgspec.UNSET:
-            parts.append(f"decoder {value_text(self.decoder)}")
-        if self.interval is not msgspec.UNSET:
-            parts.append(f"interval {value_text(self.interval, 's')}")
+        for what, value, unit in (("decoder", self.decoder, ""), ("interval", self.interval, "s")):
+            if value is not msgspec.UNSET:
+                parts.append(f"remove {what}" if value is None else f"{what} {value_text(value, unit)}")
         return "; ".join(parts) or NOTHING
 
 

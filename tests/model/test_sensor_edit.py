@@ -61,4 +61,4 @@ def test_a_wrong_field_is_named_with_what_is_allowed(fields: dict[str, Any], fau
 
 def test_an_edit_is_told_in_words() -> None:
     edit = sensor_edit({"add_tags": ["roof", "b, c"], "remove_tags": ["a"], "decoder": None, "interval": 900})
-    assert str(edit) == 'add tags roof, "b, c"; remove tags a; decoder –; interval 900 s'
+    assert str(edit) == 'add tags roof, "b, c"; remove tags a; remove decoder; interval 900 s'

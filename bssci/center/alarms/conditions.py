@@ -357,7 +357,7 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
         first = max(found, key=lambda each: each.severity == "error")
         begins = [each.since for each in found if each.since is not None]
         page = "/" + first.href.strip("/").split("/")[0].partition("#")[0]
-        text = f"{grouped(len(found))} at once: {first.text}, and others"
+        text = f"{first.text}, and {grouped(len(found) - 1)} more like it"
         yield first._replace(id=f"{kind}:{MANY}", text=text, href=page, since=max(begins, default=None))
 
 

@@ -114,7 +114,7 @@ def controller_form(zone: tzinfo) -> Form:
         return [
             Telegram(
                 at=message.at,
-                id=message_id(message, told_apart=topic.direction != "cmnd" and time is not None),
+                id=message_id(message, body if topic.direction != "cmnd" and time is not None else None),
                 device=topic.place,
                 gateway=f"{PREFIX}{topic.mac}",
                 source=message.source,

@@ -189,7 +189,7 @@ def _read(rule: EnvelopeRule, message: Incoming, remark: Remark, zone: tzinfo) -
         envelope["values"] = values
     return Telegram(
         at=message.at,
-        id=message_id(message, told_apart=time is not MISSING),
+        id=message_id(message, None if time is MISSING else body),
         device=f"{rule.kind}:{device}",
         gateway=_id(rule.gateway, body) or _safe(names.get("gateway", "")) or message.source,
         source=message.source,

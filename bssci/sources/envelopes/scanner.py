@@ -51,7 +51,7 @@ def advertisement_telegrams(message: Incoming, remark: Remark) -> list[Telegram]
     return [
         Telegram(
             at=message.at,
-            id=message_id(message, told_apart="timestamp" in body),
+            id=message_id(message, body if "timestamp" in body else None),
             device=f"ble:{address}",
             gateway=message.topic.rpartition("/")[2],
             source=message.source,
@@ -81,7 +81,7 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
     return [
         Telegram(
             at=message.at,
-            id=message_id(message, told_apart),
+            id=message_id(message, body if told_apart else None),
             device=f"{KIND}:{scanner}",
             gateway=scanner,
             source=message.source,

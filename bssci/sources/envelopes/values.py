@@ -7,6 +7,8 @@ from datetime import UTC, datetime, tzinfo
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import msgspec
+
 from bssci.model import Telegram
 from bssci.model.repaired_json import read_repaired_json
 from bssci.model.strict_json import JsonError, read_json_fast
@@ -18,6 +20,7 @@ MAX_PARTS = 4000
 """lists and objects of a message, at most: each takes 64 bytes or more, however few it takes on the wire"""
 LONGEST_REPAIRED = 64 * 1024
 """bytes of a message that is not JSON, up to which odd values in it are looked for: it takes longer"""
+_encode = msgspec.json.Encoder().encode
 AHEAD = 300.0
 """s that another clock may be ahead of ours without a remark"""
 Remark = Callable[[str], None]
@@ -87,15 +90,18 @@ def message_object(payload: bytes, remark: Remark) -> dict[str, Any]:
     return found
 
 
-def message_id(message: Incoming, told_apart: bool) -> str:
+def message_id(message: Incoming, content: object = None) -> str:
     """Return the id of a message, the same at each delivery.
 
-    :param told_apart: the content holds a time or a number that distinguishes messages.
+    :param content: value of the JSON text, if a time or a number in it distinguishes messages: then the id is
+        the same by every source, even if a bridge wrote the text anew. None: the delivery distinguishes them.
     """
     digest = blake2b(message.topic.encode("utf-8", "surrogatepass"), digest_size=ID_SIZE)
-    digest.update(b"\0" + message.payload)
-    if not told_apart:
+    if content is None:
+        digest.update(b"\0" + message.payload)
         digest.update(b"\0" + message.delivery.encode())
+    else:
+        digest.update(b"\0" + _encode(content))
     return digest.hexdigest()
 
 

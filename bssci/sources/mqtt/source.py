@@ -295,7 +295,7 @@ class MqttSource:
         )
         if message.retained or message.repeated or self._ingest is None:
             return incoming
-        if not self._ingest.knows(message_id(incoming, told_apart=False)):
+        if not self._ingest.knows(message_id(incoming)):
             return incoming
         # Packet identifiers are reused: for a repetition of the same message the broker would set DUP.
         return incoming._replace(delivery=f"{delivery} {waiting.at!r}")

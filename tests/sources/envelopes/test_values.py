@@ -49,9 +49,9 @@ def test_a_time_without_zone_is_of_the_zone_that_is_set() -> None:
 
 def test_equal_messages_are_told_apart_by_their_delivery_only_where_that_is_needed() -> None:
     one, other = (Incoming("t", b"{}", AT, "mqtt", delivery) for delivery in ("1", "2"))
-    assert message_id(one, told_apart=False) != message_id(other, told_apart=False)
-    assert message_id(one, told_apart=True) == message_id(other, told_apart=True)
-    assert message_id(one, True) != message_id(one._replace(topic="u"), True)
+    assert message_id(one) != message_id(other)
+    assert message_id(one, {"at": 1}) == message_id(other, {"at": 1}) != message_id(one, {"at": 2})
+    assert message_id(one, {}) != message_id(one._replace(topic="u"), {})
 
 
 @pytest.mark.parametrize("part", [b"[]", b"{}"])

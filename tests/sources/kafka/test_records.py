@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -16,7 +17,7 @@ from bssci.sinks.testing import every_event, uplink
 from bssci.sources.envelopes import scanner
 from bssci.sources.envelopes.controller import controller_form
 from bssci.sources.envelopes.rules import parse_rules, rule_form
-from bssci.sources.envelopes.values import BadMessage
+from bssci.sources.envelopes.values import BadMessage, Incoming
 from bssci.sources.kafka.records import LARGEST, read_record
 from tests.support.telegrams import advertisement
 
@@ -60,6 +61,22 @@ def test_other_events_are_no_telegrams() -> None:
     others = [each for each in every_event() if type(each).__name__ not in ("Uplink", "Telegram")]
     assert others
     assert [through(each) for each in others] == [[]] * len(others)
+
+
+@pytest.mark.parametrize("writes", [lambda payload: payload, json.loads])
+def test_what_comes_by_mqtt_and_by_a_bridge_is_one_message(writes: Callable[[str], Any]) -> None:
+    for topic, payload in [
+        (
+            "tele/f2-001122aabbcc/sensor-mode/J1/sensor-3",
+            '{ "timestamp": "2023-05-25 15:13:10", "v": 20.50 }',
+        ),
+        ("bt/raw/roof", json.dumps(advertisement(1), indent=1)),
+        ("bt/scanner/roof/status", '{"status": "online", "timestamp": "2023-05-25T15:13:10Z"}'),
+    ]:
+        form = next(each for each in FORMS if each.matches(topic.split("/")))
+        [first] = form.read(Incoming(topic, payload.encode(), AT, "mqtt", "7"), pytest.fail)
+        [again] = read({"original_topic": topic, "device_id": "x", "payload": writes(payload)})
+        assert again.id == first.id
 
 
 def test_a_bridge_from_mqtt_is_read_by_topic_and_payload() -> None:

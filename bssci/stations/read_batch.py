@@ -25,6 +25,8 @@ class ReadBatch:
     """registrations that the station has once it has our answer"""
     answered: list[Registration] = field(default_factory=list)
     """registrations that the station has answered with, and so has whatever becomes of this batch"""
+    news: list[AnyEvent] = field(default_factory=list)
+    """events about these answers, which are not given again: published later if not with this batch"""
     stored: list[Deferred[Any]] = field(default_factory=list)
     """journal writes that a handler started itself; the answers wait for them, too"""
     answers: list[Message] = field(default_factory=list)

@@ -425,9 +425,7 @@ class Station:
             # A request that is repeated after a resume may still be in the middle of being stored: its answer
             # waits for that.
             waits.append(journal.sessions.advance(self.eui, session.last_bs_op_id))
-        if batch.events:
-            waits.append(journal.events.append(batch.events))
-        if waits or batch.closed:
+        if waits or batch.closed or batch.events:
             waits += self._store_late(batch)
         if batch.registrations:
             waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
@@ -444,9 +442,8 @@ class Station:
 
     def _store_late(self, batch: ReadBatch) -> list[Deferred[Any]]:
         """Store what the station has answered; what could not be stored before joins the batch."""
-        sessions = self._services.journal.sessions
-        last_op_id, closed, registrations = self.unstored.take()
-        batch.closed, batch.answered = closed + batch.closed, [*registrations, *batch.answered]
+        sessions, events = self._services.journal.sessions, self._services.journal.events
+        last_op_id = self.unstored.join(batch)
         waits: list[Deferred[Any]] = [sessions.advance(self.eui, last_op_id)] if last_op_id else []
         if batch.closed:
             waits.append(sessions.close_operations(self.eui, batch.closed))
@@ -454,6 +451,8 @@ class Station:
             waits.append(sessions.store_registrations(self.eui, batch.answered))
             for each in batch.answered:
                 self._services.registered(each.end_point_eui)
+        if batch.events or batch.news:
+            waits.append(events.append([*batch.events, *batch.news]))
         return waits
 
     def _answer(self, session: Session, link: Link, batch: ReadBatch) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from bssci.journal import Registration
-from bssci.model import EUI
+from bssci.model import EUI, AnyEvent
 from bssci.stations.read_batch import ReadBatch
 
 
@@ -25,11 +25,12 @@ class Unstored:
         self._last_op_id = 0
         self._closed: list[int] = []
         self._registrations: dict[EUI, Registration] = {}
+        self._news: list[AnyEvent] = []
         self._under_way: Counter[EUI] = Counter()
         """number of registrations of each sensor on their way to the disk, which they reach in their order"""
 
     def __bool__(self) -> bool:
-        return bool(self._last_op_id or self._closed or self._registrations)
+        return bool(self._last_op_id or self._closed or self._registrations or self._news)
 
     @property
     def registrations(self) -> list[Registration]:
@@ -70,9 +71,14 @@ class Unstored:
         """
         newest = [each for each in batch.answered if each.end_point_eui not in self._under_way]
         self.add(last_op_id, batch.closed, newest)
+        self._news += batch.news
 
-    def take(self) -> tuple[int, list[int], Sequence[Registration]]:
-        """Return what :meth:`add` was given, to be stored now; nothing is left here."""
-        taken = self._last_op_id, self._closed, self.registrations
-        self._last_op_id, self._closed, self._registrations = 0, [], {}
-        return taken
+    def join(self, batch: ReadBatch) -> int:
+        """Put all answers in front of those of a batch, to be stored with it; nothing is left here.
+
+        :return: the last opId of the station that was seen; 0: it is stored.
+        """
+        batch.closed[:0], batch.answered[:0], batch.news[:0] = self._closed, self.registrations, self._news
+        last_op_id = self._last_op_id
+        self._last_op_id, self._closed, self._registrations, self._news = 0, [], {}, []
+        return last_op_id

@@ -78,10 +78,6 @@ class Propagations:
         if outcome is not None:
             registration, event = outcome
             batch.answered.append(registration)
-            if event is not None:
-                batch.events.append(event)
-            state = station.told_all()
-            if state is not None:
-                batch.events.append(state)
+            batch.news += filter(None, (event, station.told_all()))
 
     finish_detPrp = finish_attPrp

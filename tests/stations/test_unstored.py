@@ -6,8 +6,9 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 
 from bssci.journal import Registration
-from bssci.model import EUI
+from bssci.model import EUI, SensorStatus
 from bssci.stations.propagation import BUSY_WAIT
+from bssci.stations.read_batch import ReadBatch
 from bssci.stations.unstored import Unstored
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error, Ping, Status, StatusRsp
 from tests.center.downlinks.gateway import DownlinkHouse, Gateway
@@ -21,13 +22,22 @@ def registration(at: float) -> Registration:
     return Registration(end_point_eui=SENSOR, fingerprint=b"f", state="attached", at=at)
 
 
+def news(at: float) -> SensorStatus:
+    return SensorStatus(at=at, action="attached", end_point_eui=SENSOR, base_station_eui=EUI("0" * 16))
+
+
 def test_the_last_answer_about_a_sensor_counts() -> None:
     unstored = Unstored()
     assert not unstored
-    unstored.add(7, [-1], [registration(1.0)])
-    unstored.add(8, [-2], [registration(2.0)])
+    for number in (1, 2):
+        answered = [registration(number)]
+        unstored.put_back(6 + number, ReadBatch(closed=[-number], answered=answered, news=[news(number)]))
     assert unstored and unstored.registrations == [registration(2.0)]
-    assert unstored.take() == (8, [-1, -2], [registration(2.0)])
+    batch = ReadBatch(closed=[-3], answered=[registration(3.0)], news=[news(3.0)])
+    assert unstored.join(batch) == 8
+    assert batch.closed == [-1, -2, -3]
+    assert batch.answered == [registration(2.0), registration(3.0)]
+    assert batch.news == [news(1.0), news(2.0), news(3.0)]
     assert not unstored
 
 
@@ -52,6 +62,7 @@ def test_an_answer_about_a_sensor_that_could_not_be_stored_is_stored_with_what_c
     result_of(detaching)
     report = house.do(house.center.sensor_report(SENSOR))
     assert report["registration"]["base_stations"][station.eui]["state"] == "detached"
+    assert [event.action for event in house.happened(SensorStatus)] == ["attached", "detached"]
     assert old.take(DetPrp) == []
 
 

@@ -82,6 +82,23 @@ def test_members_of_another_sender_with_these_names_are_its_own(component: Any) 
     assert raw(event)[1]["original_topic"] != 7
 
 
+@pytest.mark.parametrize(
+    ("component", "kind", "pin"),
+    [("siren", "siren", None), ("-3", "-3", None), ("motion-sensor-1", "motion-sensor", 1)],
+)
+def test_a_component_has_a_pin_only_behind_its_kind(component: str, kind: str, pin: int | None) -> None:
+    event = msgspec.structs.replace(of_a_controller(), envelope={"component": component})
+    [message] = decoded_messages(with_readings(event, Reading("temperature", 25.0, "°C")), "decoded")
+    body = json.loads(message.value)
+    assert (body["component_type"], body["pin_position"]) == (kind, pin)
+
+
+def test_clocks_and_signal_of_a_telegram_are_in_its_raw_message_where_they_are_known() -> None:
+    known = {"device_time": 1_700_000_000.5, "gateway_time": 1_700_000_001.5, "rssi": -70}
+    form = [telegram(**known), telegram(**dict.fromkeys(known))]
+    assert [known.items() & raw(each)[1].items() for each in form] == [known.items(), set()]
+
+
 def test_an_uplink_has_its_sensor_as_key_and_the_payload_of_mqtt() -> None:
     event = uplink(7)
     key, body, headers = raw(event)

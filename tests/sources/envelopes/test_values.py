@@ -40,6 +40,12 @@ def test_times_in_every_spelling(value: object, seconds: float | None) -> None:
     assert read_time(value, AT, lambda remark: None) == seconds
 
 
+def test_only_a_time_that_is_there_and_wrong_is_remarked() -> None:
+    remarks: list[str] = []
+    assert read_time(None, AT, remarks.append) is None and remarks == []
+    assert read_time("noon", AT, remarks.append) is None and remarks == ["a time that cannot be read"]
+
+
 def test_a_time_without_zone_is_of_the_zone_that_is_set() -> None:
     remarks: list[str] = []
     zone = timezone(timedelta(hours=1))

@@ -15,7 +15,7 @@ import msgspec
 
 from bssci.center.decoding.payloads import device_of
 from bssci.kafka.producing import ProducerMessage
-from bssci.model import AnyEvent, Telegram, Uplink, VariableMacUplink
+from bssci.model import AlarmChange, AnyEvent, GatewayState, Telegram, Uplink, VariableMacUplink
 from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json, kind_of
 from bssci.model.events import decoded_of, sensor_of, station_of
@@ -89,8 +89,13 @@ def _sender(event: AnyEvent) -> str:
         return event.gateway
     if isinstance(event, Uplink | Telegram | VariableMacUplink):
         return device_of(event)
+    if isinstance(event, GatewayState):
+        is_controller = event.gateway_kind == "controller"
+        return event.gateway if is_controller else f"{event.gateway_kind}:{event.gateway}"
+    if isinstance(event, AlarmChange):
+        return f"alarm:{event.id}"
     sensor, station = sensor_of(event), station_of(event)
-    return sensor_device(sensor) if sensor else f"station:{station}"
+    return sensor_device(sensor) if sensor else f"station:{station}" if station else kind_of(event)
 
 
 def _id(event: AnyEvent) -> str:

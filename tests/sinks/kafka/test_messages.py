@@ -6,9 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from bssci.model import Decoded, DecodeFailure, Reading, SensorWarning, Telegram
+from bssci.model import (
+    AlarmChange,
+    Decoded,
+    DecodeFailure,
+    GatewayState,
+    Reading,
+    SensorWarning,
+    Telegram,
+)
 from bssci.sinks.kafka.messages import decoded_messages, raw_message
-from bssci.sinks.testing import every_event, uplink
+from bssci.sinks.testing import every_event, unknown_event, uplink
 from bssci.sources.envelopes.controller import controller_form
 from bssci.sources.envelopes.values import Incoming
 from tests.support.telegrams import telegram
@@ -136,6 +144,29 @@ def test_every_event_has_a_key_and_says_its_kind(event: Any) -> None:
     key, body, headers = raw(event)
     assert key and key == body["device_id"]
     assert headers["kind"].decode() == body["kind"]
+
+
+def gateway_state(kind: str, gateway: str) -> GatewayState:
+    return GatewayState(at=1.0, gateway=gateway, gateway_kind=kind, state="online", reason="")
+
+
+@pytest.mark.parametrize(
+    ("event", "key"),
+    [
+        (gateway_state("scanner", "roof"), "scanner:roof"),
+        (gateway_state("controller", "f2-001122aabbcc"), "f2-001122aabbcc"),
+        (
+            AlarmChange(
+                at=1.0, id="sink-failing:mqtt", number=1, state="open", severity="error", text="x", since=1.0
+            ),
+            "alarm:sink-failing:mqtt",
+        ),
+        (unknown_event(), "kind-of-tomorrow"),
+    ],
+)
+def test_an_event_of_nothing_else_has_a_key_of_its_own(event: Any, key: str) -> None:
+    found, body, _ = raw(event)
+    assert (found, body["device_id"]) == (key, key)
 
 
 def test_an_event_of_a_sensor_has_the_sensors_key() -> None:

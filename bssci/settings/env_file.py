@@ -17,6 +17,8 @@ ENV_FILE = Path(".env")
 """file in the directory that the service is started in"""
 ALIKE = 0.85
 """similarity of a setting that an unknown name may have been meant for; 1: equal"""
+_ANY_BYTES = "surrogateescape"
+"""way of reading bytes that are not UTF-8, and of writing them as they were"""
 _PLAIN_VALUE = re.compile(r"[\w./:,@+-]*")
 
 
@@ -62,23 +64,29 @@ def update(path: Path, values: Mapping[str, str]) -> None:
     if pieces and not pieces[-1].endswith("\n"):
         pieces.append("\n")
     pieces += [_assignment(name, value) for name, value in missing.items()]
-    write_atomically(path, "".join(pieces).encode())
+    write_atomically(path, "".join(pieces).encode(errors=_ANY_BYTES))
 
 
 def _bindings(path: Path) -> list[Binding]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig", _ANY_BYTES)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from None
     bindings = list(parse_stream(io.StringIO(text)))
     for binding in bindings:
+        if not _is_text(binding):
+            raise SettingsError(f"{path} line {_line(binding)}: is not UTF-8: save the file as UTF-8")
         if binding.error or (binding.key is not None and binding.value is None):
             raise SettingsError(f"{path} line {_line(binding)}: only NAME=value or # comment is allowed")
     return bindings
+
+
+def _is_text(binding: Binding) -> bool:
+    """Return whether a line is UTF-8; in comments any bytes are allowed."""
+    says = binding.original.string if binding.error else f"{binding.key or ''}{binding.value or ''}"
+    return says.isascii() or not any("\udc80" <= each <= "\udcff" for each in says)
 
 
 def _blank(binding: Binding) -> str:

@@ -47,7 +47,12 @@ def test_others_than_owner_and_group_may_not_read_it(tmp_path: Path, before: int
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"SINKS=log\nnonsense here\n", "line 2: only NAME=value"), (b"SINKS=\xff", "is not UTF-8")],
+    [
+        (b"SINKS=log\nnonsense here\n", "line 2: only NAME=value"),
+        (b"# ours\n\nSINKS=\xff", "line 3: is not UTF-8"),
+        (b"SIN\xe4=log", "line 1: is not UTF-8"),
+        ("SINKS=log\n".encode("utf-16"), "line 1: is not UTF-8"),
+    ],
 )
 def test_a_file_that_is_wrong_is_named_and_not_written(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / ".env"
@@ -55,3 +60,11 @@ def test_a_file_that_is_wrong_is_named_and_not_written(tmp_path: Path, content: 
     with pytest.raises(SettingsError, match=message):
         env_file.update(path, {"SINKS": "mqtt"})
     assert path.read_bytes() == content
+
+
+def test_comments_may_be_in_any_encoding_and_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"# Z\xe4hler\nSINKS=log # f\xfcr\nMQTT_PASSWORD='\xc3\xbc'\n# S\xfcd\n")
+    assert env_file.read(path, KNOWN) == ({"SINKS": "log", "MQTT_PASSWORD": "ü"}, [])
+    env_file.update(path, {"MQTT_PASSWORD": "x"})
+    assert path.read_bytes() == b"# Z\xe4hler\nSINKS=log # f\xfcr\nMQTT_PASSWORD=x\n# S\xfcd\n"

@@ -267,7 +267,7 @@ def test_a_line_that_is_no_assignment_is_refused(env_file: Path, line: str) -> N
 
 def test_an_env_file_that_cannot_be_read_is_refused(env_file: Path) -> None:
     env_file.write_bytes(b"MQTT_USERNAME=\xff\n")
-    assert refusal(env_file=env_file) == f"{env_file}: is not UTF-8 (byte 15): save it as UTF-8"
+    assert refusal(env_file=env_file) == f"{env_file} line 1: is not UTF-8: save the file as UTF-8"
     env_file.unlink()
     env_file.mkdir()
     assert refusal(env_file=env_file) == f"{env_file}: cannot be read: Is a directory"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bssci.web.formats import number
+from bssci.web.formats import measured, number
 from tests.browser.chromium import expect
 from tests.browser.conftest import DEVICE, addresses
 from tests.support.running_service import SENSOR, STATION, RunningService
@@ -272,6 +272,9 @@ def test_scripts_write_numbers_as_the_templates_do(page: Any) -> None:
     written = "async ([value, digits]) => (await import('/static/dom.js')).number(value, digits)"
     for value, digits in [(4667, 0), (999, 0), (1234567.891, 3), (0.12345, 5), (-0.04, 1), (-4667.5, 1)]:
         assert page.evaluate(written, [value, digits]) == number(value, digits)
+    written = "async (value) => (await import('/static/dom.js')).measured(value)"
+    for value in (107.0462, 4667.5, 21.0, -0.25, 0.000123, 0):
+        assert page.evaluate(written, value) == measured(value)
 
 
 def test_it_works_by_keyboard(page: Any) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from bssci.model.counts import many
 from bssci.web.formats import measured, number
 
 WIDTH, HEIGHT = 1000, 144
@@ -63,7 +64,7 @@ class Drawing:
     summary: str
     """summary for people who do not see the chart"""
     data: str
-    """JSON for the script that shows values at the pointer: start, end, low, high, unit, series"""
+    """JSON for the script that shows values at the pointer: start, end, low, high, unit, digits, series"""
     band: str
     """path of the area between the least and the greatest values; empty if there is none"""
 
@@ -111,7 +112,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
         grid=[HEIGHT * index / count for index in range(count + 1)],
         band=place.band(band) if len(band) > 1 else "",
         summary=_summary_of_flags(series, words) if flag else _summary(series, unit, digits),
-        data=_data(place, unit, series, words if flag else None),
+        data=_data(place, unit, _told(digits), series, words if flag else None),
     )
 
 
@@ -134,7 +135,11 @@ def _curve(
 
 
 def _data(
-    place: _ViewBox, unit: str, series: Sequence[Mapping[str, Any]], words: Sequence[str] | None
+    place: _ViewBox,
+    unit: str,
+    digits: int,
+    series: Sequence[Mapping[str, Any]],
+    words: Sequence[str] | None,
 ) -> str:
     """Return the JSON for the script that shows values at the pointer."""
     data = {
@@ -143,6 +148,7 @@ def _data(
         "low": place.low,
         "high": place.high,
         "unit": unit,
+        "digits": digits,
         **({} if words is None else {"words": words}),
         "series": [
             {"name": str(each["name"]), "points": [[round(at), it] for at, it in each["points"]]}
@@ -239,10 +245,15 @@ def _label(value: float, digits: int) -> str:
     return number(value, digits) if digits < _MOST_DIGITS else measured(value)
 
 
+def _told(digits: int) -> int:
+    """Return the digits after the decimal point of single values beside an axis with ``digits`` of them."""
+    return min(max(digits, 2), 3)
+
+
 def _last(values: Sequence[float], digits: int, unit: str) -> str:
     if not values:
         return number(None)
-    return measured(round(values[-1], min(max(digits, 2), 3)), unit)
+    return measured(round(values[-1], _told(digits)), unit)
 
 
 def _summary_of_flags(series: Sequence[Mapping[str, Any]], words: Sequence[str]) -> str:
@@ -250,8 +261,8 @@ def _summary_of_flags(series: Sequence[Mapping[str, Any]], words: Sequence[str])
     for each in series:
         values = [bool(value) for _, value in each["points"] if value is not None]
         said = "no data" if not values else f"latest {words[int(values[-1])]}"
-        changes = sum(one != other for one, other in pairwise(values))
-        parts.append(f"{each['name']}: {said}, {changes} changes" if values else f"{each['name']}: {said}")
+        changes = many(sum(one != other for one, other in pairwise(values)), "change")
+        parts.append(f"{each['name']}: {said}, {changes}" if values else f"{each['name']}: {said}")
     return "; ".join(parts)
 
 

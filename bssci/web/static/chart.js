@@ -1,6 +1,6 @@
 // Shows the value under the pointer in charts that the server drew.
 
-import { make, number } from "./dom.js";
+import { make, measured } from "./dom.js";
 import { timeElement } from "./time.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -30,12 +30,12 @@ function show(figure, share) {
   cursor.setAttribute("class", "cursor");
   cursor.setAttribute("d", `M${place * 1000} 0V144`);
   svg.append(cursor);
-  const digits = data.high - data.low < 20 ? 1 : 0;
+  const told = (value) => data.words?.[value] ?? `${measured(value, data.digits)}${data.unit && `\u202f${data.unit}`}`;
   const tip = make(
     "div",
     { class: "tip" },
     timeElement(found[0][1][0]),
-    found.map(([name, point]) => make("div", {}, found.length > 1 ? `${name}: ` : "", make("b", {}, data.words?.[point[1]] ?? `${number(point[1], digits)}\u202f${data.unit}`))),
+    found.map(([name, point]) => make("div", {}, found.length > 1 ? `${name}: ` : "", make("b", {}, told(point[1])))),
   );
   figure.append(tip);
   const box = svg.getBoundingClientRect();

@@ -77,6 +77,15 @@ export function number(value, digits = 0) {
   return sign + whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") + (fraction ? `.${fraction}` : "");
 }
 
+// A decoded value with as many digits after the point as it needs, as the filter `measured` of the templates writes it.
+export function measured(value, digits = 3) {
+  const rounded = Number(value.toFixed(digits));
+  if (!rounded && value) return value.toPrecision(3).replace("-", "\u2212");
+  let needed = 0;
+  while (needed < digits && Number(rounded.toFixed(needed)) !== rounded) needed += 1;
+  return number(rounded, needed);
+}
+
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = make("a", { href: url, download: name });

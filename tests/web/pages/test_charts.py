@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def test_yes_and_no_are_steps_and_words() -> None:
     chart = drawn([[0, 0.0], [50, 1.0], [100, 1.0]], kind="flag", unit="")
     assert chart.curves[0].line == "M0.0 144.0H500.0V0.0H1000.0V0.0"
     assert chart.curves[0].last == "yes" and chart.values == ["no", "yes"]
-    assert chart.summary == "a: latest yes, 1 changes" and '"words":["no","yes"]' in chart.data
+    assert chart.summary == "a: latest yes, 1 change" and '"words":["no","yes"]' in chart.data
     assert drawn([], kind="flag").empty
 
 
@@ -97,3 +98,13 @@ def test_no_number_is_too_large_or_too_small_for_a_chart(
     chart = drawn([[0, values[0]], [100, values[1]]])
     assert [each.replace("\u202f", "").replace("\u2212", "-") for each in chart.values] == labels
     assert len(chart.summary) < 100 and "Infinity" not in chart.data and "NaN" not in chart.data
+
+
+@pytest.mark.parametrize(
+    ("points", "digits"), [([[0.0, 107.021], [60.0, 107.026]], 3), ([[0.0, 1.0], [60.0, 90000.0]], 2)]
+)
+def test_the_value_at_the_pointer_has_the_digits_of_that_beside_the_chart(
+    points: list[list[float]], digits: int
+) -> None:
+    chart = {"id": "x", "title": "Volume", "unit": "m³", "start": 0.0, "end": 60.0}
+    assert json.loads(draw(chart | {"series": [{"name": "a", "points": points}]}).data)["digits"] == digits

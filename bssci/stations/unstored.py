@@ -78,6 +78,8 @@ class Unstored:
 
         :return: the last opId of the station that was seen; 0: it is stored.
         """
+        if not self:
+            return 0
         batch.closed[:0], batch.answered[:0], batch.news[:0] = self._closed, self.registrations, self._news
         last_op_id = self._last_op_id
         self._last_op_id, self._closed, self._registrations, self._news = 0, [], {}, []

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bssci.model import EUI, DownlinkRequest, eui_to_int
 from bssci.model.base_station import StationChange
+from bssci.stations.comings import MANY
 from tests.center.sequences.base_station import BaseStation
 from tests.center.sequences.service import SINKS
 from tests.center.sequences.world import SENSORS, STATIONS, World
@@ -102,6 +103,11 @@ class Happenings:
     def a_connection_breaks(self, station: int) -> None:
         self._station(station).lose()
         self.world.carry()
+
+    @happens(1, station=NUMBERS)
+    def a_station_comes_until_it_must_wait(self, station: int) -> None:
+        for _ in range(MANY + 1):
+            self.world.connect(self._station(station))
 
     @happens(2, station=NUMBERS, comes_back=(True, True, False))
     def a_connection_is_left_half_open(self, station: int, comes_back: bool) -> None:

@@ -31,6 +31,8 @@ RESERVED = 50
 """further connections, for addresses that have none yet"""
 IDLE_TIME = 60.0
 """s without a byte after which a connection that is between requests, or within one, is closed"""
+MAX_DISCARDED = 1 << 26
+"""bytes of a body that was refused which are read nevertheless, at most"""
 REQUEST_TIME = 60.0
 """s that a request may take to arrive"""
 
@@ -90,10 +92,11 @@ class AdminRequest(Request):
             super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
-        if self._refused:
-            return
         self._received += len(data)
-        if self._received > self._limit:
+        if self._refused:
+            if self._received > MAX_DISCARDED:
+                self.channel.loseConnection()
+        elif self._received > self._limit:
             self._refuse()
         else:
             super().handleContentChunk(data)
@@ -160,7 +163,7 @@ class AdminRequest(Request):
                 self.requestHeaders.setRawHeaders(name, texts)
 
     def _refuse(self) -> None:
-        """Answer without having read all of the body; the rest is discarded as it arrives, for REQUEST_TIME.
+        """Answer without having read all of the body; the rest is discarded as it arrives, within bounds.
 
         Closed at once, the connection would be reset while a client still sends, which then never reads why.
         """

@@ -40,6 +40,18 @@ def test_a_client_may_send_its_body_to_the_end_before_it_reads_why_it_is_refused
     assert connection.received.count(b"HTTP/1.1") == 1
 
 
+def test_of_a_refused_body_no_more_is_read_than_the_bound(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "MAX_DISCARDED", 100_000)
+    connection = Connection(web)
+    connection.send(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")
+    connection.send(b"x" * 100_000)
+    assert not connection.transport.disconnecting
+    connection.send(b"x")
+    assert connection.transport.disconnecting
+
+
 def test_a_refused_body_that_never_ends_is_bounded_by_time(web: WebHouse) -> None:
     connection = Connection(web)
     connection.send(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")

@@ -385,7 +385,7 @@ class Station:
         self.propagation.change([eui])
         if self.session is not None:
             unlike_any = Registration(
-                end_point_eui=eui, fingerprint=b"?", state="refused", at=self._services.now()
+                end_point_eui=eui, fingerprint=b"?", state="detached", at=self._services.now()
             )
             self.unstored.add(self.session.last_bs_op_id, (), [unlike_any])
 

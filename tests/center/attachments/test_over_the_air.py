@@ -28,7 +28,6 @@ from bssci.wire.messages import (
     DetRsp,
     Error,
     ErrorAck,
-    Message,
     Ping,
     PingRsp,
 )
@@ -325,20 +324,6 @@ def test_a_detached_sensor_needs_a_new_counter_to_attach(connected: AirHouse) ->
     assert not connected.center.attachments.is_attached(SENSOR)
     assert isinstance(connected.say(THERE, att(op_id=6, counter=COUNTER + 1))[0], AttRsp)
     assert connected.center.attachments.is_attached(SENSOR)
-
-
-@pytest.mark.parametrize(("request_", "ordered"), [(att(), AttPrp), (det(op_id=1), DetPrp)])
-def test_a_station_that_cancels_a_request_and_goes_is_told_what_the_sensor_is_when_it_is_back(
-    connected: AirHouse, request_: Att | Det, ordered: type[Message]
-) -> None:
-    """The order that follows the cancellation cannot be stored, and so is not begun."""
-    connected.say(HERE, request_)
-    connected.journal.full = True
-    connected.say(HERE, Error(opId=1, code=ErrorCode.EIO, message="not carried out"))
-    connected.journal.full = False
-    connected.lose(HERE)
-    connected.connect(HERE)
-    assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [ordered]
 
 
 def test_an_unknown_sensor_cannot_detach(connected: AirHouse) -> None:

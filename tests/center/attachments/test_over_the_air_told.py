@@ -367,6 +367,22 @@ def test_a_station_that_cancels_a_detach_as_it_comes_back_is_told_what_the_senso
     assert [type(each) for each in line.of(AttPrp, DetPrp)] == [DetPrp]
 
 
+@pytest.mark.parametrize(("request_", "ordered"), [(att(), AttPrp), (det(op_id=1), DetPrp)])
+def test_a_station_that_cancels_a_request_and_goes_is_told_what_the_sensor_is_when_it_is_back(
+    connected: AirHouse, request_: Att | Det, ordered: type[Message]
+) -> None:
+    """The order that follows the cancellation cannot be stored, and so is not begun."""
+    connected.say(HERE, request_)
+    connected.journal.full = True
+    connected.say(HERE, Error(opId=1, code=ErrorCode.EIO, message="not carried out"))
+    connected.journal.full = False
+    connected.lose(HERE)
+    report = connected.do(connected.center.sensor_report(SENSOR))
+    assert report["registration"]["base_stations"][HERE]["state"] == "detached"
+    connected.connect(HERE)
+    assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [ordered]
+
+
 def test_a_station_that_gets_the_answer_to_an_older_request_last_is_told_what_the_sensor_is_now(
     connected: AirHouse,
 ) -> None:

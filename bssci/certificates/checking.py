@@ -48,21 +48,32 @@ class FilesVerdict(NamedTuple):
 
 
 def check_pair(
-    cert_file: Path, key_file: Path, ca_file: Path, now: datetime, crl_file: Path | None = None
+    cert_file: Path,
+    key_file: Path,
+    ca_file: Path,
+    now: datetime,
+    crl_file: Path | None = None,
+    soon: timedelta = SOON,
 ) -> list[str]:
     """Check that base stations can connect with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
 
+    :param soon: time before it expires from which on a certificate is warned of.
     :return: warnings, one line each.
     :raises CertificateError: they cannot.
     """
-    verdict = examine(cert_file, key_file, ca_file, now, crl_file)
+    verdict = examine(cert_file, key_file, ca_file, now, crl_file, soon)
     if verdict.faults:
         raise verdict.faults[0]
     return list(verdict.warnings)
 
 
 def examine(
-    cert_file: Path, key_file: Path, ca_file: Path, now: datetime, crl_file: Path | None = None
+    cert_file: Path,
+    key_file: Path,
+    ca_file: Path,
+    now: datetime,
+    crl_file: Path | None = None,
+    soon: timedelta = SOON,
 ) -> FilesVerdict:
     """Return what is wrong with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
 
@@ -93,8 +104,8 @@ def examine(
     faults = [*_all_out_of_time(ca_file, authorities, now), *_out_of_time(cert_file, chain, now)]
     warnings = [
         *_some_out_of_time(ca_file, authorities, now),
-        *_soon_out_of_time(ca_file, authorities, now),
-        *_soon_out_of_time(cert_file, chain, now),
+        *_soon_out_of_time(ca_file, authorities, now, soon),
+        *_soon_out_of_time(cert_file, chain, now, soon),
         *_old_lists(revocation_file(ca_file, crl_file), revoked, now),
         *_foreign_lists(revocation_file(ca_file, crl_file), revoking),
         *_refused_by_strict_stations(cert_file, ca_file, chain, key, authorities),
@@ -273,10 +284,12 @@ def _some_out_of_time(path: Path, authorities: Sequence[x509.Certificate], now: 
     ]
 
 
-def _soon_out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -> Iterator[str]:
+def _soon_out_of_time(
+    path: Path, found: Sequence[x509.Certificate], now: datetime, soon: timedelta
+) -> Iterator[str]:
     for number, certificate in enumerate(found):
         end = certificate.not_valid_after_utc
-        if end - SOON < now <= end:
+        if end - soon < now <= end:
             which = f" ({subject_of(certificate)})" if number else ""
             yield f"{path}: expires on {end:%Y-%m-%d}{which}"
 

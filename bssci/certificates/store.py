@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from cryptography import x509
 
 from bssci.certificates import bundles, issuing, revoking, steps
 from bssci.certificates import reading as certificates
-from bssci.certificates.checking import check_pair, is_signed_by, refuse_station
+from bssci.certificates.checking import SOON, check_pair, is_signed_by, refuse_station
 from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
@@ -80,6 +80,8 @@ class CertificateFiles:
     """further certificates, which are only listed, by the name of their holder, as ``Web admin``"""
     revocations: Path | None = None
     """path that CRL_FILE names"""
+    soon: timedelta = SOON
+    """time before it expires from which on a certificate is warned of"""
 
 
 def _word(name: str) -> str:
@@ -94,6 +96,7 @@ class CertificateStore:
         self._now = now
         self._state_dir = files.state_dir
         self._crl_file = files.revocations
+        self._soon = files.soon
         self.paths: dict[str, Path] = {
             CA: files.authorities,
             SERVER: files.certificate,
@@ -126,7 +129,12 @@ class CertificateStore:
         """Return the errors that keep base stations out, and the warnings."""
         try:
             return [], check_pair(
-                self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], self._now(), self._crl_file
+                self.paths[SERVER],
+                self.paths[SERVER_KEY],
+                self.paths[CA],
+                self._now(),
+                self._crl_file,
+                self._soon,
             )
         except CertificateError as error:
             return [str(error)], []
@@ -171,6 +179,7 @@ class CertificateStore:
                     directory / f"{CA}.pem",
                     self._now(),
                     certificates.revocation_file(self.paths[CA], self._crl_file),
+                    self._soon,
                 )
                 if CA_KEY in files:
                     bundles.read_authority(directory / f"{CA}.pem")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import disk_usage
 
@@ -106,7 +106,8 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
 def _certificates(chosen: Settings) -> Iterator[Finding]:
     now = datetime.now(UTC)
     try:
-        warnings = check_pair(chosen.cert_file, chosen.key_file, chosen.ca_file, now, chosen.crl_file)
+        soon = timedelta(days=chosen.alarm_certificate_days)
+        warnings = check_pair(chosen.cert_file, chosen.key_file, chosen.ca_file, now, chosen.crl_file, soon)
     except certificates.CertificateError as error:
         yield Finding("error", str(error))
         return

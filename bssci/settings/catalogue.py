@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,6 +138,7 @@ class Catalogue:
             settings.ca_file,
             others,
             settings.crl_file,
+            timedelta(days=settings.alarm_certificate_days),
         )
 
     def refuse_unusable(

@@ -9,7 +9,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,6 +106,17 @@ def test_a_revocation_list_that_cannot_be_read_is_a_problem(store: CertificateSt
     assert [str(lists) in each for each in errors] == [True]
     with pytest.raises(CertificateError, match="CRL_FILE|lists"):
         CertificateStore(files).check({})
+
+
+def test_certificates_are_warned_of_as_early_as_is_said(store: CertificateStore, tmp_path: Path) -> None:
+    paths = store.paths
+    assert store.problems() == ([], []) and store.check({}) == []
+    files = CertificateFiles(
+        tmp_path / "data", paths["server"], paths["server_key"], paths["ca"], soon=timedelta(days=2000)
+    )
+    _, [warning] = CertificateStore(files).problems()
+    assert "cert.pem: expires on" in warning
+    assert [" expires on " in each for each in CertificateStore(files).check({})] == [True]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,14 @@ def test_a_healthy_installation(capsys: pytest.CaptureFixture[str], free_port: i
     ]
 
 
+def test_certificates_are_warned_of_as_early_as_alarms(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALARM_CERTIFICATE_DAYS", "2000")
+    status, _, [warning] = report(capsys)
+    assert status == 0 and warning.startswith("warning: certs/service_center_cert.pem: expires on")
+
+
 def test_a_taken_port_of_the_web_admin(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, taken_port: int
 ) -> None:

@@ -105,6 +105,13 @@ def rows_chosen(page: Any) -> None:
     page.get_by_label("Select all on this page").check()
 
 
+def selection_edited(page: Any) -> None:
+    rows_chosen(page)
+    page.get_by_role("button", name="Edit…").click()
+    page.get_by_role("button", name="Change…").click()
+    page.get_by_role("dialog").get_by_role("alert").get_by_text("Enter what").wait_for()
+
+
 def clear_all_asked(page: Any) -> None:
     page.goto("/sensors")
     page.get_by_role("button", name="Clear all").click()
@@ -189,6 +196,7 @@ SCENES: dict[str, Scene] = {
     "setting refused": Scene(setting_refused, "[data-setting=DEDUPLICATION_DELAY], [data-savebar]"),
     "settings compared": Scene(settings_compared, "dialog"),
     "rows chosen": Scene(rows_chosen, ".table, [data-selection]"),
+    "selection edited": Scene(selection_edited, "dialog"),
     "clear all asked": Scene(clear_all_asked, "dialog"),
     "certificate checked": Scene(certificate_checked, "[data-upload]"),
     "token made": Scene(token_made, "[data-show-token]"),
@@ -204,6 +212,11 @@ SCENES: dict[str, Scene] = {
     "many states: stations": Scene(sample("stations.html"), "main", "sample"),
     "many states: sensors": Scene(
         sample("sensors.html", {"rows": slice(9)}, args={"station": STATION}),
+        "main",
+        "sample",
+    ),
+    "many states: silent sensors": Scene(
+        sample("sensors.html", {"rows": slice(9)}, args={"status": "warning", "tag": "water"}),
         "main",
         "sample",
     ),

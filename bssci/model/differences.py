@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from bssci.model.place import COORDINATES
+
 MAX_SHOWN = 60
 """characters of a value, at most"""
 NOTHING = "–"
@@ -67,8 +69,13 @@ def _text(value: Any, dividers: re.Pattern[str], unit: str = "") -> str:
 
 def _place(value: Mapping[str, Any]) -> str:
     """Return a place such as ``School (51.0478, 13.7442)``; empty for another object."""
-    if not value.keys() <= {"lat", "lon", "text"} or ("lat" in value) != ("lon" in value):
+    at = [value[name] for name in COORDINATES if name in value]
+    if not value.keys() <= {*COORDINATES, "text"} or len(at) == 1 or not all(map(_is_number, at)):
         return ""
-    where = f"{value['lat']:.15g}, {value['lon']:.15g}" if "lat" in value else ""
+    where = ", ".join(f"{each:.15g}" for each in at)
     text = _text(value["text"], _DIVIDERS) if value.get("text") else ""
     return f"{text} ({where})" if text and where else text or where
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -39,6 +39,8 @@ def test_a_long_value_leaves_room_for_the_others() -> None:
         ({"text": "School"}, "School"),
         ({"text": "a; b"}, '"a; b"'),
         ({"lat": 51.0}, "lat 51"),
+        ({"lat": None, "lon": "13.7", "text": 5}, "lat –, lon 13.7, text 5"),
+        ({"lat": 51, "lon": 13, "text": 5}, "5 (51, 13)"),
         (SCHOOL | {"floor": 2}, "lat 51.0478, lon 13.7442, text School, floor 2"),
         ({"a": {"b": [1, True]}}, "a b 1, yes"),
         (None, "–"),

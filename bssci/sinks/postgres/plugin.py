@@ -35,7 +35,14 @@ class PostgresSinkFactory:
         from bssci.sinks.postgres.sink import PostgresSink
 
         chosen = PostgresSettings(dict(settings))
-        return PostgresSink(self._reactor(), chosen, center.sensor, center.now, center.device)
+        return PostgresSink(
+            self._reactor(),
+            chosen,
+            center.sensor,
+            center.now,
+            center.device,
+            lambda: [*center.station_states(), *center.gateway_states()],
+        )
 
     def check(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield lines about the server for ``bssci check``, each with its level ok, warning or error."""

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from bssci.center.devices.device import Device
-from bssci.model import EUI, AnyEvent, Event, Sensor, Uplink
+from bssci.model import EUI, AnyEvent, Event, GatewayState, Sensor, StationState, Uplink
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.paced_size import PacedSize
 from bssci.sinks.postgres.errors import PostgresError
@@ -54,6 +54,7 @@ class PostgresSink:
     :param sensor: returns a configured sensor by its EUI.
     :param now: Unix seconds.
     :param device: returns a device other than a sensor, as people entered it, by its id.
+    :param states: returns the present states of base stations and gateways.
     """
 
     log = Logger()
@@ -66,12 +67,14 @@ class PostgresSink:
         sensor: Callable[[EUI], Sensor | None],
         now: Callable[[], float],
         device: Callable[[str], Device | None] = lambda id: None,
+        states: Callable[[], Sequence[StationState | GatewayState]] = tuple,
     ) -> None:
         self.set_aside = SetAside("postgres")
         self._reactor = reactor
         self._settings = settings
         self._sensor = sensor
         self._device = device
+        self._states = states
         self._now = now
         size = PacedSize(settings.batch_size, STATEMENT_TIME)
         opened = partial(DatabaseSession, settings, streak=RefusalStreak(), size=size, now=now)
@@ -182,6 +185,14 @@ class PostgresSink:
         return explain_error(error, parameters)
 
     def _session_ready(self, session: DatabaseSession) -> None:
+        self._log_connected(session)
+        # The tables may have been made anew, or be those of a backup.
+        states = [state for state in self._states() if state.at]
+        if states:
+            stored = self._worker.submit(partial(_store_states, states, instant(self._now())))
+            stored.addErrback(lambda _: None)  # the worker reports it, and there will be another session
+
+    def _log_connected(self, session: DatabaseSession) -> None:
         """Log what is connected, unless that is what it was before: a delivery that fails ends each
         connection."""
         had = session.timescale
@@ -213,3 +224,11 @@ def _store(
     units, asides = rows_of(events, sensors, now, devices)
     refused = session.store(units, [aside for _, aside in asides])
     return _Stored(asides + refused, [unit.id for unit in units if unit.texts.altered])
+
+
+def _store_states(
+    states: Sequence[StationState | GatewayState], now: datetime, session: DatabaseSession
+) -> None:
+    """Store what states say of base stations and gateways, not the events, in the worker's thread."""
+    units, _ = rows_of(states, {}, now)
+    session.store([unit.only(set()) for unit in units], ())

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import deferLater
 
 from bssci.center.devices.device import Device
-from bssci.model import Telegram
+from bssci.model import EUI, GatewayState, StationState, Telegram
 from bssci.sinks.postgres import worker
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.sink import PostgresSink
@@ -42,8 +42,10 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def running(settings: PostgresSettings) -> AsyncIterator[PostgresSink]:
-    sink = PostgresSink(reactor, settings, lambda eui: None, time.time)
+async def running(
+    settings: PostgresSettings, states: Sequence[StationState | GatewayState] = ()
+) -> AsyncIterator[PostgresSink]:
+    sink = PostgresSink(reactor, settings, lambda eui: None, time.time, states=lambda: states)
     sink.start()
     try:
         yield sink
@@ -119,6 +121,32 @@ async def test_a_restart_is_noticed_and_passes(own_cluster: Cluster) -> None:
         own_cluster.start()
         await delivered(sink, [second, third])
     assert len(stored(database)) == 3
+
+
+async def test_states_are_stored_at_each_connection(database: Database) -> None:
+    """The tables may be new, or those of a backup in which a base station was offline."""
+    states = [
+        StationState(at=20.0, base_station_eui=EUI("CAFE000000000001"), state="online"),
+        GatewayState(at=20.0, gateway="roof", gateway_kind="scanner", state="degraded", reason="slow"),
+        StationState(at=0.0, base_station_eui=EUI("CAFE000000000002"), state="connecting"),
+    ]
+    gateways = (
+        "SELECT id || ' ' || state || ' ' || extract(epoch FROM state_at)::int FROM gateway ORDER BY id"
+    )
+    known = ["CAFE000000000001 online 20", "roof degraded 20"]
+    async with running(database.settings(), states) as sink:
+        await until(lambda: sink.reached)
+        await until(lambda: database.query(gateways) == known)
+        database.query("UPDATE gateway SET state = 'offline', state_at = 'epoch' RETURNING id")
+        database.query("DELETE FROM gateway WHERE id = 'roof' RETURNING id")
+        database.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await delivered(sink, uplinks(1))
+        await until(lambda: database.query(gateways) == known)
+        assert sink.set_aside.count == 0
+    assert database.query("SELECT count(*) FROM event") == [0]
 
 
 async def test_it_connects_by_itself_while_there_is_nothing_to_deliver(own_cluster: Cluster) -> None:

@@ -450,7 +450,9 @@ def main() -> int:
     )
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load in each measurement")
-    parser.add_argument("--only", nargs="+", choices=measures, default=measures, metavar="MEASURE")
+    parser.add_argument(
+        "--only", nargs="+", choices=measures, default=measures, metavar="MEASURE", help=", ".join(measures)
+    )
     options = parser.parse_args()
     figures: list[Figure] = []
     failed: list[str] = []

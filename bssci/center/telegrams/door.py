@@ -179,13 +179,13 @@ class SourceDoor:
         """
         try:
             return _fitted(telegram)
-        except OverflowError:
+        except (OverflowError, UnicodeEncodeError):
             envelope, faults = repaired(telegram.envelope)
             for fault in faults:
                 self.remark(fault, telegram.device)
         try:
             return _fitted(msgspec.structs.replace(telegram, envelope=envelope))
-        except OverflowError as error:
+        except (OverflowError, UnicodeEncodeError) as error:
             raise _UnfitError("it cannot be stored", f"{telegram.device}: {error}") from error
 
     def configure(self, rate: float, share: float) -> None:
@@ -333,6 +333,7 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
 
     :raises _UnfitError: it cannot be stored.
     :raises OverflowError: a whole number in it has more than 64 bits.
+    :raises UnicodeEncodeError: a text in it holds half a character.
     """
     if not isinstance(telegram, Telegram):
         raise _UnfitError("it is not a Telegram", type(telegram).__name__)
@@ -356,6 +357,8 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
             check_depth(telegram.envelope, length)
     except RecursionError as error:
         raise _UnfitError(f"an envelope of more than {DEEPEST} levels", telegram.device) from error
+    except UnicodeEncodeError:
+        raise
     except (TypeError, ValueError) as error:
         raise _UnfitError("it cannot be stored", f"{telegram.device}: {error}") from error
     if length > LARGEST:

@@ -94,6 +94,7 @@ def tupled(levels: int) -> tuple[Any, ...]:
         ({"envelope": {"a": object()}}, "it cannot be stored"),
         ({"rssi": 1 << 70}, "it cannot be stored"),
         ({"envelope": {1 << 70: 1}}, "it cannot be stored"),
+        ({"source": "\ud800"}, "it cannot be stored"),
         ({"envelope": nested(DEEPEST + 1)}, "an envelope of more than 500 levels"),
         ({"envelope": nested(950)}, "an envelope of more than 500 levels"),
         ({"envelope": nested(2000)}, "an envelope of more than 500 levels"),
@@ -119,6 +120,15 @@ def test_a_number_of_more_than_64_bits_costs_its_digits_and_is_named(house: Hous
     [said] = door.figures()["reasons"]
     assert said["reason"] == "values[0][1] is rounded, because it is a whole number of more than 64 bits"
     assert (said["taken"], said["count"], said["example"]) == (True, 1, "ble:AA:BB:CC:DD:EE:FF")
+
+
+def test_half_a_character_costs_itself(house: House, door: SourceDoor) -> None:
+    door([telegram(1, envelope={"name": "a\ud800", "t": 20.5})])
+    house.settle()
+    [stored] = [event for _, event in house.events if isinstance(event, Telegram)]
+    assert stored.envelope == {"name": "a\ufffd", "t": 20.5}
+    [said] = door.figures()["reasons"]
+    assert said["taken"] and said["reason"].startswith("name is not all UTF-8")
 
 
 def test_an_envelope_may_be_as_deep_as_json_that_is_read(house: House, door: SourceDoor) -> None:

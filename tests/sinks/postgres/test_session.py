@@ -60,9 +60,9 @@ def test_what_the_database_sets_for_its_sessions_makes_no_difference(
 
 
 def test_a_connection_may_wait_for_events(database: Database) -> None:
-    database.query(f"ALTER DATABASE {database.name} SET idle_session_timeout = '1ms'")
+    database.query(f"ALTER DATABASE {database.name} SET idle_session_timeout = '250ms'")
     session = DatabaseSession(database.settings(), lambda line: None)
-    time.sleep(0.02)
+    time.sleep(0.4)
     assert session.store([], ()) == []
     session.close()
 

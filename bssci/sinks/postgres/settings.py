@@ -16,13 +16,17 @@ from bssci.system.secret_files import SecretFileError, read_secret
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 COPY, INSERT = "copy", "insert"
-_SCHEMA = re.compile(r"[^\x00-\x1f\x7f]{1,63}")
+_SCHEMA = re.compile(r"(?!pg_|information_schema$|\$user$)[^\x00-\x1f\x7f]+")
+"""a name that is not PostgreSQL's own"""
+LONGEST_SCHEMA = 63
+"""bytes; PostgreSQL cuts off the rest"""
 
 
 def _schema(text: str) -> str:
-    if not _SCHEMA.fullmatch(text.strip()):
+    name = text.strip()
+    if not _SCHEMA.fullmatch(name) or len(name.encode()) > LONGEST_SCHEMA:
         raise ValueError
-    return text.strip()
+    return name
 
 
 def _host(text: str) -> str:
@@ -60,7 +64,10 @@ SETTINGS = (
         "POSTGRES_SCHEMA",
         "public",
         "schema that the tables are in; created if it is missing",
-        Parser(_schema, "a name of at most 63 characters"),
+        Parser(
+            _schema,
+            f"a name of at most {LONGEST_SCHEMA} bytes, other than pg_..., information_schema and $user",
+        ),
     ),
     SinkSetting(
         "POSTGRES_DSN",

@@ -143,3 +143,21 @@ def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
         factory.build(settings().values, None)
     ((level, message),) = factory.check(settings().values)
     assert level == "error" and "pip install bssci[postgres]" in message
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_allowed"),
+    [
+        ("public", True),
+        ("Ämter 1", True),
+        ('a"b', True),
+        ("ü" * 31, True),
+        ("ü" * 32, False),
+        ("pg_own", False),
+        ("information_schema", False),
+        ("$user", False),
+        ("a\nb", False),
+    ],
+)
+def test_a_schema_is_one_that_can_be_made(schema: str, is_allowed: bool) -> None:
+    assert (CATALOGUE.rows["POSTGRES_SCHEMA"].fault(schema) is None) is is_allowed

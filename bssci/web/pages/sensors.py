@@ -39,10 +39,13 @@ class SensorPages(PageData):
     async def sensors(self, call: Call) -> dict[str, Any]:
         """Return the list of sensors. Query: q, status, tag, station, sort, page, per_page."""
         page, per_page = page_number(call), call.integer("per_page", PER_PAGE, 1, MAX_PER_PAGE)
+        status = call.choice("status", STATUSES)
+        # Of silent sensors, those come first that are detached first.
+        sort = "detach_at" if status == "warning" else "eui"
         asked: dict[str, Any] = {
             "q": call.text("q"),
-            "status": call.choice("status", STATUSES),
-            "sort": call.choice("sort", (*SORTS, *(f"-{sort}" for sort in SORTS)), "eui") or "eui",
+            "status": status,
+            "sort": call.choice("sort", (*SORTS, *(f"-{each}" for each in SORTS)), sort) or sort,
             "per_page": per_page,
             "tag": call.text("tag"),
             "station": call.optional_eui("station"),

@@ -258,3 +258,19 @@ def test_a_tag_leads_to_all_sensors_that_have_it(make_web_house: Callable[..., W
     assert "Only those with the tag roof, left" in plain(page.one("main").text)
     assert '"roof, left", water' in page.one("main").text
     assert "/api/sensors/export?tag=roof%2C+left&format=csv" in [each["href"] for each in page.all("a")]
+
+
+def test_of_silent_sensors_those_come_first_that_are_detached_first(
+    make_web_house: Callable[..., WebHouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = make_web_house(sensors=3)
+    left = {"70B3D56770110001": 200.0, "70B3D56770110002": 50.0, "70B3D56770110003": 100.0}
+    monkeypatch.setattr(
+        web.center.silence, "standing", lambda eui: Standing("warning", 100.0, left[eui], EPOCH)
+    )
+
+    def order(query: str) -> str:
+        page = Document(web.browser("viewer").get(f"/sensors?{query}").text)
+        return "".join(row["data-key"][-1] for row in page.all("tr") if row["data-key"])
+
+    assert (order(""), order("status=warning"), order("status=warning&sort=eui")) == ("123", "231", "123")

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from twisted.python.reflect import namedAny
 
 from bssci import model
 from bssci.center.interfaces import ICenter
@@ -24,6 +25,15 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 SENSOR, STATION = 0x70B3D56770110001, 0xCAFE00000000A001
 BLOCK = re.compile(r"^```\w+\n# ([\w./]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+EXAMPLES = {"bssci.plugins.readings", "bssci.plugins.tank_level"}
+NAME = re.compile(r"\b(bssci(?:\.\w+)+)")
+
+
+@pytest.mark.parametrize("name", sorted(set(NAME.findall(PAGE)) - EXAMPLES))
+def test_every_name_of_the_package_is_there(name: str) -> None:
+    assert namedAny(name) is not None
 
 
 def call(*command: str | Path, cwd: Path, path: list[Path]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload
+from bssci.decoders import DecodeError, IDecoder, IDecoderFactory, Payload
 from bssci.model import Reading
 
 _MARK = 0xA5

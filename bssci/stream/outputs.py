@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from bssci.model.storable_text import storable, storable_json
+from bssci.model.storable_text import storable, without_nul
 from bssci.stream.address import StreamError
 from bssci.stream.messages import StreamMessage
 
@@ -255,5 +255,5 @@ def row_of(message: StreamMessage) -> tuple[Any, ...]:
         told.get("unit"),
         told.get("timestamp") or None,
     )
-    payload = storable_json(json.dumps(message.body, ensure_ascii=False))
+    payload = storable(without_nul(json.dumps(message.body, ensure_ascii=False)))
     return (*(storable(each) if isinstance(each, str) else each for each in columns), payload)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bssci.model.storable_text import storable, storable_json
+from bssci.model.storable_text import storable, without_nul
 from bssci.model.strict_json import DEEPEST, JsonError, read_json_fast
 
 LONGEST_BODY = 100_000
@@ -52,7 +52,7 @@ class StorableTexts:
         :raises TypeError: it holds a value that JSON cannot represent.
         """
         encoded = self._encoded(value)
-        return self._noted(storable_json(encoded), encoded)
+        return self._noted(without_nul(encoded), encoded)
 
     def _encoded(self, value: Any) -> str:
         try:

@@ -7,9 +7,11 @@ number when it is stored, so its entry follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -50,6 +52,8 @@ from bssci.system.clock import Clock, in_slices, turn
 
 SLICE = 2000
 """sensors that are processed in one turn of the reactor"""
+_NO_SENSORS: Mapping[EUI, Sensor | None] = MappingProxyType({})
+
 T = TypeVar("T")
 
 
@@ -166,7 +170,7 @@ class Commands:
         if before is not None:
             action, detail = "sensor.update", sensor_differences(before, sensor)
         async with self._changing(by, action, sensor.eui, detail):
-            return await self._configure([sensor], again)
+            return await self._configure([sensor], again, {eui: before})
 
     async def import_(self, sensors: Sequence[Sensor], by: Actor) -> Outcomes:
         """Add or change many sensors, all or none, and attach those whose change concerns stations.
@@ -196,12 +200,14 @@ class Commands:
         return await self._in_turn(euis, lambda: self._edit(euis, edit, by))
 
     async def _edit(self, euis: Sequence[EUI], edit: SensorEdit, by: Actor) -> int:
+        before = {eui: self._sensors.get(eui) for eui in euis}
         sensors = await self._edited(euis, edit)
         changed = [sensor.eui for sensor in sensors]
         target, named = _named(changed)
         if changed:
             async with self._changing(by, "sensor.edit", target, f"{edit}; {named}" if named else str(edit)):
-                await self._change(self._sensors.put(sensors, self._recording))
+                around = partial(self._recording, built_on=before)
+                await self._change(self._sensors.put(sensors, around))
         return len(changed)
 
     async def _edited(self, euis: Sequence[EUI], edit: SensorEdit) -> list[Sensor]:
@@ -218,12 +224,15 @@ class Commands:
                     edited.append(after)
         return edited
 
-    async def _configure(self, sensors: Sequence[Sensor], again: bool) -> Outcomes:
+    async def _configure(
+        self, sensors: Sequence[Sensor], again: bool, built_on: Mapping[EUI, Sensor | None] = _NO_SENSORS
+    ) -> Outcomes:
         euis = [sensor.eui for sensor in sensors]
         also: list[EUI] = []
         async for few in in_slices(self._clock, euis, SLICE):
             also += [eui for eui in few if again or not self._attachments.is_attached(eui)]
-        changes = await self._change(self._sensors.put(sensors, lambda them: self._recording(them, euis)))
+        around = partial(self._recording, attach=euis, built_on=built_on)
+        changes = await self._change(self._sensors.put(sensors, around))
         return await self._propagate(replace(changes, attach=list(dict.fromkeys([*changes.attach, *also]))))
 
     async def remove(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
@@ -359,7 +368,22 @@ class Commands:
 
     # what commands on sensors have in common
 
-    def _recording(self, changes: Changes, attach: Collection[EUI] = ()) -> AbstractAsyncContextManager[None]:
+    def _recording(
+        self,
+        changes: Changes,
+        attach: Collection[EUI] = (),
+        built_on: Mapping[EUI, Sensor | None] = _NO_SENSORS,
+    ) -> AbstractAsyncContextManager[None]:
+        """Return the context of a change, see :meth:`.Attachments.recording`.
+
+        :param built_on: sensors as they were when the change was made.
+        :raises CommandError: ``conflict``: one is not so any more, as the file was read again since.
+        """
+        for eui, before in built_on.items():
+            if (present := self._sensors.get(eui)) is not before and present != before:
+                raise CommandError(
+                    "conflict", f"{eui} was changed meanwhile: look at it and try again", "eui"
+                )
         return self._attachments.recording(changes, attach=attach, at=self._now())
 
     async def _begin_silences(self, euis: Sequence[EUI]) -> None:

@@ -14,6 +14,7 @@ from twisted.logger import capturedLogs
 from bssci.journal import StorageError
 from bssci.model import EUI, DownlinkRequest, Sensor, parse_sensor, sensor_to_json
 from bssci.model.commands import DONE, Actor, CommandError, Outcomes
+from bssci.model.sensor_edit import SensorEdit
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp
 from tests.support.center import KEY, TESTER, House, Line, result_of, sensor_entry, sensor_eui
 
@@ -252,6 +253,40 @@ def test_what_was_changed_by_hand_is_kept_by_commands_after_a_reload(house: Hous
         assert result_of(configuring)
     kept = [entry["eui"] for entry in json.loads(house.sensors_file.read_text())]
     assert kept == [sensor_eui(number) for number in (1, 9, 7, 8)]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_change_does_not_undo_what_was_changed_by_hand_while_it_waited(
+    house: House, lines: list[Line], monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    reading = Deferred[Any]()
+
+    def run_in_thread(call: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        done = Deferred[Any]()
+        reading.addCallback(lambda _: done.callback(call(*args)))
+        return done
+
+    monkeypatch.setattr(house.center.sensors, "_run_in_thread", run_in_thread)
+    house.configure([sensor_entry(1, nwKey="F" * 32)])
+    reloading = begin(house.commands.reload_sensors(TESTER))
+    house.settle()
+    commands, edit = house.commands, SensorEdit(add_tags=("roof",))
+
+    def add_tag(known: Sensor | None) -> Sensor:
+        assert known is not None
+        return edit.apply(known)
+
+    changing = begin(
+        commands.edit([ONE], edit, TESTER) if many else commands.change_sensor(ONE, add_tag, TESTER)
+    )
+    house.settle()
+    reading.callback(None)
+    obey(house, *lines)
+    result_of(reloading)
+    with pytest.raises(CommandError, match="changed meanwhile"):
+        result_of(changing)
+    sensor = house.center.sensors.get(ONE)
+    assert sensor is not None and (sensor.network_key, sensor.tags) == (b"\xff" * 16, ())
 
 
 def test_a_full_disk_refuses_a_change_that_makes_an_attachment_void(house: House, lines: list[Line]) -> None:

@@ -38,7 +38,7 @@ RATE_PERIOD = 60.0
 RETRY = 5.0
 """s until a request or an answer that could not be stored is stored again"""
 RESUMED_AT_ONCE = 20
-"""requests of an earlier run that are begun in one turn of the reactor"""
+"""requests of an earlier run, or that waited for the disk, that are begun in one turn of the reactor"""
 LOOKED_BACK = 100
 """newest requests on a topic among which a repeated one is searched for"""
 
@@ -93,6 +93,12 @@ class Intake:
         self._stopped = False
         self._looking = 0
         """repeated requests that are being searched for; requests that come after them wait"""
+        self._came = 0
+        """requests that have come in this run"""
+        self._first: int | None = None
+        """number of the request that is tried again because the disk refused it; None: there is none"""
+        self._behind: dict[int, Deferred[None]] = {}
+        """requests that wait behind it, by their numbers"""
         self._retries: set[Deferred[None]] = set()
         self._lines = LineLimit(clock.seconds, lines=1)
         self._bytes = 0
@@ -188,10 +194,21 @@ class Intake:
     async def _take(
         self, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut
     ) -> None:
+        came = self._came = self._came + 1
+        try:
+            if self._first is not None or self._behind:
+                await self._wait_behind(came)
+            await self._take_next(came, topic, message, told, carry_out)
+        finally:
+            self._go_on(came)
+
+    async def _take_next(
+        self, came: int, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut
+    ) -> None:
         if message.repeated or self._looking:
             self._looking += 1
             try:
-                known = await self._is_known(topic, message)
+                known = await self._is_known(came, topic, message)
             finally:
                 self._looking -= 1
             if known:
@@ -200,7 +217,7 @@ class Intake:
         expires_at = None if message.expires_in is None else received_at + message.expires_in
         kept = _Kept(message.packet_id, message.payload, message.reply, expires_at)
         try:
-            number = await self._store(topic, msgspec.msgpack.encode(kept), received_at, told)
+            number = await self._store(came, topic, msgspec.msgpack.encode(kept), received_at, told)
         except BaseException:
             self._leave(entry, message.payload)
             raise
@@ -209,7 +226,7 @@ class Intake:
         )
         self._begin(request, carry_out, entry)
 
-    async def _is_known(self, topic: str, message: Received) -> bool:
+    async def _is_known(self, came: int, topic: str, message: Received) -> bool:
         if not message.repeated:
             # Only to keep its place behind those that are searched for; what is found does not matter.
             with suppress(StorageError):
@@ -220,12 +237,12 @@ class Intake:
             try:
                 stored = await self._journal.requests.newest(SOURCE, topic, LOOKED_BACK)
             except StorageError as error:
-                await self._wait(error)
+                await self._wait_in_order(came, error)
             else:
                 kept = [_read(each) for each in stored]
                 return any(each and (each.packet_id, each.payload) == looked_for for each in kept)
 
-    async def _store(self, topic: str, kept: bytes, at: float, told: Callable[[], None]) -> int:
+    async def _store(self, came: int, topic: str, kept: bytes, at: float, told: Callable[[], None]) -> int:
         while True:
             if self._stopped:
                 raise Stopped("the service stops")
@@ -234,7 +251,38 @@ class Intake:
             try:
                 return await storing
             except StorageError as error:
-                await self._wait(error)
+                await self._wait_in_order(came, error)
+
+    async def _wait_in_order(self, came: int, error: StorageError) -> None:
+        """Wait before the next attempt to store a request: the first one for a while, others for the first.
+
+        :raises Stopped: the service stops meanwhile, or has stopped.
+        """
+        if self._first is None:
+            self._first = came
+        await (self._wait(error) if self._first == came else self._wait_behind(came))
+
+    async def _wait_behind(self, came: int) -> None:
+        waiting = self._behind[came] = Deferred()
+        try:
+            await self._until_stopped(waiting)
+        finally:
+            self._behind.pop(came, None)
+
+    def _go_on(self, came: int) -> None:
+        """Let the requests behind one that is done follow it, if it is the first."""
+        if self._first == came:
+            self._first = None
+            self._follow()
+
+    def _follow(self) -> None:
+        """Let those that wait behind the first go on, some at a time, in the order in which they came."""
+        if self._first is not None:
+            return  # one that has just followed was refused, too
+        for came in sorted(self._behind)[:RESUMED_AT_ONCE]:
+            self._behind.pop(came).callback(None)
+        if self._behind:
+            self._clock.callLater(0, self._follow)
 
     async def answer(
         self,
@@ -273,7 +321,9 @@ class Intake:
             raise Stopped("the service stops")
         if self._lines.admit() is not None:
             self.log.warn("request waits for the disk {error}", error=error)
-        waiting = pause(self._clock, RETRY)
+        await self._until_stopped(pause(self._clock, RETRY))
+
+    async def _until_stopped(self, waiting: Deferred[None]) -> None:
         self._retries.add(waiting)
         try:
             await waiting

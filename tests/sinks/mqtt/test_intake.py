@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.python.failure import Failure
 
-from bssci.sinks.mqtt.intake import RETRY, Stopped
+from bssci.sinks.mqtt.intake import RESUMED_AT_ONCE, RETRY, Stopped
 from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, ONE, TWO, Site, make_house, site
 from tests.support.log_lines import log_lines
 
@@ -206,3 +206,40 @@ def test_a_full_disk_is_told_once_a_minute(site: Site, log_lines: list[str]) -> 
     site.house.journal.broken = False
     site.house.advance(RETRY)
     assert site.statuses().count("done") == 3
+
+
+def test_many_requests_that_waited_for_the_disk_are_begun_some_at_a_time_in_order(site: Site) -> None:
+    site.house.journal.broken = True
+    count = 2 * RESUMED_AT_ONCE + 5
+    for ref in range(count):
+        site.ask(CMD, {"command": "status", "ref": ref}, packet_id=ref + 1, settle=False)
+    site.house.settle()
+    site.house.journal.broken = False
+    site.house.advance(RETRY)
+    site.ask(CMD, {"command": "status", "ref": count}, packet_id=count + 1)
+    assert [answer.ref for answer in site.answers() if answer.status == "done"] == list(range(count + 1))
+
+
+def test_a_stop_ends_those_that_wait_behind_the_first(site: Site) -> None:
+    site.house.journal.broken = True
+    confirmed = [site.ask(CMD, "status", packet_id=number) for number in range(1, 4)]
+    site.intake.stop()
+    assert all(failure.check(Stopped) for [failure] in confirmed)
+    assert site.intake.figures()["queued"] == 0
+    site.house.journal.broken = False
+
+
+def test_requests_that_wait_for_the_disk_stay_in_order(site: Site) -> None:
+    site.house.journal.broken = True
+    commands = ("detach", "attach", "detach", "attach")
+    for ref, command in enumerate(commands[:3]):
+        site.ask(CMD, {"command": command, "ref": ref}, packet_id=ref + 1)
+        site.house.advance(1.0)
+    # The first is tried again, and fails, before there is room; the second after that.
+    site.house.advance(RETRY - 3.0 + 0.5)
+    site.house.journal.broken = False
+    site.ask(CMD, {"command": commands[3], "ref": 3}, packet_id=4)
+    site.house.advance(3 * RETRY, step=0.5)
+    site.obey()
+    assert [answer.ref for answer in site.answers() if answer.status == "done"] == [0, 1, 2, 3]
+    assert site.intake.figures()["failing"] is False

@@ -202,6 +202,7 @@ class Writer(Worker):
         self._failures = 0
         self._lines = LineLimit(time.monotonic, lines=1)
         self._lines_about_room = LineLimit(time.monotonic, lines=1)
+        self._lines_about_end = LineLimit(time.monotonic, lines=1)
         super().__init__(name, opened)
 
     def serve(self, submissions: list[Submission | None]) -> bool:
@@ -213,7 +214,7 @@ class Writer(Worker):
             # A group without a change proves nothing of the disk.
             stored = succeeded and self.connection.total_changes != changes
             if stored:
-                self._failures = 0
+                self._report_end()
             self._reactor.callFromThread(self._finish, outcomes, rows, seconds, succeeded, stored)
         return submissions[-1] is not None
 
@@ -321,6 +322,11 @@ class Writer(Worker):
                 failures=self._failures,
                 reason=reason,
             )
+
+    def _report_end(self) -> None:
+        failures, self._failures = self._failures, 0
+        if failures and self._lines_about_end.admit() is not None:
+            log.info("journal stores again, failures before: {count}", count=failures)
 
 
 def _together(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Written], int]:

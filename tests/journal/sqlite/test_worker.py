@@ -145,6 +145,17 @@ async def test_a_failing_disk_is_logged_at_times_however_often_it_fails(journal,
     assert [entry["failures"] for entry in logged if "failures" in entry] == [1, 11, 21]
 
 
+async def test_the_end_of_failures_is_logged(journal):
+    with capturedLogs() as logged:
+        await journal.inbox.append([reception(1)])
+        for _ in range(2):
+            with pytest.raises(StorageError):
+                await journal.core.change(disk_full)
+        for counter in (2, 3):
+            await journal.inbox.append([reception(counter)])
+    assert [each["count"] for each in logged if "stores again" in each["log_format"]] == [2]
+
+
 async def test_reading_between_failures_is_no_sign_that_the_disk_is_well(journal):
     with capturedLogs() as logs:
         for failed in range(1, 4):

@@ -280,6 +280,16 @@ class Happenings:
         self.world.stop(sinks)
         self.world.carry()
 
+    @happens(2, are_slow=(True, True, False))
+    def the_threads(self, are_slow: bool) -> None:
+        self.world.house.set_threads(are_slow=are_slow)
+        self.world.carry()
+
+    @happens(3)
+    def a_thread_ends(self) -> None:
+        self.world.house.end_one_in_thread()
+        self.world.carry()
+
     @happens(3)
     def the_journal_may_hardly_grow(self) -> None:
         self.world.keep_journal_small()

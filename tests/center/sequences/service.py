@@ -8,11 +8,13 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred, succeed
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
+from bssci.center import service_center
 from bssci.center.access import Access
 from bssci.center.retention import DAY
 from bssci.journal import StorageError
@@ -40,7 +42,10 @@ class DiskHouse(House):
     _is_slow = False
 
     def open(self) -> None:
-        super().open()
+        self._in_threads: list[Callable[[], None]] = []
+        self._is_thread_slow = False
+        with patch.object(service_center, "deferToThread", self._run_in_thread):
+            super().open()
         self._note_events()
         self.journal.events.subscribe(self._note_events)
 
@@ -48,6 +53,27 @@ class DiskHouse(House):
         """Note events as soon as they are stored: the journal may forget them later."""
         cursor = self.journal.core.reader.connection.cursor()
         self._events += _select_events(cursor, self._events[-1][0] if self._events else 0, 1_000_000)
+
+    def _run_in_thread(self, call: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        if not self._is_thread_slow:
+            return maybeDeferred(call, *arguments)
+        done: Deferred[Any] = Deferred()
+        self._in_threads.append(lambda: maybeDeferred(call, *arguments).chainDeferred(done))
+        return done
+
+    def set_threads(self, *, are_slow: bool) -> None:
+        """Let work in threads, which reads and writes endpoints.json, wait for :meth:`end_one_in_thread`."""
+        self._is_thread_slow = are_slow
+        while not are_slow and self.end_one_in_thread():
+            pass
+
+    def end_one_in_thread(self) -> bool:
+        """Do what a thread does that has waited longest; return whether there was anything."""
+        if not self._in_threads:
+            return False
+        self._in_threads.pop(0)()
+        self.settle()
+        return True
 
     def set_size(self, *, is_small: bool) -> None:
         """Let the journal grow by a few pages only, until what all sinks have taken makes room."""

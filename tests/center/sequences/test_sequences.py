@@ -10,7 +10,6 @@ from shutil import rmtree
 
 import hypothesis
 import pytest
-from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
 from bssci.model import eui_to_int
@@ -80,11 +79,8 @@ def fault(directory: Path, steps: Sequence[Step]) -> str:
 
 @pytest.mark.service
 @pytest.mark.timeout(900)
-def test_what_must_be_true_stays_true(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
-) -> None:
+def test_what_must_be_true_stays_true(tmp_path: Path, expected_errors: list[Failure]) -> None:
     """The same few sequences at each run; ``make thorough`` takes many others."""
-    monkeypatch.setattr("bssci.center.service_center.deferToThread", maybeDeferred)
     profile = hypothesis.settings()
     first = 0 if profile.derandomize else randrange(1 << 32)
     for seed in range(first, first + profile.max_examples):

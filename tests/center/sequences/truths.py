@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection
 from itertools import pairwise
@@ -54,6 +55,7 @@ def check_peace(world: World) -> None:
             _check_station(world, station)
             _check_held(world, station)
     _check_requests(world)
+    _check_file(world)
     _check_kept(world)
     _check_rests(world)
     _check_placed(world)
@@ -122,6 +124,16 @@ def _check_requests(world: World) -> None:
     wrong = {ref: ended[ref] for ref in service.refs if ended[ref] != 1}
     assert not wrong, f"last answers by request: {wrong}"
     assert service.intake.figures()["queued"] == 0
+
+
+def _check_file(world: World) -> None:
+    """Check that endpoints.json holds the sensors that are in force."""
+    entries = json.loads(world.house.sensors_file.read_text())
+    in_file = {entry["eui"]: (entry["nwKey"].upper(), entry["bidi"]) for entry in entries}
+    in_force = {
+        each.eui: (each.network_key.hex().upper(), each.bidirectional) for each in world.house.center.sensors
+    }
+    assert in_file == in_force
 
 
 def _check_kept(world: World) -> None:

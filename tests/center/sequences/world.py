@@ -180,6 +180,7 @@ class World:
         """Let nothing hinder the service any more, and all stations come and do as they are asked."""
         self.house.set_disk("well")
         self.house.set_size(is_small=False)
+        self.house.set_threads(are_slow=False)
         self.service.do(self.house.center.commands.reload_sensors(TESTER))
         self.manners = dict.fromkeys(self.manners, "eager")
         for sink in self.service.sinks.values():

@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.journal import Journal, StorageError
 from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
-from bssci.mqtt.values import MessageNotTaken, Received, ReplyTo
-from bssci.system.clock import in_slices, pause
+from bssci.mqtt.values import Received, ReplyTo
+from bssci.sinks.mqtt.disk_order import DiskOrder, Stopped
+from bssci.system.clock import in_slices
 from bssci.system.line_limit import LineLimit
 
 SOURCE = "mqtt"
@@ -35,16 +36,10 @@ MAX_BYTES = 16 * 1024 * 1024
 """bytes of the payloads of requests under way; beyond, a request is refused"""
 RATE_PERIOD = 60.0
 """s over which the rate of answers is measured"""
-RETRY = 5.0
-"""s until a request or an answer that could not be stored is stored again"""
 RESUMED_AT_ONCE = 20
-"""requests of an earlier run, or that waited for the disk, that are begun in one turn of the reactor"""
+"""requests of an earlier run that are begun in one turn of the reactor"""
 LOOKED_BACK = 100
 """newest requests on a topic among which a repeated one is searched for"""
-
-
-class Stopped(MessageNotTaken):
-    """The service stops: the request is resumed at its next start, or delivered again by the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +88,8 @@ class Intake:
         self._stopped = False
         self._looking = 0
         """repeated requests that are being searched for; requests that come after them wait"""
-        self._came = 0
-        """requests that have come in this run"""
-        self._first: int | None = None
-        """number of the request that is tried again because the disk refused it; None: there is none"""
-        self._behind: dict[int, Deferred[None]] = {}
-        """requests that wait behind it, by their numbers"""
-        self._retries: set[Deferred[None]] = set()
-        self._lines = LineLimit(clock.seconds, lines=1)
+        lines = LineLimit(clock.seconds, lines=1)
+        self._to_store, self._to_answer = DiskOrder(clock, lines), DiskOrder(clock, lines)
         self._bytes = 0
         """bytes of the payloads of requests under way"""
         self._under_way: dict[int, float] = {}
@@ -132,15 +121,15 @@ class Intake:
             "answered": self._answered,
             "failed": self._refused,
             "rate": len(self._answers) / measured if measured > 0 else 0.0,
-            "failing": bool(self._retries),
+            "failing": self._to_store.is_waiting or self._to_answer.is_waiting,
             "misaddressed": self.misaddressed,
         }
 
     def stop(self) -> None:
         """Stop answering: requests that are not answered yet are resumed at the next start."""
         self._stopped = True
-        for waiting in list(self._retries):
-            waiting.cancel()
+        self._to_store.stop()
+        self._to_answer.stop()
 
     def resume(
         self, requests: Sequence[StoredRequest], choose: Callable[[str], CarryOut | None]
@@ -194,39 +183,40 @@ class Intake:
     async def _take(
         self, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut
     ) -> None:
-        came = self._came = self._came + 1
+        received_at = self._now()
+        entry = self._enter(received_at, message.payload)
+        is_begun = False
         try:
-            if self._first is not None or self._behind:
-                await self._wait_behind(came)
-            await self._take_next(came, topic, message, told, carry_out)
+            await self._to_store.enter(entry)
+            request = await self._stored(entry, topic, message, told, received_at)
+            if request is not None:
+                self._begin(request, carry_out, entry)
+                is_begun = True
         finally:
-            self._go_on(came)
+            if not is_begun:
+                self._leave(entry, message.payload)
+            self._to_store.leave(entry)
 
-    async def _take_next(
-        self, came: int, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut
-    ) -> None:
+    async def _stored(
+        self, entry: int, topic: str, message: Received, told: Callable[[], None], received_at: float
+    ) -> IntakeRequest | None:
+        """Store a request; return None if it was stored before."""
         if message.repeated or self._looking:
             self._looking += 1
             try:
-                known = await self._is_known(came, topic, message)
+                known = await self._is_known(entry, topic, message)
             finally:
                 self._looking -= 1
             if known:
-                return
-        entry, received_at = self._enter(self._now(), message.payload), self._now()
+                return None
         expires_at = None if message.expires_in is None else received_at + message.expires_in
         kept = _Kept(message.packet_id, message.payload, message.reply, expires_at)
-        try:
-            number = await self._store(came, topic, msgspec.msgpack.encode(kept), received_at, told)
-        except BaseException:
-            self._leave(entry, message.payload)
-            raise
-        request = IntakeRequest(
+        number = await self._store(entry, topic, msgspec.msgpack.encode(kept), received_at, told)
+        return IntakeRequest(
             number, topic, message.payload, received_at, reply=message.reply, expires_at=expires_at
         )
-        self._begin(request, carry_out, entry)
 
-    async def _is_known(self, came: int, topic: str, message: Received) -> bool:
+    async def _is_known(self, entry: int, topic: str, message: Received) -> bool:
         if not message.repeated:
             # Only to keep its place behind those that are searched for; what is found does not matter.
             with suppress(StorageError):
@@ -237,12 +227,12 @@ class Intake:
             try:
                 stored = await self._journal.requests.newest(SOURCE, topic, LOOKED_BACK)
             except StorageError as error:
-                await self._wait_in_order(came, error)
+                await self._to_store.again(entry, error)
             else:
                 kept = [_read(each) for each in stored]
                 return any(each and (each.packet_id, each.payload) == looked_for for each in kept)
 
-    async def _store(self, came: int, topic: str, kept: bytes, at: float, told: Callable[[], None]) -> int:
+    async def _store(self, entry: int, topic: str, kept: bytes, at: float, told: Callable[[], None]) -> int:
         while True:
             if self._stopped:
                 raise Stopped("the service stops")
@@ -251,38 +241,7 @@ class Intake:
             try:
                 return await storing
             except StorageError as error:
-                await self._wait_in_order(came, error)
-
-    async def _wait_in_order(self, came: int, error: StorageError) -> None:
-        """Wait before the next attempt to store a request: the first one for a while, others for the first.
-
-        :raises Stopped: the service stops meanwhile, or has stopped.
-        """
-        if self._first is None:
-            self._first = came
-        await (self._wait(error) if self._first == came else self._wait_behind(came))
-
-    async def _wait_behind(self, came: int) -> None:
-        waiting = self._behind[came] = Deferred()
-        try:
-            await self._until_stopped(waiting)
-        finally:
-            self._behind.pop(came, None)
-
-    def _go_on(self, came: int) -> None:
-        """Let the requests behind one that is done follow it, if it is the first."""
-        if self._first == came:
-            self._first = None
-            self._follow()
-
-    def _follow(self) -> None:
-        """Let those that wait behind the first go on, some at a time, in the order in which they came."""
-        if self._first is not None:
-            return  # one that has just followed was refused, too
-        for came in sorted(self._behind)[:RESUMED_AT_ONCE]:
-            self._behind.pop(came).callback(None)
-        if self._behind:
-            self._clock.callLater(0, self._follow)
+                await self._to_store.again(entry, error)
 
     async def answer(
         self,
@@ -296,41 +255,31 @@ class Intake:
         :param answer: what the sender is told, as JSON.
         :param event: the answer as an event, stored in the same commit; None: it was published otherwise.
         """
-        requests, at = self._journal.requests, self._now()
-        while not self._stopped:
-            try:
-                if event is None:
-                    await requests.answer(request.number, state, answer, at)
-                else:
-                    change = requests.answering(request.number, state, answer, at)
-                    await self._journal.events.append([event], beside=[change])
-            except StorageError as error:
-                await self._wait(error)
-            else:
-                self._answered += 1
-                self._answers.append(self._clock.seconds())
-                self._refused += state == "failed"
-                return
-
-    async def _wait(self, error: StorageError) -> None:
-        """Wait before the next attempt to store a request.
-
-        :raises Stopped: the service stops meanwhile, or has stopped.
-        """
-        if self._stopped:
-            raise Stopped("the service stops")
-        if self._lines.admit() is not None:
-            self.log.warn("request waits for the disk {error}", error=error)
-        await self._until_stopped(pause(self._clock, RETRY))
-
-    async def _until_stopped(self, waiting: Deferred[None]) -> None:
-        self._retries.add(waiting)
+        order = self._to_answer
         try:
-            await waiting
-        except CancelledError as cancelled:
-            raise Stopped("the service stops") from cancelled
+            await order.enter(request.number)
+            while not self._stopped:
+                try:
+                    await self._store_answer(request.number, state, answer, event)
+                except StorageError as error:
+                    await order.again(request.number, error)
+                else:
+                    self._answered += 1
+                    self._answers.append(self._clock.seconds())
+                    self._refused += state == "failed"
+                    return
         finally:
-            self._retries.discard(waiting)
+            order.leave(request.number)
+
+    async def _store_answer(
+        self, number: int, state: Literal["done", "failed"], answer: bytes, event: AnyEvent | None
+    ) -> None:
+        requests, at = self._journal.requests, self._now()
+        if event is None:
+            await requests.answer(number, state, answer, at)
+        else:
+            change = requests.answering(number, state, answer, at)
+            await self._journal.events.append([event], beside=[change])
 
     def _enter(self, at: float, payload: bytes) -> int:
         self._last += 1

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from bssci.sinks.mqtt.intake import RESUMED_AT_ONCE, RETRY, Stopped
+from bssci.journal import Change, StorageError
+from bssci.model import AnyEvent, CommandResponse
+from bssci.sinks.mqtt.disk_order import AT_ONCE, RETRY, Stopped
 from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, ONE, TWO, Site, make_house, site
 from tests.support.log_lines import log_lines
 
@@ -210,7 +216,7 @@ def test_a_full_disk_is_told_once_a_minute(site: Site, log_lines: list[str]) -> 
 
 def test_many_requests_that_waited_for_the_disk_are_begun_some_at_a_time_in_order(site: Site) -> None:
     site.house.journal.broken = True
-    count = 2 * RESUMED_AT_ONCE + 5
+    count = 2 * AT_ONCE + 5
     for ref in range(count):
         site.ask(CMD, {"command": "status", "ref": ref}, packet_id=ref + 1, settle=False)
     site.house.settle()
@@ -243,3 +249,22 @@ def test_requests_that_wait_for_the_disk_stay_in_order(site: Site) -> None:
     site.obey()
     assert [answer.ref for answer in site.answers() if answer.status == "done"] == [0, 1, 2, 3]
     assert site.intake.figures()["failing"] is False
+
+
+def test_answers_that_wait_for_the_disk_stay_in_order(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    append, full = site.house.journal.events.append, [True]
+
+    def refuse_answers(events: list[AnyEvent], beside: Sequence[Change] = ()) -> Deferred[Any]:
+        if full[0] and any(isinstance(event, CommandResponse) and event.status == "done" for event in events):
+            return fail(StorageError("the disk is full"))
+        return append(events, beside=beside)
+
+    monkeypatch.setattr(site.house.journal.events, "append", refuse_answers)
+    for ref in range(3):
+        site.ask(CMD, {"command": "status", "ref": ref}, packet_id=ref + 1)
+        site.house.advance(1.0)
+    site.house.advance(RETRY - 3.0 + 0.5)
+    full[0] = False
+    site.ask(CMD, {"command": "status", "ref": 3}, packet_id=4)
+    site.house.advance(3 * RETRY, step=0.5)
+    assert [answer.ref for answer in site.answers() if answer.status == "done"] == [0, 1, 2, 3]

@@ -13,7 +13,7 @@ from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.model import EUI, Downlink
 from bssci.mqtt.values import ReplyTo
 from bssci.sinks.mqtt import requests as requests_module
-from bssci.sinks.mqtt.intake import RETRY
+from bssci.sinks.mqtt.disk_order import RETRY
 from bssci.system.line_limit import LINES
 from bssci.wire.messages import (
     AttPrp,

@@ -155,7 +155,24 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 PLAIN_HEAD = bytes.fromhex("44AE4C4455223368077A55000000")
 
 
-@given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda rest: PLAIN_HEAD + rest)))
+RECORDS = {
+    "0413": 4, "0C13": 4, "0513": 4, "02FD17": 2, "4413": 4, "0B2E": 3, "8C1013": 4, "07FB00": 8, "0265": 2,
+}  # fmt: skip
+"""bytes of the value by the head of a record: integers, BCD, floats, with a storage number or a tariff"""
+INFINITE = bytes.fromhex("0000807F")
+
+
+def record(head: str) -> st.SearchStrategy[bytes]:
+    size = RECORDS[head]
+    value = st.binary(min_size=size, max_size=size) | st.just(INFINITE[-size:].rjust(size, b"\0"))
+    return value.map(lambda data: bytes.fromhex(head) + data)
+
+
+records = st.lists(st.sampled_from(sorted(RECORDS)).flatmap(record), max_size=12).map(b"".join)
+any_bytes = st.binary(max_size=200)
+
+
+@given(st.one_of(any_bytes, st.one_of(any_bytes, records).map(lambda rest: PLAIN_HEAD + rest)))
 def test_any_bytes_give_readings_or_a_decode_error(data: bytes) -> None:
     for frame in (data, bytes((min(len(data), 255),)) + data):
         for parameters in ({}, KEY):

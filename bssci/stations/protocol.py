@@ -349,12 +349,12 @@ class StationProtocol(Protocol):
 
     async def _decide(self, con: Con) -> None:
         eui = eui_from_int(con.bsEui)
-        while (wait := self.factory.registry.claim(eui)) > 0:
-            await pause(self.factory.clock, wait)
-            if self.phase is Phase.CLOSED:
-                return
         try:
             check_identity(self.factory.identity_policy, eui, self._named)
+            while (wait := self.factory.registry.claim(con, self)) > 0:
+                await pause(self.factory.clock, wait)
+                if self.phase is Phase.CLOSED:
+                    return
             station, answer = await self.factory.registry.admit(con, self)
         except ProtocolError as error:
             self.log.warn(

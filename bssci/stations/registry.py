@@ -114,12 +114,14 @@ class Registry:
 
     # connecting
 
-    def claim(self, eui: EUI) -> float:
+    def claim(self, con: Con, link: Link) -> float:
         """Claim a turn to connect for a station, which may have come too often lately.
 
         :return: s after which to claim it again; 0: it is granted.
+        :raises ProtocolError: the station is refused.
         """
-        station, services = self._stations.get(eui), self._services
+        self._check(con, link)
+        station, services = self._stations.get(eui_from_int(con.bsEui)), self._services
         return station.comings.claim(services.now(), services.clock.seconds()) if station is not None else 0.0
 
     async def admit(self, con: Con, link: Link) -> tuple[Station, ConRsp]:
@@ -131,24 +133,34 @@ class Registry:
         :return: the station and the answer.
         :raises ProtocolError: the station is refused.
         """
-        version = negotiate(con.version)
-        if self.is_blocked(eui_from_int(con.bsEui)):
-            raise ProtocolError(ErrorCode.EPERM, causes.BLOCKED.reason, 0)
-        if link.certificate and _digest(link.certificate) in self._revoked:
-            # The handshake was completed before the revocation list was in force.
-            raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
+        self._check(con, link)
         station = self._station(eui_from_int(con.bsEui))
-        self._acquaintance.check_certificate(station, link.certificate)
         self._away.came(station.eui)
         older = station.connecting(link, con.bidi)
         try:
             self._introduce(station, con, link)
             if older is not None and older is not link:
                 older.abort(f"replaced by a newer connection, from {link.peer}")
-            return station, await self._begin_session(station, con, link, version)
+            return station, await self._begin_session(station, con, link, negotiate(con.version))
         except Exception:  # whatever it is, the connection is not left half open
             self.lost(link, station, "not admitted")
             raise
+
+    def _check(self, con: Con, link: Link) -> None:
+        """Check that a station may connect, in a version that is supported and with this certificate.
+
+        :raises ProtocolError: the station is refused.
+        """
+        negotiate(con.version)
+        eui = eui_from_int(con.bsEui)
+        if self.is_blocked(eui):
+            raise ProtocolError(ErrorCode.EPERM, causes.BLOCKED.reason, 0)
+        if link.certificate and _digest(link.certificate) in self._revoked:
+            # The handshake was completed before the revocation list was in force.
+            raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
+        station = self._stations.get(eui)
+        if station is not None:
+            self._acquaintance.check_certificate(station, link.certificate)
 
     async def _begin_session(self, station: Station, con: Con, link: Link, version: str) -> ConRsp:
         """Resume the station's session or begin a new one, which is on disk when this returns.

@@ -6,7 +6,8 @@ import pytest
 
 from bssci.model import eui_from_int
 from bssci.stations.comings import MANY, PAUSE, Comings
-from bssci.wire.messages import ConCmp, ConRsp, UlDataRsp
+from bssci.wire.errors import ErrorCode
+from bssci.wire.messages import ConCmp, ConRsp, Error, UlDataRsp
 from tests.stations.tls_memory import Client, StationRoom
 from tests.support.center import STATION
 from tests.support.wire import uplink
@@ -61,16 +62,23 @@ def test_two_stations_with_one_eui_do_not_replace_each_other_as_fast_as_they_can
     assert room.house.center.is_connected(eui_from_int(STATION))
 
 
-@pytest.fixture
-def unsteady(room: StationRoom) -> Client:
-    """The connection of a station that has come too often."""
-    client = room.station()
+def come_too_often(room: StationRoom, name: int | str = "localhost") -> Client:
+    """The connection of a station that has come too often.
+
+    :param name: the name in its certificate.
+    """
+    client = room.station(name)
     client.establish(STATION)
     known = room.house.center.stations.get(eui_from_int(STATION))
     assert known is not None
     for _ in range(MANY):
         known.comings.add(room.house.now(), room.house.clock.seconds())
     return client
+
+
+@pytest.fixture
+def unsteady(room: StationRoom) -> Client:
+    return come_too_often(room)
 
 
 def test_whoever_gives_up_while_it_waits_replaces_nobody(room: StationRoom, unsteady: Client) -> None:
@@ -101,6 +109,18 @@ def test_of_many_that_wait_one_comes_at_a_time(room: StationRoom, unsteady: Clie
         other.say(other.con(STATION))
     room.advance(PAUSE)
     assert [len(other.take(ConRsp)) for other in others] == [1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("own", "strange"), [("localhost", STATION + 1), (STATION, "localhost")])
+def test_whoever_is_refused_takes_no_turn(room: StationRoom, own: int | str, strange: int | str) -> None:
+    """The stranger's certificate names another station, or none although the station has shown one."""
+    come_too_often(room, own)
+    room.advance(PAUSE)
+    stranger = room.station(strange)
+    stranger.say(stranger.con(STATION))
+    [refusal] = stranger.take(Error)
+    assert refusal.code == ErrorCode.EPERM
+    assert room.station(own).establish(STATION)
 
 
 def test_a_station_with_another_eui_does_not_wait(room: StationRoom, unsteady: Client) -> None:

@@ -16,9 +16,11 @@ from bssci.model import (
     sensor_faults,
     sensor_to_json,
 )
+from bssci.model.sensor import MAX_TAG, MAX_TAGS, check_entered
 
 ENTRY = {"eui": "FCA84A0300001234", "nwKey": "00" * 16, "shortAddr": "1234", "bidi": False}
 KEY = "000102030405060708090A0B0C0D0E0F"
+TAGS = f"must be a list of at most {MAX_TAGS} texts of at most {MAX_TAG} characters each"
 READING = {
     "decoder": "meter",
     "decoderParameters": {"key": KEY},
@@ -63,6 +65,9 @@ def test_none_of_them_is_needed() -> None:
         ("location", {"lat": 91}, "location: lat must be a number of degrees from -90 to 90"),
         ("location", {"lon": "11"}, "location: lon must be a number of degrees from -180 to 180"),
         ("location", {"text": 5}, "location: text must be text of at most 200 characters"),
+        ("tags", ["x"] * (MAX_TAGS + 1), f"tags: {TAGS}"),
+        ("tags", ["x" * (MAX_TAG + 1)], f"tags: {TAGS}"),
+        ("tags", "a, b", f"tags: {TAGS}"),
     ],
 )
 def test_a_wrong_one_is_named_without_its_value(field: str, value: Any, message: str) -> None:
@@ -70,6 +75,15 @@ def test_a_wrong_one_is_named_without_its_value(field: str, value: Any, message:
         parse_sensor({**ENTRY, field: value})
     assert str(error.value) == message
     assert error.value.field == field
+
+
+def test_what_a_file_may_keep_is_refused_where_it_is_entered_anew() -> None:
+    kept = parse_sensor({**ENTRY, "name": "a\nb", "location": {"lat": 48.1}})
+    check_entered(kept, kept)
+    for fields, field in (({"name": "a\nc"}, "name"), ({"location": {"lon": 11.5}}, "location")):
+        with pytest.raises(SensorError) as refused:
+            check_entered(parse_sensor({**ENTRY, **fields}), kept)
+        assert refused.value.field == field
 
 
 def test_parameters_are_secret() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,8 +14,6 @@ MASK = "********"
 """text shown in place of a secret"""
 FILE_SUFFIX = "_FILE"
 """suffix of the setting that gives the path of a file with a secret"""
-_USER_INFO = re.compile(r"://.*@", re.DOTALL)
-"""user and password in a URL, also with a slash in the password"""
 
 
 class SettingsError(ValueError):
@@ -116,7 +113,8 @@ class Setting:
         return self.parser.parse(text if text.strip() else self.default)
 
     def _shows_user_info(self, text: str) -> bool:
-        return not self.secret and _USER_INFO.search(text) is not None
+        # Also behind a slash, which a password may hold.
+        return not self.secret and "@" in text.partition("://")[2]
 
 
 def without_user_info(text: str) -> str:

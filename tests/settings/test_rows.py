@@ -75,6 +75,10 @@ def test_a_setting_that_viewers_see_takes_no_user_and_password(url: str) -> None
     assert row(name="HOOK_URL", default="", parser=parsers.url, secret=True).fault(url) is None
 
 
+def test_a_text_in_which_user_and_password_seem_to_begin_anew_is_looked_through_once() -> None:
+    assert row(parser=parsers.boolean, default="true").fault("://" * 1_000_000) == "must be true or false"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -180,11 +180,14 @@ class SourceDoor:
         try:
             return _fitted(telegram)
         except (OverflowError, UnicodeEncodeError):
+            pass  # single values of the envelope may be at fault
+        try:
             envelope, faults = repaired(telegram.envelope)
             for fault in faults:
                 self.remark(fault, telegram.device)
-        try:
             return _fitted(msgspec.structs.replace(telegram, envelope=envelope))
+        except RecursionError as error:
+            raise _too_deep(telegram) from error
         except (OverflowError, UnicodeEncodeError) as error:
             raise _UnfitError("it cannot be stored", f"{telegram.device}: {error}") from error
 
@@ -328,6 +331,10 @@ class SourceDoor:
         self._waiting_bytes -= offer.size
 
 
+def _too_deep(telegram: Telegram) -> _UnfitError:
+    return _UnfitError(f"an envelope of more than {DEEPEST} levels", telegram.device)
+
+
 def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
     """Return a telegram with an envelope of JSON, and its encoded bytes.
 
@@ -356,7 +363,7 @@ def _fitted(telegram: Telegram) -> tuple[Telegram, int]:
             length, telegram = len(stored), cast(Telegram, decode_event(stored))
             check_depth(telegram.envelope, length)
     except RecursionError as error:
-        raise _UnfitError(f"an envelope of more than {DEEPEST} levels", telegram.device) from error
+        raise _too_deep(telegram) from error
     except UnicodeEncodeError:
         raise
     except (TypeError, ValueError) as error:

@@ -99,6 +99,7 @@ def tupled(levels: int) -> tuple[Any, ...]:
         ({"envelope": nested(950)}, "an envelope of more than 500 levels"),
         ({"envelope": nested(2000)}, "an envelope of more than 500 levels"),
         ({"envelope": nested(501) | {"b": [[] for _ in range(6000)]}}, "an envelope of more than 500 levels"),
+        ({"envelope": {"b": "\ud800"} | nested(2000)}, "an envelope of more than 500 levels"),
         ({"envelope": {"a": tupled(501)}}, "an envelope of more than 500 levels"),
     ],
 )

@@ -10,27 +10,25 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bssci.model import EUI, AnyEvent
+from bssci.model import AnyEvent
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.homeassistant import Source
 from bssci.mqtt.live import LiveFile
-from bssci.mqtt.values import MessagesRefused, MqttOffline, Received, ReplyTo
+from bssci.mqtt.values import MessagesRefused, MqttOffline, Received
 from bssci.settings.table import Settings
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.mqtt.canary import Canary, none_proven
 from bssci.sinks.mqtt.discovery import Discovery
 from bssci.sinks.mqtt.echo import Echo
-from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.layout import MessageLayout
 from bssci.sinks.mqtt.own_broker import OwnBroker, own_port
 from bssci.sinks.mqtt.present import PresentStates
 from bssci.sinks.mqtt.refusals import PublishRefusals
-from bssci.sinks.mqtt.requests import MqttRequests
+from bssci.sinks.mqtt.request_desk import RequestDesk
 from bssci.sinks.mqtt.second_chance import SecondChance
 from bssci.sinks.mqtt.settings import LIVE, NAMES, client_settings
 from bssci.sinks.mqtt.states import RetainedStates
-from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.mqtt.suspects import Publisher
 from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker, pause
@@ -70,7 +68,6 @@ class MqttSink:
             on_skipped=self._skipped,
             on_trouble=self._tell_live,
         )
-        self._intake = Intake(reactor, center.journal, center.now)
         self._refusals = PublishRefusals()
         self._present = PresentStates(
             self._publish_allowed, self._birth, self._note_refused, self._client.retry_soon
@@ -103,16 +100,14 @@ class MqttSink:
         self._status_topic = self._service_status("online").topic
         if self._confirm:
             self._client.subscribe([self._status_topic], alone=True)
-        listens_to = self._client.listens_to
-        self._requests = MqttRequests(
-            center, self._base_topic, self._intake, self._answer_settings, listens_to
+        self._requests = RequestDesk(
+            reactor,
+            center,
+            self._base_topic,
+            lambda messages: ensureDeferred(self._publish_surely(messages)),
+            self._client.listens_to,
         )
-        self._station_requests = StationRequests(
-            center, self._base_topic, self._intake, self._answer_about_station, listens_to
-        )
-        self._request_topics = (
-            *self._requests.topics(), *self._station_requests.topics(), *self._layout.downlink_topics()
-        )  # fmt: skip
+        self._request_topics = (*self._requests.topics(), *self._layout.downlink_topics())
         self._client.subscribe(self._request_topics)
         self._client.subscribe(self._requests.older_topics(), alone=True)
         self._broker = OwnBroker(reactor, own_port(values), self._client.start)
@@ -140,7 +135,7 @@ class MqttSink:
     async def _resume_and_connect(self) -> None:
         """Begin the requests of an earlier run before those that the broker delivers."""
         try:
-            await self._intake.resume(self._center.unanswered_requests(), self._who_carries_out)
+            await self._requests.resume()
         except Exception:
             self.log.failure("requests of an earlier run were not resumed")
         if self._stopping:
@@ -175,7 +170,7 @@ class MqttSink:
         """Return the figures of the queue of requests."""
         refused = [topic for topic in self._request_topics if self._client.is_refused(topic)]
         trouble = f"the broker refuses the subscription to {', '.join(refused)}" if refused else ""
-        return self._intake.figures() | {"trouble": trouble}
+        return self._requests.figures() | {"trouble": trouble}
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         return ensureDeferred(self._deliver(batch))
@@ -248,7 +243,7 @@ class MqttSink:
 
     async def _stop(self) -> None:
         self._stopping = True
-        self._intake.stop()
+        self._requests.stop()
         self._echo.stop()
         self._canary.lost("the sink stops")
         self._states.stop()
@@ -364,14 +359,6 @@ class MqttSink:
         ready = self._connected().addCallback(lambda _: self._present.settled())
         return ready.addCallback(lambda _: self._echo.wait())
 
-    def _who_carries_out(self, topic: str) -> CarryOut | None:
-        desks = {
-            "ep": self._requests.carry_out,
-            "config": self._requests.carry_out,
-            "bs": self._station_requests.carry_out,
-        }
-        return desks.get(topic.partition("/")[0])
-
     def _received(self, message: Received) -> Deferred[None] | None:
         if message.topic == self._status_topic:
             if not message.retained:
@@ -390,28 +377,10 @@ class MqttSink:
             # One of our own uplinks, subscribed to on a connection that was lost meanwhile: not a request.
             self._client.unsubscribe([message.topic])
             return None
-        if self._station_requests.is_for_us(message.topic):
-            return self._station_requests.received(message)
         return self._requests.received(message)
 
     def _skipped(self, topic: str, size: int, retained: bool) -> None:
-        if self._station_requests.is_for_us(topic):
-            self._station_requests.too_large(topic, size)
-        else:
-            self._requests.too_large(topic, size, retained)
-
-    def _answer_about_station(
-        self, eui: EUI, answer: dict[str, Any], reply: ReplyTo | None
-    ) -> Deferred[None]:
-        return self._answer_everywhere(payloads.variable_mac_answer(self._base_topic, eui, answer, reply))
-
-    def _answer_settings(self, answer: dict[str, Any], reply: ReplyTo | None) -> Deferred[None]:
-        return self._answer_everywhere(payloads.settings_answer(self._base_topic, answer, reply))
-
-    def _answer_everywhere(self, messages: Sequence[Publication]) -> Deferred[None]:
-        """Publish an answer that is not an event; the first of the messages is on its usual topic."""
-        self._center.announce(messages[0].topic, messages[0].payload)
-        return ensureDeferred(self._publish_surely(messages))
+        self._requests.too_large(topic, size, retained)
 
     async def _publish_surely(self, messages: Sequence[Publication]) -> None:
         """Publish as soon as the broker can be reached; give up when the sink stops or the broker refuses."""
@@ -471,7 +440,7 @@ class MqttSink:
         self._publish([self._health()])
 
     def _health(self) -> Publication:
-        health = self._center.health() | {"requests": self._intake.figures()}
+        health = self._center.health() | {"requests": self._requests.figures()}
         return payloads.health_check(self._base_topic, health)
 
     def _birth(self) -> Publication:

@@ -407,18 +407,3 @@ def test_a_stop_ends_what_waits_for_a_broker(it: SinkHouse) -> None:
     it.sink.stop()
     assert outcome[0].check(MqttOffline)
     assert it.clock.getDelayedCalls() == []
-
-
-def test_what_is_too_large_to_be_taken_in_is_refused_where_it_was_asked(
-    it: SinkHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(it.sink._requests, "too_large", lambda *skipped: told.append(skipped))
-    monkeypatch.setattr(it.sink._station_requests, "too_large", lambda *skipped: told.append(skipped))
-    it.accept()
-    for topic in ("mioty/ep/70B3D56770110001/dl", f"mioty/bs/{STATION}/vm/cmd"):
-        it.broker.publish(topic, bytes(2_000_000))
-    assert told == [
-        ("mioty/ep/70B3D56770110001/dl", 2_000_000, False),
-        (f"mioty/bs/{STATION}/vm/cmd", 2_000_000),
-    ]

@@ -103,7 +103,7 @@ def carried_out(it: SinkHouse, monkeypatch: pytest.MonkeyPatch) -> list[tuple[in
     async def carry_out(request: IntakeRequest) -> None:
         requests.append((request.number, it.broker.attempts, it.embedded.stopped))
 
-    monkeypatch.setattr(it.sink, "_who_carries_out", lambda topic: carry_out)
+    monkeypatch.setattr(it.sink._requests, "_who_carries_out", lambda topic: carry_out)
     return requests
 
 
@@ -149,7 +149,7 @@ def test_the_broker_is_connected_to_whatever_becomes_of_earlier_requests(
 ) -> None:
     it = SinkHouse(monkeypatch)
     it.center.unanswered = left_unanswered(1)
-    monkeypatch.setattr(it.sink, "_who_carries_out", lambda topic: 1 / 0)
+    monkeypatch.setattr(it.sink._requests, "_who_carries_out", lambda topic: 1 / 0)
     it.sink.start()
     assert it.broker.attempts == 1
     assert isinstance(expected_errors.pop().value, ZeroDivisionError)

@@ -25,7 +25,8 @@ def in_time(run: Callable[[], T]) -> T:
 
     :raises DecodeError: it does not come back; its thread is left behind, and runs on as long as it wants.
     """
-    _given_up.difference_update([each for each in _given_up if not each.is_alive()])
+    # A copy, as other threads come here, too.
+    _given_up.difference_update([each for each in list(_given_up) if not each.is_alive()])
     if len(_given_up) >= MAX_GIVEN_UP:
         raise DecodeError("busy", f"{MAX_GIVEN_UP} scripts have not come back: restart the service")
     outcome = Future[T]()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -43,6 +43,19 @@ def test_few_are_left_running(held: Event) -> None:
     thread = next(iter(patience._given_up))
     held.set()
     thread.join()
+    assert in_time(lambda: 7) == 7
+
+
+def test_another_thread_may_give_up_a_script_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up: set[Thread] = set()
+    monkeypatch.setattr(patience, "_given_up", given_up)
+
+    class Ended(Thread):
+        def is_alive(self) -> bool:
+            given_up.add(Thread())
+            return False
+
+    given_up.update([Ended(), Ended()])
     assert in_time(lambda: 7) == 7
 
 

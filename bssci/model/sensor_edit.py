@@ -43,7 +43,7 @@ class SensorEdit(msgspec.Struct, frozen=True, kw_only=True):
         :raises SensorError: it would have too many tags.
         """
         tags = [tag for tag in sensor.tags if tag not in self.remove_tags]
-        tags += [tag for tag in self.add_tags if tag not in tags]
+        tags += [tag for tag in dict.fromkeys(self.add_tags) if tag not in tags]
         if len(tags) > max(MAX_TAGS, len(sensor.tags)):
             raise SensorError("add_tags", f"would give {sensor.eui} {len(tags)} tags; {MAX_TAGS} are allowed")
         wanted: dict[str, Any] = {"tags": tuple(tags), "decoder": self.decoder, "interval": self.interval}

@@ -22,6 +22,7 @@ def edited(**fields: Any) -> tuple[tuple[str, ...], str | None, float | None]:
 
 def test_only_what_is_named_changes() -> None:
     assert edited(add_tags=["d", "a"]) == (("a", "b, c", "d"), "meter", 60)
+    assert edited(add_tags=["d", "d"]) == (("a", "b, c", "d"), "meter", 60)
     assert edited(remove_tags=["b, c", "x"]) == (("a",), "meter", 60)
     assert edited(decoder="other", interval=None) == (("a", "b, c"), "other", None)
     assert edited(decoder=None) == edited(decoder="") == (("a", "b, c"), None, 60)

@@ -120,6 +120,8 @@ class StoredDownlink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Unix seconds until which it waits here"""
     due_at: float | None = None
     """Unix seconds when it has to be considered again"""
+    is_doubtful: bool = False
+    """true once a station has said that it does not hold it, and so may have sent it without a report yet"""
 
 
 class Left(NamedTuple):

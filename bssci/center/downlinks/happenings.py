@@ -215,8 +215,12 @@ class Resulted(_AtStation):
     result: DownlinkResult
 
     def apply(self, turn: Turn) -> None:
-        turn.not_left.add(self.left())
         stored = turn.get(self.end_point_eui, self.queue_id)
+        if stored is None or not stored.is_doubtful:
+            turn.not_left.add(self.left())
+        elif self.lies_there(stored):
+            # The report may be that of an earlier order, and the station hold the downlink once more.
+            turn.left.add(self.left())
         if stored is None:
             log.warn(
                 "result of an unknown downlink {bs_eui} {queue_id}",
@@ -301,6 +305,8 @@ class RevokeAnswered(_AtStation):
         if stored is None or stored.downlink.state != "queued":
             return
         wait = RESULT_WAIT if self.refusal else 0.0
+        if wait:
+            stored = replace(stored, is_doubtful=True)
         if not self.lies_there(stored):
             if wait:
                 turn.put(replace(stored, not_before=turn.now + wait))

@@ -221,6 +221,36 @@ def test_a_result_that_was_not_answered_comes_again(site: DownlinkHouse) -> None
     assert site.statuses(queue_id) == ["queued", "sent"]
 
 
+def test_a_result_that_comes_late_revokes_the_downlink_that_was_queued_again(site: DownlinkHouse) -> None:
+    """In a new session the station did not hold it any more; it could not report yet that it has sent it."""
+    station = connected(site)
+    queue_id = site.queue()
+    assert station.accept() == [queue_id]
+    station.held.clear()
+    station.lose()
+    station = back(site, station, fresh=True)
+    assert station.forget() == [queue_id]
+    site.advance(RESULT_WAIT + 2)
+    assert station.accept() == [queue_id]
+    station.result(queue_id, counter=2)
+    station.held.append(queue_id)
+    site.advance(1)
+    assert station.forget() == [queue_id]
+    assert station.held == []
+    assert site.statuses(queue_id) == ["queued", "sent"]
+    site.advance(120)
+    assert station.asked() == station.forget() == []
+
+
+def test_a_downlink_that_was_queued_once_is_not_revoked_when_it_is_sent(site: DownlinkHouse) -> None:
+    station = connected(site)
+    queue_id = site.queue()
+    assert station.accept() == [queue_id]
+    station.result(queue_id, counter=2)
+    site.advance(120)
+    assert station.forget() == []
+
+
 def test_revoking_then_crash(site: DownlinkHouse) -> None:
     station = connected(site)
     queue_id = site.queue()

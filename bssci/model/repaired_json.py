@@ -63,8 +63,9 @@ def repaired(value: Any) -> tuple[Any, list[str]]:
 
     def mended(each: Any, place: str) -> Any:
         if isinstance(each, Mapping):
-            return dict(_members(each, place))
+            return dict(_members(each, place[: LONGEST_PLACE + 1]))
         if isinstance(each, list | tuple):
+            place = place[: LONGEST_PLACE + 1]  # a long name would be copied for each item
             return [mended(inner, f"{place}[{number}]") for number, inner in enumerate(each)]
         fit, fault = _fit(each)
         if fault:

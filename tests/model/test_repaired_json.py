@@ -71,3 +71,9 @@ def test_few_faults_of_a_message_are_described_and_all_are_repaired() -> None:
     value, faults = repaired({"x" * 200: [math.nan] * 100})
     assert value == {"x" * 200: [None] * 100}
     assert len(faults) == MOST and all(len(each) < 150 for each in faults)
+
+
+def test_a_long_name_is_not_copied_for_each_value_in_it() -> None:
+    name = "x" * 10_000_000
+    value, faults = repaired({name: [*[1] * 100_000, math.nan]})
+    assert value[name][-1] is None and faults == [f"{'x' * 60} {NOT_FINITE}"]

@@ -106,9 +106,12 @@ class Publisher:
         return guilty
 
     def _is_known(self, messages: Sequence[Publication]) -> bool:
-        """Return whether a batch is the last one, with the same messages as far as they are settled."""
-        compared = max(1, self._passed)
-        return messages[:compared] == self._batch[:compared]
+        """Return whether a batch is the last one, which may have changed at its end.
+
+        What is noted of messages is noted by their positions.
+        """
+        common = min(len(messages), len(self._batch))
+        return messages[:common] == self._batch[:common]
 
     def _unsettled(self, messages: Sequence[Publication]) -> Sequence[int]:
         rest = range(self._passed, len(messages))

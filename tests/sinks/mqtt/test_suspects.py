@@ -211,6 +211,15 @@ def test_only_what_waits_is_published_again() -> None:
     assert sorted(broker.taken) == sorted(mixed(6))
 
 
+def test_nothing_counts_as_taken_because_messages_in_front_of_it_have_gone() -> None:
+    messages = mixed(4)
+    broker = Refusing(lambda message: "uplink" in message.topic)
+    assert isinstance(broker.deliver([messages[1], SPARE, messages[0], messages[2]]), str)
+    broker.refuses = lambda message: False
+    assert broker.deliver([messages[1], messages[0], messages[2]]) == {}
+    assert {messages[0], messages[2]} <= set(broker.taken)
+
+
 def test_what_is_set_aside_is_told_when_the_rest_is_taken() -> None:
     messages = mixed(4)
     broker = Refusing(lambda message: message in (messages[0], messages[1]))

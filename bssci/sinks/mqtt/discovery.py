@@ -29,6 +29,10 @@ MAX_FORGOTTEN = 100
 """sensors whose retained announcements are fetched at the same time"""
 
 
+_Value = tuple[str | None, str, bool]
+"""device and name of a value, and whether it is a truth value"""
+
+
 class _Announced(NamedTuple):
     """The announcements of a sensor in this run."""
 
@@ -36,8 +40,12 @@ class _Announced(NamedTuple):
     models: list[str]
     """names of its decoders, in the order in which they read something first: payloads of one sensor may go
     to several, in turn; the last is the one that is announced"""
-    values: set[tuple[str | None, str, bool]]
-    """device, name, and whether it is a truth value, of each announced value"""
+    values: frozenset[_Value]
+    """the announced values"""
+
+
+Undo = dict[EUI, tuple[_Announced | None, bool]]
+"""by sensor: its announcements before, and whether they were to be made anew"""
 
 
 class Discovery:
@@ -81,31 +89,37 @@ class Discovery:
         """Subscribe to find the sensors that the broker holds announcements of."""
         self._subscribe([f"{self._source.prefix}/sensor/+/{LAST_SEEN}/config"])
 
-    def announce(self, event: AnyEvent) -> list[Publication]:
-        """Return announcements of the values that an uplink brings for the first time in this run."""
+    def announce(self, event: AnyEvent, undo: Undo) -> list[Publication]:
+        """Return announcements of the values that an uplink brings for the first time in this run.
+
+        :param undo: receives what :meth:`take_back` needs if they are not published.
+        """
         if type(event) is not Uplink or not event.known:
             return []
         sensor = self._sensor(event.end_point_eui)
         if sensor is None:
             return []
         readings = () if event.decoded is None else event.decoded.readings
-        announced = self._announced.get(sensor.eui)
+        before = announced = self._announced.get(sensor.eui)
         models = [] if announced is None else announced.models
         new_models = _model_of(event).difference(models) if len(models) < MAX_MODELS else ()
         outdated = sensor.eui in self._outdated
+        new: list[homeassistant.Entity] = []
         if announced is None or announced.name != sensor.name or new_models or outdated:
-            self._outdated.discard(sensor.eui)
-            announced = self._announced[sensor.eui] = _Announced(sensor.name, [*models, *new_models], set())
+            announced = _Announced(sensor.name, [*models, *new_models], frozenset())
             new = homeassistant.entities_of_signal()
-        else:
-            new = []
+        values = set[_Value]()
         for reading in readings:
             value = (reading.device, reading.name, type(reading.value) is bool)
-            if value not in announced.values and len(announced.values) < MAX_VALUES:
-                announced.values.add(value)
+            room = MAX_VALUES - len(announced.values) - len(values)
+            if room > 0 and value not in announced.values and value not in values:
+                values.add(value)
                 new.append(homeassistant.entity_of(reading))
         if not new:
             return []
+        undo.setdefault(sensor.eui, (before, outdated))
+        self._outdated.discard(sensor.eui)
+        self._announced[sensor.eui] = announced._replace(values=announced.values | values)
         device = ShownSensor(
             sensor.eui,
             sensor.name or f"mioty {sensor.eui}",
@@ -113,6 +127,16 @@ class Discovery:
             self._uplink_topic(sensor.eui),
         )
         return [homeassistant.discovery_message(self._source, device, each) for each in new]
+
+    def take_back(self, undo: Undo) -> None:
+        """Forget announcements that were not published: the same are made when their uplinks come again."""
+        for eui, (before, outdated) in undo.items():
+            if before is None:
+                self._announced.pop(eui, None)
+            else:
+                self._announced[eui] = before
+            if outdated:
+                self._outdated.add(eui)
 
     def announce_again(self) -> None:
         """Announce every sensor anew with its next uplink: the broker may hold no announcements any more."""

@@ -19,7 +19,7 @@ from bssci.mqtt.values import MessagesRefused, MqttOffline, Received
 from bssci.settings.table import Settings
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.mqtt.canary import Canary, none_proven
-from bssci.sinks.mqtt.discovery import Discovery
+from bssci.sinks.mqtt.discovery import Discovery, Undo
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.layout import MessageLayout
 from bssci.sinks.mqtt.own_broker import OwnBroker, own_port
@@ -184,15 +184,23 @@ class MqttSink:
         messages: list[Publication] = []
         events: list[AnyEvent] = []
         refused: list[tuple[AnyEvent, str]] = []
+        discovery, undo = self._discovery, Undo()
         for event in batch:
             try:
-                built = self._allowed([*self._announcements(event), *self._layout.messages(event, replayed)])
+                announced = [] if discovery is None else discovery.announce(event, undo)
+                built = self._allowed([*announced, *self._layout.messages(event, replayed)])
             except Exception as error:
                 refused.append((event, f"it cannot be written as JSON: {error}"))
             else:
                 messages += built
                 events += [event] * len(built)
-        for position, reason in (await self._publish_batch(messages)).items():
+        try:
+            skipped = await self._publish_batch(messages)
+        except Exception:  # whatever it is, the batch comes again
+            if discovery is not None:
+                discovery.take_back(undo)
+            raise
+        for position, reason in skipped.items():
             topic, size = messages[position].topic, len(messages[position].payload)
             refused.append((events[position], f"{reason}: {topic}, {size} bytes"))
         for event, reason in refused:
@@ -213,10 +221,6 @@ class MqttSink:
                     raise
             await pause(self._reactor, 0)  # by then the client has noticed the end of its connection
             await self._delivering()
-
-    def _announcements(self, event: AnyEvent) -> list[Publication]:
-        """Return the announcements that must be published before an event."""
-        return [] if self._discovery is None else self._discovery.announce(event)
 
     def _allowed(self, messages: Sequence[Publication]) -> list[Publication]:
         """Return messages as MQTT_RETAIN allows them; without retain, those that only clear a topic are

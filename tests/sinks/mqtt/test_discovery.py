@@ -12,7 +12,7 @@ from bssci.model import EUI, Reading, Sensor, Uplink, parse_sensor
 from bssci.model.reading import Decoded
 from bssci.mqtt.homeassistant import Source
 from bssci.mqtt.values import Publication, Received
-from bssci.sinks.mqtt.discovery import MAX_MODELS, MAX_VALUES, Discovery
+from bssci.sinks.mqtt.discovery import MAX_MODELS, MAX_VALUES, Discovery, Undo
 from tests.support.center import sensor_entry
 from tests.support.journal import SENSOR, uplink
 
@@ -55,11 +55,13 @@ class Fixture:
             else:
                 del self.kept[each.topic]
 
-    def hear(self, *readings: Reading, known: bool = True, decoder: str = "meter@1") -> list[str]:
+    def hear(
+        self, *readings: Reading, known: bool = True, decoder: str = "meter@1", undo: Undo | None = None
+    ) -> list[str]:
         """Topics of what is announced with an uplink."""
         decoded = Decoded(decoder=decoder, readings=readings)
         event: Uplink = msgspec.structs.replace(uplink(1), decoded=decoded, known=known)
-        messages = self.discovery.announce(event)
+        messages = self.discovery.announce(event, {} if undo is None else undo)
         self.publish(messages)
         return [each.topic for each in messages]
 
@@ -128,6 +130,18 @@ def test_all_is_announced_once_more_when_the_broker_may_have_lost_it() -> None:
     it.discovery.announce_again()
     assert it.hear(TEMPERATURE) == everything
     assert it.hear(TEMPERATURE) == []
+
+
+def test_what_was_not_published_is_announced_again_as_it_was() -> None:
+    it = Fixture()
+    for outdated in (False, True):
+        for readings in ((TEMPERATURE,), (TEMPERATURE, LEAK)):
+            undo = Undo()
+            announced = [it.hear(*readings, undo=undo), it.hear(*readings, undo=undo)]
+            it.discovery.take_back(undo)
+            assert [it.hear(*readings), it.hear(*readings)] == announced
+            assert announced[0] or outdated
+        it.discovery.announce_again()
 
 
 def test_what_others_announce_in_our_names_is_passed_over() -> None:

@@ -74,6 +74,23 @@ def test_sensors_are_announced_anew_where_the_broker_has_lost_its_data(
     assert announced[1] == ([] if remembered else announced[0])
 
 
+def test_a_sensor_whose_announcement_was_lost_with_the_connection_is_announced_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = SinkHouse(monkeypatch, **{"mqtt-homeassistant": "true"})
+    it.sink.start()
+    it.accept()
+    it.published()
+    outcome = it.deliver(1)
+    it.broker.drop()
+    assert outcome[0].check(MqttOffline)
+    it.clock.advance(5)
+    it.accept(remembered=True)
+    it.published()
+    it.deliver(1)
+    assert [each for each in topics(it.published()) if each.endswith("/last_seen/config")]
+
+
 def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: SinkHouse) -> None:
     offline = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="offline", reason="silent")
     it.center.gateways = [offline]

@@ -375,10 +375,10 @@ class Attachments:
 
     def _store_late(self, euis: Collection[EUI], _: int | None) -> Deferred[None]:
         """Store attachments as they are in force, unless what comes is newer: then it is tried again."""
-        if self._coming or self._changes_under_way:
-            self._late.update(euis)
-            return succeed(None)
-        return self._record({eui: self._stored.get(eui) for eui in euis})
+        newer = set(euis) if self._changes_under_way else set[EUI]().union(*self._coming.values())
+        self._late.update(eui for eui in euis if eui in newer)
+        rows = {eui: self._stored.get(eui) for eui in euis if eui not in newer}
+        return self._record(rows) if rows else succeed(None)
 
     async def _tell(self, euis: Sequence[EUI]) -> Outcomes:
         """Tell all stations the present state of sensors; return the outcomes."""

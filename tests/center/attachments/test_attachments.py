@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from bssci.center.devices import endpoints
 from bssci.center.devices.sensors import Changes
 from bssci.center.write_behind import INTERVAL
-from bssci.journal import StorageError
+from bssci.journal import Attachment, StorageError
 from bssci.model import EUI, SensorStatus, parse_sensor
 from tests.support.center import STATION, TESTER, House, result_of, sensor_entry, sensor_eui
 
@@ -302,3 +302,17 @@ def test_what_was_not_stored_is_stored_later_beside_what_attaches_meanwhile(hous
     result_of(attaching)
     house.advance(INTERVAL + 1, step=1.0)
     assert house.journal.kept().attachments == {ONE: attachments.get(ONE)}
+
+
+def test_what_was_not_stored_waits_for_no_other_sensor_that_attaches(house: House) -> None:
+    attachments = house.center.attachments
+    attach_over_the_air(house)
+    house.settle()
+    # What a change left on the disk that could not be taken back.
+    house.journal.tables.apply(Attachment, {ONE: None})
+    house.settle()
+    attachments._late.update([ONE])
+    attach_over_the_air(house, TWO)
+    attachments.stop()
+    house.settle()
+    assert house.journal.kept().attachments.keys() == {ONE, TWO}

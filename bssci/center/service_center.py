@@ -130,6 +130,7 @@ class ServiceCenter:
             self.downlinks.station_changed,
         ):
             self.stations.watch(watcher)
+        self.stations.watch_gone(self.over_the_air.station_gone)
         self.stations.watch_forgotten(lambda state: self.ingest.forget(state.base_station_eui))
         self.retention = Retention(
             clock,

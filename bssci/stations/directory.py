@@ -18,6 +18,7 @@ class Stations:
         self._by_eui: dict[EUI, Station] = {}
         self._of_connections = Watchers[[StationState]]("stations")
         self._of_told = Watchers[[StationState]]("stations that serve all sensors")
+        self._of_gone = Watchers[[EUI]]("stations that go before they are online")
         self._of_forgotten = Watchers[[StationState]]("forgotten stations")
 
     def __iter__(self) -> Iterator[Station]:
@@ -54,6 +55,15 @@ class Stations:
 
         return end
 
+    def watch_gone(self, watcher: Callable[[EUI], None]) -> Callable[[], None]:
+        """Call ``watcher`` when a station loses its connection before it counts as connected.
+
+        It may have begun operations by then.
+
+        :return: a function that ends the watch.
+        """
+        return self._of_gone.add(watcher)
+
     def watch_forgotten(self, watcher: StationWatcher) -> Callable[[], None]:
         """Call ``watcher`` with the last state of a station that has connected and is removed.
 
@@ -74,6 +84,10 @@ class Stations:
     def told(self, state: StationState) -> None:
         """Notify the watchers that want it that all sensors have been propagated to a station."""
         self._of_told.tell(state)
+
+    def gone(self, eui: EUI) -> None:
+        """Notify the watchers that a station has lost its connection before it counted as connected."""
+        self._of_gone.tell(eui)
 
     def announce(self, state: StationState) -> None:
         """Notify all watchers that a station connected or disconnected."""

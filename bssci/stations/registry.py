@@ -217,6 +217,8 @@ class Registry:
             self._left(station, reason, self._services.now())
             if station.state.state == "online":
                 self._change_state(station, "offline", reason=reason)
+            else:
+                self._stations.gone(station.eui)
             self._away.went(station)
 
     def _change_state(

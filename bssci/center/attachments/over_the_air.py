@@ -244,8 +244,12 @@ class OverTheAir:
 
         To be given to :meth:`bssci.stations.registry.Stations.watch`.
         """
+        self.station_gone(state.base_station_eui)
+
+    def station_gone(self, station: EUI) -> None:
+        """Count the requests of a station as completed whose connection has ended, or been replaced."""
         for eui in list(self._untold):
-            self.completed(eui, state.base_station_eui)
+            self.completed(eui, station)
 
     def completed(self, end_point_eui: EUI, station: EUI) -> None:
         """See :meth:`bssci.stations.over_the_air.SensorRequests.completed`."""

@@ -383,6 +383,22 @@ def test_a_station_that_cancels_a_request_and_goes_is_told_what_the_sensor_is_wh
     assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [ordered]
 
 
+def test_the_others_are_told_if_a_station_goes_before_its_registrations_are_read(
+    connected: AirHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected.lose(HERE)
+    line = AirLine(connected, eui_to_int(HERE))
+    line.begin()
+    assert line.station is not None
+    monkeypatch.setattr(connected.journal.sessions, "registrations_at", lambda eui: Deferred[Any]())
+    ensureDeferred(connected.center.registry.established(line, line.station))
+    line.say(att())
+    assert len(line.of(AttRsp)) == 1
+    line.lose()
+    connected.obey()
+    assert [type(each) for each in told(connected, THERE)] == [AttPrp]
+
+
 def test_a_station_that_gets_the_answer_to_an_older_request_last_is_told_what_the_sensor_is_now(
     connected: AirHouse,
 ) -> None:

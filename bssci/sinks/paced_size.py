@@ -24,9 +24,9 @@ class PacedSize:
         self._largest = largest
         self._easily = time * EASY
 
-    def taken(self, seconds: float) -> None:
-        """Take note how long the other side took for what was sent last."""
-        if seconds < self._easily:
+    def taken(self, count: int, seconds: float) -> None:
+        """Take note how long the other side took for ``count`` events; fewer than may be sent say nothing."""
+        if count >= self.now and seconds < self._easily:
             self.now = min(self._largest, 2 * self.now)
 
     def late(self, count: int) -> None:

@@ -252,7 +252,7 @@ class WebhookSink:
         try:
             answer = await self._poster.post(*self._request(events))
             self._late = 0
-            self._size.taken(self._clock.seconds() - self._asked_at)
+            self._size.taken(len(events), self._clock.seconds() - self._asked_at)
         finally:
             self._asked_at = None
         if not 200 <= answer.status < 300:

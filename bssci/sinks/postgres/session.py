@@ -119,7 +119,7 @@ class DatabaseSession:
             # A slow server would not finish as many the next time, either.
             self._size.late(len(units))
             raise
-        self._size.taken(self._monotonic() - began)
+        self._size.taken(len(units), self._monotonic() - began)
         return found
 
     def upkeep(self) -> bool:

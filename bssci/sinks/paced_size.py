@@ -31,4 +31,4 @@ class PacedSize:
 
     def late(self, count: int) -> None:
         """Take note that the other side did not take ``count`` events in time."""
-        self.now = max(1, count // 2)
+        self.now = min(self.now, max(1, count // 2))

@@ -12,10 +12,10 @@ def test_it_begins_with_the_largest_and_does_not_grow_beyond() -> None:
 def test_it_is_half_of_what_was_late_and_at_least_one() -> None:
     size = PacedSize(100, 30.0)
     found = []
-    for count in (100, 40, 3, 1):
+    for count in (100, 40, 80, 3, 1):
         size.late(count)
         found.append(size.now)
-    assert found == [50, 20, 1, 1]
+    assert found == [50, 20, 20, 1, 1]
 
 
 def test_it_grows_while_the_other_side_takes_it_easily() -> None:

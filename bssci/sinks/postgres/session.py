@@ -12,6 +12,7 @@ from psycopg import sql
 from bssci.sinks.paced_size import PacedSize
 from bssci.sinks.postgres import migrations, timescale
 from bssci.sinks.postgres.connecting import Line, connect
+from bssci.sinks.postgres.errors import AllRefused
 from bssci.sinks.postgres.rows import Aside, EventRows
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.staging import create_all
@@ -101,6 +102,17 @@ class DatabaseSession:
         migrations.check_version(
             migrations.version(self._connection, self._settings.schema), self._settings.schema
         )
+        is_whole = len(units) <= self._size.now
+        try:
+            return self._store_in_parts(units, asides)
+        except AllRefused:
+            if is_whole:
+                raise
+            # The server may take others of the batch: then those of the transaction are at fault.
+            return self._store_some(units, asides)
+
+    def _store_in_parts(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
+        """Store events in transactions of as many as the server takes in time."""
         some = units[: self._size.now]
         found = self._store_some(some, asides)
         begin = len(some)

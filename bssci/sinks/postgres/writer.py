@@ -18,7 +18,7 @@ from psycopg import Connection, Cursor
 from twisted.logger import Logger
 
 from bssci.model.storable_text import storable
-from bssci.sinks.postgres.errors import PostgresError
+from bssci.sinks.postgres.errors import AllRefused, PostgresError
 from bssci.sinks.postgres.explain import is_poison, reason
 from bssci.sinks.postgres.facts import devices_of, gateways_of
 from bssci.sinks.postgres.rows import Aside, DecodedMark, EventRow, EventRows, RawRow, ReadingRow
@@ -152,8 +152,9 @@ class RowWriter:
         """
         outcomes = [unit.id if id(unit.event) in refused else None for unit in units if unit.raw]
         if outcomes and not self._streak.excuses(outcomes):
-            what = "many in a row of what devices sent" if None in outcomes else "all that devices sent"
-            raise PostgresError(f"the server refuses {what}: {why}")
+            if None in outcomes:
+                raise PostgresError(f"the server refuses many in a row of what devices sent: {why}")
+            raise AllRefused(f"the server refuses all that devices sent: {why}")
 
     def _isolate(
         self, cursor: Cursor[Any], units: Sequence[EventRows], lost: set[int]

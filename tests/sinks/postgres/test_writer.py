@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from threading import Thread
 from time import sleep
@@ -200,6 +200,24 @@ def test_rows_wait_for_a_table_that_refuses_all_that_devices_sent(
         store(session, uplink(41))
     database.query("ALTER TABLE raw DROP CONSTRAINT nothing")
     assert store(session, uplink(41)) == []
+
+
+@pytest.mark.parametrize("good", [range(1, 11), range(31, 41)])
+def test_rows_at_fault_that_fill_transactions_do_not_make_the_rest_wait(
+    database: Database, good: Sequence[int]
+) -> None:
+    session = DatabaseSession(database.settings(POSTGRES_BATCH_SIZE="5"), lambda line: None)
+    database.query("ALTER TABLE raw ADD CHECK (bytes <> '\\xbad0')")
+    bad = range(11, 31)
+    batch = [
+        uplink(each) if each in good else uplink(each, payload=b"\xba\xd0") for each in sorted([*good, *bad])
+    ]
+    with pytest.raises(PostgresError, match="the server refuses many in a row of what devices sent"):
+        store(session, *batch)
+    assert len(store(session, *batch)) == len(bad)
+    assert database.query("SELECT count(*) FROM raw") == [len(good)]
+    assert database.query("SELECT count(*) FROM set_aside") == [len(bad)]
+    session.close()
 
 
 def test_readings_that_are_refused_do_not_make_the_rest_wait(

@@ -54,6 +54,7 @@ class WriteBehind(Generic[Key]):
         self._slice_size = slice_size
         self._in_slices = False
         """true while a write in slices is under way"""
+        self._is_stopped = False
         self._lines = StorageLines(self.log, clock.seconds)
         self._ticker = Ticker(clock, INTERVAL, self._tick)
 
@@ -63,6 +64,7 @@ class WriteBehind(Generic[Key]):
     def stop(self) -> Deferred[None] | None:
         """Stop, and write what is left; None if there is nothing. The journal may be closed after that."""
         self._ticker.stop()
+        self._is_stopped = True  # a write in slices ends with the present one: what is left is written here
         self._before()
         return self._write_all()
 
@@ -100,6 +102,8 @@ class WriteBehind(Generic[Key]):
         keys, through = list(self.changed), self.through
         try:
             for first in range(0, len(keys), size):
+                if self._is_stopped:
+                    return
                 few = keys[first : first + size]
                 for key in few:
                     self.changed.pop(key, None)

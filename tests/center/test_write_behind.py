@@ -109,6 +109,18 @@ def test_a_stop_writes_all_that_is_left_at_once() -> None:
     assert stopped.called and disk.clock.getDelayedCalls() == []
 
 
+def test_slices_that_a_stop_has_written_are_not_written_after_it() -> None:
+    disk = Disk(slice_size=2)
+    disk.behind.update("abcdef")
+    disk.behind.through = 7
+    disk.clock.advance(INTERVAL)
+    disk.behind.through = 9
+    stopped = disk.behind.stop()
+    disk.commit()
+    assert stopped is not None and stopped.called
+    assert disk.written == [(["a", "b"], None), (["c", "d", "e", "f"], 9)]
+
+
 def test_a_full_disk_is_told_once_a_minute(log_lines: list[str]) -> None:
     disk = Disk(slice_size=2)
     for _ in range(5):

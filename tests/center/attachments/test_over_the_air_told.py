@@ -284,6 +284,24 @@ def test_a_station_whose_answer_was_lost_is_told_what_the_sensor_is_now_if_its_r
     assert [type(each) for each in connected.links[HERE].of(AttPrp, DetPrp)] == [DetPrp]
 
 
+def test_a_station_that_makes_requests_up_is_not_told_of_more_sensors_than_it_may_have_asked_for(
+    connected: AirHouse,
+) -> None:
+    connected.say(HERE, det())
+    for _ in range(2):
+        connected.lose(HERE)
+        connected.connect(HERE)
+        connected.links[HERE].silent.add(DetPrp)
+        session = connected.station(HERE).session
+        assert session is not None
+        session.max_open = 3
+        before = connected.station(HERE).propagation.outstanding
+        for number in range(1, 11):
+            connected.links[HERE].give(det(op_id=1, epEui=number))
+        connected.settle()
+        assert connected.station(HERE).propagation.outstanding - before <= 3
+
+
 def come_back(house: AirHouse, *messages: Message, are_stored: bool = False) -> AirLine:
     """A station resumes its session; these messages come while its registrations are being read.
 

@@ -2,7 +2,7 @@
 
 Two stations with one EUI, one of them perhaps stolen, replace each other's connection as fast as they can
 connect. Each is then answered only after a pause, in which the connection of the other one goes on. A station
-that has stayed connected for as long as the pause never waits.
+that comes back in its own session never waits, however often, nor does one whose connection is gone.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from math import inf
 from bssci.stations.lately import Lately
 
 MANY = 20
-"""comings in ten minutes after which a station must wait"""
+"""comings in ten minutes after which another station with the EUI must wait"""
 PAUSE = 5.0
-"""s between two comings of such a station, at least"""
+"""s from the last coming on for which it waits"""
 
 
 class Comings:
@@ -42,7 +42,7 @@ class Comings:
         return self._lately.count(now)
 
     def claim(self, now: float, seconds: float) -> float:
-        """Claim the next turn to come online, of several connections of the station that may wait for it.
+        """Claim the next turn to replace the station's connection, for which several others may wait.
 
         :param now: Unix seconds.
         :param seconds: reactor seconds.

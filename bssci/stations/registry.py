@@ -115,14 +115,17 @@ class Registry:
     # connecting
 
     def claim(self, con: Con, link: Link) -> float:
-        """Claim a turn to connect for a station, which may have come too often lately.
+        """Claim a turn to connect for a station, which another one with its EUI may hold.
 
         :return: s after which to claim it again; 0: it is granted.
         :raises ProtocolError: the station is refused.
         """
         self._check(con, link)
         station, services = self._stations.get(eui_from_int(con.bsEui)), self._services
-        return station.comings.claim(services.now(), services.clock.seconds()) if station is not None else 0.0
+        session = station.session if station is not None and station.link is not None else None
+        if station is None or session is None or session.is_named_by(con):
+            return 0.0  # nobody's connection is replaced, or the station's own
+        return station.comings.claim(services.now(), services.clock.seconds())
 
     async def admit(self, con: Con, link: Link) -> tuple[Station, ConRsp]:
         """Decide on a ``con``: resume the session or begin a new one (§5.3).

@@ -204,6 +204,10 @@ class Session:
         """
         return cls(bs_eui=con.bsEui, sn_bs_uuid=_uuid(con), sn_sc_uuid=sn_sc_uuid, version=version)
 
+    def is_named_by(self, con: Con) -> bool:
+        """Return whether a ``con`` names this session of its station, which may be resumed or not."""
+        return self.sn_bs_uuid == _uuid(con)
+
     # Operations that the service center begins
 
     def issue(self, request: AnyRequest) -> AnyRequest:
@@ -418,7 +422,7 @@ def decide_resume(con: Con, known: Session | None, version: str) -> bool:
     return (
         known is not None
         and known.bs_eui == con.bsEui
-        and known.sn_bs_uuid == _uuid(con)
+        and known.is_named_by(con)
         and parse_version(known.version)[:2] == parse_version(version)[:2]
         and (con.snBsOpId is None or con.snBsOpId <= known.last_bs_op_id)
         and (con.snScOpId is None or con.snScOpId >= known.last_sc_op_id)

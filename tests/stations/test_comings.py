@@ -12,6 +12,9 @@ from tests.stations.tls_memory import Client, StationRoom
 from tests.support.center import STATION
 from tests.support.wire import uplink
 
+OTHER = [9] * 16
+"""session of another station with the same EUI"""
+
 
 def test_only_a_station_that_came_too_often_waits_and_no_longer_than_the_pause() -> None:
     comings = Comings()
@@ -83,7 +86,7 @@ def unsteady(room: StationRoom) -> Client:
 
 def test_whoever_gives_up_while_it_waits_replaces_nobody(room: StationRoom, unsteady: Client) -> None:
     other = room.station()
-    other.say(other.con(STATION))
+    other.say(other.con(STATION, snBsUuid=OTHER))
     assert not other.take(ConRsp)
     other.transport.loseConnection()
     room.advance(PAUSE + 1)
@@ -96,7 +99,7 @@ def test_a_station_that_came_too_often_is_answered_after_the_pause(
     room: StationRoom, unsteady: Client
 ) -> None:
     other = room.station()
-    other.say(other.con(STATION))
+    other.say(other.con(STATION, snBsUuid=OTHER))
     room.advance(PAUSE - 1)
     assert unsteady.lost is None and not other.take(ConRsp)
     room.advance(1.1)
@@ -106,7 +109,7 @@ def test_a_station_that_came_too_often_is_answered_after_the_pause(
 def test_of_many_that_wait_one_comes_at_a_time(room: StationRoom, unsteady: Client) -> None:
     others = [room.station() for _ in range(5)]
     for other in others:
-        other.say(other.con(STATION))
+        other.say(other.con(STATION, snBsUuid=OTHER))
     room.advance(PAUSE)
     assert [len(other.take(ConRsp)) for other in others] == [1, 0, 0, 0, 0]
 
@@ -129,6 +132,22 @@ def test_a_station_with_another_eui_does_not_wait(room: StationRoom, unsteady: C
     assert unsteady.lost is None
 
 
-def test_a_station_that_has_stayed_is_answered_at_once(room: StationRoom, unsteady: Client) -> None:
+def test_a_station_that_has_stayed_is_replaced_at_once(room: StationRoom, unsteady: Client) -> None:
     room.advance(PAUSE)
-    assert room.station().establish(STATION)
+    assert room.station().establish(STATION, snBsUuid=OTHER)
+
+
+def test_a_station_that_comes_back_in_its_own_session_does_not_wait(
+    room: StationRoom, unsteady: Client
+) -> None:
+    """Its old connection is often half open."""
+    for _ in range(3):
+        client = room.station()
+        assert client.establish(STATION)
+    assert unsteady.lost is not None
+
+
+def test_a_station_whose_connection_is_gone_does_not_wait(room: StationRoom, unsteady: Client) -> None:
+    unsteady.transport.loseConnection()
+    room.advance(0.1)
+    assert room.station().establish(STATION, snBsUuid=OTHER)

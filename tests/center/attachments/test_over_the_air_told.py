@@ -431,15 +431,20 @@ def test_a_station_that_gets_the_answer_to_an_older_request_last_is_told_what_th
     assert [type(each) for each in link.of(AttRsp, DetRsp, DetPrp)] == [DetRsp, AttRsp, DetPrp]
 
 
+def detach_beside_attach(house: AirHouse) -> Any:
+    """The order to detach the sensor, which the station has not answered when the sensor attaches there."""
+    house.links[HERE].silent = {DetPrp}
+    ensureDeferred(house.commands.detach([SENSOR], TESTER))
+    house.obey()
+    [order] = told(house, HERE)
+    house.say(HERE, att())
+    return order
+
+
 def test_an_order_refused_beside_a_request_of_its_sensor_is_followed_by_the_present_state(
     connected: AirHouse,
 ) -> None:
-    link = connected.links[HERE]
-    link.silent = {DetPrp}
-    ensureDeferred(connected.commands.detach([SENSOR], TESTER))
-    connected.obey()
-    [order] = told(connected, HERE)
-    connected.say(HERE, att())
+    order = detach_beside_attach(connected)
     connected.say(HERE, Error(opId=order.opId, code=ErrorCode.EIO, message="no"))
     connected.obey()
     assert [type(each) for each in told(connected, HERE)] == [DetPrp, AttPrp]
@@ -448,12 +453,7 @@ def test_an_order_refused_beside_a_request_of_its_sensor_is_followed_by_the_pres
 
 
 def test_a_station_too_busy_to_detach_a_sensor_that_attaches_meanwhile_keeps_it(connected: AirHouse) -> None:
-    link = connected.links[HERE]
-    link.silent = {DetPrp}
-    ensureDeferred(connected.commands.detach([SENSOR], TESTER))
-    connected.obey()
-    [order] = told(connected, HERE)
-    connected.say(HERE, att())
+    order = detach_beside_attach(connected)
     connected.say(HERE, Error(opId=order.opId, code=ErrorCode.EAGAIN, message="busy"))
     connected.advance(2 * BUSY_WAIT)
     connected.obey()

@@ -4,7 +4,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGING := setup.cfg pyproject.toml bssci/__init__.py
+PACKAGING := setup.py setup.cfg pyproject.toml bssci.pth bssci/__init__.py
 
 COMMA := ,
 # `make run` also fills tables where a PostgreSQL server is named, in the environment or in .env.

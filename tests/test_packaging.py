@@ -20,13 +20,14 @@ from bssci import __version__
 
 ROOT = Path(__file__).parent.parent
 SOURCES = (
-    "setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "LICENSE",
-    "Makefile", "bssci", "decoders", "twisted", "deploy",
+    "setup.cfg", "setup.py", "bssci.pth", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md",
+    "LICENSE", "Makefile", "bssci", "decoders", "twisted", "deploy",
 )  # fmt: skip
 WHERE = (
     "import importlib.resources, bssci\n"
     "print(bssci.__file__, *(importlib.resources.files('bssci.journal.sqlite') / 'schema').iterdir())"
 )
+RELOADED_AT_ONCE = "import os, signal; os.kill(os.getpid(), signal.SIGHUP)"
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 
 pytestmark = [pytest.mark.parts, pytest.mark.timeout(180)]
@@ -97,6 +98,8 @@ def works(python: Path, origin: Path) -> None:
     assert "bssci" in call(python, "-c", TWISTD, "--help", cwd=directory).split()
     assert "--listen-port" in call(python, "-c", TWISTD, "bssci", "--help", cwd=directory)
     assert "station-cert" in call(python.parent / "bssci", "--help", cwd=directory)
+    # A process whose first line of Python is this, as it would be twistd's own.
+    call(python, "-c", RELOADED_AT_ONCE, "twistd", "-n", "bssci", cwd=directory)
     call(python.parent / "bssci", "init", cwd=directory)
     provide = "import pathlib, bssci.cli.demo_decoders as d; d.provide(pathlib.Path('decoders'))"
     call(python, "-c", provide, cwd=directory)

@@ -1,15 +1,17 @@
 """Keeping of signals that arrive before the service can act on them.
 
-Python takes some tenths of a second before it runs the first line of this package, and until then a SIGHUP
-ends the process. A launcher closes that gap by ignoring the signal (``trap '' HUP``) or by blocking it, as
-:func:`held_back` does; the process inherits either. A signal ignored meanwhile is no loss, because settings,
-sensors and certificates are read only later; a blocked one arrives when :meth:`KeptSignals.keep` is called.
+Python reads ``bssci.pth`` at its start, before twistd imports anything, and calls :func:`keep_in_twistd`. In
+the hundredths of a second before that, a SIGHUP ends the process, unless a launcher ignores the signal
+(``trap '' HUP``) or blocks it, as :func:`held_back` does; the process inherits either. A signal ignored
+meanwhile is no loss, because settings, sensors and certificates are read only later; a blocked one arrives
+when :meth:`KeptSignals.keep` is called.
 """
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -112,3 +114,9 @@ def _caller(reactor: Any, action: Callable[[], object]) -> Callable[[int, FrameT
 
 kept_signals = KeptSignals()
 """the kept signals of this process"""
+
+
+def keep_in_twistd(arguments: Sequence[str]) -> None:
+    """Keep SIGHUP and SIGUSR1 if this is the command line of a twistd; ``bssci`` is known to be in it."""
+    if "twistd" in map(os.path.basename, arguments):
+        kept_signals.keep([signal.SIGHUP, signal.SIGUSR1])

@@ -10,7 +10,8 @@ from functools import partial
 
 import pytest
 
-from bssci.system.signals import KeptSignals, end_at_interrupt, held_back, stop_once
+from bssci.system import signals
+from bssci.system.signals import KeptSignals, end_at_interrupt, held_back, keep_in_twistd, stop_once
 
 
 class Reactor:
@@ -87,6 +88,24 @@ def test_what_a_launcher_ignored_is_kept_and_acted_on() -> None:
     )
     os.kill(os.getpid(), signal.SIGUSR1)
     assert reactor.called == ["reload", "rotate"]
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        (["python", "/opt/bssci/bin/twistd", "-n", "bssci"], True),
+        (["python", "-m", "pip", "install", "bssci"], False),
+        (["python", "/opt/bssci/bin/twistd.py", "bssci"], False),
+    ],
+)
+def test_only_a_twistd_keeps_signals_from_the_start_of_python_on(
+    arguments: list[str], kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "kept_signals", KeptSignals())
+    keep_in_twistd(arguments)
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        assert (signal.getsignal(number) != signal.SIG_DFL) is kept
 
 
 @pytest.mark.usefixtures("_handlers")

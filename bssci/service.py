@@ -241,6 +241,7 @@ class BssciService(Service):
         center, configuration = self.center, self.configuration
         watched = Watched(
             journal=journal,
+            storing=center.storing,
             stations=center.stations,
             entries=center.entries,
             refusals=center.refused_stations,

@@ -30,6 +30,7 @@ from bssci.center.retention import Retention
 from bssci.center.silence.listening import Listening
 from bssci.center.silence.silence import SilenceWatch
 from bssci.center.station_entries import StationEntries
+from bssci.center.storing import Storing
 from bssci.center.telegrams.sources import Sources
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.center.turns import Turns
@@ -110,6 +111,7 @@ class ServiceCenter:
         self.unanswered_requests = loaded.requests
         """unanswered requests of earlier runs, for the sinks and sources that received them"""
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
+        self.storing = Storing(clock, journal)
         self.audit = AuditLog(journal, now)
         self.deliveries, self.announcements = Deliveries(journal), Watchers[[str, bytes]]("announcements")
         self.alarms = Alarms(clock, journal, loaded, now)
@@ -142,11 +144,8 @@ class ServiceCenter:
         )
         configuration.watch(LIVE, self._reconfigure)
         self._lost_lines = LineLimit(clock.seconds)
-        self._refusal_lines = LineLimit(clock.seconds, lines=1)
         self.telegrams = 0
         """telegrams of devices other than mioty sensors, since the start"""
-        self.refusals = 0
-        """batches of messages that could not be stored, since the start"""
         self.unknown_uplinks = 0
         """uplinks of sensors that endpoints.json lacks, since the start"""
 
@@ -279,7 +278,7 @@ class ServiceCenter:
             journal=self.journal,
             wanted=self.attachments,
             ingest=self.ingest,
-            refused=self._refused,
+            refused=self.storing.refused,
             handlers=methods(parts, "handle_"),
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
@@ -390,7 +389,7 @@ class ServiceCenter:
         queue = self.deliveries.statistics()
         has_trouble = any(sink["failing"] or sink["warning"] for sink in queue.values())
         return {
-            "status": "degraded" if has_trouble or self.journal.statistics.failed_in_row else "ok",
+            "status": "degraded" if has_trouble or self.storing.is_failing() else "ok",
             "timestamp": self.now(),
             "base_stations": len(self.stations.connected()),
             "alarms": self.alarms.by_severity(),
@@ -446,15 +445,6 @@ class ServiceCenter:
     def _counter(self, eui: EUI) -> int | None:
         activity = self.activities.get(eui)
         return None if activity is None else activity.packet_counter
-
-    def _refused(self, failure: Failure) -> None:
-        self.refusals += 1
-        if self._refusal_lines.admit() is not None:
-            self.log.error(
-                "uplinks refused, base stations keep them: {error}; {refusals} refusals so far",
-                refusals=self.refusals,
-                error=failure.getErrorMessage(),
-            )
 
 
 class _AttachObserver(Observer):

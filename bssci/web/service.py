@@ -112,7 +112,7 @@ class WebAdmin:
             hub=Hub(reactor, center.journal, outside.decode, names_in(center)),
             logbook=Logbook(),
             outside=outside,
-            probe=Probe(reactor, center, outside),
+            probe=Probe(center, outside),
             feed=Feed(reactor, center.journal, Watching(reactor, figures)),
             door=Door(
                 reactor,

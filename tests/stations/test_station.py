@@ -68,7 +68,7 @@ def test_a_failing_journal_gives_error_11_pings_live_and_service_resumes(house: 
     line.say(Ping(opId=1), uplink(2, packetCnt=7))
     assert line.take(PingRsp) == [PingRsp(opId=1)]
     assert [(error.opId, error.code) for error in line.take(Error)] == [(2, 11)]
-    assert house.center.refusals == 1
+    assert house.center.storing.refusals == 1
     line.say(ErrorAck(opId=2), Ping(opId=3))
     assert line.take(PingRsp) == [PingRsp(opId=3)]
     house.journal.broken = False

@@ -215,13 +215,14 @@ def of_sinks(statistics: Mapping[str, Mapping[str, Any]], patience: float) -> It
             yield Condition(f"sink-backlog:{name}", "warning", text, "/#sinks")
 
 
-def of_journal(usage: Usage, failed_in_row: int, forecast: str = "") -> Iterator[Condition]:
+def of_journal(usage: Usage, is_failing: bool, forecast: str = "") -> Iterator[Condition]:
     """Yield a journal that fills up or cannot store.
 
+    :param is_failing: see :meth:`bssci.center.storing.Storing.is_failing`.
     :param forecast: when it will be full: ``, full in 2.5 days``.
     """
     page = "/config#JOURNAL_MAX_SIZE"
-    if failed_in_row:
+    if is_failing:
         text = "The journal cannot store: uplinks are refused, base stations keep them"
         yield Condition("journal-failing", "error", text, "/logs?level=error")
         forecast = ""

@@ -15,6 +15,7 @@ from bssci.center.alarms.conditions import CertificateSpan, Condition, named
 from bssci.center.deliveries import Deliveries
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.silence import SilenceWatch
+from bssci.center.storing import Storing
 from bssci.certificates.reading import CertificateError, certificate_span
 from bssci.certificates.store import CertificateFiles, CertificateStore
 from bssci.journal import Journal
@@ -66,6 +67,7 @@ class Watched:
     """Parts of the service that the guard checks."""
 
     journal: Journal
+    storing: Storing
     stations: Stations
     entries: Entries
     refusals: Refusals
@@ -160,12 +162,7 @@ class AlarmGuard:
             OF_SINKS,
             lambda: looks.of_sinks(watched.deliveries.statistics(), watched.settings().alarm_backlog_after),
         )
-        yield (
-            OF_JOURNAL,
-            lambda: looks.of_journal(
-                watched.journal.usage(), watched.journal.statistics.failed_in_row, watched.forecast()
-            ),
-        )
+        yield OF_JOURNAL, self._of_journal
         yield OF_LISTENING, lambda: looks.of_listening(watched.listening())
         yield OF_ENTRIES, lambda: looks.of_wrong_entries(watched.sensors.wrong, watched.sensors.trouble)
         yield OF_DECODERS, lambda: looks.of_decoders(watched.decoders())
@@ -181,6 +178,14 @@ class AlarmGuard:
             found += looks.of_unsteady_stations(few, is_blocked, now)
             found += looks.of_protocol_errors(few, now)
         return found
+
+    def _of_journal(self) -> Iterator[Condition]:
+        watched = self._watched
+        is_failing = watched.storing.is_failing()
+        if is_failing:
+            # What failed once may work again, which nobody learns unless something is written.
+            watched.storing.refresh()
+        return looks.of_journal(watched.journal.usage(), is_failing, watched.forecast())
 
     def _state_of(self, eui: EUI) -> StationState | None:
         station = self._watched.stations.get(eui)

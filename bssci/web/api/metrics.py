@@ -176,7 +176,7 @@ class ServiceCollector(FigureCollector):
         yield "bssci_journal_failed_commits", statistics.failed_commits
         yield "bssci_journal_rows", statistics.rows
         yield "bssci_journal_last_commit_seconds", statistics.last_commit_seconds
-        yield "bssci_refusals", self._context.center.refusals
+        yield "bssci_refusals", self._context.center.storing.refusals
 
     def _web(self) -> Iterator[tuple[str, FigureValues]]:
         yield "bssci_live_viewers", len(self._context.hub)

@@ -68,7 +68,7 @@ class StatusViews:
         """Return the state of the service: connections, counts and the progress of every sink."""
         context, center, settings = self._context, self._context.center, self._context.settings
         statistics = center.deduplication.statistics
-        context.probe.refresh()
+        center.storing.refresh()
         sinks = center.deliveries.statistics()
         sensors = await self._sensors.counts()
         return self._about_sinks() | {
@@ -135,7 +135,7 @@ class StatusViews:
         }
 
     def _about_journal(self) -> dict[str, Any]:
-        center, journal, probe = self._context.center, self._context.journal, self._context.probe
+        center, journal, storing = self._context.center, self._context.journal, self._context.center.storing
         usage = journal.usage()
         return {
             "size": usage.size,
@@ -147,9 +147,9 @@ class StatusViews:
             "last_seq": journal.events.last_seq,
             "last_commit_seconds": journal.statistics.last_commit_seconds,
             "failed_commits": journal.statistics.failed_commits,
-            "refusals": center.refusals,
-            "writable": probe.journal_is_writable,
-            "trouble": probe.journal_trouble,
+            "refusals": storing.refusals,
+            "writable": not storing.is_failing(),
+            "trouble": storing.trouble,
         }
 
     async def verdict(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from bssci.center.alarms import conditions
 from bssci.center.alarms.conditions import Condition
 from bssci.center.alarms.guard import AlarmGuard, Watched
 from bssci.certificates import bundles
-from bssci.journal import StationEntry
+from bssci.journal import StationEntry, StorageError
 from bssci.model import EUI
 from bssci.stations.causes import Cause
 from bssci.stations.station import Station
@@ -30,6 +30,7 @@ def watched_of(house: House) -> Watched:
     center, current = house.center, house.configuration
     return Watched(
         journal=house.journal,
+        storing=center.storing,
         stations=center.stations,
         entries=center.entries,
         refusals=center.refused_stations,
@@ -93,6 +94,28 @@ def test_a_refused_station_that_gets_in_is_an_alarm_no_more(guarded: House) -> N
     Line(guarded).connect()
     guarded.advance(60, step=5)
     assert f"station-refused:{station}" not in alarms(guarded)
+
+
+def test_a_journal_that_refuses_uplinks_is_an_alarm_although_others_find_it_writable(guarded: House) -> None:
+    storing = guarded.center.storing
+    for _ in range(4):
+        storing.refused(Failure(StorageError("full")))
+        storing.refresh()
+        guarded.advance(5, step=1)
+    assert "journal-failing" in alarms(guarded)
+    guarded.advance(60, step=5)
+    assert "journal-failing" not in alarms(guarded)
+
+
+def test_a_failed_small_write_is_tried_again_though_nobody_asks(guarded: House) -> None:
+    guarded.advance(5)
+    guarded.journal.broken = True
+    guarded.center.storing.refresh()
+    guarded.advance(10, step=5)
+    assert "journal-failing" in alarms(guarded)
+    guarded.journal.broken = False
+    guarded.advance(60, step=5)
+    assert "journal-failing" not in alarms(guarded)
 
 
 def test_certificates_that_end_are_alarms(make_house, tmp_path: Path) -> None:

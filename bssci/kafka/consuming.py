@@ -30,7 +30,7 @@ from bssci.system.clock import Reactor
 BATCH = 500
 """records that are offered at once, at most"""
 BATCH_BYTES = 256 * 1024
-"""bytes of them, unless one record is larger: they are read in one turn of the reactor"""
+"""bytes of them, unless one record is larger"""
 POLL = 0.2
 """s that the thread waits for records"""
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0

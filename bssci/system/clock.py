@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -81,6 +81,19 @@ async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIter
         if first:
             await turn(clock)
         yield items[first : first + size]
+
+
+async def in_turns(clock: Clock, items: Iterable[Item]) -> AsyncIterator[Item]:
+    """Yield the items one by one, yielding to the reactor each time that :data:`TURN` is used up.
+
+    For items of which each may take long, and most do not.
+    """
+    end = clock.seconds() + TURN
+    for item in items:
+        if clock.seconds() >= end:
+            await turn(clock)
+            end = clock.seconds() + TURN
+        yield item
 
 
 def turn(clock: Clock) -> Deferred[None]:

@@ -10,11 +10,13 @@ from twisted.internet.task import Clock
 
 from bssci.system.clock import (
     STEPS,
+    TURN,
     Countdown,
     SteadyTime,
     Ticker,
     boot_seconds,
     in_slices,
+    in_turns,
     let_go,
     pause,
     turn,
@@ -72,6 +74,21 @@ def test_the_reactor_keeps_the_time_since_the_boot_unless_it_has_timers() -> Non
     assert idle.seconds is boot_seconds
     assert abs(boot_seconds() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 60
     assert busy.seconds() == 0.0
+
+
+def test_items_that_take_long_leave_a_turn_to_others_between_them() -> None:
+    clock, did = Clock(), []
+
+    async def go() -> None:
+        async for seconds in in_turns(clock, [0.0, 0.0, TURN, 0.0]):
+            clock.rightNow += seconds
+            did.append(seconds)
+
+    ensureDeferred(go())
+    assert did == [0.0, 0.0, TURN]
+    clock.callLater(0, did.append, "other")
+    clock.advance(0)
+    assert did == [0.0, 0.0, TURN, 0.0, "other"]
 
 
 def test_slices_leave_a_turn_to_others_between_them() -> None:

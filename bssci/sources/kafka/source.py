@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -23,6 +23,7 @@ from bssci.sources.envelopes.rules import parse_rules, rule_form, write_rules
 from bssci.sources.envelopes.values import BadMessage, Form
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.kafka.records import read_record
+from bssci.system.clock import Clock, in_turns
 from bssci.system.line_limit import LineLimit
 
 NAME = "kafka"
@@ -63,11 +64,13 @@ class KafkaSource:
 
     def __init__(
         self,
+        clock: Clock,
         now: Callable[[], float],
         consumer: Callable[[Callable[[Sequence[ConsumerRecord]], Deferred[None]]], KafkaConsumer],
         forms: Sequence[Form],
         topic: str = "",
     ) -> None:
+        self._clock = clock
         self._now = now
         self._topic = topic
         self._forms = forms
@@ -88,9 +91,16 @@ class KafkaSource:
         return self._consumer.trouble
 
     def _take(self, records: Sequence[ConsumerRecord]) -> Deferred[None]:
+        return ensureDeferred(self._ingest_batch(records))
+
+    async def _ingest_batch(self, records: Sequence[ConsumerRecord]) -> None:
+        """Read records, each of which may take long, and return when their telegrams are on disk."""
         assert self._ingest is not None  # it is set before the consumer starts
-        telegrams = [telegram for record in records for telegram in self._read(record)]
-        return self._ingest(telegrams) if telegrams else succeed(None)
+        telegrams: list[Telegram] = []
+        async for record in in_turns(self._clock, records):
+            telegrams += self._read(record)
+        if telegrams:
+            await self._ingest(telegrams)
 
     def _read(self, record: ConsumerRecord) -> list[Telegram]:
         assert self._ingest is not None
@@ -144,9 +154,8 @@ class KafkaSourceFactory:
         zone = ZoneInfo(settings["KAFKA_TIMEZONE"] or settings["TIMEZONE"])
         # Rules come first: a rule is a deliberate choice, even if another form would match.
         rules = tuple(rule_form(rule, zone) for rule in settings["KAFKA_RULES"])
-        return KafkaSource(
-            center.now, consumer, (*rules, controller_form(zone), *scanner.FORMS), settings["KAFKA_RAW_TOPIC"]
-        )
+        forms = (*rules, controller_form(zone), *scanner.FORMS)
+        return KafkaSource(reactor, center.now, consumer, forms, settings["KAFKA_RAW_TOPIC"])  # type: ignore[arg-type]
 
     def check(self, settings: Mapping[str, Any]) -> Any:
         """Yield lines about the brokers for ``bssci check``, each with its level ok, warning or error."""

@@ -2,9 +2,10 @@
 
 ::
 
-    PUBLISH --> batch of one reactor turn --> forms --> ingest --> on disk --> PUBACK
-                         ^                                 |
-                         +--- 1, 2, 4 ... 30 s ---- refused, or the disk is full
+    PUBLISH --> batch --> forms --> ingest --> on disk --> PUBACK
+                  ^                   |
+                  |                   +-- refused, or the disk is full
+                  +--- 1, 2, 4 ... 30 s --+
 
 The number of waiting messages is bounded. Beyond the bound, a message of QoS 1 is left unacknowledged and
 fetched again by a new connection as soon as there is room; one of QoS 0 is lost and counted.
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
@@ -36,7 +37,7 @@ from bssci.sources.envelopes.rules import EnvelopeRule, rule_form
 from bssci.sources.envelopes.values import BadMessage, Form, Incoming, message_id
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.mqtt.settings import GROUP, NAMES, client_settings
-from bssci.system.clock import Timer, pause
+from bssci.system.clock import Timer, in_turns, pause
 from bssci.system.line_limit import LineLimit
 
 NAME = "mqtt"
@@ -53,7 +54,7 @@ HELD = 5_000
 HELD_BYTES = 16 * 1024 * 1024
 """bytes of their topics and payloads, and of the lists and objects in them"""
 BATCH_BYTES = 256 * 1024
-"""bytes that are read in one turn of the reactor, unless one message is larger"""
+"""bytes that are offered at once, unless one message is larger"""
 STOP_TIME = 1.0
 """s for outstanding writes, and for disconnecting"""
 
@@ -211,11 +212,17 @@ class MqttSource:
             return
         self._offering = True
         self._offered_at = self._reactor.seconds()
-        telegrams = [telegram for each in batch for telegram in self._read(each)]
-        done = maybeDeferred(self._ingest, telegrams).addCallbacks(
+        done = ensureDeferred(self._ingest_batch(self._ingest, batch)).addCallbacks(
             self._taken, self._not_taken, callbackArgs=(batch,)
         )
         done.addErrback(lambda failure: self.log.failure("telegrams not processed", failure))
+
+    async def _ingest_batch(self, ingest: IIngest, batch: Sequence[_Waiting]) -> None:
+        """Read messages, each of which may take long, and return when their telegrams are on disk."""
+        telegrams: list[Telegram] = []
+        async for each in in_turns(self._reactor, batch):
+            telegrams += self._read(each)
+        await ingest(telegrams)
 
     def _batch(self) -> list[_Waiting]:
         """Return the messages that wait longest, as many as are offered at once."""

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 
 from bssci.kafka import settings as kafka
 from bssci.kafka.consuming import ConsumerRecord
+from bssci.model import Telegram
 from bssci.sources.envelopes import scanner
-from bssci.sources.envelopes.values import Form
+from bssci.sources.envelopes.values import Form, Incoming, Remark
 from bssci.sources.kafka.source import KafkaSource, KafkaSourceFactory
-from tests.support.telegrams import AT, Ingest, advertisement
+from bssci.system.clock import TURN
+from tests.support.telegrams import AT, Ingest, advertisement, telegram
 
 
 class Consumer:
@@ -33,8 +36,9 @@ class Consumer:
 
 class Fixture:
     def __init__(self, forms: Sequence[Form] = tuple(scanner.FORMS)) -> None:
+        self.clock = Clock()
         self.ingest = Ingest()
-        self.source = KafkaSource(lambda: AT, self._make, forms)
+        self.source = KafkaSource(self.clock, lambda: AT, self._make, forms)
         self.source.start(self.ingest)
 
     def _make(self, take: Any) -> Any:
@@ -63,6 +67,23 @@ def test_a_record_that_cannot_be_read_costs_itself() -> None:
     it.take(b"no", GOOD, b"{}")
     assert len(it.ingest.take()) == 1
     assert it.ingest.rejected == ["not JSON", "no original_topic"]
+
+
+def test_others_get_their_turn_between_records_that_take_long() -> None:
+    did: list[str] = []
+
+    def read(message: Incoming, remark: Remark) -> list[Telegram]:
+        it.clock.rightNow += TURN
+        it.clock.callLater(0, did.append, "other")
+        did.append("read")
+        return [telegram(int(message.payload))]
+
+    it = Fixture([Form("slow", lambda levels: True, read)])
+    done = it.take(*(b'{"original_topic": "a", "payload": %d}' % number for number in range(3)))
+    it.clock.advance(0)
+    assert did == ["read", "other", "read", "other", "read", "other"]
+    assert [each.id for each in it.ingest.take()] == [f"telegram-{number}" for number in range(3)]
+    assert done.called
 
 
 def test_nothing_to_keep_is_taken_at_once() -> None:
@@ -99,7 +120,7 @@ def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_record_that_names_no_topic_stands_at_that_of_kafka_and_its_key() -> None:
-    source = KafkaSource(lambda: AT, Consumer, (), "energy")  # type: ignore[arg-type]
+    source = KafkaSource(Clock(), lambda: AT, Consumer, (), "energy")  # type: ignore[arg-type]
     record = ConsumerRecord(0, 7, b"hall/3", b"{}", None)
     assert source._place_of(record) == "energy/hall_3"
     assert source._place_of(record._replace(key=b"")) == "energy"

@@ -10,12 +10,15 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from bssci.model import Telegram
 from bssci.mqtt.values import Received
 from bssci.sources import ISource, TelegramsRefused
+from bssci.sources.envelopes.values import Form, Incoming, Remark
 from bssci.sources.mqtt import source as sources
 from bssci.sources.mqtt.source import MqttSource
+from bssci.system.clock import TURN
 from tests.support.center import result_of
-from tests.support.telegrams import AT, Ingest, advertisement, as_json, settings_of
+from tests.support.telegrams import AT, Ingest, advertisement, as_json, settings_of, telegram
 
 TOPIC = "bt-mqtt/raw/roof"
 
@@ -313,6 +316,29 @@ def test_what_waits_is_bounded_in_bytes_and_read_some_at_a_time(monkeypatch: pyt
         site.ingest.take()
     assert not left.called and site.client.did == ["start", "stop", "start"]
     assert site.receive(advertisement(1)) is not None
+
+
+def test_others_get_their_turn_between_messages_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Odd values of one message cost tens of milliseconds, and anybody may publish many."""
+    site = Site()
+    did: list[str] = []
+
+    def read(message: Incoming, remark: Remark) -> list[Telegram]:
+        site.clock.rightNow += TURN
+        site.clock.callLater(0, did.append, "other")
+        if not did:
+            site.receive(b"3")
+        did.append("read")
+        return [telegram(int(message.payload))]
+
+    monkeypatch.setattr(site.source, "_forms", (Form("slow", lambda levels: True, read),))
+    done = [site.receive(b"%d" % number) for number in range(3)]
+    site.turn()
+    assert did == ["read", "other", "read", "other", "read", "other"]
+    assert [each.id for each in site.ingest.take()] == [f"telegram-{number}" for number in range(3)]
+    assert all(each.called for each in done)
+    site.turn()
+    assert [each.id for each in site.ingest.take()] == ["telegram-3"]
 
 
 def test_lists_and_objects_count_for_the_time_that_they_take() -> None:

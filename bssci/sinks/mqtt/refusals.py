@@ -47,6 +47,8 @@ class PublishRefusals:
         self._last: Sequence[Publication] = ()
         """messages of the last batch that was taken"""
         self._trials = 0
+        self._has_ended = False
+        """the broker took messages of a kind that it had refused, since that was last asked"""
 
     @property
     def trouble(self) -> str:
@@ -68,15 +70,23 @@ class PublishRefusals:
         """The last message of each kind that is set aside; those that wait come again by themselves."""
         return [last for schema, (last, _) in self._kinds.items() if schema not in HELD]
 
-    def taken_at_last(self, message: Publication) -> None:
-        """Note that the broker took a message that it had refused."""
-        self._kinds.pop(_schema(message), None)
+    def has_ended(self) -> bool:
+        """Return whether refusals of a kind have ended since this was last asked."""
+        ended, self._has_ended = self._has_ended, False
+        return ended
+
+    def replaced(self, messages: Sequence[Publication]) -> None:
+        """Note messages that the broker took: what it refused on their topics is outdated."""
+        if self._kinds:
+            topics = {each.topic for each in messages}
+            self._end({schema for schema, (last, _) in self._kinds.items() if last.topic in topics})
 
     def connected(self) -> None:
         """Forget what was refused before."""
         self._kinds.clear()
         self._last = ()
         self._trials = 0
+        self._has_ended = False
 
     def all_taken(self, messages: Sequence[Publication]) -> None:
         """Note messages that the broker took."""
@@ -84,8 +94,7 @@ class PublishRefusals:
         self._trials = 0
         self._end_streaks(_schemas(messages))
         if self._kinds:
-            for schema in _schemas(messages):
-                self._kinds.pop(schema, None)
+            self._end(_schemas(messages))
 
     def note(
         self, taken: Sequence[Publication], refused: Mapping[int, tuple[Publication, PublishRefusal]]
@@ -97,8 +106,7 @@ class PublishRefusals:
         :return: the positions of messages that wait: they are to be published again.
         """
         kinds = _schemas(taken)
-        for schema in kinds:
-            self._kinds.pop(schema, None)
+        self._end(kinds)
         self._end_streaks(kinds)
         numbers = Counter(_schema(message) for message, _ in refused.values())
         # Too many in a row: not they are at fault, but a limit of the broker, or a rule that was changed.
@@ -120,6 +128,11 @@ class PublishRefusals:
                 held.add(position)
             self._kinds[schema] = (message, refusal)
         return held
+
+    def _end(self, schemas: Iterable[str]) -> None:
+        for schema in schemas:
+            if self._kinds.pop(schema, None) is not None:
+                self._has_ended = True
 
     def _end_streaks(self, taken: Iterable[str]) -> None:
         for schema in HELD.intersection(taken):

@@ -26,7 +26,8 @@ class SecondChance:
     """Attempts to publish again, as long as something was dropped or refused.
 
     :param publish: see :meth:`bssci.mqtt.client.MqttClient.publish`.
-    :param announce: publishes the birth message and all present states.
+    :param announce: publishes the birth message and all present states: of those that were refused, the last
+        of each kind is known, at most.
     """
 
     log = Logger()
@@ -53,7 +54,7 @@ class SecondChance:
         self._ticker.stop()
 
     def _look(self) -> None:
-        if self._echo.is_missed:
+        if self._echo.is_missed or self._refusals.has_ended():
             self._announce()
         if not self._is_trying:
             self._is_trying = True
@@ -65,15 +66,15 @@ class SecondChance:
             self.log.failure("MQTT messages that were refused are not published again", outcome)
 
     async def _try(self, messages: Sequence[Publication]) -> None:
-        is_taken = False
         for message in messages:
+            if message not in self._refusals.set_aside:
+                continue  # the broker took a newer one meanwhile, which must stay the last
             try:
                 await self._publish([message])
             except MessagesRefused:
                 continue
             except MqttOffline:
                 return
-            self._refusals.taken_at_last(message)
-            is_taken = True
-        if is_taken:
+            self._refusals.replaced([message])
+        if self._refusals.has_ended():
             self._announce()

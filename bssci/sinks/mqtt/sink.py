@@ -77,7 +77,7 @@ class MqttSink:
             center,
             self._base_topic,
             self._client,
-            self._publish,
+            self._publish_allowed,
             self._present,
             lambda: self._retain,
             self._present_not_published,
@@ -459,7 +459,8 @@ class MqttSink:
             self._publish_allowed(messages).addErrback(self._present_not_published, messages)
 
     def _publish_allowed(self, messages: Sequence[Publication]) -> Deferred[None]:
-        return self._client.publish([self._as_allowed(message) for message in messages])
+        allowed = [self._as_allowed(message) for message in messages]
+        return self._client.publish(allowed).addCallback(lambda _: self._refusals.replaced(allowed))
 
     def _present_not_published(self, failure: Failure, messages: Sequence[Publication]) -> None:
         if isinstance(failure.value, MessagesRefused):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -25,7 +25,8 @@ class RetainedStates:
     """The states at the broker.
 
     :param center: knows stations and gateways.
-    :param publish: publishes messages at once if there is a connection, as MQTT_RETAIN allows them.
+    :param publish: publishes messages as MQTT_RETAIN allows them; see
+        :meth:`bssci.mqtt.client.MqttClient.publish`.
     :param present: publishes those that are present after a connect.
     :param may_retain: returns whether MQTT_RETAIN allows retained messages.
     :param failed: called with the failure and the messages that were not published.
@@ -37,7 +38,7 @@ class RetainedStates:
         center: Any,
         base_topic: str,
         client: MqttClient,
-        publish: Callable[[Sequence[Publication]], None],
+        publish: Callable[[Sequence[Publication]], Deferred[None]],
         present: PresentStates,
         may_retain: Callable[[], bool],
         failed: Callable[[Failure, Sequence[Publication]], None],
@@ -49,7 +50,7 @@ class RetainedStates:
         self._present = present
         self._may_retain = may_retain
         self._failed = failed
-        self._forgotten = ForgottenStates(client.publish, failed)
+        self._forgotten = ForgottenStates(publish, failed)
         self._left = LeftStates(
             clock,
             base_topic,
@@ -87,8 +88,8 @@ class RetainedStates:
 
     def _changed(self, state: StationState) -> None:
         message = self._message(state)
-        if not self._present.is_skipped(message):
-            self._publish([message])
+        if self._client.online and not self._present.is_skipped(message):
+            self._publish([message]).addErrback(self._failed, [message])
 
     def is_for_us(self, topic: str) -> bool:
         """Return whether a message is a state."""

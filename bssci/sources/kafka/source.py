@@ -155,7 +155,7 @@ class KafkaSourceFactory:
         # Rules come first: a rule is a deliberate choice, even if another form would match.
         rules = tuple(rule_form(rule, zone) for rule in settings["KAFKA_RULES"])
         forms = (*rules, controller_form(zone), *scanner.FORMS)
-        return KafkaSource(reactor, center.now, consumer, forms, settings["KAFKA_RAW_TOPIC"])  # type: ignore[arg-type]
+        return KafkaSource(reactor, center.now, consumer, forms, settings["KAFKA_RAW_TOPIC"])
 
     def check(self, settings: Mapping[str, Any]) -> Any:
         """Yield lines about the brokers for ``bssci check``, each with its level ok, warning or error."""

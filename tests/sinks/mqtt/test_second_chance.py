@@ -92,6 +92,36 @@ def test_one_kind_that_stays_forbidden_keeps_no_other_from_being_tried(house: Ho
     assert "bs/1/state" in house.refusals.trouble and "status" not in house.refusals.trouble
 
 
+def test_a_refused_message_is_not_published_after_a_newer_one_on_its_topic(house: House) -> None:
+    """A station's state of yesterday would be retained, and stay."""
+    house.refuse("station-state", "bs/1/state")
+    house.refusals.replaced([Publication("bs/1/state", b"[]", about=About("station-state"))])
+    house.clock.advance(INTERVAL)
+    assert not house.published and not house.refusals.trouble
+    assert house.announced == 1, "states of others that were refused meanwhile are published now"
+    house.clock.advance(INTERVAL)
+    assert house.announced == 1
+
+
+def test_what_a_newer_message_replaces_during_an_attempt_is_not_published(house: House) -> None:
+    house.refuse("station-state", "bs/1/state")
+    house.refuse("gateway-state", "gateway/1/state")
+    first: Deferred[None] = Deferred()
+    house.chance._publish = lambda messages: house.published.append(messages[0].topic) or first  # type: ignore[func-returns-value]
+    house.clock.advance(INTERVAL)
+    house.refusals.all_taken([Publication("gateway/1/state", b"[]", about=About("gateway-state"))])
+    first.callback(None)
+    assert house.published == ["bs/1/state"] and house.announced == 1
+
+
+def test_states_are_published_when_events_of_their_kind_are_taken_again(house: House) -> None:
+    """Of the states that were refused, only the last is known."""
+    house.refuse("gateway-state", "gateway/1/state")
+    house.refusals.all_taken([Publication("gateway/2/state", b"[]", about=About("gateway-state"))])
+    house.clock.advance(INTERVAL)
+    assert not house.published and house.announced == 1
+
+
 def test_an_attempt_is_ended_by_the_loss_of_the_connection_and_not_repeated_before(house: House) -> None:
     house.refuse("station-state", "bs/1/state")
     house.refuse("sensor-status", "ep/1/status")

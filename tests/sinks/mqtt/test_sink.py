@@ -11,8 +11,10 @@ from zope.interface.verify import verifyObject
 from bssci.model import GatewayState
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttOffline
-from bssci.mqtt.values import MqttSettings
+from bssci.mqtt.values import MqttSettings, PublishRefusal
+from bssci.mqtt.version5 import NOT_AUTHORIZED
 from bssci.sinks import ISink
+from bssci.sinks.mqtt import second_chance
 from bssci.sinks.mqtt.echo import ECHO_TIME, USUAL_TIME
 from bssci.sinks.mqtt.settings import GROUP
 from bssci.sinks.mqtt.sink import TROUBLE_INTERVAL
@@ -424,3 +426,15 @@ def test_a_stop_ends_what_waits_for_a_broker(it: SinkHouse) -> None:
     it.sink.stop()
     assert outcome[0].check(MqttOffline)
     assert it.clock.getDelayedCalls() == []
+
+
+def test_a_state_that_the_broker_refused_is_not_published_after_a_newer_one(it: SinkHouse) -> None:
+    it.accept()
+    it.published()
+    old = payloads.station_state("mioty", state("offline"), it.center.eui)
+    it.sink._refusals.note([], {0: (old, PublishRefusal(NOT_AUTHORIZED, "not authorized"))})
+    it.center.change(state("online"))
+    [(_, newer, _)] = it.published()
+    it.clock.advance(second_chance.INTERVAL)
+    states = [said for topic, said, _ in it.published() if topic == f"bs/{STATION}/state"]
+    assert states == [newer] and newer["state"] == "online"

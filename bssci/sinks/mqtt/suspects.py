@@ -95,6 +95,8 @@ class Publisher:
             return {}
         if not self._is_known(messages):
             self._forget()
+        if len(messages) < len(self._batch):
+            self._forget_behind(len(messages))
         self._batch = messages
         positions = self._unsettled(messages)
         if self._one_by_one:
@@ -112,6 +114,15 @@ class Publisher:
         """
         common = min(len(messages), len(self._batch))
         return messages[:common] == self._batch[:common]
+
+    def _forget_behind(self, end: int) -> None:
+        """Forget what is noted of messages that the batch has no longer."""
+        self._guilty = {at: why for at, why in self._guilty.items() if at < end}
+        self._refused = {at: refusal for at, refusal in self._refused.items() if at < end}
+        self._held = None if self._held is None else {at for at in self._held if at < end}
+        self._size = min(self._size, end)
+        if self._passed >= end:
+            self._passed, self._suspect, self._losses, self._trials = end, None, 0, 0
 
     def _unsettled(self, messages: Sequence[Publication]) -> Sequence[int]:
         rest = range(self._passed, len(messages))

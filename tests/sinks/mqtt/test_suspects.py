@@ -159,6 +159,15 @@ def test_without_acknowledgements_any_message_may_be_at_fault() -> None:
     assert broker.deliver(messages, 20) == [len(messages) - 1]
 
 
+def test_a_batch_that_has_become_shorter_is_taken_without_those_at_fault_that_have_gone() -> None:
+    messages = batch(20)
+    broker = Broker(lambda message: message in (messages[3], messages[7], messages[9]))
+    while len(broker.found) < 2:
+        assert broker.deliver(messages, 1) is None
+    assert broker.deliver(messages[:5], 1) == [3]
+    assert set(broker.taken) >= {*messages[:3], messages[4]}
+
+
 # What the broker refuses (MQTT 5)
 
 

@@ -207,10 +207,11 @@ def _parse_dsn(dsn: str) -> dict[str, Any]:
 
 
 def _has_bare_at(dsn: str) -> bool:
-    """Return whether a URI has an @ too many, or one behind a slash: libpq would take the end of a password
-    for the host or the database, and quote it.
+    """Return whether a URI has an @ too many, or one behind a slash, in front of its parameters: libpq would
+    take the end of a password for the host or the database, and quote it.
     """
     scheme, separator, rest = dsn.partition("://")
-    authority, _, path = rest.partition("/")
-    is_uri = bool(separator) and scheme.isalpha()
-    return is_uri and (authority.count("@") > 1 or "@" in path.partition("?")[0])
+    # As libpq does: user and password end at the first @, unless there is a slash in front of it.
+    user, at, server = rest.partition("@")
+    place = server if at and "/" not in user else rest
+    return bool(separator) and scheme.isalpha() and "@" in place.partition("?")[0]

@@ -59,7 +59,16 @@ def test_a_connection_string_is_used_instead(dsn: str) -> None:
     assert connection["host"] == "db" and connection["port"] == "5433" and connection["password"] == "p w"
 
 
-@pytest.mark.parametrize("dsn", ["postgresql://u:p%40w@db/x?sslrootcert=a@b", "host=/a@b password='://p@@w'"])
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://u:p%40w@db/x?sslrootcert=a@b",
+        "postgresql://u:p%40w@db?application_name=a@b",
+        "postgresql://u:p%40w@db?sslrootcert=/a/b@c",
+        "postgresql://db/x?user=u@b&password=p@w",
+        "host=/a@b password='://p@@w'",
+    ],
+)
 def test_an_at_is_allowed_where_it_cannot_be_misread(dsn: str) -> None:
     assert "@" in settings(POSTGRES_DSN=dsn).connection()["password"]
 

@@ -9,3 +9,7 @@ class PostgresError(Exception):
 
 class AllRefused(PostgresError):
     """The server refuses all that devices sent of what one transaction was to store."""
+
+
+class ManyRefused(PostgresError):
+    """The server refuses many in a row of what one transaction was to store; the others are stored."""

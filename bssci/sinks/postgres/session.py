@@ -12,7 +12,7 @@ from psycopg import sql
 from bssci.sinks.paced_size import PacedSize
 from bssci.sinks.postgres import migrations, timescale
 from bssci.sinks.postgres.connecting import Line, connect
-from bssci.sinks.postgres.errors import AllRefused
+from bssci.sinks.postgres.errors import AllRefused, ManyRefused
 from bssci.sinks.postgres.rows import Aside, EventRows
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.staging import create_all
@@ -112,14 +112,22 @@ class DatabaseSession:
             return self._store_some(units, asides)
 
     def _store_in_parts(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
-        """Store events in transactions of as many as the server takes in time."""
-        some = units[: self._size.now]
-        found = self._store_some(some, asides)
-        begin = len(some)
-        while begin < len(units):
+        """Store events in transactions of as many as the server takes in time.
+
+        :raises ManyRefused: of some transactions; all others are stored.
+        """
+        found: list[tuple[Any, Aside]] = []
+        refusal: ManyRefused | None = None
+        begin = 0
+        while begin < len(units) or not begin:
             some = units[begin : begin + self._size.now]
-            found += self._store_some(some, ())
-            begin += len(some)
+            try:
+                found += self._store_some(some, () if begin else asides)
+            except ManyRefused as error:
+                refusal = refusal or error
+            begin += max(1, len(some))
+        if refusal is not None:
+            raise refusal
         return found
 
     def _store_some(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:

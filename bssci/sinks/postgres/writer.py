@@ -18,7 +18,7 @@ from psycopg import Connection, Cursor
 from twisted.logger import Logger
 
 from bssci.model.storable_text import storable
-from bssci.sinks.postgres.errors import AllRefused, PostgresError
+from bssci.sinks.postgres.errors import AllRefused, ManyRefused
 from bssci.sinks.postgres.explain import is_poison, reason
 from bssci.sinks.postgres.facts import devices_of, gateways_of
 from bssci.sinks.postgres.rows import Aside, DecodedMark, EventRow, EventRows, RawRow, ReadingRow
@@ -126,13 +126,14 @@ class RowWriter:
 
         :param asides: rows that are already known not to be storable.
         :raises psycopg.Error: nothing is stored, for a reason that no row caused.
-        :raises PostgresError: nothing is stored, because the server refuses all that devices sent.
+        :raises AllRefused: the server refuses all that devices sent.
+        :raises ManyRefused: it refuses much of that; what it takes is stored, and nothing is set aside.
         """
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 self._write(cursor, units)
                 _set_aside(cursor, asides)
-            self._judge(units, set())
+            self._refusal(units, set())
             return []
         except Exception as error:
             if not is_poison(error):
@@ -140,21 +141,26 @@ class RowWriter:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             lost: set[int] = set()
             found = list(self._isolate(cursor, units, lost))
-            self._judge(units, lost, found[0][1].reason if found else "")
-            _set_aside(cursor, [*asides, *(aside for _, aside in found)])
+            refusal = self._refusal(units, lost, found[0][1].reason if found else "")
+            if refusal is None:
+                _set_aside(cursor, [*asides, *(aside for _, aside in found)])
+        if refusal is not None:
+            raise refusal
         return found
 
-    def _judge(self, units: Sequence[EventRows], refused: set[int], why: str = "") -> None:
-        """Decide whether the refused rows are at fault, or the tables.
+    def _refusal(
+        self, units: Sequence[EventRows], refused: set[int], why: str = ""
+    ) -> AllRefused | ManyRefused | None:
+        """Decide whether the refused rows are at fault, or the tables; return the error in the latter case.
 
         :param refused: :func:`id` of events that are not in ``raw``.
-        :raises PostgresError: the server refused too much of what devices sent.
         """
         outcomes = [unit.id if id(unit.event) in refused else None for unit in units if unit.raw]
-        if outcomes and not self._streak.excuses(outcomes):
-            if None in outcomes:
-                raise PostgresError(f"the server refuses many in a row of what devices sent: {why}")
-            raise AllRefused(f"the server refuses all that devices sent: {why}")
+        if not outcomes or self._streak.excuses(outcomes):
+            return None
+        if None in outcomes:
+            return ManyRefused(f"the server refuses many in a row of what devices sent: {why}")
+        return AllRefused(f"the server refuses all that devices sent: {why}")
 
     def _isolate(
         self, cursor: Cursor[Any], units: Sequence[EventRows], lost: set[int]

@@ -220,6 +220,23 @@ def test_rows_at_fault_that_fill_transactions_do_not_make_the_rest_wait(
     session.close()
 
 
+@pytest.mark.parametrize("size", ["500", "12"])
+def test_nothing_that_is_taken_waits_for_the_judgement_of_what_is_refused(
+    database: Database, size: str
+) -> None:
+    session = DatabaseSession(database.settings(POSTGRES_BATCH_SIZE=size), lambda line: None)
+    database.query("ALTER TABLE raw ADD CHECK (bytes <> '\\xbad0')")
+    batch = [uplink(each, payload=b"ok" if each % 12 == 0 else b"\xba\xd0") for each in range(60)]
+    with pytest.raises(PostgresError, match="the server refuses many in a row of what devices sent"):
+        store(session, *batch)
+    assert database.query("SELECT count(*) FROM raw") == [5]
+    assert database.query("SELECT count(*) FROM set_aside") == [0]
+    assert len(store(session, *batch)) == 55
+    assert database.query("SELECT count(*) FROM set_aside") == [55]
+    assert database.query("SELECT sum(count)::int FROM device") == [5], "counted once"
+    session.close()
+
+
 def test_readings_that_are_refused_do_not_make_the_rest_wait(
     session: DatabaseSession, database: Database
 ) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from traceback import walk_tb
 
 LINES = 20
 """lines of one kind that are logged in a period, at most"""
 PERIOD = 60.0
 """s of a period"""
+FAULTS = 100
+"""places of faults that are told apart"""
 
 
 class LineLimit:
@@ -32,3 +35,25 @@ class LineLimit:
             self._since, self._count = now, 0
         self._count += 1
         return left_out if self._count <= self._lines else None
+
+
+class FaultLimit:
+    """A limit on tracebacks of what comes without end: each fault is logged once in a period.
+
+    :param seconds: returns the s of a clock.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._limits: dict[tuple[str, int], LineLimit] = {}
+        """by file and line where the exception was raised"""
+
+    def admit(self, error: BaseException) -> int | None:
+        """Return how many lines were left out before this one; None: this one is left out, too."""
+        *_, (frame, line) = walk_tb(error.__traceback__)
+        place = frame.f_code.co_filename, line
+        if place not in self._limits:
+            if len(self._limits) >= FAULTS:
+                self._limits.clear()
+            self._limits[place] = LineLimit(self._seconds, lines=1)
+        return self._limits[place].admit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bssci.system.line_limit import LINES, PERIOD, LineLimit
+from bssci.system.line_limit import FAULTS, LINES, PERIOD, FaultLimit, LineLimit
 
 
 def test_it_leaves_out_lines_and_counts_them() -> None:
@@ -24,3 +24,32 @@ def test_a_clock_that_is_set_back_ends_a_period() -> None:
         limit.admit()
     now[0] = 0.0
     assert limit.admit() == 1
+
+
+def _admitted(limit: FaultLimit, text: str) -> int | None:
+    try:
+        exec(text)
+    except ArithmeticError as error:
+        return limit.admit(error)
+    raise AssertionError
+
+
+def test_each_fault_is_logged_once_in_a_period() -> None:
+    now = [100.0]
+    limit = FaultLimit(lambda: now[0])
+    assert [_admitted(limit, text) for text in ("1/0", "1/0", "\n1/0", "\n1/0", "1/0")] == [
+        0,
+        None,
+        0,
+        None,
+        None,
+    ]
+    now[0] += PERIOD
+    assert [_admitted(limit, text) for text in ("1/0", "\n1/0")] == [2, 1]
+
+
+def test_places_of_faults_are_bounded() -> None:
+    limit = FaultLimit(lambda: 1.0)
+    for line in range(FAULTS + 1):
+        assert _admitted(limit, "\n" * line + "1/0") == 0
+    assert len(limit._limits) == 1

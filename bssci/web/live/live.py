@@ -22,7 +22,8 @@ from zope.interface import implementer
 from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent
 from bssci.model.event_json import kind_of
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock, Ticker, boot_seconds
+from bssci.system.line_limit import FaultLimit
 from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.site import abort
 from bssci.web.live.event_json import event_dict, parties
@@ -54,6 +55,7 @@ RETRY = 3000
 
 _encode = msgspec.json.Encoder().encode
 _log = Logger()
+_faults = FaultLimit(boot_seconds)
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,10 @@ def encode_all(numbered: Iterable[tuple[int, AnyEvent]], name_of: NameOf) -> lis
     for seq, event in numbered:
         try:
             found.append(encoded(seq, event, name_of))
-        except Exception:
-            _log.failure("event not shown to viewers {seq}", seq=seq)
+        except Exception as error:
+            if (left_out := _faults.admit(error)) is not None:
+                text = "event not shown to viewers {seq}, {left_out} lines left out"
+                _log.failure(text, seq=seq, left_out=left_out)
     return found
 
 

@@ -217,6 +217,8 @@ class _Desk:
 
     def _failed(self, failure: Failure) -> None:
         self._sending = None
+        if self._is_stopped:
+            return  # it was cancelled, and the next run sends it
         self.trouble = failure.getErrorMessage()
         self._wait(self._retry)
         self._retry = min(LAST_RETRY, self._retry * 2)

@@ -11,6 +11,9 @@ from bssci.center.alarms.conditions import Condition
 from bssci.center.alarms.notices import FIRST_RETRY, HOUR, Notice, Notices
 from bssci.journal import StorageError
 from tests.support.center import House
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 KINDS = {"sink-failing", "station-offline"}
 
@@ -218,13 +221,14 @@ def test_one_that_comes_back_while_its_end_is_being_sent_is_told_again_and_its_e
 
 
 def test_nothing_is_tried_after_the_stop_and_all_of_it_after_the_next_start(
-    house: House, channel: Recorder, begin
+    house: House, channel: Recorder, begin, log_lines: list[str]
 ) -> None:
     notices = begin(house)
     hanging: Deferred[None] = Deferred()
     channel.send = lambda notice: hanging
     look(house, bad(1), times=8)
     notices.stop()
+    assert not [line for line in log_lines if line.startswith("alarm message not sent")], "it did not fail"
     before = len(house.clock.getDelayedCalls())
     house.advance(FIRST_RETRY, step=5)
     assert len(house.clock.getDelayedCalls()) <= before

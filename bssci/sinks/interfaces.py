@@ -31,7 +31,9 @@ class ISink(Interface):
     It may have an attribute ``replayable``: whether events that were delivered long ago may be delivered
     again in a replay: False (the default), True, or ``"asked"``: only if the request for the replay says so
     explicitly, because others listen to the sink's messages. A sink with a method ``deliver_again(batch)``
-    gets such batches there, any other by :meth:`deliver`; never two at a time.
+    gets such batches there, any other by :meth:`deliver`; never two at a time, unless it has an attribute
+    ``gathering`` that is true: then :meth:`deliver` merely waits for more events, and must not keep a replay
+    waiting.
     """
 
     def start() -> None:

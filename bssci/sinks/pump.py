@@ -144,6 +144,9 @@ class Pump:
         self._decode = decode
         self._unsubscribe: Callable[[], None] | None = None
         self._busy = False
+        """true from reading a batch of the backlog to its end"""
+        self._giving = False
+        """true while the sink has events outside the backlog"""
         self._running = False
         self._begun = False
         self._backoff = 0.0
@@ -192,7 +195,8 @@ class Pump:
 
     def _drained(self) -> Deferred[None]:
         """Fire when the sink has taken everything, fails, or takes too long."""
-        if self._backoff or (self.cursor >= self._journal.events.last_seq and not self._busy):
+        is_busy = self._busy or self._giving
+        if self._backoff or (self.cursor >= self._journal.events.last_seq and not is_busy):
             return succeed(None)
         drained: Deferred[None] = Deferred(self._idle.remove)
         self._idle.append(drained)
@@ -227,14 +231,14 @@ class Pump:
 
     def _give_turn(self) -> None:
         """Deliver the next events outside the backlog."""
-        self._busy = True
+        self._giving = True
         self._turns = 0
         events, done = self._beside.popleft()
         deliver = getattr(self.sink, "deliver_again", self.sink.deliver)
         began = self._clock.seconds()
 
         def given(result: Any) -> None:
-            self._busy = False
+            self._giving = False
             self._clock.callLater(0, self._pump)
             if not done.called:
                 done.callback(result if isinstance(result, Failure) else self._clock.seconds() - began)
@@ -313,7 +317,11 @@ class Pump:
         return self._report.requests()
 
     def _pump(self) -> None:
-        if self._busy or not self._running or self._timer is not None:
+        if self._giving or not self._running or self._timer is not None:
+            return
+        if self._busy:
+            if self._beside and self._report.gathering:
+                self._give_turn()
             return
         idle = self._begun and self.cursor >= self._journal.events.last_seq
         if self._begun and self._beside and (idle or self._turns >= LIVE_TURNS):
@@ -348,6 +356,8 @@ class Pump:
         try:
             done = maybeDeferred(self.sink.deliver, events)
             self._note_long_call("deliver", began)
+            if self._beside and not done.called:
+                self._clock.callLater(0, self._pump)  # the sink may gather events meanwhile
             await done
         finally:
             self._delivering_since = None

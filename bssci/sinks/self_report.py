@@ -52,6 +52,11 @@ class SelfReport:
         """Return whether stored messages may be delivered again; ``"asked"``: only if the request says so."""
         return self._read("replayable", self._replayable, False)
 
+    @property
+    def gathering(self) -> bool:
+        """Return whether the sink takes events of a replay although a delivery is under way."""
+        return hasattr(self._sink, "deliver_again") and self._read("gathering", bool, False)
+
     def set_aside(self) -> tuple[int, str]:
         """Return the number of events that the sink set aside, and the reason for the newest."""
         return self._read("set_aside", self._set_aside, (0, ""))

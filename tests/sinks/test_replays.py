@@ -38,6 +38,7 @@ class Sink:
     """Takes what it is given, at once unless told otherwise."""
 
     replayable: Any = True
+    gathering = False
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -170,6 +171,43 @@ def test_a_backlog_that_never_ends_does_not_keep_a_replay_out(make: Any) -> None
         house.settle()
     assert 1 in house.sink.taken
     assert house.sink.taken.index(1) >= LIVE_TURNS - 1
+
+
+def test_a_sink_that_gathers_new_events_takes_a_replay_meanwhile(make: Any) -> None:
+    """A sink that writes once in 30 s would otherwise take some messages of a replay in several minutes."""
+    house = make(*(at(1, number) for number in range(3 * BATCH)))
+    sink, again = house.sink, list[int]()
+    sink.deliver_again = lambda batch: again.extend(each.packet_counter for each in batch)
+    gathered: Deferred[None] = Deferred()
+    sink.answers, sink.gathering = [gathered], True
+    house.happen(at(5000, 9000))
+    house.ask(0, 100)
+    house.clock.advance(1.0)
+    house.settle()
+    assert again == list(range(3 * BATCH)) and sink.taken == [9000]
+    sink.answers, sink.gathering = [Deferred()], False
+    gathered.callback(None)
+    house.happen(at(5000, 9001))
+    house.ask(0, 100)
+    house.clock.advance(1.0)
+    house.settle()
+    assert sink.taken == [9000, 9001] and len(again) == 3 * BATCH, "it writes them now"
+
+
+def test_a_replay_waits_for_a_delivery_that_has_begun_until_it_gathers(make: Any) -> None:
+    house = make(at(1, 1))
+    sink, again = house.sink, list[int]()
+    sink.deliver_again = lambda batch: again.extend(each.packet_counter for each in batch)
+    writing: Deferred[None] = Deferred()
+    sink.answers, sink.gathering = [writing, Deferred()], False
+    house.happen(at(5000, 9000))
+    house.ask(0, 100)
+    house.happen(at(5000, 9001))
+    assert again == []
+    sink.gathering = True
+    writing.callback(None)
+    house.settle()
+    assert sink.taken == [9000, 9001] and again == [1]
 
 
 def test_a_batch_that_fails_comes_again_and_the_backlog_goes_on(make: Any) -> None:

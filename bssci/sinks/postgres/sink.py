@@ -109,6 +109,11 @@ class PostgresSink:
         failed = self._worker.warning
         return failed and f"hourly values are not made, or old rows not deleted: {failed}"
 
+    @property
+    def gathering(self) -> bool:
+        """Return whether a batch merely waits for the next transaction."""
+        return self._waiting is not None
+
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         events = [event for event in batch if isinstance(event, Event)]
         if not events:

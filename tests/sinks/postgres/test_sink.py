@@ -333,8 +333,11 @@ async def test_a_replay_waits_for_no_other_events(database: Database) -> None:
         # It is none of the transactions that new events are counted from.
         waiting = maybeDeferred(sink.deliver, [uplink(5)])
         await pause(0.05)
-        assert not waiting.called
+        assert not waiting.called and sink.gathering
+        await sink.deliver_again([uplink(6)])
+        assert len(stored(database)) == 5 and not waiting.called
         waiting.addErrback(lambda failure: None)
+    assert not sink.gathering
 
 
 async def test_what_people_entered_about_a_device_is_in_its_row_and_in_the_view(database: Database) -> None:

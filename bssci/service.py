@@ -22,6 +22,7 @@ from bssci.center.alarms.conditions import (
     of_channels,
     of_device_registry,
     of_gateways,
+    of_log,
     of_provisioned,
     of_sources,
     of_unused_certificates,
@@ -256,6 +257,7 @@ class BssciService(Service):
             decoders=self.decoders.report,
             others={
                 "gateway-offline": lambda: of_gateways(center.gateway_states()),
+                "log-failing": lambda: of_log(logs.trouble()),
                 "source-failing": lambda: of_sources(center.sources.statistics()),
                 "alarms-not-told": lambda: of_channels(self.notices.states()),
                 "device-certificate-ends": lambda: of_provisioned(

@@ -94,12 +94,27 @@ def rotate() -> None:
             each.reopen()
 
 
+def trouble() -> str:
+    """Return why lines are not in the log file; empty: they are, or there is none. Tries once more."""
+    for each in _open_files:
+        each.try_again()
+    return next((each.trouble for each in _open_files if each.trouble), "")
+
+
 class _OwnFile(_LogFile):  # type: ignore[misc]
-    """A log file with mode 0600 from its first byte on: it holds the link for the first log-in."""
+    """A log file with mode 0600 from its first byte on: it holds the link for the first log-in.
+
+    Lines that cannot be written are counted, and missing.
+
+    :ivar trouble: why the last line was not written; empty: it was.
+    """
 
     _file: Any
 
     def __init__(self, path: Path) -> None:
+        self.trouble = ""
+        self._lost = 0
+        """lines that were not written since the last one that was"""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         super().__init__(path.name, str(path.parent), rotateLength=LOG_FILE_BYTES, maxRotatedFiles=LOG_FILES)
 
@@ -107,6 +122,39 @@ class _OwnFile(_LogFile):  # type: ignore[misc]
         # An existing file keeps its mode: it may be meant for a group.
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
         super()._openFile()
+
+    def write(self, data: str) -> None:
+        try:
+            self._write(data)
+        except OSError as error:
+            self._lost += 1
+            self._fail(error)
+
+    def flush(self) -> None:
+        """Do nothing: lines are not buffered, and the file may be closed after a rotation that failed."""
+
+    def try_again(self) -> None:
+        """Write that lines are missing, if that is possible now."""
+        if self.trouble:
+            try:
+                self._write("")
+            except OSError as error:
+                self._fail(error)
+
+    def _write(self, data: str) -> None:
+        if self._file.closed:
+            self._openFile()
+        if self.trouble:
+            super().write("\n")  # the end of a line of which only a part was written
+        super().write(data)
+        if self.trouble:
+            lost, self.trouble, self._lost = self._lost, "", 0
+            _log.warn("log file written again {file}, lines missing: {lost}", file=self.path, lost=lost)
+
+    def _fail(self, error: OSError) -> None:
+        before, self.trouble = self.trouble, error.strerror or type(error).__name__
+        if not before:
+            _log.error("log file not written {file} {error}", file=self.path, error=self.trouble)
 
     def is_where_it_was(self) -> bool:
         try:

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from datetime import datetime
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
 from bssci.system import logs
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +140,57 @@ def test_the_file_is_rotated_and_a_bounded_number_kept(
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         Log(Path("/proc/missing/log"))
+
+
+class FullDisk:
+    """Takes the place of a log file's descriptor on a full disk."""
+
+    closed = False
+
+    def write(self, data: bytes) -> int:
+        raise OSError(ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_told_elsewhere_and_after_it(tmp_path: Path, log_lines: list[str]) -> None:
+    log = Log(tmp_path / "log")
+    log.logger.info("one")
+    [file] = logs._open_files
+    written, file._file = file._file, FullDisk()
+    for _ in range(3):
+        log.logger.info("lost")
+    assert "No space left" in logs.trouble()
+    assert [line for line in log_lines if "log file not written" in line] == [
+        f"log file not written {log.file} No space left on device"
+    ], "once, and without a traceback for each line"
+    written.write(b"half a li")
+    file._file = written
+    log.logger.info("two")
+    assert logs.trouble() == "" and log_lines[-1] == f"log file written again {log.file}, lines missing: 3"
+    assert [line.rpartition(" ")[2] for line in log.lines()] == ["one", "li", "two"]
+
+
+def test_a_disk_that_has_room_again_is_noticed_without_a_line(tmp_path: Path, log_lines: list[str]) -> None:
+    log = Log(tmp_path / "log")
+    [file] = logs._open_files
+    written, file._file = file._file, FullDisk()
+    log.logger.info("lost")
+    file._file = written
+    assert logs.trouble() == "" and "lines missing: 1" in log_lines[-1]
+
+
+def test_a_rotation_that_fails_in_the_middle_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(tmp_path / "log")
+    log.logger.info("one")
+    [file] = logs._open_files
+    with monkeypatch.context() as disk:
+        file.size = logs.LOG_FILE_BYTES
+        disk.setattr(os, "open", lambda *arguments: FullDisk().write(b""))
+        log.logger.info("lost")
+        assert logs.trouble()
+    log.logger.info("two")
+    assert "two" in log.lines()[-1] and "one" in (tmp_path / "log.1").read_text()
 
 
 def test_a_log_file_is_its_owners_only_and_its_directory_is_made(tmp_path: Path) -> None:

@@ -294,6 +294,13 @@ def of_unused_settings(trouble: str) -> Iterator[Condition]:
         yield Condition("settings-unusable", "warning", text, "/config")
 
 
+def of_log(trouble: str) -> Iterator[Condition]:
+    """Yield the condition that LOG_FILE cannot be written."""
+    if trouble:
+        text = f"The log file cannot be written, and lines are missing there: {trouble}"
+        yield Condition("log-failing", "warning", text, "/logs")
+
+
 class HasTrouble(Protocol):
     """Certificates in use; ``trouble`` is why their present files are not, or empty."""
 

@@ -238,8 +238,15 @@ def test_every_kind_is_documented() -> None:
         "alarms-not-told",
         "device-certificate-ends",
         "device-registry-unusable",
+        "log-failing",
     }
     assert [kind for kind in sorted(kinds) if f"`{kind}`" not in text] == []
+
+
+def test_a_log_file_that_cannot_be_written_is_told_of_where_it_can_be_read() -> None:
+    [found] = conditions.of_log("No space left on device")
+    assert (found.id, found.severity) == ("log-failing", "warning") and "No space left" in found.text
+    assert list(conditions.of_log("")) == []
 
 
 def test_files_that_somebody_changed_and_that_cannot_be_used() -> None:

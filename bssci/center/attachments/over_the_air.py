@@ -194,6 +194,7 @@ class OverTheAir:
     def _changed(self, event: SensorStatus, station: EUI, stored: Deferred[None]) -> Deferred[None]:
         """Process the first copy of a request, which is being stored: note that others must be told."""
         eui = event.end_point_eui
+        earlier = self._untold.get(eui, set())
         holders = self._untold[eui] = {station}
         self.log.info(
             "sensor {action} over the air {eui} {bs_eui} {note}",
@@ -206,13 +207,24 @@ class OverTheAir:
         stored.addCallbacks(
             lambda _: self._ended(eui, commit),
             self._not_changed,
-            errbackArgs=(eui, holders, commit),
+            errbackArgs=(eui, holders, earlier, commit),
         )
         return stored
 
-    def _not_changed(self, failure: Failure, eui: EUI, holders: set[EUI], commit: Commit) -> Failure:
+    def _not_changed(
+        self, failure: Failure, eui: EUI, holders: set[EUI], earlier: set[EUI], commit: Commit
+    ) -> Failure:
+        """Tell nobody of a change that could not be stored, but of the earlier one that it was to replace.
+
+        :param holders: stations that forwarded its request.
+        :param earlier: those of an earlier change that others were still to be told of; empty: there is none,
+            or it could not be stored either.
+        """
         if self._untold.get(eui) is holders:
             del self._untold[eui]
+        holders.clear()
+        if earlier:
+            self._attachments.propagate(eui, but=earlier)
         self._ended(eui, commit, failure)
         return failure
 

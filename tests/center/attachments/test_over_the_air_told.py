@@ -137,6 +137,29 @@ def test_a_newer_connection_in_place_of_the_old_loses_the_completion_as_well(con
     assert len(told(connected, THERE)) == 1
 
 
+def test_the_others_are_told_of_a_detach_although_an_attach_after_it_cannot_be_stored(
+    connected: AirHouse,
+) -> None:
+    connected.say(HERE, det(op_id=1))
+    connected.journal.full = True
+    connected.say(THERE, att(op_id=1))
+    connected.journal.full = False
+    connected.say(HERE, DetCmp(opId=1))
+    connected.obey()
+    connected.advance(BUSY_WAIT + 1)
+    assert [type(each) for each in told(connected, ELSEWHERE)] == [DetPrp]
+    assert told(connected, HERE) == []
+
+
+def test_nobody_is_told_of_two_changes_that_cannot_be_stored(connected: AirHouse) -> None:
+    connected.station(HERE).receive([det(op_id=1)])
+    connected.journal.full = True
+    connected.say(THERE, att(op_id=1))
+    connected.journal.full = False
+    connected.advance(BUSY_WAIT + 1)
+    assert told(connected, ELSEWHERE) == []
+
+
 def test_a_second_copy_is_answered_and_its_station_not_told(connected: AirHouse) -> None:
     connected.say(HERE, att())
     answers = connected.say(THERE, att(op_id=5))

@@ -251,8 +251,15 @@ class Attachments:
     def detached_over_the_air(self, event: SensorStatus, mark: DetachMark) -> Deferred[None]:
         """Store that a sensor detached over the air; see :meth:`attached_over_the_air`."""
         eui = event.end_point_eui
+        # At once: a copy may come when the sensor has attached again, and neither is on disk yet.
+        self._last_detaches[eui] = mark
         detached = self._store({eui: self._detached(eui, "over the air", event.at)}, event)
-        return detached.addCallback(lambda _: self._last_detaches.update({eui: mark}))
+        return detached.addErrback(self._not_detached, eui, mark)
+
+    def _not_detached(self, failure: Failure, eui: EUI, mark: DetachMark) -> Failure:
+        if self._last_detaches.get(eui) == mark:
+            del self._last_detaches[eui]
+        return failure
 
     def last_detach(self, eui: EUI) -> DetachMark | None:
         """Return what a sensor sent when it last detached over the air; None: it has not since the start."""
@@ -364,8 +371,11 @@ class Attachments:
 
     async def _record_as_is(self, euis: Collection[EUI]) -> None:
         """Store the present attachments of these sensors; a failure is only logged."""
+        rows = {eui: self.newest(eui) for eui in euis}
+        # Those on their way to the disk may fail to get there, unlike what is stored here.
+        self._late.update(eui for eui, row in rows.items() if row is not self._stored.get(eui))
         try:
-            await self._record({eui: self.newest(eui) for eui in euis})
+            await self._record(rows)
         except StorageError as error:
             self._will_be_late(euis, error)
 

@@ -89,7 +89,8 @@ class Activities:
         """Note that a sensor attached over the air, and so counts from 0 again.
 
         :param at: Unix seconds of the attach; uplinks received earlier may still be published later.
-        :return: a function that takes it back, for an attach that could not be stored.
+        :return: a function that takes it back, for an attach that could not be stored; without effect if the
+            sensor has attached once more.
         """
         activity = self._of.get(eui)
         if activity is None:
@@ -101,6 +102,8 @@ class Activities:
         self.store()
 
         def take_back() -> None:
+            if activity.counts_from != at:
+                return
             activity.packet_counter = max(activity.packet_counter, before[0])
             activity.counts_from = before[1]
             self._behind.changed[eui] = None

@@ -248,6 +248,30 @@ def test_whoever_asked_for_a_change_that_fails_on_a_full_disk_too_is_told_of_its
     assert house.center.attachments.get(ONE) == before
 
 
+def test_a_change_that_fails_stores_no_attachment_that_cannot_be_stored_itself(house: House) -> None:
+    attachments = house.center.attachments
+    attach_over_the_air(house)
+    house.settle()
+    before = attachments.get(ONE)
+    writer, queue = house.journal.queues[0]
+
+    async def change() -> None:
+        async with attachments.recording(Changes([], [ONE]), at=2.0):
+            attaching = attach_over_the_air(house, counter=6)
+            attaching.addErrback(lambda failure: failure.trap(StorageError))
+            raise OSError("endpoints.json cannot be written")
+
+    changing = ensureDeferred(change())
+    writer.serve([queue.pop(0)])
+    queue.pop(0).deferred.errback(StorageError("disk full"))
+    house.settle()
+    with pytest.raises(OSError, match="cannot be written"):
+        result_of(changing)
+    assert attachments.get(ONE) is before
+    house.advance(INTERVAL + 1, step=1.0)
+    assert house.journal.kept().attachments == {ONE: before}
+
+
 def test_a_sensor_that_attaches_while_it_is_deleted_leaves_nothing_although_the_disk_fills_up(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from twisted.internet.defer import ensureDeferred, maybeDeferred
 
 from bssci.center.attachments.over_the_air import OverTheAir, SignatureVerdict
 from bssci.journal import StorageError
+from bssci.journal.sqlite.worker import Submission
 from bssci.model import EUI, Sensor, SensorProblem, Uplink
 from bssci.model.over_the_air import DetachRequest
 from bssci.wire.errors import ErrorCode
@@ -197,6 +198,22 @@ def test_counters_go_on_after_an_attach_that_is_not_stored(connected: AirHouse) 
     assert activity.packet_counter == 0 and restarted == [SENSOR]
 
 
+def test_an_attach_that_is_not_stored_does_not_set_the_counter_back_to_before_a_later_one(
+    connected: AirHouse,
+) -> None:
+    connected.center.activities.heard([_uplink(5000)], 1)
+    connected.station(HERE).receive([att()])
+    failing = take_writes(connected)
+    connected.clock.advance(10)
+    connected.station(THERE).receive([att(counter=COUNTER + 1)])
+    fail(failing)
+    connected.settle()
+    connected.say(THERE, AttCmp(opId=1))
+    (message,) = told(connected, ELSEWHERE)
+    assert isinstance(message, AttPrp)
+    assert message.lastPacketCnt == 0
+
+
 def test_a_copy_is_not_answered_if_the_first_one_is_not_stored(connected: AirHouse) -> None:
     """The copy comes before the failure is known, and what it brings itself is stored."""
     _both_in_vain(connected, att)
@@ -208,15 +225,25 @@ def test_a_copy_of_a_detach_is_not_answered_if_the_first_one_is_not_stored(conne
     assert connected.center.attachments.is_attached(SENSOR)
 
 
+def take_writes(house: AirHouse) -> list[Submission]:
+    """Return the writes that wait for the disk, which will not get there."""
+    _, writes = house.journal.queues[0]
+    taken = writes.copy()
+    writes.clear()
+    return taken
+
+
+def fail(writes: Iterable[Submission]) -> None:
+    for submission in writes:
+        submission.deferred.errback(StorageError("disk full"))
+
+
 def _both_in_vain(house: AirHouse, request: Callable[[], Att | Det]) -> None:
     """Two stations send copies of a request, of which only the first cannot be stored."""
     house.station(HERE).receive([request()])
-    _, writes = house.journal.queues[0]
-    failing = writes.copy()
-    writes.clear()
+    failing = take_writes(house)
     house.station(THERE).receive([request()])
-    for submission in failing:
-        submission.deferred.errback(StorageError("disk full"))
+    fail(failing)
     house.settle()
     for station in (HERE, THERE):
         (answer,) = house.links[station].of(AttRsp, DetRsp, Error)
@@ -302,6 +329,22 @@ def test_a_late_copy_of_a_detach_does_not_undo_an_attach(connected: AirHouse) ->
     assert connected.center.attachments.is_attached(SENSOR)
     assert [event.action for event in over_the_air(connected)] == ["detached", "attached"]
     assert isinstance(connected.say(THERE, det(op_id=4, counter=1))[0], DetRsp)
+
+
+def test_a_copy_of_a_detach_does_not_undo_an_attach_before_either_is_on_disk(connected: AirHouse) -> None:
+    connected.station(HERE).receive([det(op_id=1)])
+    connected.station(HERE).receive([att(op_id=2)])
+    (answer,) = connected.say(THERE, det())
+    assert isinstance(answer, Error)
+    assert answer.code == ErrorCode.EPROTO
+    assert connected.center.attachments.is_attached(SENSOR)
+
+
+def test_a_detach_that_could_not_be_stored_may_be_sent_again(connected: AirHouse) -> None:
+    connected.journal.full = True
+    connected.say(HERE, det(op_id=1))
+    connected.journal.full = False
+    assert connected.say(HERE, det(op_id=2)) == [DetRsp(opId=2, sign=[1, 2, 3, 4])]
 
 
 def test_what_a_sensor_sent_when_it_detached_is_forgotten_with_it(

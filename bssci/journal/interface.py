@@ -78,6 +78,7 @@ class Events(Protocol):
     ) -> Deferred[int]:
         """Store events in this order; fires with the number of the first.
 
+        :param events: may be empty, where only changes are to be stored.
         :param taken_before: delete the inbox below this position, in the same commit.
         :param beside: further changes for the same commit.
         :raises JournalBusy: in the Deferred: too much is waiting for the disk already.
@@ -153,8 +154,13 @@ class Sessions(Protocol):
     ) -> Deferred[None]:
         """Store the operations (opId, message) that are being issued, and the lowest opId issued so far."""
 
-    def close_operations(self, base_station_eui: EUI, op_ids: Iterable[int]) -> Deferred[None]:
-        """Delete operations that are over."""
+    def closing(
+        self, base_station_eui: EUI, op_ids: Iterable[int], registrations: Iterable[Registration] = ()
+    ) -> Change:
+        """Return the change for another component's commit that deletes operations which are over.
+
+        :param registrations: those with which the station answered, stored as by :meth:`store_registrations`.
+        """
 
     def pass_over_operation(self, base_station_eui: EUI, op_id: int, error: Exception) -> Deferred[None]:
         """Count and log an operation of :meth:`Journal.load` whose message turned out to be damaged."""

@@ -233,9 +233,7 @@ class Station:
         self.link = None
         self.propagation.pause()
         if self.session is not None and self.unstored:
-            session, batch = self.session, ReadBatch()
-            stored = gatherResults(self._store_late(batch), consumeErrors=True)
-            stored.addErrback(lambda failure: self._keep(session, batch))
+            self._store_answers(self.session, ReadBatch()).addErrback(lambda failure: None)  # they are kept
 
     # operations of ours
 
@@ -336,7 +334,7 @@ class Station:
                 self._reject(session, error, batch)
             except Exception:  # a message that fails must not affect the others
                 self.log.failure("message failed {bs_eui} {command}", bs_eui=self.eui, command=type(message))
-                self._reject(session, _internal_error(message), batch)
+                self._reject(session, ProtocolError(ErrorCode.EIO, "internal error", message.opId), batch)
         self.worked = self.worked or bool(batch.answers or batch.closed)
         if batch.at_once:
             link.send(batch.at_once)
@@ -425,13 +423,14 @@ class Station:
             # A request that is repeated after a resume may still be in the middle of being stored: its answer
             # waits for that.
             waits.append(journal.sessions.advance(self.eui, session.last_bs_op_id))
-        if waits or batch.closed or batch.events:
-            waits += self._store_late(batch)
+        if batch.closed or batch.events or (waits and self.unstored):
+            waits.append(self._store_answers(session, batch))
         if batch.registrations:
-            waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
+            stored = journal.sessions.store_registrations(self.eui, batch.registrations)
+            self.unstored.follow(batch.registrations, stored)
+            waits.append(stored)
         if waits:
             done: Deferred[Any] = waits[0] if len(waits) == 1 else gatherResults(waits, consumeErrors=True)
-            self.unstored.follow(batch, done)
             done.addCallbacks(
                 lambda _: self._answer(session, link, batch),
                 lambda failure: self._not_stored(session, link, batch, failure),
@@ -440,20 +439,26 @@ class Station:
                 done.addCallback(lambda _: self.propagation.fill())
             done.addErrback(self._log_failure)
 
-    def _store_late(self, batch: ReadBatch) -> list[Deferred[Any]]:
-        """Store what the station has answered; what could not be stored before joins the batch."""
-        sessions, events = self._services.journal.sessions, self._services.journal.events
+    def _store_answers(self, session: Session, batch: ReadBatch) -> Deferred[Any]:
+        """Store what the station has answered, and events, in one commit.
+
+        What could not be stored before joins the batch; what cannot be stored now is kept for the next one.
+        """
+        journal = self._services.journal
         last_op_id = self.unstored.join(batch)
-        waits: list[Deferred[Any]] = [sessions.advance(self.eui, last_op_id)] if last_op_id else []
-        if batch.closed:
-            waits.append(sessions.close_operations(self.eui, batch.closed))
-        if batch.answered:
-            waits.append(sessions.store_registrations(self.eui, batch.answered))
-            for each in batch.answered:
-                self._services.registered(each.end_point_eui)
-        if batch.events or batch.news:
-            waits.append(events.append([*batch.events, *batch.news]))
-        return waits
+        changes = [journal.sessions.closing(self.eui, batch.closed, batch.answered)]
+        if last_op_id:
+            changes.append(journal.sessions.mark(self.eui, last_op_id))
+        stored = journal.events.append([*batch.events, *batch.news], beside=changes)
+        for each in batch.answered:
+            self._services.registered(each.end_point_eui)
+        self.unstored.follow(batch.answered, stored)
+        return stored.addErrback(self._keep, session, batch)
+
+    def _keep(self, failure: Failure, session: Session, batch: ReadBatch) -> Failure:
+        if self.session is session:
+            self.unstored.put_back(session.last_bs_op_id, batch)
+        return failure
 
     def _answer(self, session: Session, link: Link, batch: ReadBatch) -> None:
         due = [answer for answer in batch.answers if session.answer(answer, batch.generation)]
@@ -461,7 +466,8 @@ class Station:
 
     def _not_stored(self, session: Session, link: Link, batch: ReadBatch, failure: Failure) -> None:
         """Refuse what could not be stored, so that the station keeps it; answer what needed no write."""
-        self._keep(session, batch)
+        if self.session is session:
+            self.unstored.note(session.last_bs_op_id)
         messages: list[Message] = []
         text, generation = "cannot store now, try again", batch.generation
         for answer in batch.answers:
@@ -484,15 +490,5 @@ class Station:
             for each in batch.registrations:
                 self.propagation.told(each)
 
-    def _keep(self, session: Session, batch: ReadBatch) -> None:
-        """Note what the station has answered, to be stored with what comes next."""
-        if self.session is session:
-            self.unstored.put_back(session.last_bs_op_id, batch)
-
     def _log_failure(self, failure: Failure) -> None:
         self._lines.note(failure, "work for a base station failed {bs_eui}", bs_eui=self.eui)
-
-
-def _internal_error(message: Message | ProtocolError) -> ProtocolError:
-    op_id = message.op_id if isinstance(message, ProtocolError) else message.opId
-    return ProtocolError(ErrorCode.EIO, "internal error", op_id)

@@ -47,12 +47,16 @@ class Unstored:
         self._closed += closed
         self._registrations |= {each.end_point_eui: each for each in registrations}
 
-    def follow(self, batch: ReadBatch, stored: Deferred[Any]) -> None:
-        """Follow a batch that is on its way to the disk, behind all others.
+    def note(self, last_op_id: int) -> None:
+        """Note the last opId of the station that was seen, though nothing may be stored of what it began."""
+        self._last_op_id = last_op_id
+
+    def follow(self, registrations: Iterable[Registration], stored: Deferred[Any]) -> None:
+        """Follow registrations that are on their way to the disk, behind all others.
 
         :param stored: fires or fails with the end of that.
         """
-        sensors = [each.end_point_eui for each in (*batch.answered, *batch.registrations)]
+        sensors = [each.end_point_eui for each in registrations]
         if sensors:
             self._under_way.update(sensors)
             stored.addBoth(self._ended, sensors)

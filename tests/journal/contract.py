@@ -253,7 +253,7 @@ class Contract:
     async def test_a_session_comes_back_with_its_open_operations(self, journal, reopen):
         await journal.sessions.begin(session(open_operations=[(-1, b"one")]))
         await journal.sessions.open_operations(STATION, -3, [(-2, b"two"), (-3, b"three")])
-        await journal.sessions.close_operations(STATION, [-2])
+        await journal.events.append([], beside=[journal.sessions.closing(STATION, [-2])])
         await journal.sessions.advance(STATION, 9)
         await journal.sessions.advance(STATION, 5)
         await journal.close()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, fail
 
-from bssci.journal import Registration
+from bssci.journal import JournalBusy, Registration
 from bssci.model import EUI, SensorStatus
 from bssci.stations.propagation import BUSY_WAIT
 from bssci.stations.read_batch import ReadBatch
@@ -64,6 +64,21 @@ def test_an_answer_about_a_sensor_that_could_not_be_stored_is_stored_with_what_c
     assert report["registration"]["base_stations"][station.eui]["state"] == "detached"
     assert [event.action for event in house.happened(SensorStatus)] == ["attached", "detached"]
     assert old.take(DetPrp) == []
+
+
+def test_an_answer_is_published_once_though_what_came_with_it_is_refused_as_too_much(
+    old: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = old.house
+    ensureDeferred(house.commands.detach([SENSOR], TESTER))
+    house.settle()
+    [request] = old.take(DetPrp)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.journal.inbox, "append", lambda *receptions: fail(JournalBusy("too many")))
+        old.say(DetPrpRsp(opId=request.opId), uplink(1))
+    assert [error.opId for error in old.take(Error)] == [1]
+    old.say(uplink(2))
+    assert [event.action for event in house.happened(SensorStatus)] == ["attached", "detached"]
 
 
 @pytest.mark.parametrize("is_lost", [True, False])

@@ -139,7 +139,7 @@ class Events:
         rows = [_row(seq, event) for seq, event in enumerate(events, first)]
         size = sum([len(row[-1]) for row in rows])
         # With an empty queue any size is accepted: waiting would not make more room.
-        if self._appending_bytes and self._appending_bytes + size > MAX_APPENDING_BYTES:
+        if rows and self._appending_bytes and self._appending_bytes + size > MAX_APPENDING_BYTES:
             waiting = f"{self._appending_bytes} bytes of events wait for the disk already"
             return defer.fail(JournalBusy(waiting))
         self._next_seq += len(rows)

@@ -121,8 +121,13 @@ class Sessions:
         changes = [((base_station_eui, op_id), message) for op_id, message in operations]
         return self._core.store((OPERATIONS, changes), (WATERMARKS, ((base_station_eui, 0, last_sc_op_id),)))
 
-    def close_operations(self, base_station_eui: EUI, op_ids: Iterable[int]) -> Deferred[None]:
-        return self._core.store((OPERATIONS, [((base_station_eui, op_id), None) for op_id in op_ids]))
+    def closing(
+        self, base_station_eui: EUI, op_ids: Iterable[int], registrations: Iterable[Registration] = ()
+    ) -> Change:
+        return LaneChange(
+            (OPERATIONS, [((base_station_eui, op_id), None) for op_id in op_ids]),
+            (REGISTRATIONS, _rows_of(base_station_eui, registrations)),
+        )
 
     def pass_over_operation(self, base_station_eui: EUI, op_id: int, error: Exception) -> Deferred[None]:
         return self._core.read(
@@ -132,11 +137,7 @@ class Sessions:
     def store_registrations(
         self, base_station_eui: EUI, registrations: Iterable[Registration]
     ) -> Deferred[None]:
-        rows = [
-            ((base_station_eui, r.end_point_eui), (r.fingerprint, r.state, r.code, r.message, r.at))
-            for r in registrations
-        ]
-        return self._core.store((REGISTRATIONS, rows))
+        return self._core.store((REGISTRATIONS, _rows_of(base_station_eui, registrations)))
 
     def registrations_at(self, base_station_eui: EUI) -> Deferred[list[Registration]]:
         return self._core.read_after_writing(
@@ -163,6 +164,15 @@ class Sessions:
         return self._core.look_back(
             lambda cursor: {EUI(eui) for (eui,) in fetch_texts(cursor, query, ("end_point_eui",))}
         )
+
+
+def _rows_of(
+    station: EUI, registrations: Iterable[Registration]
+) -> list[tuple[RegistrationKey, tuple[SqlValue, ...]]]:
+    return [
+        ((station, each.end_point_eui), (each.fingerprint, each.state, each.code, each.message, each.at))
+        for each in registrations
+    ]
 
 
 def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from bssci.journal import Registration, StoredSession
 from bssci.model import EUI
@@ -28,6 +29,10 @@ def registration(sensor: EUI = SENSOR, state: str = "attached", **changes: objec
     )
 
 
+def close(journal, op_ids) -> Deferred[int]:
+    return journal.events.append([], beside=[journal.sessions.closing(STATION, op_ids)])
+
+
 async def only_session(journal) -> StoredSession:
     (stored,) = (await journal.load()).sessions.values()
     return stored
@@ -37,7 +42,7 @@ async def test_a_session_comes_back_with_its_open_operations_in_the_order_of_iss
     journal = open_journal()
     await journal.sessions.begin(session(last_bs_op_id=4, open_operations=[(-1, b"one")]))
     await journal.sessions.open_operations(STATION, -3, [(-2, b"two"), (-3, b"three")])
-    await journal.sessions.close_operations(STATION, [-2])
+    await close(journal, [-2])
     await journal.sessions.advance(STATION, 9)
     await journal.sessions.begin(session(OTHER_STATION))
     await journal.close()
@@ -52,9 +57,9 @@ async def test_a_session_comes_back_with_its_open_operations_in_the_order_of_iss
 async def test_operations_of_one_commit_end_as_their_last_word_says(journal):
     await journal.sessions.begin(session(open_operations=[(-1, b"one")]))
     with HeldWriter(journal):
-        journal.sessions.close_operations(STATION, [-1])
+        close(journal, [-1])
         journal.sessions.open_operations(STATION, -700, [(-n, b"m") for n in range(2, 701)])
-        closed = journal.sessions.close_operations(STATION, range(-699, -1))
+        closed = close(journal, range(-699, -1))
     await closed
     stored = await only_session(journal)
     assert (stored.last_sc_op_id, stored.open_operations) == (-700, [(-700, b"m")])

@@ -170,22 +170,30 @@ class Registry:
 
         :raises ProtocolError: the station is refused.
         """
-        resumed = decide_resume(con, station.session, version)
+        # What is on its way to the disk replaces the session there, whatever becomes of its connection.
+        resumed = not station.replacements and decide_resume(con, station.session, version)
         if not resumed:
-            session = Session.fresh(con, os.urandom(16), version)
-            try:
-                await self._services.journal.sessions.begin(stored_session(session, self._services.now()))
-            except StorageError as error:
-                self.lost(link, station, "session not stored")
-                raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
+            await self._replace_session(station, Session.fresh(con, os.urandom(16), version), link)
             if station.link is not link:
                 raise ProtocolError(ErrorCode.EAGAIN, "replaced by a newer connection", 0)
-            station.keep(session)
         elif station.session is not None:
             station.session.resumed()
         self._resumed[station.eui] = resumed
         assert station.session is not None
         return self._answer(station.session, resumed)
+
+    async def _replace_session(self, station: Station, session: Session, link: Link) -> None:
+        station.replacements += 1
+        try:
+            await self._services.journal.sessions.begin(stored_session(session, self._services.now()))
+        except StorageError as error:
+            self.lost(link, station, "session not stored")
+            raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
+        finally:
+            station.replacements -= 1
+        station.keep(session)
+        if station.link is None:
+            self._away.went(station)
 
     def _answer(self, session: Session, resumed: bool) -> ConRsp:
         return ConRsp(

@@ -119,6 +119,8 @@ class Station:
         self.connection = ConnectionState.OFFLINE
         self.link: Link | None = None
         self.session: Session | None = None
+        self.replacements = 0
+        """fresh sessions on their way to the disk, which will replace the present one"""
         self.bidirectional = False
         """true if the station can send downlinks, according to its last ``con``"""
         self.state = state or StationState(at=0.0, base_station_eui=eui, state="offline")
@@ -232,7 +234,7 @@ class Station:
         self.connection = ConnectionState.OFFLINE
         self.link = None
         self.propagation.pause()
-        if self.session is not None and self.unstored:
+        if self.session is not None and self.unstored and not self.replacements:
             self._store_answers(self.session, ReadBatch()).addErrback(lambda failure: None)  # they are kept
 
     # operations of ours

@@ -261,6 +261,55 @@ def test_a_second_connection_replaces_the_first_without_a_flap(house: House) -> 
     assert first.sent == [message for message in first.sent if message.opId != 1]
 
 
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_session_is_the_same_on_disk_though_another_station_with_the_eui_began_one(
+    make_house, is_lost: bool
+) -> None:
+    """Its connection is lost before the session is on disk, or replaced by one that would resume the old."""
+    house = make_house(sensors=1)
+    Line(house).connect()
+    other = Line(house)
+    admitted = ensureDeferred(house.center.registry.admit(connect(bsEui=STATION, snBsUuid=OTHER_UUID), other))
+    station = house.center.stations.get(NAME)
+    assert station is not None
+    if is_lost:
+        house.center.registry.lost(other, station, "cable cut")
+        house.settle()
+    line = Line(house)
+    line.connect(resume(0, 0))
+    with pytest.raises(ProtocolError, match="replaced"):
+        result_of(admitted)
+    assert station.session is not None
+    line.answer_everything()
+    line.lose()
+    assert house.journal.kept().sessions[NAME].sn_bs_uuid == station.session.sn_bs_uuid == bytes(UUID)
+    house.crash()
+    line = Line(house)
+    assert line.connect(resume(0, 0)).snResume
+    assert line.take(AttPrp) == []
+
+
+def test_what_could_not_be_stored_of_a_session_is_none_of_the_one_that_replaces_it(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    house.journal.full = True
+    line.answer_everything()
+    house.journal.full = False
+    line = Line(house)
+    booted = connect(bsEui=STATION, snBsUuid=OTHER_UUID)
+    admitted = ensureDeferred(house.center.registry.admit(booted, line))
+    station = house.center.stations.get(NAME)
+    assert station is not None
+    house.center.registry.lost(line, station, "cable cut")
+    house.settle()
+    with pytest.raises(ProtocolError, match="replaced"):
+        result_of(admitted)
+    line = Line(house)
+    line.connect(booted)
+    assert len(line.take(AttPrp)) == 1
+
+
 def test_an_uplink_of_the_old_connection_is_not_answered_on_the_new_one(house: House) -> None:
     first, second = Line(house), Line(house)
     first.connect()

@@ -65,8 +65,9 @@ _uuids = count(1)
 
 
 @cache
-def _certificate() -> x509.Certificate:
-    return x509.load_der_x509_certificate(certificate_of("base station"))
+def _certificate(eui: int, number: int) -> x509.Certificate:
+    """Return a station's certificate; each but the first names it."""
+    return x509.load_der_x509_certificate(certificate_of(f"{eui:016X}" if number else "base station"))
 
 
 class _Transport:
@@ -103,7 +104,7 @@ class _Transport:
         return self
 
     def to_cryptography(self) -> x509.Certificate:
-        return _certificate()
+        return self.station.certificate
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Nothing is held up here."""
@@ -140,6 +141,8 @@ class BaseStation:
         self.online = False
         self.established = False
         """whether a connection ever was, so that a session may be resumed"""
+        self._certificates = 0
+        """certificates that it has had before the present one"""
         self._protocol: StationProtocol | None = None
         self._transport: _Transport | None = None
 
@@ -199,6 +202,13 @@ class BaseStation:
         """Note that the service was killed."""
         self._protocol = None
         self.lose()
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        return _certificate(self.eui, self._certificates)
+
+    def renew_certificate(self) -> None:
+        self._certificates += 1
 
     def boot(self) -> None:
         """Start anew: without a session, sensors and downlinks."""

@@ -6,18 +6,30 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from bssci.model import EUI, DownlinkRequest, eui_to_int
+from msgspec.structs import replace
+
+from bssci.model import EUI, DownlinkRequest, Sensor, eui_to_int, parse_sensor
 from bssci.model.base_station import StationChange
+from bssci.model.sensor_edit import SensorEdit
 from bssci.stations.comings import MANY
 from tests.center.sequences.base_station import BaseStation
 from tests.center.sequences.service import SINKS
-from tests.center.sequences.world import SENSORS, STATIONS, World
-from tests.support.center import KEY, TESTER, sensor_eui
+from tests.center.sequences.world import SENSORS, STATIONS, WRONG_KEY, World
+from tests.support.center import KEY, TESTER, sensor_entry, sensor_eui
 
 NUMBERS = range(len(STATIONS))
 EUIS = [EUI(sensor_eui(number)) for number in range(1, SENSORS + 1)]
+NAMES = ("Attic", "Cellar")
+"""names of sensors and stations, and tags of sensors"""
 EXPIRIES = (None, None, 1.0, 5.0, 20.0, 60.0)
-EDITS = ({}, {"bidi": True}, {"bidi": False}, {"bidi": True, "nwKey": KEY[::-1]})
+EDITS = (
+    {},
+    {"bidi": True},
+    {"bidi": False},
+    {"bidi": True, "name": "Attic"},
+    {"bidi": True, "nwKey": KEY[::-1]},
+    {"nwKey": WRONG_KEY},
+)
 """entries of endpoints.json that are made by hand; the first: none"""
 NOW_OR_LATER = (True, True, True, False)
 """whether it is carried to the other side before the next step"""
@@ -137,6 +149,26 @@ class Happenings:
         self._station(station).answer(code, reaches=reaches)
         self.world.carry()
 
+    @happens(1, station=NUMBERS, is_complete=(True, True, False))
+    def another_station_comes(self, station: int, is_complete: bool) -> None:
+        """One with the same EUI and certificate, which answers nothing."""
+        other = self.world.others[station]
+        other.connect(self.world.service.factory)
+        if is_complete:
+            self.world.carry()
+
+    @happens(1, station=NUMBERS)
+    def another_station_goes(self, station: int) -> None:
+        self.world.others[station].lose()
+        self.world.carry()
+
+    @happens(1, station=NUMBERS, is_renewed=(True, True, False))
+    def a_certificate_is_revoked(self, station: int, is_renewed: bool) -> None:
+        self.world.revoke_certificate(self._station(station))
+        if is_renewed:
+            self.world.renew_certificate(self._station(station))
+        self.world.carry()
+
     @happens(1, station=NUMBERS)
     def a_station_cancels(self, station: int) -> None:
         self._station(station).cancel()
@@ -193,12 +225,61 @@ class Happenings:
         self._command("remove", [sensor])
         self.world.carry()
 
-    @happens(2, number=range(1, SENSORS + 1), changes=EDITS, is_reloaded=NOW_OR_LATER)
-    def the_file_of_sensors_is_edited(self, number: int, changes: dict[str, Any], is_reloaded: bool) -> None:
+    @happens(1)
+    def all_sensors_are_deleted(self) -> None:
+        self._command("clear")
+        self.world.carry()
+
+    @happens(2, number=range(1, SENSORS + 1), name=NAMES, again=(True, False), carried=NOW_OR_LATER)
+    def a_sensor_is_renamed(self, number: int, name: str, again: bool, carried: bool) -> None:
+        """It is made if there is none."""
+
+        def renamed(known: Sensor | None) -> Sensor:
+            return replace(known or parse_sensor(sensor_entry(number)), name=name)
+
+        commands = self.world.house.center.commands
+        eui = EUI(sensor_eui(number))
+        self.world.service.do(commands.change_sensor(eui, renamed, TESTER, again=again))
+        self._carry(carried)
+
+    @happens(2, sensors=(EUIS, EUIS[:1], EUIS[1:]), tag=NAMES, carried=NOW_OR_LATER)
+    def sensors_are_edited_together(self, sensors: Sequence[EUI], tag: str, carried: bool) -> None:
+        edit = SensorEdit(add_tags=(tag,), remove_tags=tuple(each for each in NAMES if each != tag))
+        self._command("edit", sensors, edit)
+        self._carry(carried)
+
+    @happens(1, first=(1, 2), bidi=(True, False), key=(KEY, KEY, KEY[::-1]), carried=NOW_OR_LATER)
+    def sensors_are_imported(self, first: int, bidi: bool, key: str, carried: bool) -> None:
+        entries = [sensor_entry(each, bidi=bidi, nwKey=key) for each in range(first, SENSORS + 1)]
+        self._command("import_", [parse_sensor(entry) for entry in entries])
+        self._carry(carried)
+
+    @happens(2, seconds=(8.0, 30.0, 90.0))
+    def sensors_may_be_silent_for(self, seconds: float) -> None:
+        self.world.let_sensors_be_silent(seconds)
+        self.world.carry()
+
+    @happens(2, number=range(1, SENSORS + 1), changes=EDITS, how=("command", "watch", ""))
+    def the_file_of_sensors_is_edited(self, number: int, changes: dict[str, Any], how: str) -> None:
         self.world.edit_sensor(number, **changes)
-        if is_reloaded:
+        self._reload(how)
+
+    @happens(1, how=("command", "watch", ""))
+    def the_file_of_sensors_is_broken(self, how: str) -> None:
+        self.world.break_file()
+        self._reload(how)
+
+    @happens(1, how=("command", "watch", ""))
+    def the_file_of_sensors_is_mended(self, how: str) -> None:
+        self.world.mend_file()
+        self._reload(how)
+
+    def _reload(self, how: str) -> None:
+        if how == "command":
             self._command("reload_sensors")
-            self.world.carry()
+        elif how:
+            self.world.service.reloads.sensors_changed()
+        self._carry(bool(how))
 
     @happens(4, sensor=EUIS, expires_in=EXPIRIES, priority=(0.0, 0.0, 1.0))
     def a_downlink_is_queued(self, sensor: EUI, expires_in: float | None, priority: float) -> None:
@@ -233,8 +314,8 @@ class Happenings:
         self.world.service.ask("mioty/config/set", DEDUPLICATION_DELAY=seconds)
         self.world.carry()
 
-    @happens(1, station=NUMBERS, what=("block", "unblock", "unblock", "forget"))
-    def a_station_is(self, station: int, what: str) -> None:
+    @happens(2, station=NUMBERS, what=("block", "unblock", "unblock", "forget"), carried=NOW_OR_LATER)
+    def a_station_is(self, station: int, what: str, carried: bool) -> None:
         eui = EUI(f"{self._station(station).eui:016X}")
         commands = self.world.house.center.commands.stations
         if what == "forget":
@@ -242,7 +323,16 @@ class Happenings:
         else:
             change = StationChange(eui=eui, blocked=what == "block")
             self.world.service.do(commands.change(change, TESTER, is_new=True))
-        self.world.carry()
+        self._carry(carried)
+
+    @happens(1, numbers=((0,), (1,), tuple(NUMBERS)), name=NAMES, carried=NOW_OR_LATER)
+    def stations_are_registered(self, numbers: Sequence[int], name: str, carried: bool) -> None:
+        """Those that are known are renamed."""
+        euis = [EUI(f"{self._station(number).eui:016X}") for number in numbers]
+        commands = self.world.house.center.commands.stations
+        changes = [StationChange(eui=eui, name=name) for eui in euis]
+        self.world.service.do(commands.import_(changes, TESTER))
+        self._carry(carried)
 
     # the machine
 

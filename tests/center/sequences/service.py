@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from bssci.center import service_center
 from bssci.center.access import Access
+from bssci.center.reloads import Reloads
 from bssci.center.retention import DAY
 from bssci.journal import StorageError
 from bssci.journal.sqlite.events import _select_events
@@ -169,6 +170,7 @@ class Service:
 
     :ivar sinks: the sinks of the present run by their names.
     :ivar commands: results of the commands that were given since the start: none yet, or one.
+    :ivar reloads: reads endpoints.json again when it has changed.
     :ivar refs: references of all requests by MQTT.
     :ivar settings_answered: references of those among them that were about settings, and answered.
     :ivar at_broker: requests that were not acknowledged, so that the broker delivers them again: topic and
@@ -216,6 +218,7 @@ class Service:
             center.deliveries.add(pump)
             pump.start()
         house.journal.cursors.follow({name: pump.cursor for name, pump in self.pumps.items()})
+        self.reloads = Reloads(house.clock, center.commands, center.sensors, lambda: ())
         access = Access(center, Actor("mqtt", "mqtt"))
         self.intake = Intake(house.clock, house.journal, house.now)
         self._requests = MqttRequests(access, "mioty", self.intake, self._settings_answered)
@@ -246,6 +249,7 @@ class Service:
 
     async def _stop(self) -> None:
         center = self.house.center
+        self.reloads.stop()
         center.stop_receiving()
         self.factory.stopFactory()
         with suppress(StorageError):
@@ -263,7 +267,7 @@ class Service:
         """End the process. What it was doing is kept: collected as garbage, it would do what ends it."""
         house = self.house
         queues = [queue.copy() for _, queue in house.journal.queues]
-        parts = (house.center, self._requests, self.sinks, self.pumps, self.commands)
+        parts = (house.center, self._requests, self.sinks, self.pumps, self.commands, self.reloads)
         self._graves.append((parts, queues, house.clock.getDelayedCalls()))
         self.commands = []
         house.kill()

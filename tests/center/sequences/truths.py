@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection
 from itertools import pairwise
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 from twisted.python.failure import Failure
 
+from bssci.center.devices.endpoints import read
 from bssci.journal import StorageError
 from bssci.model import EUI, CommandResponse, DownlinkStatus, eui_from_int, eui_to_int
 from bssci.model.commands import CommandError
@@ -36,6 +36,9 @@ def check(world: World) -> None:
     """Check what is true at any time: nothing fails, and questions are answered."""
     service, center = world.service, world.house.center
     assert not service.failures, "\n".join(service.failures)
+    for station in world.stations:
+        is_blocked = center.registry.is_blocked(eui_from_int(station.eui))
+        assert not station.online or not is_blocked, f"{station.eui:X} is blocked, and connected"
     center.health()
     center.station_states()
     center.unknown_sensors()
@@ -55,6 +58,7 @@ def check_peace(world: World) -> None:
             _check_station(world, station)
             _check_held(world, station)
     _check_requests(world)
+    _check_silences(world)
     _check_file(world)
     _check_kept(world)
     _check_rests(world)
@@ -128,12 +132,19 @@ def _check_requests(world: World) -> None:
 
 def _check_file(world: World) -> None:
     """Check that endpoints.json holds the sensors that are in force."""
-    entries = json.loads(world.house.sensors_file.read_text())
-    in_file = {entry["eui"]: (entry["nwKey"].upper(), entry["bidi"]) for entry in entries}
-    in_force = {
-        each.eui: (each.network_key.hex().upper(), each.bidirectional) for each in world.house.center.sensors
-    }
-    assert in_file == in_force
+    in_file = {sensor.eui: sensor for sensor in read(world.house.sensors_file)}
+    assert in_file == {sensor.eui: sensor for sensor in world.house.center.sensors}
+    assert not world.house.center.sensors.wrong
+
+
+def _check_silences(world: World) -> None:
+    """Check that no sensor is about to be detached, or attached again."""
+    silence = world.house.center.silence
+    states = {sensor.eui: silence.state(sensor.eui) for sensor in world.house.center.sensors}
+    assert "auto-detach pending" not in states.values(), states
+    assert not silence._under_way
+    gone = {eui for eui, state in states.items() if state == "auto-detached"}
+    assert silence._gone == gone, f"{silence._gone} are to be attached when heard, but {gone} are gone"
 
 
 def _check_kept(world: World) -> None:

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace
 
 from bssci.center.write_behind import INTERVAL
@@ -36,6 +37,10 @@ from tests.support.center import KEY, STATION, TESTER, sensor_entry, sensor_eui
 STATIONS = ((STATION, "1.0.0"), (STATION + 1, "1.1.0"), (STATION + 2, "1.0.0"))
 SENSORS = 3
 """sensors, of which the last cannot receive"""
+LOOK = 5.0
+"""s between two checks for silent sensors"""
+FOR_EVER = 1e6
+"""s of silence that never are over"""
 PEACE = 150.0
 """s after which nothing may be left undone, if nothing hinders it"""
 ROUND = 5.0
@@ -44,6 +49,9 @@ BUSY_WAIT = 3.0
 """s after which a station repeats what was refused as busy"""
 ENDLESS = 200
 """exchanges of messages that must have come to their end"""
+WRONG_KEY = "not a key"
+BROKEN = "!"
+"""what is too much in a file that was saved in the middle of a change"""
 LATE = 1.5
 """s after which a downlink that has expired must not be ordered any more"""
 
@@ -63,6 +71,7 @@ class Heard:
 class World:
     """The service, and all that it deals with.
 
+    :ivar others: stations with the EUI and the certificate of one of these, in a session of their own.
     :ivar manners: how each station answers by itself: ``eager`` everything, ``slow`` pings and the like,
         ``mute`` nothing.
     :ivar counters: the last packet counter of each sensor.
@@ -72,7 +81,10 @@ class World:
         entries = [sensor_entry(number, bidi=number != SENSORS) for number in range(1, SENSORS + 1)]
         (directory / "endpoints.json").write_text(json.dumps(entries))
         self.stations = [BaseStation(eui, version, self._ordered) for eui, version in STATIONS]
+        self.others = [BaseStation(eui, version, lambda station, order: None) for eui, version in STATIONS]
         self.manners = dict.fromkeys((eui for eui, _ in STATIONS), "eager")
+        self.revoked: set[int] = set()
+        """stations whose certificate was revoked"""
         self.heard: list[Heard] = []
         self.counters: Counter[int] = Counter()
         self._repeated: dict[int, int] = {}
@@ -101,8 +113,9 @@ class World:
 
         :param sinks: those of the next run; none: the present ones.
         """
-        for station in self.stations:
+        for station in (*self.stations, *self.others):
             station.cut()
+        self._write(self._entries())  # completed, as the service does not start with a broken one
         self.service.kill(sinks)
 
     def stop(self, sinks: Sequence[str] = ()) -> None:
@@ -115,10 +128,28 @@ class World:
 
         :param changes: None: it is removed.
         """
-        file = self.house.sensors_file
         eui = sensor_eui(number)
-        others = [entry for entry in json.loads(file.read_text()) if entry["eui"] != eui]
-        file.write_text(json.dumps([*others, *([sensor_entry(number, **changes)] if changes else [])]))
+        others = [entry for entry in self._entries() if entry["eui"] != eui]
+        self._write([*others, *([sensor_entry(number, **changes)] if changes else [])])
+
+    def break_file(self) -> None:
+        """Save endpoints.json by hand before it is complete."""
+        file = self.house.sensors_file
+        file.write_text(file.read_text() + BROKEN)
+
+    def mend_file(self) -> None:
+        """Correct by hand what is wrong in endpoints.json."""
+        entries = [
+            entry | {"nwKey": KEY} if entry["nwKey"] == WRONG_KEY else entry for entry in self._entries()
+        ]
+        self._write(entries)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = json.loads(self.house.sensors_file.read_text().rstrip(BROKEN))
+        return entries
+
+    def _write(self, entries: Sequence[dict[str, Any]]) -> None:
+        self.house.sensors_file.write_text(json.dumps(entries))
 
     def keep_journal_small(self) -> None:
         """Let the journal make room by what all sinks have taken, and refuse everything if there is none."""
@@ -137,7 +168,7 @@ class World:
         self.house.clock.advance(0.001)
         for _ in range(ENDLESS):
             self.house.settle()
-            waiting = [station for station in self.stations if station.inbox]
+            waiting = [station for station in (*self.stations, *self.others) if station.inbox]
             if not waiting:
                 return
             for station in waiting:
@@ -145,6 +176,9 @@ class World:
         raise AssertionError("it never ends")
 
     def _read(self, station: BaseStation) -> None:
+        if station in self.others:
+            station.read()
+            return
         known = self.house.center.stations.get(eui_from_int(station.eui))
         was_online = station.online
         station.read()
@@ -181,7 +215,14 @@ class World:
         self.house.set_disk("well")
         self.house.set_size(is_small=False)
         self.house.set_threads(are_slow=False)
+        self.let_sensors_be_silent(FOR_EVER)
+        self.mend_file()
         self.service.do(self.house.center.commands.reload_sensors(TESTER))
+        for other in self.others:
+            other.lose()
+        for station in self.stations:
+            if station.eui in self.revoked:
+                self.renew_certificate(station)
         self.manners = dict.fromkeys(self.manners, "eager")
         for sink in self.service.sinks.values():
             sink.set("takes")
@@ -204,6 +245,23 @@ class World:
             self.advance(INTERVAL + 5)
 
     # stations and sensors
+
+    def let_sensors_be_silent(self, seconds: float) -> None:
+        """Detach sensors that are silent for so long, until the next start."""
+        self.house.center.silence.configure(
+            enabled=True, timeout=seconds, warning_timeout=seconds / 2, check_interval=LOOK
+        )
+
+    def revoke_certificate(self, station: BaseStation) -> None:
+        """Revoke a station's certificate; it is refused with it until the service starts anew."""
+        self.revoked.add(station.eui)
+        self.house.center.registry.revoked(station.certificate.public_bytes(Encoding.DER))
+        assert not station.online
+
+    def renew_certificate(self, station: BaseStation) -> None:
+        self.revoked.discard(station.eui)
+        station.renew_certificate()
+        self.others[self.stations.index(station)].renew_certificate()
 
     def connect(self, station: BaseStation) -> None:
         station.connect(self.service.factory)

@@ -20,6 +20,15 @@ ALIKE = 0.85
 _ANY_BYTES = "surrogateescape"
 """way of reading bytes that are not UTF-8, and of writing them as they were"""
 _PLAIN_VALUE = re.compile(r"[\w./:,@+-]*")
+_ASSIGNED = re.compile(
+    r"""
+    (\s*(?:export\s+)?) [^=]*= [^\S\r\n]*
+    (?: '(?:\\[\s\S]|[^'\\])*' | "(?:\\[\s\S]|[^"\\])*" | (?!(?<=\s)\#)[^'"\s][^\r\n]*? )?
+    ([^\S\r\n]+\#[^\r\n]*)? \s*
+    """,
+    re.VERBOSE,
+)
+"""an assignment, with what stands before it and the comment behind it"""
 
 
 def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]:
@@ -59,7 +68,8 @@ def update(path: Path, values: Mapping[str, str]) -> None:
         piece = binding.original.string
         if binding.key is not None and binding.key in values:
             missing.pop(binding.key, None)
-            piece = _blank(binding) + _assignment(binding.key, values[binding.key])
+            before, comment = _around(piece)
+            piece = before + _assignment(binding.key, values[binding.key], comment)
         pieces.append(piece)
     if pieces and not pieces[-1].endswith("\n"):
         pieces.append("\n")
@@ -99,7 +109,14 @@ def _line(binding: Binding) -> int:
     return binding.original.line + _blank(binding).count("\n")
 
 
-def _assignment(name: str, value: str) -> str:
-    if not _PLAIN_VALUE.fullmatch(value):
+def _around(line: str) -> tuple[str, str]:
+    """Return what stands before an assignment, and the comment behind it."""
+    found = _ASSIGNED.fullmatch(line)
+    return (found[1], found[2] or "") if found else ("", "")
+
+
+def _assignment(name: str, value: str, comment: str = "") -> str:
+    # In front of a comment nothing would be the comment.
+    if not _PLAIN_VALUE.fullmatch(value) or (comment and not value):
         value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return f"{name}={value}\n"
+    return f"{name}={value}{comment}\n"

@@ -31,8 +31,41 @@ def test_what_is_set_stands_where_it_stood_and_the_rest_is_kept(tmp_path: Path) 
     path = tmp_path / ".env"
     path.write_text("# ours\nOTHER=1\nSINKS=log # only this\n")
     env_file.update(path, {"SINKS": "mqtt", "MQTT_PASSWORD": "it's\\ #1"})
-    assert path.read_text() == "# ours\nOTHER=1\nSINKS=mqtt\nMQTT_PASSWORD='it\\'s\\\\ #1'\n"
+    assert path.read_text() == "# ours\nOTHER=1\nSINKS=mqtt # only this\nMQTT_PASSWORD='it\\'s\\\\ #1'\n"
     assert env_file.read(path, KNOWN)[0] == {"SINKS": "mqtt", "MQTT_PASSWORD": "it's\\ #1"}
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after"),
+    [
+        ("SINKS=log # a'b\n", "mqtt", "SINKS=mqtt # a'b\n"),
+        ("SINKS=log # ours\n", "", "SINKS='' # ours\n"),
+        ("SINKS= # ours\n", "mqtt", "SINKS=mqtt # ours\n"),
+        ("SINKS=\n# ours\n", "mqtt", "SINKS=mqtt\n# ours\n"),
+        ("SINKS='a = # b' # ours\n", "x y", "SINKS='x y' # ours\n"),
+        ('SINKS="a\\" # b"\n', "mqtt", "SINKS=mqtt\n"),
+        ("SINKS=a#b\n", "mqtt", "SINKS=mqtt\n"),
+        ("\nSINKS=#b\n", "mqtt", "\nSINKS=mqtt\n"),
+        ("SINKS='a\nb'\n", "mqtt", "SINKS=mqtt\n"),
+        ("SINKS='a'#b\n", "mqtt", "SINKS=mqtt\n"),
+        ("\n\nexport SINKS=log\t# ours", "mqtt", "\n\nexport SINKS=mqtt\t# ours\n"),
+    ],
+)
+def test_what_stands_around_an_assignment_is_kept(
+    tmp_path: Path, before: str, value: str, after: str
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text(before)
+    env_file.update(path, {"SINKS": value})
+    assert path.read_text() == after
+    assert env_file.read(path, KNOWN)[0] == {"SINKS": value}
+
+
+def test_values_that_end_in_a_backslash_do_not_reach_into_others(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    values = {"SINKS": "a\\", "MQTT_PASSWORD": "b c\\"}
+    env_file.update(path, values)
+    assert env_file.read(path, KNOWN)[0] == values
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, 0o600), (0o644, 0o640), (0o600, 0o600)])

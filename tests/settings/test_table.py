@@ -282,7 +282,7 @@ def test_updating_keeps_other_lines_and_comments(env_file: Path) -> None:
     env_file.write_text("# mine\n\nexport MQTT_PORT = 1 # old\nOTHER=x\n\n#LISTEN_PORT=2\nWEB_PORT=3")
     env_files.update(env_file, {"MQTT_PORT": "1884", "BASE_TOPIC": "site"})
     assert env_file.read_text() == (
-        "# mine\n\nMQTT_PORT=1884\nOTHER=x\n\n#LISTEN_PORT=2\nWEB_PORT=3\nBASE_TOPIC=site\n"
+        "# mine\n\nexport MQTT_PORT=1884 # old\nOTHER=x\n\n#LISTEN_PORT=2\nWEB_PORT=3\nBASE_TOPIC=site\n"
     )
     assert stat.S_IMODE(env_file.stat().st_mode) == 0o640
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bssci.wire.messages import (
-    Error,
-)
-from tests.center.downlinks.gateway import (
-    DownlinkHouse,
-    gateway,
-)
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from bssci.wire.messages import DlDataQueRsp, Error
+from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, gateway
+from tests.support.center import result_of
 
 
 def test_a_result_that_cannot_be_stored_is_told_again(site: DownlinkHouse) -> None:
@@ -22,6 +23,24 @@ def test_a_result_that_cannot_be_stored_is_told_again(site: DownlinkHouse) -> No
     site.advance(2)
     assert station.result(queue_id)
     assert site.downlink(queue_id).state == "sent"
+
+
+def test_a_station_that_takes_a_downlink_while_the_picture_is_read_is_not_asked_again(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = gateway(site)
+    site.queue()
+    [request] = station.asked()
+    downlinks, read = site.journal.downlinks, Deferred[Any]()
+    with monkeypatch.context() as patch:
+        picture = downlinks.picture(sensors=[SENSOR], limit=1)
+        patch.setattr(downlinks, "picture", lambda **what: read)
+        site.downlinks.reconfigured([SENSOR])
+        site.settle()
+        station.say(DlDataQueRsp(opId=request.opId))
+    read.callback(result_of(picture))
+    site.settle()
+    assert station.asked() == []
 
 
 def test_a_refused_downlink_has_failed(site: DownlinkHouse) -> None:

@@ -369,7 +369,7 @@ class Station:
         try:
             handler(self, message, batch)
         except ProtocolError:
-            if outcome.again and isinstance(message, Att | Det):
+            if outcome.again and isinstance(message, Att | Det) and self.unstored.may_doubt():
                 # It may have been accepted before, and the answer lost: the station has not carried it out.
                 self._doubt(eui_from_int(message.epEui))
             raise
@@ -384,10 +384,7 @@ class Station:
     def _doubt(self, eui: EUI) -> None:
         self.propagation.change([eui])
         if self.session is not None:
-            unlike_any = Registration(
-                end_point_eui=eui, fingerprint=b"?", state="detached", at=self._services.now()
-            )
-            self.unstored.add(self.session.last_bs_op_id, (), [unlike_any])
+            self.unstored.doubt(self.session.last_bs_op_id, eui, self._services.now())
 
     def _end(self, outcome: WireOutcome | Rejected, batch: ReadBatch) -> None:
         if isinstance(outcome, (Answered, Refused)):

@@ -11,6 +11,10 @@ from twisted.internet.defer import Deferred
 from bssci.journal import Registration
 from bssci.model import EUI, AnyEvent
 from bssci.stations.read_batch import ReadBatch
+from bssci.wire.session import DEFAULT_MAX_OPEN
+
+MAX_DOUBTS = DEFAULT_MAX_OPEN
+"""refused requests of one session that may have been accepted before: more were never open at once"""
 
 
 class Unstored:
@@ -28,6 +32,7 @@ class Unstored:
         self._news: list[AnyEvent] = []
         self._under_way: Counter[EUI] = Counter()
         """number of registrations of each sensor on their way to the disk, which they reach in their order"""
+        self._doubts = 0
 
     def __bool__(self) -> bool:
         return bool(self._last_op_id or self._closed or self._registrations or self._news)
@@ -50,6 +55,20 @@ class Unstored:
     def note(self, last_op_id: int) -> None:
         """Note the last opId of the station that was seen, though nothing may be stored of what it began."""
         self._last_op_id = last_op_id
+
+    def may_doubt(self) -> bool:
+        """Return whether one more refused request may have been accepted before, or is made up."""
+        self._doubts += 1
+        return self._doubts <= MAX_DOUBTS
+
+    def doubt(self, last_op_id: int, eui: EUI, at: float) -> None:
+        """Note that a station may not have of a sensor what is on disk: it is told when it is back.
+
+        :param last_op_id: as for :meth:`add`.
+        :param at: Unix seconds.
+        """
+        unlike_any = Registration(end_point_eui=eui, fingerprint=b"?", state="detached", at=at)
+        self.add(last_op_id, (), [unlike_any])
 
     def follow(self, registrations: Iterable[Registration], stored: Deferred[Any]) -> None:
         """Follow registrations that are on their way to the disk, behind all others.

@@ -187,8 +187,6 @@ class Session:
         self.max_bytes = max_bytes
         self.state = _RUNNING
         self.generation = 0
-        self._repeated = 0
-        """requests of this generation with an opId of earlier ones"""
         self._open_bytes = sum(map(_size, self.open_requests.values()))
         self._received: dict[int, _Begun] = {}
         self._received_bytes = 0
@@ -250,7 +248,6 @@ class Session:
         """
         self.state = _REISSUING
         self.generation += 1
-        self._repeated = 0
         self._received.clear()
         self._received_bytes = 0
         self._answered.clear()
@@ -344,9 +341,7 @@ class Session:
             raise _busy(message, f"the open operations occupy {self._received_bytes} bytes")
         self._received_bytes += size
         self._received[op_id] = _Begun(type(message), getattr(message, "epEui", None), size)
-        self._repeated += again
-        # No more than were open at once before the resume: others are made up.
-        return Requested(message, again and self._repeated <= self.max_open)
+        return Requested(message, again)
 
     def _completion(self, message: Completion) -> Completed | Ignored:
         op_id = message.opId

@@ -308,21 +308,19 @@ def test_a_station_whose_answer_was_lost_is_told_what_the_sensor_is_now_if_its_r
 
 
 def test_a_station_that_makes_requests_up_is_not_told_of_more_sensors_than_it_may_have_asked_for(
-    connected: AirHouse,
+    connected: AirHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bssci.stations.unstored.MAX_DOUBTS", 3)
     connected.say(HERE, det())
-    for _ in range(2):
+    for first in (1, 21, 41):
         connected.lose(HERE)
         connected.connect(HERE)
-        connected.links[HERE].silent.add(DetPrp)
-        session = connected.station(HERE).session
-        assert session is not None
-        session.max_open = 3
-        before = connected.station(HERE).propagation.outstanding
-        for number in range(1, 11):
+        for number in range(first, first + 20):
             connected.links[HERE].give(det(op_id=1, epEui=number))
-        connected.settle()
-        assert connected.station(HERE).propagation.outstanding - before <= 3
+        connected.obey()
+    counted = connected.journal.sessions.count_registrations()
+    connected.settle()
+    assert result_of(counted)[HERE] == {"attached": 1, "detached": 1 + 3}
 
 
 def come_back(house: AirHouse, *messages: Message, are_stored: bool = False) -> AirLine:

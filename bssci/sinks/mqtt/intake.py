@@ -34,6 +34,8 @@ MAX_RUNNING = 10_000
 """requests under way; one more is refused"""
 MAX_BYTES = 16 * 1024 * 1024
 """bytes of the payloads of requests under way; beyond, a request is refused"""
+MAX_REFUSING = 1000
+"""refusals that wait for the disk, at most"""
 RATE_PERIOD = 60.0
 """s over which the rate of answers is measured"""
 RESUMED_AT_ONCE = 20
@@ -88,8 +90,11 @@ class Intake:
         self._stopped = False
         self._looking = 0
         """repeated requests that are being searched for; requests that come after them wait"""
-        lines = LineLimit(clock.seconds, lines=1)
-        self._to_store, self._to_answer = DiskOrder(clock, lines), DiskOrder(clock, lines)
+        self._lines = lines = LineLimit(clock.seconds, lines=1)
+        self._to_store, self._to_answer, self._to_refuse = (DiskOrder(clock, lines) for _ in range(3))
+        self._refusals = 0
+        self._refusing = 0
+        """refusals that wait for the disk"""
         self._bytes = 0
         """bytes of the payloads of requests under way"""
         self._under_way: dict[int, float] = {}
@@ -121,15 +126,15 @@ class Intake:
             "answered": self._answered,
             "failed": self._refused,
             "rate": len(self._answers) / measured if measured > 0 else 0.0,
-            "failing": self._to_store.is_waiting or self._to_answer.is_waiting,
+            "failing": any(order.is_waiting for order in (self._to_store, self._to_answer, self._to_refuse)),
             "misaddressed": self.misaddressed,
         }
 
     def stop(self) -> None:
         """Stop answering: requests that are not answered yet are resumed at the next start."""
         self._stopped = True
-        self._to_store.stop()
-        self._to_answer.stop()
+        for order in (self._to_store, self._to_answer, self._to_refuse):
+            order.stop()
 
     def resume(
         self, requests: Sequence[StoredRequest], choose: Callable[[str], CarryOut | None]
@@ -242,6 +247,39 @@ class Intake:
                 return await storing
             except StorageError as error:
                 await self._to_store.again(entry, error)
+
+    def refuse(self, answers: Sequence[AnyEvent]) -> Deferred[None]:
+        """Store the answers to a request that is refused, and itself not stored.
+
+        :return: fires when they are on disk, or if too many wait for that; fails with :class:`Stopped`.
+        """
+        if self._refusing >= MAX_REFUSING:
+            stored = self._journal.events.append(list(answers))
+            return stored.addCallbacks(lambda _: None, self._not_refused)
+        return ensureDeferred(self._refuse(list(answers)))
+
+    async def _refuse(self, answers: list[AnyEvent]) -> None:
+        self._refusals += 1
+        number, order = self._refusals, self._to_refuse
+        self._refusing += 1
+        try:
+            await order.enter(number)
+            while True:
+                try:
+                    await self._journal.events.append(answers)
+                    return
+                except StorageError as error:
+                    await order.again(number, error)
+        finally:
+            self._refusing -= 1
+            order.leave(number)
+
+    def _not_refused(self, failure: Failure) -> None:
+        if self._lines.admit() is not None:
+            error = failure.getErrorMessage()
+            self.log.error(
+                "refused request not answered, too many wait for the disk {error}", error=error
+            )
 
     async def answer(
         self,

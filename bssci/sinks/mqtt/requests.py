@@ -32,6 +32,7 @@ from bssci.mqtt.acmqtti import DOWNLINK
 from bssci.mqtt.payloads import response
 from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.center_downlinks import as_request
+from bssci.sinks.mqtt.disk_order import Stopped
 from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
@@ -129,9 +130,8 @@ class MqttRequests:
         refusal = self._refusal(message.topic, len(message.payload), message.retained)
         wrong = reply_error(message.reply, self._listens_to)
         reply = message.reply if wrong is None else None
-        if refusal is not None or wrong is not None:
-            self._refuse(place, message.payload, refusal or wrong, reply)
-            return None
+        if (error := refusal or wrong) is not None:
+            return self._refuse(place, message.payload, error, reply)
         if _kind_of(message.topic) == DOWNLINK:
             message = message._replace(payload=as_request(message.payload))
         told = self._tell_received(place, message.payload, reply)
@@ -142,7 +142,9 @@ class MqttRequests:
         place = self._place(topic)
         refusal = self._refusal(topic, size, retained)
         if place is not None and refusal is not None:
-            self._refuse(place, b"", refusal)
+            refused = self._refuse(place, b"", refusal)
+            if refused is not None:
+                refused.addErrback(lambda failure: failure.trap(Stopped))
 
     def _place(self, topic: str) -> Addressee | None:
         *_, before, last = ["", *topic.removesuffix("/").split("/")]
@@ -179,20 +181,22 @@ class MqttRequests:
         return False
 
     def _refuse(
-        self, place: Addressee, payload: bytes, error: CommandError | None, reply: ReplyTo | None = None
-    ) -> None:
-        if error is None:
-            return
+        self, place: Addressee, payload: bytes, error: CommandError, reply: ReplyTo | None = None
+    ) -> Deferred[None] | None:
+        """Answer a request that is not stored.
+
+        :return: fires when the request may be acknowledged; None: at once.
+        """
         if error.code == "retained" and self._is_repeated(place.topic):
-            return
+            return None
         ref = read_reference(payload) if len(payload) <= MAX_SIZE else None
         if place.eui is None:
             answer = self._settings_answer(place.kind) | ({} if ref is None else {"ref": ref})
             self._answer_settings(answer | self._failed(f"config/{place.kind}", error), reply)
-            return
+            return None
         asked = Asked(_NAMES.get(place.kind, place.kind), ref)
-        self._center.report(self._answer(place.eui, asked, "received", reply=reply))
-        self._center.report(self._answer(place.eui, asked, "failed", error, reply=reply))
+        received = self._answer(place.eui, asked, "received", reply=reply)
+        return self._intake.refuse([received, self._answer(place.eui, asked, "failed", error, reply=reply)])
 
     # Carrying out
 

@@ -13,7 +13,7 @@ from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.model import EUI, Downlink
 from bssci.mqtt.values import ReplyTo
 from bssci.sinks.mqtt import requests as requests_module
-from bssci.sinks.mqtt.disk_order import RETRY
+from bssci.sinks.mqtt.disk_order import RETRY, Stopped
 from bssci.system.line_limit import LINES
 from bssci.wire.messages import (
     AttPrp,
@@ -416,6 +416,56 @@ def test_too_many_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.obey()
     site.ask(f"mioty/ep/{TWO}/cmd", "status")
     assert site.answers(TWO)[-1].status == "done"
+
+
+def test_a_request_too_many_is_answered_though_the_disk_is_full(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_RUNNING", 1)
+    site.house.journal.full = True
+    site.ask(f"mioty/ep/{ONE}/cmd", "status", packet_id=1)
+    acknowledged = [site.ask(f"mioty/ep/{TWO}/cmd", {"command": "status", "ref": ref}) for ref in "ab"]
+    site.requests.too_large(f"mioty/ep/{TWO}/cmd", 1 << 20, False)
+    site.house.settle()
+    assert acknowledged == [[], []]
+    assert site.intake.figures()["failing"]
+    site.house.journal.full = False
+    site.house.advance(RETRY + 1)
+    assert acknowledged == [[None], [None]]
+    answers = [
+        (answer.ref, answer.status, answer.error and answer.error.code) for answer in site.answers(TWO)
+    ]
+    assert answers == [
+        ("a", "received", None),
+        ("a", "failed", "busy"),
+        ("b", "received", None),
+        ("b", "failed", "busy"),
+        (None, "received", None),
+        (None, "failed", "too_large"),
+    ]
+    assert site.statuses() == ["received", "done"]
+
+
+def test_a_refused_request_is_not_acknowledged_by_a_stop_before_its_answer_is_on_disk(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_BYTES", 0)
+    site.house.journal.full = True
+    acknowledged = site.ask(f"mioty/ep/{ONE}/cmd", "status", packet_id=1)
+    site.requests.too_large(f"mioty/ep/{ONE}/cmd", 1 << 20, False)
+    site.intake.stop()
+    assert [failure.type for failure in acknowledged if isinstance(failure, Failure)] == [Stopped]
+
+
+def test_refusals_that_wait_for_a_full_disk_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_BYTES", 0)
+    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_REFUSING", 2)
+    site.house.journal.full = True
+    asked = [site.ask(f"mioty/ep/{ONE}/cmd", "status", packet_id=number) for number in range(1, 5)]
+    assert asked == [[], [], [None], [None]]
+    site.house.journal.full = False
+    site.house.advance(RETRY + 1)
+    assert site.statuses() == ["received", "failed"] * 2
 
 
 def test_requests_under_way_are_bounded_in_bytes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

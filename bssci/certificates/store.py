@@ -119,11 +119,16 @@ class CertificateStore:
             if file in self.paths
             for entry in _described(file, name, self.paths[file], file)
         ]
-        paths = sorted(self.stations.glob("*/station_cert.pem"))[:10_000] if bundles else []
+        paths = sorted(self.stations.glob(f"*/{_STATION_CERTIFICATE}"))[:10_000] if bundles else []
         for path in paths:
             eui = path.parent.name
             entries += _described(f"{BUNDLE}{eui}", f"Base station {eui}", path, "the bundle")[:1]
         return entries
+
+    def bundle_end(self, eui: EUI) -> float:
+        """Return the Unix seconds when the certificate of a base station's bundle expires; 0: it has none."""
+        path = self.stations / eui / _STATION_CERTIFICATE
+        return next((each["not_after"] for each in _described("", "", path, "the bundle")), 0.0)
 
     def problems(self) -> tuple[list[str], list[str]]:
         """Return the errors that keep base stations out, and the warnings."""
@@ -218,7 +223,7 @@ class CertificateStore:
     ) -> Iterator[tuple[x509.Certificate, PrivateKey]]:
         """Yield certificate and key of the valid bundles that these authorities have signed."""
         now = self._now()
-        for path in sorted(self.stations.glob("*/station_cert.pem"))[:MAX_BUNDLES_TRIED]:
+        for path in sorted(self.stations.glob(f"*/{_STATION_CERTIFICATE}"))[:MAX_BUNDLES_TRIED]:
             try:
                 certificate = certificates.read_certificates(path, "the bundle")[0]
                 key = certificates.read_key(path.with_name("station_key.pem"), "the bundle")

@@ -168,11 +168,15 @@ def tone(state: Any) -> str:
     return "off"
 
 
-def days_tone(days: Any) -> str:
-    """Return the CSS class that colours the expiry of a certificate, by the days left."""
+@pass_context
+def days_tone(context: Mapping[str, Any] | Context, days: Any) -> str:
+    """Return the CSS class that colours the expiry of a certificate, by the days left.
+
+    It is a warning from ``certificate_days`` of the context on, as for alarms.
+    """
     if _missing(days):
         return "off"
-    return "error" if days < 0 else "warning" if days < 30 else "ok"
+    return "error" if days < 0 else "warning" if days < context["certificate_days"] else "ok"
 
 
 _LAST_TIME = 253_370_764_800.0

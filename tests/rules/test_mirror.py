@@ -81,6 +81,7 @@ SPANNING = {
     "sinks/postgres/test_postgres_conformance.py": "the sink keeps the contract of sinks",
     "sinks/postgres/test_postgres_documentation.py": "docs against the schema",
     "web/api/test_sensor_commands.py": "commands for sensors, by sensors.py and answers.py",
+    "web/reports/test_agreement.py": "verdict, readiness, alarms and health_check against each other",
     "web/test_vocabulary.py": "one name for one fact by MQTT, live stream, API and webhook",
     "sources/test_conformance.py": "every source keeps the contract of sources",
     "sinks/test_conformance.py": "every sink keeps the contract of sinks",

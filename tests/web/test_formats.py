@@ -82,9 +82,11 @@ def test_each_state_has_its_tone(state: str, tone: str) -> None:
     assert formats.tone(state) == tone
 
 
-@pytest.mark.parametrize(("days", "tone"), [(-1, "error"), (3, "warning"), (30, "ok"), (None, "off")])
-def test_certificates_are_urgent_near_their_end(days: int | None, tone: str) -> None:
-    assert formats.days_tone(days) == tone
+@pytest.mark.parametrize(("days", "tone"), [(-1, "error"), (3, "warning"), (60, "ok"), (None, "off")])
+def test_certificates_are_urgent_from_the_days_on_from_which_there_is_an_alarm(
+    days: int | None, tone: str
+) -> None:
+    assert formats.days_tone({"certificate_days": 60.0}, days) == tone
 
 
 def test_times_are_in_the_zone_of_the_settings_and_say_utc() -> None:

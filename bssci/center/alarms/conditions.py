@@ -7,9 +7,16 @@ where there is only one subject. It identifies the alarm in the API, and is its 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
+from bssci.center.alarms.judging import (
+    CERTIFICATE_SEVERITY,
+    SILENT,
+    Severity,
+    certificate_state,
+    fill_severity,
+)
 from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.retention import FULL, FULL_SOON
 from bssci.center.silence.silence import Standing
@@ -21,7 +28,6 @@ from bssci.model.iso_times import iso_day
 from bssci.stations.causes import BLOCKED, OF_STATIONS
 from bssci.stations.station import ConnectionState, Station
 
-Severity = Literal["error", "warning"]
 REFUSED_LATELY = 900.0
 """s for which a refused connection keeps its alarm open"""
 MANY_ERRORS = 10
@@ -34,7 +40,6 @@ MAX_OF_KIND = 20
 """separate alarms of one kind; if there are more, one alarm stands for all others"""
 MANY = "many"
 """subject of the alarm that stands for all others"""
-DAY = 86400.0
 
 
 class Condition(NamedTuple):
@@ -185,7 +190,7 @@ def of_sources(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[Conditio
 
 def of_sensor(sensor: Sensor, standing: Standing) -> Condition | None:
     """Return the condition of a silent sensor; None if it is not silent."""
-    if standing.state not in ("warning", "auto-detach pending", "auto-detached"):
+    if standing.state not in SILENT:
         return None
     what = "was detached because it is silent" if standing.state == "auto-detached" else "is silent"
     return Condition(
@@ -226,9 +231,9 @@ def of_journal(usage: Usage, is_failing: bool, forecast: str = "") -> Iterator[C
         text = "The journal cannot store: uplinks are refused, base stations keep them"
         yield Condition("journal-failing", "error", text, "/logs?level=error")
         forecast = ""
-    if usage.share >= FULL_SOON:
-        severity: Severity = "error" if usage.share >= FULL else "warning"
-        percent = int(FULL * 100) if usage.share >= FULL else int(FULL_SOON * 100)
+    severity = fill_severity(usage.share)
+    if severity is not None:
+        percent = int(100 * (FULL if severity == "error" else FULL_SOON))
         text = f"The journal is more than {percent} % full of events that sinks have yet to take{forecast}"
         yield Condition("journal-filling", severity, text, page)
 
@@ -246,16 +251,16 @@ def of_certificates(spans: Iterable[CertificateSpan], now: float, days: float) -
     :param days: days before it expires from which on a certificate counts.
     """
     for each in spans:
-        severity: Severity = "error"
-        if each.begins_at > now:
-            what = f"is valid only from {iso_day(each.begins_at)}"
-        elif each.ends_at < now:
-            what = f"expired on {iso_day(each.ends_at)}"
-        elif each.ends_at - now < days * DAY:
-            what, severity = f"expires on {iso_day(each.ends_at)}", "warning"
-        else:
+        state = certificate_state(each.begins_at, each.ends_at, now, days)
+        if state is None:
             continue
+        what = {
+            "early": f"is valid only from {iso_day(each.begins_at)}",
+            "ended": f"expired on {iso_day(each.ends_at)}",
+            "ending": f"expires on {iso_day(each.ends_at)}",
+        }[state]
         text = f"{each.name}: the certificate {what}"
+        severity = CERTIFICATE_SEVERITY[state]
         yield Condition(f"certificate-ends:{_level(each.subject)}", severity, text, each.href)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.logger import Logger
@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from bssci.center.alarms import conditions as looks
 from bssci.center.alarms.alarms import Alarms
 from bssci.center.alarms.conditions import CertificateSpan, Condition, named
+from bssci.center.alarms.judging import certificate_state, is_watched
 from bssci.center.deliveries import Deliveries
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.silence import SilenceWatch
@@ -25,6 +26,7 @@ from bssci.settings.table import Settings
 from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
 from bssci.stations.refusals import Refusals
+from bssci.stations.station import ConnectionState
 from bssci.system.clock import Clock, Ticker, in_slices
 
 INTERVAL = 5.0
@@ -84,6 +86,16 @@ class Watched:
     decoders: Callable[[], Mapping[str, Any] | None] = lambda: None
     others: Mapping[str, Look] | None = None
     """further checks, by the kind of the conditions that each yields"""
+
+
+class _Shown(NamedTuple):
+    """The certificate that a base station has presented last."""
+
+    eui: EUI
+    name: str
+    certificate: bytes
+    """certificate (DER)"""
+    is_offline: bool
 
 
 class AlarmGuard:
@@ -216,33 +228,44 @@ class AlarmGuard:
         return found
 
     async def _of_certificates(self) -> list[Condition]:
-        spans = await self._run_in_thread(self._spans, self._shown())
         days = self._watched.settings().alarm_certificate_days
-        return list(looks.of_certificates(spans, self._now(), days))
+        now = self._now()
+        spans = await self._run_in_thread(self._spans, self._shown(), now, days)
+        return list(looks.of_certificates(spans, now, days))
 
-    def _shown(self) -> list[tuple[EUI, str, bytes]]:
-        """Return EUI, name and certificate of each base station that has presented one.
+    def _shown(self) -> list[_Shown]:
+        """Return the certificates that base stations have presented.
 
         Stations that are away are included, since an expired certificate may be the reason.
         """
         return [
-            (station.eui, named(station.state.name, station.eui), station.record.certificate)
+            _Shown(
+                station.eui,
+                named(station.state.name, station.eui),
+                station.record.certificate,
+                station.connection is ConnectionState.OFFLINE,
+            )
             for station in self._watched.stations
             if station.record.certificate and not self._watched.entries.is_blocked(station.eui)
         ]
 
-    def _spans(self, shown: Sequence[tuple[EUI, str, bytes]]) -> list[CertificateSpan]:
+    def _spans(self, shown: Sequence[_Shown], now: float, days: float) -> list[CertificateSpan]:
         """Return the certificates that are in use. Blocks."""
-        inventory = CertificateStore(self._watched.certificates()).inventory(bundles=False)
+        store = CertificateStore(self._watched.certificates())
         spans = [
             CertificateSpan(each["file"], each["name"], each["not_before"], each["not_after"])
-            for each in inventory
+            for each in store.inventory(bundles=False)
         ]
-        for eui, name, der in shown:
+        for eui, name, der, is_offline in shown:
             try:
                 begins_at, ends_at = certificate_span(der)
             except CertificateError as error:
                 self.log.debug("certificate of a station unreadable {error}", error=error)
                 continue
-            spans.append(CertificateSpan(eui, f"Base station {name}", begins_at, ends_at, f"/stations/{eui}"))
+            # The bundle is read only where that matters: there may be thousands.
+            bundle = store.bundle_end(eui) if certificate_state(begins_at, ends_at, now, days) else 0.0
+            if is_watched(is_offline, ends_at, bundle, now):
+                spans.append(
+                    CertificateSpan(eui, f"Base station {name}", begins_at, ends_at, f"/stations/{eui}")
+                )
         return spans

@@ -92,6 +92,7 @@ class PageRoutes:
             "version": self._context.center.version,
             "now": self._context.now(),
             "timezone": self._context.settings.timezone,
+            "certificate_days": self._context.settings.alarm_certificate_days,
         }
 
     def error(self, error: ApiError, identity: Identity | None, request: Request) -> bytes:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
+from bssci.center.alarms.judging import is_watched
 from bssci.certificates.server import StationFiles
 from bssci.certificates.store import BUNDLE, CertificateStore
 from bssci.system.watching import stamps_of
 from bssci.web.context import Context
 from bssci.web.reports.stations import days_left
-
-LONG_AGO = 30
-"""days after which an expired certificate is not shown"""
 
 HOUR = 3600.0
 Rows = list[dict[str, Any]]
@@ -67,33 +65,40 @@ class CertificateViews:
         return CertificateStore(self._context.certificate_files)
 
 
-def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def by_end(inventory: Rows, stations: Rows, now: float) -> Rows:
     """Return the certificates in files and of base stations, those that expire first at the front; ``href``
-    links to the page of each. The certificate that a base station shows stands for its bundle.
+    links to the page of each. The certificate that a base station shows stands for its bundle; a bundle that
+    no station shows is not ``in_use``.
+
+    :param stations: rows of the list of base stations.
+    :param now: Unix seconds.
     """
     made = {entry["file"]: entry["not_after"] for entry in inventory}
     shown = {
         file: row
         for row in stations
-        if row["certificate"] and not _is_past(row, made.get(file := f"{BUNDLE}{row['eui']}", 0))
+        if row["certificate"]
+        and not row["blocked"]
+        and is_watched(
+            row["state"] == "offline",
+            row["certificate"]["not_after"],
+            made.get(file := f"{BUNDLE}{row['eui']}", 0.0),
+            now,
+        )
     }
-    files = [entry | {"href": "/certificates"} for entry in inventory if entry["file"] not in shown]
+    files = [
+        entry | {"href": "/certificates", "in_use": not entry["file"].startswith(BUNDLE)}
+        for entry in inventory
+        if entry["file"] not in shown
+    ]
     of_stations = [
         row["certificate"]
         | {
             "file": file,
             "name": f"Base station {row['name'] or row['eui']}",
             "href": f"/stations/{row['eui']}",
+            "in_use": True,
         }
         for file, row in shown.items()
     ]
     return sorted(files + of_stations, key=itemgetter("not_after"))
-
-
-def _is_past(station: dict[str, Any], bundle_ends: float) -> bool:
-    """Return whether an absent station's certificate need not be watched: a newer one was made for the
-    station, or it expired long ago.
-    """
-    certificate = station["certificate"]
-    is_replaced = certificate["not_after"] < bundle_ends
-    return station["state"] == "offline" and bool(is_replaced or certificate["days_left"] < -LONG_AGO)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from bssci.center.retention import FULL, FULL_SOON, full_in
+from bssci.center.alarms.conditions import condition_kind
+from bssci.center.alarms.judging import CERTIFICATE_SEVERITY, Severity, certificate_state, fill_severity
+from bssci.center.retention import full_in
 from bssci.certificates.store import BUNDLE
 from bssci.journal import AlarmRecord
 from bssci.model.counts import grouped, many
 from bssci.web.formats import link
 
-OLD_BACKLOG = 60.0
-"""s after which an event that still waits for a sink is a problem"""
-
 
 class HealthProblem(NamedTuple):
     """A problem of the service, with a link to details."""
 
-    severity: Literal["error", "warning"]
+    severity: Severity
     text: str
     href: str
     """page that shows more of it, or where it can be fixed"""
@@ -81,18 +80,17 @@ def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthPro
     :param status: result of :meth:`bssci.web.reports.status.StatusViews.status`.
     """
     journal = status["journal"]
+    fill = fill_severity(journal["undelivered"] / journal["max_size"])
     if not journal["writable"]:
         text = "The journal cannot store: uplinks are refused, and base stations are told to keep them"
-        if journal["undelivered"] >= FULL * journal["max_size"]:
+        if fill == "error":
             yield HealthProblem("error", text, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached")
         else:
             yield HealthProblem("error", text, "/logs?level=error", journal["trouble"])
-    elif journal["undelivered"] >= FULL_SOON * journal["max_size"]:
+    elif fill is not None:
         percent = round(100 * journal["undelivered"] / journal["max_size"])
         text = f"The journal is {percent} % full{full_in(journal['full_in_days'])}"
-        yield HealthProblem(
-            "warning", text, "/config#JOURNAL_MAX_SIZE", "sinks have not taken these events yet"
-        )
+        yield HealthProblem(fill, text, "/config#JOURNAL_MAX_SIZE", "sinks have not taken these events yet")
     if journal["unreadable"]:
         text = many(journal["unreadable"], "entry of the journal is", "entries of the journal are")
         yield HealthProblem("warning", f"{text} damaged and skipped", "/logs?level=error")
@@ -100,13 +98,13 @@ def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthPro
         yield HealthProblem("error", "Base stations cannot connect", "/logs")
 
 
-def of_stations(known: int, counts: Mapping[str, int], alarmed: bool) -> Iterator[HealthProblem]:
+def of_stations(counts: Mapping[str, int], alarmed: bool) -> Iterator[HealthProblem]:
     """Yield the problems of base stations.
 
-    :param counts: base stations by state.
+    :param counts: base stations by state; those that are blocked, or never connected, are not offline.
     :param alarmed: there is an alarm that one is offline, which is an error here as it is there.
     """
-    if known and not counts["online"]:
+    if counts["offline"] and not counts["online"]:
         yield HealthProblem("error", "No base station is connected", "/stations")
     elif counts["offline"]:
         text = f"{many(counts['offline'], 'base station is', 'base stations are')} offline"
@@ -148,7 +146,7 @@ def of_alarms(alarms: Iterable[AlarmRecord]) -> Iterator[HealthProblem]:
     """
     by_kind: dict[str, list[AlarmRecord]] = {}
     for each in alarms:
-        kind = each.id.partition(":")[0]
+        kind = condition_kind(each.id)
         if kind not in COVERED and kind not in LOOKED_AT:
             by_kind.setdefault(kind, []).append(each)
     for found in by_kind.values():
@@ -201,18 +199,21 @@ def of_sensor_file(report: Mapping[str, Any]) -> Iterator[HealthProblem]:
         yield HealthProblem("warning", text, "/sensors#wrong", detail)
 
 
-def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]) -> Iterator[HealthProblem]:
+def of_sinks(
+    sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str], patience: float
+) -> Iterator[HealthProblem]:
     """Yield the problems of delivery.
 
     :param sinks: figures of each, by its name.
     :param settings: the main setting of each sink that has settings, by the sink's name.
+    :param patience: s that the oldest event of a sink may wait, as for alarms.
     """
     for name, sink in sinks.items():
         buffered = f"{many(int(sink['queued']), 'event')} buffered"
         if sink["failing"]:
             mend = f"/config#{settings[name]}" if name in settings else link("/logs", level="warn", q=name)
             yield HealthProblem("error", f"{name} cannot deliver: {buffered}", mend, sink["trouble"])
-        elif sink["oldest_seconds"] > OLD_BACKLOG:
+        elif sink["oldest_seconds"] > patience:
             yield HealthProblem("warning", f"{name} is behind: {buffered}", "/#sinks")
         if sink["warning"]:
             mend = link("/logs", level="warn", q=name)
@@ -284,32 +285,35 @@ def of_certificates(
 ) -> Iterator[HealthProblem]:
     """Yield the problems of certificates.
 
-    :param certificates: those that expire first at the front.
+    :param certificates: result of :func:`bssci.web.reports.certificates.by_end`.
     :param now: Unix seconds.
     :param days: days before it expires from which a certificate is a problem, as for alarms.
     """
+    ours: list[tuple[Mapping[str, Any], Severity]] = []
+    stations: list[tuple[Mapping[str, Any], Severity]] = []
     for each in certificates:
-        if each.get("not_before", 0.0) > now and not each["file"].startswith(BUNDLE):
-            yield HealthProblem("error", f"{each['name']}: the certificate is not valid yet", each["href"])
-    low = [each for each in certificates if each["days_left"] < days]
-    ours = [each for each in low if not each["file"].startswith(BUNDLE)]
-    stations = [each for each in low if each["file"].startswith(BUNDLE)]
-    if ours:
-        # Without a valid certificate of the service center no base station can connect; a base station's own
-        # certificate affects only that base station.
-        yield _ending(ours, "error" if ours[0]["days_left"] < 0 else "warning", days)
-    if stations:
-        yield _ending(stations, "warning", days)
+        state = certificate_state(each["not_before"], each["not_after"], now, days)
+        if state is None:
+            continue
+        severity = CERTIFICATE_SEVERITY[state] if each["in_use"] else "warning"
+        if state == "early":
+            yield HealthProblem(severity, f"{each['name']}: the certificate is not valid yet", each["href"])
+        else:
+            (stations if each["file"].startswith(BUNDLE) else ours).append((each, severity))
+    for low in (ours, stations):
+        if low:
+            yield _ending(low, days)
 
 
-def _ending(
-    certificates: Sequence[Mapping[str, Any]], severity: Literal["error", "warning"], limit: float
-) -> HealthProblem:
-    first, *others = certificates
+def _ending(low: Sequence[tuple[Mapping[str, Any], Severity]], limit: float) -> HealthProblem:
+    """Return the problem of certificates that expire within ``limit`` days, or have expired."""
+    (first, _), *others = low
     days = first["days_left"]
     when = f"in {many(days, 'day', 'days')}" if days else "today"
     text = f"{first['name']}: the certificate " + (f"expires {when}" if days >= 0 else "has expired")
+    worst: Severity = "error" if any(severity == "error" for _, severity in low) else "warning"
     if not others:
-        return HealthProblem(severity, text, first["href"])
-    text = f"{text}, and {grouped(len(others))} more within {limit:.0f} days"
-    return HealthProblem(severity, text, "/certificates")
+        return HealthProblem(worst, text, first["href"])
+    return HealthProblem(
+        worst, f"{text}, and {grouped(len(others))} more within {limit:.0f} days", "/certificates"
+    )

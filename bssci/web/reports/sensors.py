@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from bssci.center.alarms.judging import ABOUT_TO_DETACH
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, Uplink, sensor_to_json
 from bssci.model.device_id import sensor_device
@@ -20,7 +21,7 @@ from bssci.web.live.names import names_in
 from bssci.web.monitoring.losses import losses
 from bssci.web.reports.decoders import counts_of_device
 from bssci.web.reports.ranges import Range, thinned
-from bssci.web.reports.standings import SILENT, SORTS, ListedSensor, Standings, in_order
+from bssci.web.reports.standings import SORTS, ListedSensor, Standings, in_order
 
 MAX_SIGNAL = 2000
 """newest uplinks that a chart of signals is drawn from"""
@@ -184,7 +185,7 @@ class SensorViews:
             "attached_at_connected": sum(map(self._center.is_connected, attached_at)),
             "refused_by": sum(state == "refused" for state in registrations.values()),
             "status": standing.state,
-            "warning": standing.state in SILENT,
+            "warning": standing.state in ABOUT_TO_DETACH,
             "inactive_seconds": silence.inactive_seconds if silence else None,
             "seconds_until_detach": left,
             "detach_at": self._context.now() + left if left is not None and self._listens() else None,

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, get_args
 import msgspec
 from twisted.internet.defer import DeferredLock, ensureDeferred
 
+from bssci.center.alarms.judging import ABOUT_TO_DETACH
 from bssci.model import EUI, Sensor
 from bssci.system.clock import Clock, in_slices, let_go, turn
 from bssci.web.context import Context
@@ -39,8 +40,6 @@ StatusName = Literal[
 ]
 """status by which lists of sensors are filtered"""
 STATUSES: tuple[StatusName, ...] = get_args(StatusName)
-SILENT = ("warning", "auto-detach pending")
-"""states that the status ``warning`` stands for"""
 
 
 class ListedSensor(msgspec.Struct, frozen=True, gc=False):
@@ -69,7 +68,7 @@ class ListedSensor(msgspec.Struct, frozen=True, gc=False):
             case "refused":
                 return self.refused
             case "warning":
-                return self.state in SILENT
+                return self.state in ABOUT_TO_DETACH
             case "unheard":
                 return not self.last_seen_at
         return self.state == status
@@ -148,7 +147,7 @@ class Standings:
         self._standings = standings
         await let_go(self._context.clock, before, SLICE)
         counts["detached"] = len(standings) - counts["attached"]
-        counts["warning"] = sum(counts[state] for state in SILENT)
+        counts["warning"] = sum(counts[state] for state in ABOUT_TO_DETACH)
         self._counts = {status: counts[status] for status in STATUSES}
 
     def _look_at(

@@ -193,13 +193,15 @@ class StationViews:
             if len(self._certificates) >= MAX_STATIONS:
                 self._certificates.clear()
             try:
-                description = describe(x509.load_der_x509_certificate(der))
+                certificate = x509.load_der_x509_certificate(der)
+                description = describe(certificate)
             except ValueError:
                 return None
             known = self._certificates[der] = {
                 "subject": description.subject,
                 "issuer": description.issuer,
                 "names": list(description.names),
+                "not_before": certificate.not_valid_before_utc.timestamp(),
                 "not_after": description.not_after.timestamp(),
                 "fingerprint": description.fingerprint,
             }

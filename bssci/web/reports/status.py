@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import DeferredLock, ensureDeferred
 
+from bssci.center.alarms.conditions import condition_kind
 from bssci.web.context import Context
 from bssci.web.reports import health
 from bssci.web.reports.alarms import AlarmViews
@@ -184,33 +185,35 @@ class StatusViews:
         if self._inventory is None or now - self._inventory[0] >= certificates_for:
             self._inventory = now, await self._certificates.inventory()
         inventory = self._inventory[1]
-        certificates = by_end(inventory, listed["base_stations"])
-        center = self._context.center
-        alarms = [each for each in center.alarms.open() if center.alarms.calm_of(each) is None]
-        problems = health.worst_first(
-            [
-                *health.of_service(status, self._context.outside.listening()),
-                *health.of_stations(
-                    status["base_stations"]["known"],
-                    listed["counts"],
-                    any(each.id.startswith("station-offline:") for each in alarms),
-                ),
-                *health.of_sensors(sensors),
-                *health.of_sensor_file(self._sensors.wrong(1)),
-                *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
-                *health.of_requests(status["request_statistics"]),
-                *health.of_sources(status["sources"]),
-                *health.of_gateways(center.gateways.counts()),
-                *health.of_decoders(status["decoders"]),
-                *health.of_provisioned(center.provisioned.counts(), center.provisioned.trouble),
-                *health.of_certificates(
-                    certificates, self._context.now(), self._context.settings.alarm_certificate_days
-                ),
-                *health.of_alarms(alarms),
-            ]
-        )
+        certificates = by_end(inventory, listed["base_stations"], self._context.now())
+        problems = health.worst_first(self._problems(status, listed["counts"], sensors, certificates))
         watched = self._alarms.watched()
         return _Look(status, listed["counts"], sensors, inventory, certificates, problems, watched)
+
+    def _problems(
+        self,
+        status: Mapping[str, Any],
+        stations: Mapping[str, int],
+        sensors: Mapping[str, int],
+        certificates: Rows,
+    ) -> Iterator[health.HealthProblem]:
+        """Yield the problems of the service, those of each of its parts together."""
+        context, center, settings = self._context, self._context.center, self._context.settings
+        alarms = [each for each in center.alarms.open() if center.alarms.calm_of(each) is None]
+        has_offline_alarm = any(condition_kind(each.id) == "station-offline" for each in alarms)
+        sinks = status["queue_statistics"]
+        yield from health.of_service(status, context.outside.listening())
+        yield from health.of_stations(stations, has_offline_alarm)
+        yield from health.of_sensors(sensors)
+        yield from health.of_sensor_file(self._sensors.wrong(1))
+        yield from health.of_sinks(sinks, self._settings_of_sinks(), settings.alarm_backlog_after)
+        yield from health.of_requests(status["request_statistics"])
+        yield from health.of_sources(status["sources"])
+        yield from health.of_gateways(center.gateways.counts())
+        yield from health.of_decoders(status["decoders"])
+        yield from health.of_provisioned(center.provisioned.counts(), center.provisioned.trouble)
+        yield from health.of_certificates(certificates, context.now(), settings.alarm_certificate_days)
+        yield from health.of_alarms(alarms)
 
     async def dashboard(self, span: str = "hour") -> dict[str, Any]:
         """Return everything that the dashboard shows.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,44 +16,21 @@ from twisted.python.failure import Failure
 
 from bssci.center.alarms import conditions
 from bssci.center.alarms.conditions import Condition
-from bssci.center.alarms.guard import AlarmGuard, Watched
+from bssci.center.alarms.guard import AlarmGuard
 from bssci.certificates import bundles
 from bssci.journal import StationEntry, StorageError
 from bssci.model import EUI
 from bssci.stations.causes import Cause
 from bssci.stations.station import Station
 from tests.support.center import House, Line, sensor_entry
+from tests.support.guard import guard_of, watched_of
 
-
-def watched_of(house: House) -> Watched:
-    center, current = house.center, house.configuration
-    return Watched(
-        journal=house.journal,
-        storing=center.storing,
-        stations=center.stations,
-        entries=center.entries,
-        refusals=center.refused_stations,
-        sensors=center.sensors,
-        silence=center.silence,
-        deliveries=center.deliveries,
-        started_at=center.started_at,
-        settings=lambda: current.current,
-        certificates=lambda: current.catalogue.certificate_files(current.current),
-        others={"gateway-offline": lambda: [Condition("gateway-offline:x", "warning", "x", "/")]},
-    )
-
-
-@contextmanager
-def guard_of(house: House) -> Iterator[House]:
-    guard = AlarmGuard(house.clock, house.center.alarms, watched_of(house), house.now, maybeDeferred)
-    guard.start()
-    yield house
-    guard.stop()
+OTHERS = {"gateway-offline": lambda: [Condition("gateway-offline:x", "warning", "x", "/")]}
 
 
 @pytest.fixture
 def guarded(house: House) -> Iterator[House]:
-    with guard_of(house):
+    with guard_of(house, others=OTHERS):
         yield house
 
 
@@ -152,6 +128,28 @@ def test_the_certificate_of_a_station_that_is_away_is_an_alarm_by_its_eui(make_h
         assert alarm not in alarms(house)
 
 
+def test_a_station_that_is_away_is_watched_by_the_bundle_that_was_made_since(
+    make_house, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    eui = EUI("CAFE000000000001")
+    list(bundles.make_authority(tmp_path / "ca.pem", now))
+    list(bundles.make_station(tmp_path / "ca.pem", tmp_path / "shown", eui, now - timedelta(days=100)))
+    list(bundles.make_station(tmp_path / "ca.pem", tmp_path / "stations", eui, now))
+    pem = (tmp_path / "shown" / eui / "station_cert.pem").read_bytes()
+    house = make_house(**{"alarm-certificate-days": "3000", "cert-file": str(tmp_path / "server.pem")})
+    house.clock.advance(now.timestamp() - house.now())
+    line = Line(house)
+    line.certificate = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    line.connect()
+    with guard_of(house):
+        house.advance(10, step=5)
+        assert f"certificate-ends:{eui}" in alarms(house)
+        line.lose()
+        house.advance(150, step=5)
+        assert f"certificate-ends:{eui}" not in alarms(house)
+
+
 def test_a_check_that_fails_is_reported_once_and_keeps_no_other_from_being_made(
     house: House, expected_errors: list[Failure]
 ) -> None:
@@ -163,8 +161,7 @@ def test_a_check_that_fails_is_reported_once_and_keeps_no_other_from_being_made(
             return []
         raise ZeroDivisionError
 
-    watched = watched_of(house)
-    watched = replace(watched, others={"a": broken, **(watched.others or {})}, listening=lambda: False)
+    watched = watched_of(house, others={"a": broken, **OTHERS}, listening=lambda: False)
     guard = AlarmGuard(house.clock, house.center.alarms, watched, house.now, maybeDeferred)
     guard.start()
     house.advance(20, step=5)
@@ -189,7 +186,7 @@ def test_so_does_one_of_those_that_take_long(
     monkeypatch.setattr(conditions, name, broken)
     checked: list[str] = []
     monkeypatch.setattr(house.center.alarms, "evaluate", lambda kinds, _: checked.extend(kinds))
-    watched = replace(watched_of(house), listening=lambda: False)
+    watched = watched_of(house, listening=lambda: False)
     guard = AlarmGuard(house.clock, house.center.alarms, watched, house.now, maybeDeferred)
     guard.start()
     house.advance(200, step=5)

@@ -41,7 +41,7 @@ def test_a_narrow_screen_shows_two_words_at_most(
 
 def test_a_sink_that_delivers_with_a_warning_is_a_problem() -> None:
     figures = {"queued": 0, "failing": False, "trouble": "", "warning": "it held up", "oldest_seconds": 0.0}
-    problems = list(health.of_sinks({"mine": figures}, {}))
+    problems = list(health.of_sinks({"mine": figures}, {}, 300.0))
     assert problems == [
         HealthProblem("warning", "The sink mine has a warning", "/logs?level=warn&q=mine", "it held up")
     ]
@@ -56,7 +56,7 @@ def test_base_stations_that_are_offline_are_as_bad_as_their_alarm(
     online: int, offline: int, alarmed: bool, severity: str | None
 ) -> None:
     counts = {"online": online, "offline": offline}
-    found = [each.severity for each in health.of_stations(online + offline, counts, alarmed)]
+    found = [each.severity for each in health.of_stations(counts, alarmed)]
     assert found == ([severity] if severity else [])
 
 
@@ -91,6 +91,8 @@ def test_a_journal_that_fills_is_told_with_the_days_that_are_left() -> None:
     [problem] = health.of_service({"journal": journal}, listening=True)
     assert (problem.severity, problem.text) == ("warning", "The journal is 81 % full, full in 2.0 days")
     assert not list(health.of_service({"journal": journal | {"undelivered": 12}}, listening=True))
+    [problem] = health.of_service({"journal": journal | {"undelivered": 16}}, listening=True)
+    assert problem.severity == "error"
 
 
 def test_damage_is_told() -> None:
@@ -125,17 +127,30 @@ def test_devices_whose_certificates_end_are_counted() -> None:
     ]
 
 
+def certificate(days: int, **more: object) -> dict[str, object]:
+    ends = {"not_before": 0.0, "not_after": days * 86400.0, "days_left": days}
+    names = {"file": "server", "name": "Service center", "href": "/certificates", "in_use": True}
+    return names | ends | more
+
+
+def test_a_bundle_that_nobody_uses_is_no_error() -> None:
+    bundle = certificate(-1, file=f"station:{'A' * 16}", in_use=False)
+    assert [each.severity for each in health.of_certificates([bundle], 0.0, 30)] == ["warning"]
+    assert [each.severity for each in health.of_certificates([bundle | {"in_use": True}], 0.0, 30)] == [
+        "error"
+    ]
+
+
 def test_a_certificate_that_is_not_valid_yet() -> None:
-    server = {"file": "server", "name": "Service center", "href": "/certificates", "days_left": 400}
-    problems = list(health.of_certificates([server | {"not_before": 101.0}], 100.0, 30))
+    problems = list(health.of_certificates([certificate(400, not_before=101.0)], 100.0, 30))
     assert [(each.severity, each.text) for each in problems] == [
         ("error", "Service center: the certificate is not valid yet")
     ]
-    assert not list(health.of_certificates([server | {"not_before": 99.0}], 100.0, 30))
+    assert not list(health.of_certificates([certificate(400, not_before=99.0)], 100.0, 30))
 
 
 def test_a_certificate_counts_from_the_day_on_which_it_is_an_alarm() -> None:
-    server = {"file": "server", "name": "Service center", "href": "/certificates", "days_left": 60}
+    server = certificate(60)
     assert not list(health.of_certificates([server], 0.0, 60))
     assert [each.text for each in health.of_certificates([server, server], 0.0, 90)] == [
         "Service center: the certificate expires in 60 days, and 1 more within 90 days"

@@ -53,7 +53,7 @@ def test_each_tile_leads_to_what_it_counts(web: WebHouse) -> None:
     ("name", "figures", "href"),
     [
         ("mqtt", {"failing": True}, "/config#MQTT_BROKER"),
-        ("mqtt", {"failing": False, "oldest_seconds": 100.0}, "/#sinks"),
+        ("mqtt", {"failing": False, "oldest_seconds": 301.0}, "/#sinks"),
         ("mqtt", {"warning": "nothing is deleted"}, "/logs?level=warn&q=mqtt"),
         ("paper & ink", {"failing": True}, "/logs?level=warn&q=paper+%26+ink"),
     ],
@@ -108,7 +108,7 @@ def test_certificates_that_end_soon_are_problems(
     assert [(each["severity"], each["text"]) for each in problems if "certificate" in each["text"]] == said
 
 
-def test_one_of_ours_that_has_ended_is_an_error_and_that_of_a_station_a_warning(
+def test_a_certificate_that_has_ended_is_an_error_and_ours_comes_first(
     web: WebHouse, dated: Callable[..., None]
 ) -> None:
     dated(server=100.0, station=2.0)
@@ -121,13 +121,13 @@ def test_one_of_ours_that_has_ended_is_an_error_and_that_of_a_station_a_warning(
     health = dashboard(web)["health"]
     assert health["problems"] == [
         {
-            "severity": "warning",
+            "severity": "error",
             "text": f"Base station {STATION_NAME}: the certificate has expired, and 1 more within 30 days",
             "href": "/certificates",
             "detail": "",
         }
     ]
-    assert health["sentence"].startswith("The service runs, but base station")
+    assert health["sentence"].startswith(f"Base station {STATION_NAME}: the certificate has expired")
     web.advance(100 * 86400.0)
     health = dashboard(web)["health"]
     assert health["sentence"] == "Service center: the certificate has expired; 1 more problem."

@@ -86,6 +86,7 @@ class StationCertificate(Answer):
     subject: str
     issuer: str
     names: list[str]
+    not_before: float
     not_after: float
     fingerprint: str
     days_left: int

@@ -198,6 +198,7 @@ class ServiceCenter:
         )
         self.ingest = Ingest(journal, self.deduplication)
         self.over_the_air = OverTheAir(
+            clock,
             self.sensors,
             self.attachments,
             self.activities,

@@ -2,9 +2,10 @@
 
 A sensor's request arrives once from each station that heard it. The first copy is stored and published; every
 copy is answered, also one that is repeated after a resume. When a station has confirmed our answer, or its
-connection changed before it could, the change is propagated to the stations that did not forward a copy:
+connection changed before it could, the change is propagated to the stations that did not forward a copy, and
+so it is if the station confirms nothing:
 
-    att, det --stored--> answer --attCmp, detCmp--> attPrp, detPrp to all the others
+    att, det --stored--> answer --attCmp, detCmp, or 10 s--> attPrp, detPrp to all the others
 
 A station that cancels the operation instead may not have carried it out: it is told as the others are.
 """
@@ -28,7 +29,10 @@ from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, 
 from bssci.model.over_the_air import AttachRequest, DetachRequest
 from bssci.model.sensor import attachment_fingerprint
 from bssci.stations.over_the_air import Accepted, RefusedOverTheAir
+from bssci.system.clock import Clock
 
+COMPLETION_TIME = 10.0
+"""s for which the others wait until a station has confirmed our answer"""
 Action = Literal["attach", "detach"]
 _DONE: dict[Action, Literal["attached", "detached"]] = {"attach": "attached", "detach": "detached"}
 
@@ -84,6 +88,7 @@ class OverTheAir:
 
     def __init__(
         self,
+        clock: Clock,
         sensors: Sensors,
         attachments: Attachments,
         activities: Activities,
@@ -92,6 +97,7 @@ class OverTheAir:
         *,
         observer: Observer | None = None,
     ) -> None:
+        self._clock = clock
         self._sensors = sensors
         self._attachments = attachments
         self._activities = activities
@@ -205,11 +211,15 @@ class OverTheAir:
         )
         commit = self._under_way[eui] = Commit()
         stored.addCallbacks(
-            lambda _: self._ended(eui, commit),
+            lambda _: self._in_force(eui, holders, commit),
             self._not_changed,
             errbackArgs=(eui, holders, earlier, commit),
         )
         return stored
+
+    def _in_force(self, eui: EUI, holders: set[EUI], commit: Commit) -> None:
+        self._ended(eui, commit)
+        self._clock.callLater(COMPLETION_TIME, self._tell_others, eui, holders)
 
     def _not_changed(
         self, failure: Failure, eui: EUI, holders: set[EUI], earlier: set[EUI], commit: Commit
@@ -265,11 +275,17 @@ class OverTheAir:
 
     def completed(self, end_point_eui: EUI, station: EUI) -> None:
         """See :meth:`bssci.stations.over_the_air.SensorRequests.completed`."""
-        holders = self._untold.get(end_point_eui)
-        if holders is None or station not in holders:
-            return
-        del self._untold[end_point_eui]
-        self._attachments.propagate(end_point_eui, but=holders)
+        holders = self._untold.get(end_point_eui, set())
+        if station in holders:
+            self._tell_others(end_point_eui, holders)
+
+    def _tell_others(self, eui: EUI, holders: set[EUI]) -> None:
+        """Propagate a change to the stations that did not forward it, unless they have been told, or that
+        is left to a newer change.
+        """
+        if self._untold.get(eui) is holders:
+            del self._untold[eui]
+            self._attachments.propagate(eui, but=holders)
 
     def cancelled(self, end_point_eui: EUI, station: EUI) -> bool:
         """See :meth:`bssci.stations.over_the_air.SensorRequests.cancelled`."""

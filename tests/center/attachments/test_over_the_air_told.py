@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 
 from bssci.center.attachments.answers import Answers
+from bssci.center.attachments.over_the_air import COMPLETION_TIME
 from bssci.journal import StorageError
 from bssci.model import EUI, StationState, eui_to_int
 from bssci.model.commands import DONE
@@ -83,6 +84,21 @@ def test_the_others_are_told_too_if_the_completion_is_lost(connected: AirHouse) 
     connected.lose(HERE)
     connected.obey()
     assert len(told(connected, THERE)) == len(told(connected, ELSEWHERE)) == 1
+
+
+def test_the_others_are_told_after_a_while_if_the_completion_never_comes(connected: AirHouse) -> None:
+    connected.say(HERE, att(op_id=1))
+    connected.say(HERE, det(op_id=2))
+    connected.advance(COMPLETION_TIME - 1)
+    connected.obey()
+    assert told(connected, THERE) == []
+    connected.advance(2)
+    connected.obey()
+    assert [type(each) for each in told(connected, THERE)] == [DetPrp]
+    assert told(connected, HERE) == []
+    connected.say(HERE, DetCmp(opId=2))
+    connected.obey()
+    assert len(told(connected, THERE)) == 1
 
 
 def test_a_station_that_cancels_an_attach_is_told_as_the_others_are(connected: AirHouse) -> None:

@@ -357,6 +357,8 @@ class StationProtocol(Protocol):
                     return
             station, answer = await self.factory.registry.admit(con, self)
         except ProtocolError as error:
+            if self.phase is Phase.CLOSED:
+                return  # it was lost or replaced meanwhile, not refused
             self.log.warn(
                 "station refused {bs_eui} {peer} {code} {error}",
                 bs_eui=eui,

@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 import pytest
 from msgspec import to_builtins
+from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from bssci.model import StationProblem
@@ -425,6 +426,29 @@ def test_a_journal_that_cannot_be_read_closes_the_connection_and_is_no_fault_of_
     assert not any("log_failure" in line for line in log_lines)
     assert any(line["log_format"].startswith("connection closed, as the journal") for line in log_lines)
     room.house.journal.broken = False
+
+
+def test_a_station_that_is_lost_or_replaced_while_its_session_is_stored_is_none_that_was_refused(
+    room: StationRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[Deferred[None]] = []
+
+    def begin(session: object) -> Deferred[None]:
+        stored.append(Deferred())
+        return stored[-1]
+
+    monkeypatch.setattr(room.house.journal.sessions, "begin", begin)
+    first, second = room.station(), room.station()
+    for client in (first, second):
+        client.say(client.con(STATION))
+    second.transport.loseConnection()
+    room.settle()
+    for each in stored:
+        each.callback(None)
+    room.settle()
+    assert first.lost is not None and second.lost is not None
+    assert len(stored) == 2
+    assert room.house.center.refused_stations.listed() == []
 
 
 def test_the_vendors_ways_cost_nothing(room: StationRoom) -> None:

@@ -120,6 +120,7 @@ class BaseStation:
     :ivar refused: sensors about which its last answer was a refusal.
     :ivar held: the downlinks that it has queued, by queue id.
     :ivar asked: requests of the service center that it has not answered.
+    :ivar completes: whether it completes its operations.
     """
 
     def __init__(self, eui: int, version: str, ordered: Callable[[BaseStation, DlDataQue], None]) -> None:
@@ -139,6 +140,7 @@ class BaseStation:
         """answers in the present session, which are the same if a resume repeats the request"""
         self.inbox: list[Message] = []
         self.online = False
+        self.completes = True
         self.established = False
         """whether a connection ever was, so that a session may be resumed"""
         self._certificates = 0
@@ -265,7 +267,8 @@ class BaseStation:
                     self._carried_out(operation.message, message)
                 operation.concluded(message)
             done = ErrorAck(opId=message.opId) if isinstance(message, Error) else completion_of(message)
-            self.send(done)
+            if self.completes:
+                self.send(done)
 
     def _welcome(self, answer: ConRsp) -> None:
         if not answer.snResume:

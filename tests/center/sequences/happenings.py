@@ -169,6 +169,10 @@ class Happenings:
             self.world.renew_certificate(self._station(station))
         self.world.carry()
 
+    @happens(1, station=NUMBERS, does=(True, False))
+    def a_station_completes_operations(self, station: int, does: bool) -> None:
+        self._station(station).completes = does
+
     @happens(1, station=NUMBERS)
     def a_station_cancels(self, station: int) -> None:
         self._station(station).cancel()

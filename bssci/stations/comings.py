@@ -12,7 +12,7 @@ from math import inf
 from bssci.stations.lately import Lately
 
 MANY = 20
-"""comings in ten minutes after which another station with the EUI must wait"""
+"""comings in ten minutes, or replacements, after which another station with the EUI must wait"""
 PAUSE = 5.0
 """s from the last coming on for which it waits"""
 
@@ -22,6 +22,8 @@ class Comings:
 
     def __init__(self) -> None:
         self._lately = Lately()
+        self._replacements = Lately()
+        """also by those that never came online"""
         self._last_at = -inf
         """reactor seconds"""
 
@@ -48,9 +50,9 @@ class Comings:
         :param seconds: reactor seconds.
         :return: s after which to claim it again; 0: it is granted.
         """
-        if self.count(now) < MANY:
-            return 0.0
         wait = max(0.0, self._last_at + PAUSE - seconds)
-        if not wait:
-            self._last_at = seconds
-        return wait
+        if wait and max(self.count(now), self._replacements.count(now)) >= MANY:
+            return wait
+        self._replacements.add(now)
+        self._last_at = seconds
+        return 0.0

@@ -19,9 +19,10 @@ OTHER = [9] * 16
 def test_only_a_station_that_came_too_often_waits_and_no_longer_than_the_pause() -> None:
     comings = Comings()
     assert comings.claim(0.0, 0.0) == 0.0
-    for number in range(MANY):
+    for number in range(1, MANY):
         assert comings.claim(number, number) == 0.0
         comings.add(number, number)
+    comings.add(MANY - 1, MANY - 1)
     assert comings.count(MANY) == MANY
     assert comings.claim(MANY, MANY - 0.5) == PAUSE - 0.5
     assert comings.claim(MANY, MANY - 1 + PAUSE) == 0.0
@@ -63,6 +64,17 @@ def test_two_stations_with_one_eui_do_not_replace_each_other_as_fast_as_they_can
     assert MANY < comings <= MANY + 30 / PAUSE + 1
     assert sum(twin.answered for twin in twins) == comings
     assert room.house.center.is_connected(eui_from_int(STATION))
+
+
+def test_whoever_never_comes_online_replaces_others_no_faster(room: StationRoom) -> None:
+    answered = 0
+    for number in range(1, 121):
+        client = room.station()
+        client.say(client.con(STATION, snBsUuid=[number] * 16))
+        answered += len(client.take(ConRsp))
+        room.clients.clear()
+        room.advance(0.25)
+    assert answered <= MANY + 1 + 30 / PAUSE
 
 
 def come_too_often(room: StationRoom, name: int | str = "localhost") -> Client:

@@ -117,9 +117,12 @@ class Happenings:
         self.world.carry()
 
     @happens(1, station=NUMBERS)
-    def a_station_comes_until_it_must_wait(self, station: int) -> None:
+    def another_station_comes_until_it_must_wait(self, station: int) -> None:
+        other = self.world.others[station]
         for _ in range(MANY + 1):
-            self.world.connect(self._station(station))
+            other.boot()
+            other.connect(self.world.service.factory)
+            self.world.carry()
 
     @happens(2, station=NUMBERS, comes_back=(True, True, False))
     def a_connection_is_left_half_open(self, station: int, comes_back: bool) -> None:

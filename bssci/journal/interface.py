@@ -20,7 +20,7 @@ which they are submitted. To store something in the same commit as something els
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -38,6 +38,7 @@ from bssci.journal.records import (
     Usage,
 )
 from bssci.model import EUI, AnyEvent, Downlink, Reception, Telegram, Uplink, VariableMacUplink
+from bssci.model.states import RequestOutcome
 
 Record = TypeVar("Record", bound=Kept)
 Key = TypeVar("Key", bound=str | int)
@@ -195,12 +196,10 @@ class Requests(Protocol):
         :param at: Unix seconds.
         """
 
-    def answer(
-        self, number: int, state: Literal["done", "failed"], answer: bytes, at: float
-    ) -> Deferred[None]:
+    def answer(self, number: int, state: RequestOutcome, answer: bytes, at: float) -> Deferred[None]:
         """Store the outcome of a request. Of several answers the first one counts."""
 
-    def answering(self, number: int, state: Literal["done", "failed"], answer: bytes, at: float) -> Change:
+    def answering(self, number: int, state: RequestOutcome, answer: bytes, at: float) -> Change:
         """Return the change of :meth:`answer` for another component's commit, such as that of its event."""
 
     def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from bssci.model import EUI
 from bssci.model.eui import parse_eui
+from bssci.model.states import AttachmentState, Severity
 
 
 class Kept:
@@ -75,7 +76,7 @@ class Attachment(Kept):
     KEY: ClassVar[str] = "end_point_eui"
 
     end_point_eui: EUI
-    state: Literal["attached", "detached"]
+    state: AttachmentState
     session_key: bytes | None = None
     """session key of an attachment over the air, 16 bytes; secret"""
     short_address: int | None = None
@@ -262,7 +263,7 @@ class AlarmRecord(Kept):
     """number of the alarm, in chronological order"""
     id: str
     """condition and subject: ``station-offline:CAFE000000000001``"""
-    severity: Literal["error", "warning"]
+    severity: Severity
     text: str
     href: str
     """page of the web admin with details"""

@@ -26,6 +26,7 @@ from bssci.journal.kept import (
     UnknownRecord,
 )
 from bssci.model import EUI, Downlink, Reception, StationStatus
+from bssci.model.states import RequestState
 
 DownlinkPlace = Literal["", "asked", "held", "revoking"]
 
@@ -96,7 +97,7 @@ class StoredRequest:
     payload: bytes
     received_at: float
     """Unix seconds"""
-    state: Literal["received", "done", "failed"] = "received"
+    state: RequestState = "received"
     answer: bytes | None = None
     """the final answer to the sender, as the source encoded it; None until then"""
     answered_at: float | None = None

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from bssci.model.downlink import DownlinkState
 from bssci.model.eui import EUI
 from bssci.model.reading import Decoded
+from bssci.model.states import RequestState, Severity
 
 
 class Subpackets(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -186,7 +188,7 @@ class CommandResponse(Event, frozen=True, kw_only=True, tag="command-response"):
 
     end_point_eui: EUI
     command: str
-    status: Literal["received", "done", "failed"]
+    status: RequestState
     ref: str | int | None = None
     """reference that the request had, repeated"""
     error: CommandFailure | None = None
@@ -210,7 +212,7 @@ class DownlinkStatus(Event, frozen=True, kw_only=True, tag="downlink-status"):
 
     end_point_eui: EUI
     queue_id: int
-    status: Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
+    status: DownlinkState
     ref: str | int | None = None
     base_station_eui: EUI | None = None
     tx_time: int | None = None
@@ -299,7 +301,7 @@ class AlarmChange(Event, frozen=True, kw_only=True, tag="alarm"):
     """condition and subject: ``station-offline:CAFE000000000001``"""
     number: int
     state: Literal["open", "closed"]
-    severity: Literal["error", "warning"]
+    severity: Severity
     text: str
     since: float
     """Unix seconds"""

@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from bssci.model.downlink import DownlinkState
+from bssci.model.states import RequestOutcome, RequestState, Severity
+
 EuiName = Annotated[str, Meta(pattern="^[0-9A-F]{16}$", description="EUI-64", examples=["70B3D56770110001"])]
 PublisherEui = Annotated[EuiName, Meta(description="the service center that published it")]
 Seconds = Annotated[float, Meta(description="Unix seconds of the service center's clock")]
@@ -197,7 +200,7 @@ class ResponsePayload(msgspec.Struct, kw_only=True):
     device_id: TypedDeviceId
     time: IsoTime
     command: str
-    status: Literal["received", "done", "failed"]
+    status: RequestState
     sensor_eui: EuiName
     timestamp: Seconds
     ref: Ref | UnsetType = UNSET
@@ -212,7 +215,7 @@ class DownlinkStatusPayload(msgspec.Struct, kw_only=True):
     device_id: TypedDeviceId
     time: IsoTime
     queId: Annotated[int, Meta(description="number of the downlink")]
-    status: Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
+    status: DownlinkState
     bs_eui: EuiName | None
     timestamp: Seconds
     ref: Ref | UnsetType = UNSET
@@ -344,7 +347,7 @@ class AlarmPayload(msgspec.Struct, kw_only=True):
     id: Annotated[str, Meta(description="condition and subject: `station-offline:CAFE000000000001`")]
     number: int
     state: Literal["open", "closed"]
-    severity: Literal["error", "warning"]
+    severity: Severity
     text: str
     since: Seconds
     returns: Annotated[int, Meta(ge=0, description="times that it came back")]
@@ -399,7 +402,7 @@ class SettingsAnswerPayload(msgspec.Struct, kw_only=True):
 
     time: IsoTime
     command: Literal["config/get", "config/set"]
-    status: Literal["done", "failed"]
+    status: RequestOutcome
     timestamp: Seconds
     ref: Ref | UnsetType = UNSET
     settings: dict[str, Any] | UnsetType = UNSET
@@ -412,7 +415,7 @@ class VariableMacAnswerPayload(msgspec.Struct, kw_only=True):
 
     time: IsoTime
     bs_eui: EuiName
-    status: Literal["done", "failed"]
+    status: RequestOutcome
     timestamp: Seconds
     command: Annotated[Any, Meta(description="the command of the request")] | UnsetType = UNSET
     ref: Ref | UnsetType = UNSET

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, SensorStatus, eui_from_int, eui_to_int
 from bssci.model.commands import AWAY, DONE, Outcome
 from bssci.model.sensor import attachment_fingerprint, fingerprint_of
+from bssci.model.states import AttachmentState
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import AttPrp, AttPrp11, DetPrp
@@ -335,7 +336,7 @@ class Propagation:
         if not self._overtaken(request):
             self._pending.pop(eui, None)  # requested again meanwhile; the station is up to date
         self._tell(eui, DONE)
-        state: Literal["attached", "detached"] = "detached" if isinstance(request, DetPrp) else "attached"
+        state: AttachmentState = "detached" if isinstance(request, DetPrp) else "attached"
         return (
             Registration(end_point_eui=eui, fingerprint=request_fingerprint(request), state=state, at=at),
             SensorStatus(at=at, action=state, end_point_eui=eui, base_station_eui=self._station)

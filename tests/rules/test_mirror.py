@@ -23,6 +23,7 @@ CATALOGUES = {
     "model/events.py": "values",
     "model/over_the_air.py": "values",
     "model/reading.py": "values",
+    "model/states.py": "names",
     "mqtt/broker_process.py": "``__main__`` of a child process, which tests/mqtt/test_embedded.py runs",
     "mqtt/payload_types.py": "values; tests/web/api/test_asyncapi.py holds what is published against them",
     "mqtt/request_types.py": "values; tests/web/api/test_asyncapi.py holds what is taken against them",

@@ -13,7 +13,6 @@ from urllib.parse import quote
 from bssci.center.alarms.judging import (
     CERTIFICATE_SEVERITY,
     SILENT,
-    Severity,
     certificate_state,
     fill_severity,
 )
@@ -25,6 +24,7 @@ from bssci.model import EUI, Sensor
 from bssci.model.counts import grouped, many
 from bssci.model.events import GatewayState, StationState
 from bssci.model.iso_times import iso_day
+from bssci.model.states import Severity
 from bssci.stations.causes import BLOCKED, OF_STATIONS
 from bssci.stations.station import ConnectionState, Station
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 from bssci.center.retention import FULL, FULL_SOON
 from bssci.center.silence.silence import SilenceState
+from bssci.model.states import Severity
 
-Severity = Literal["error", "warning"]
 CertificateState = Literal["early", "ended", "ending"]
 """state of a certificate that is not valid yet, has expired, or expires soon"""
 CERTIFICATE_SEVERITY: dict[CertificateState, Severity] = {

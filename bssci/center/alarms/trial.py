@@ -21,12 +21,15 @@ LOOK = 0.1
 """s between two checks whether a sink has taken the alarm"""
 
 
+WayState = Literal["done", "failed", "not set"]
+
+
 class WayTried(NamedTuple):
     """Result of the test for one channel or sink."""
 
     name: str
     """name of the channel or sink"""
-    state: Literal["done", "failed", "not set"]
+    state: WayState
     text: str
     """one line for people: what was done, or the reason for the failure"""
 

@@ -28,13 +28,14 @@ from bssci.journal import Attachment, Registration
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, attach_crypto, eui_to_int
 from bssci.model.over_the_air import AttachRequest, DetachRequest
 from bssci.model.sensor import attachment_fingerprint
+from bssci.model.states import AttachmentState
 from bssci.stations.over_the_air import Accepted, RefusedOverTheAir
 from bssci.system.clock import Clock
 
 COMPLETION_TIME = 10.0
 """s for which the others wait until a station has confirmed our answer"""
 Action = Literal["attach", "detach"]
-_DONE: dict[Action, Literal["attached", "detached"]] = {"attach": "attached", "detach": "detached"}
+_DONE: dict[Action, AttachmentState] = {"attach": "attached", "detach": "detached"}
 
 
 class SignatureVerdict(Enum):
@@ -254,7 +255,7 @@ class OverTheAir:
         commit = self._under_way.get(request.end_point_eui)
         return commit.wait() if commit is not None else None
 
-    def _held(self, state: Literal["attached", "detached"], eui: EUI, held: bytes) -> Registration:
+    def _held(self, state: AttachmentState, eui: EUI, held: bytes) -> Registration:
         """Return the registration at the station that asked, so that the change is not propagated to it."""
         self._observer.registered(eui)
         return Registration(end_point_eui=eui, fingerprint=held, state=state, at=self._now())

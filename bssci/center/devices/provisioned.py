@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar, get_args
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
@@ -29,8 +29,8 @@ from bssci.system.shell import ShellChange
 from bssci.system.watching import MISSING, FileStamp, stamp_in
 
 DAY = 86400.0
-State = Literal["active", "ending", "ended", "revoked"]
-STATES: tuple[State, ...] = ("active", "ending", "ended", "revoked")
+ProvisionedState = Literal["active", "ending", "ended", "revoked"]
+STATES: tuple[ProvisionedState, ...] = get_args(ProvisionedState)
 INTERVAL = 30.0
 """s between two checks whether the registry was changed by the command line"""
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class ProvisionedDevices:
         if changes:
             await self._run_in_thread(self._files().forget_changes, len(changes))
 
-    def state(self, device: Provisioned) -> State:
+    def state(self, device: Provisioned) -> ProvisionedState:
         """Return a device's state; ``ending``: its certificate expires soon."""
         if device.status == "revoked":
             return "revoked"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -13,6 +13,7 @@ from bssci.journal.records import StoredRequest
 from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.worker import Lane
+from bssci.model.states import RequestOutcome
 
 _COLUMNS = ("number", "source", "topic", "payload", "received_at", "state", "answer", "answered_at")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM request "
@@ -40,12 +41,10 @@ class Requests:
         values = (source, topic, payload, at)
         return self._core.change(lambda cursor: _insert(cursor, values), after=())
 
-    def answer(
-        self, number: int, state: Literal["done", "failed"], answer: bytes, at: float
-    ) -> Deferred[None]:
+    def answer(self, number: int, state: RequestOutcome, answer: bytes, at: float) -> Deferred[None]:
         return self._core.store((ANSWERS, [(state, answer, at, number)]))
 
-    def answering(self, number: int, state: Literal["done", "failed"], answer: bytes, at: float) -> Change:
+    def answering(self, number: int, state: RequestOutcome, answer: bytes, at: float) -> Change:
         return LaneChange((ANSWERS, [(state, answer, at, number)]))
 
     def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:

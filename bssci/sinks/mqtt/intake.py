@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from bssci.journal import Journal, StorageError
 from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
+from bssci.model.states import RequestOutcome
 from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.disk_order import DiskOrder, Stopped
 from bssci.system.clock import in_slices
@@ -277,14 +278,12 @@ class Intake:
     def _not_refused(self, failure: Failure) -> None:
         if self._lines.admit() is not None:
             error = failure.getErrorMessage()
-            self.log.error(
-                "refused request not answered, too many wait for the disk {error}", error=error
-            )
+            self.log.error("refused request not answered, too many wait for the disk {error}", error=error)
 
     async def answer(
         self,
         request: IntakeRequest,
-        state: Literal["done", "failed"],
+        state: RequestOutcome,
         answer: bytes,
         event: AnyEvent | None = None,
     ) -> None:
@@ -310,7 +309,7 @@ class Intake:
             order.leave(request.number)
 
     async def _store_answer(
-        self, number: int, state: Literal["done", "failed"], answer: bytes, event: AnyEvent | None
+        self, number: int, state: RequestOutcome, answer: bytes, event: AnyEvent | None
     ) -> None:
         requests, at = self._journal.requests, self._now()
         if event is None:

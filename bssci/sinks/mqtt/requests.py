@@ -15,7 +15,7 @@ which they come. Their changes are in the audit log under the sink's name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -28,6 +28,7 @@ from bssci.journal import StorageError
 from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, DownlinkRequest, parse_eui
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
 from bssci.model.counts import grouped, many
+from bssci.model.states import RequestOutcome, RequestState
 from bssci.mqtt.acmqtti import DOWNLINK
 from bssci.mqtt.payloads import response
 from bssci.mqtt.values import Received, ReplyTo
@@ -239,7 +240,7 @@ class MqttRequests:
         except Exception:
             self.log.failure("request failed {ep_eui} {command}", ep_eui=eui, command=asked.command)
             failed = CommandError("internal", "internal error, see the log")
-        status: Literal["done", "failed"] = "done" if failed is None else "failed"
+        status: RequestOutcome = "done" if failed is None else "failed"
         answer = self._answer(eui, asked, status, failed, result, request.reply)
         await self._intake.answer(request, status, _encode(response(answer)[1]), answer)
 
@@ -323,7 +324,7 @@ class MqttRequests:
         self,
         eui: EUI,
         asked: Asked,
-        status: Literal["received", "done", "failed"],
+        status: RequestState,
         error: CommandError | None = None,
         result: dict[str, Any] | None = None,
         reply: ReplyTo | None = None,
@@ -377,7 +378,7 @@ class MqttRequests:
             self.log.failure("request failed {command}", command=command)
             answer |= self._failed(command, CommandError("internal", "internal error, see the log"))
         await self._answer_settings(answer, request.reply)
-        state: Literal["done", "failed"] = "done" if answer["status"] == "done" else "failed"
+        state: RequestOutcome = "done" if answer["status"] == "done" else "failed"
         await self._intake.answer(request, state, _encode(answer))
 
     def _settings_answer(self, kind: str) -> dict[str, Any]:

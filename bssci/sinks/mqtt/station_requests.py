@@ -8,7 +8,7 @@ answered on ``bs/{EUI}/vm/response`` when the station has answered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from bssci.center.interfaces import ICenter
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import CommandError
+from bssci.model.states import RequestOutcome
 from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import MAX_RUNNING, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
@@ -112,7 +113,7 @@ class StationRequests:
         """Do what a request that is on disk asks for, and answer it."""
         eui = EUI(request.topic.split("/")[1])
         answer: dict[str, Any] = {"bs_eui": eui}
-        state: Literal["done", "failed"] = "failed"
+        state: RequestOutcome = "failed"
         try:
             asked = read_object("vm", request.payload)
             if request.expires_at is not None and self._center.now() >= request.expires_at:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bssci.center.alarms.conditions import condition_kind
-from bssci.center.alarms.judging import CERTIFICATE_SEVERITY, Severity, certificate_state, fill_severity
+from bssci.center.alarms.judging import CERTIFICATE_SEVERITY, certificate_state, fill_severity
 from bssci.center.retention import full_in
 from bssci.certificates.store import BUNDLE
 from bssci.journal import AlarmRecord
 from bssci.model.counts import grouped, many
+from bssci.model.states import Severity
 from bssci.web.formats import link
 
 

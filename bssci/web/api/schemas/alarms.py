@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from bssci.center.alarms.trial import WayState
+from bssci.model.states import Severity
 from bssci.web.api.schemas.common import Answer, TrialAnswer
 from bssci.web.http.replies import Done
 
@@ -33,7 +35,7 @@ class AlarmRow(Answer):
     """condition and subject: station-offline:CAFE000000000001"""
     number: int
     state: Literal["open", "closed"]
-    severity: Literal["error", "warning"]
+    severity: Severity
     text: str
     href: str
     """page with details"""
@@ -69,7 +71,7 @@ class WayTold(Answer):
     """Result of a test alarm at one channel."""
 
     name: str
-    state: Literal["done", "failed", "not set"]
+    state: WayState
     text: str
 
 

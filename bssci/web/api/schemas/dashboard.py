@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from bssci.model.states import Severity
 from bssci.web.api.schemas.common import Answer, Point, RangeName
 from bssci.web.api.schemas.status import ServiceStatus, SinkFigures
 
@@ -25,7 +26,7 @@ MetricName = Literal[
 class Fault(Answer):
     """A problem, with a link to details."""
 
-    severity: Literal["error", "warning"]
+    severity: Severity
     text: str
     href: str
     detail: str

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from bssci.center.devices.provisioned import ProvisionedState
 from bssci.web.api.schemas.common import Answer
 from bssci.web.http.replies import Done
-
-ProvisionedState = Literal["active", "ending", "ended", "revoked"]
 
 
 class WantedProvisioned(msgspec.Struct, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from bssci.model.sensor import MAX_DECODER, MAX_INTERVAL, MAX_NAME, MAX_TAG, MAX_TAGS
+from bssci.model.states import AttachmentState
 from bssci.web.api.schemas.common import Answer, EuiText, SensorOutcome
 from bssci.web.api.schemas.readings import DecodingCounts
 from bssci.web.http.reading import TypedEui, wording
@@ -165,7 +166,7 @@ class SensorRow(Answer):
     shortAddr: str
     bidi: bool
     tags: list[str]
-    registration: Literal["attached", "detached"]
+    registration: AttachmentState
     over_the_air: bool
     reason: str
     attached_at: int
@@ -227,7 +228,7 @@ class SensorPath(Answer):
 class SensorAttachment(Answer):
     """Attachment of a sensor: its state, since when and why."""
 
-    state: Literal["attached", "detached"]
+    state: AttachmentState
     reason: str
     since: float | None
     attach_counter: int | None

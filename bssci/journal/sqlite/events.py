@@ -104,6 +104,7 @@ class Events:
         self._core = core
         self._next_seq = last_seq + 1
         self._appending = 0
+        """number of appends under way that hold events"""
         self._appending_bytes = 0
         self.tail = Tail(last_seq, tail_bytes)
         self._subscribers: list[Callable[[], None]] = []
@@ -144,7 +145,7 @@ class Events:
             return defer.fail(JournalBusy(waiting))
         self._next_seq += len(rows)
         deferred: Deferred[int] = Deferred()
-        self._appending += 1
+        self._appending += size > 0
         self._appending_bytes += size
         deferred.addCallbacks(self._stored, self._not_stored, (events, size), errbackArgs=(size,))
         trims = () if taken_before is None else (taken_before,)
@@ -234,7 +235,7 @@ class Events:
         self.keys_leaving = False
 
     def _stored(self, first: int, events: list[AnyEvent], size: int) -> int:
-        self._appending -= 1
+        self._appending -= size > 0
         self._appending_bytes -= size
         if events:
             self._waiting_keys += len(events)
@@ -244,7 +245,7 @@ class Events:
         return first
 
     def _not_stored(self, failure: Failure, size: int) -> Failure:
-        self._appending -= 1
+        self._appending -= size > 0
         self._appending_bytes -= size
         # Unused numbers are used again: sinks derive their backlog from the numbers.
         if not self._appending and isinstance(failure.value, StorageError):

@@ -9,6 +9,7 @@ from twisted.internet import defer
 
 from bssci.journal import JournalBusy, StorageError
 from bssci.model import SensorStatus, StationStatus
+from tests.support.inline_journal import InlineJournal
 from tests.support.journal import SENSOR, STATION, HeldWriter, disk_full, online, reception, uplink
 
 
@@ -34,6 +35,21 @@ async def test_every_kind_of_event_comes_back_as_it_was_and_numbered_in_order(op
     assert reopened.events.last_seq == 5
     assert await reopened.events.read(0, 100) == expected
     assert await reopened.events.append([online()]) == 6
+
+
+async def test_numbers_of_events_that_were_not_stored_are_used_again_though_other_changes_wait(tmp_path):
+    journal = InlineJournal(tmp_path)
+    _, queue = journal.queues[0]
+    failing = journal.events.append([online(), online()])
+    changed = journal.events.append([], beside=[journal.sessions.closing(STATION, [-1])])
+    queue.pop(0).deferred.errback(StorageError("disk full"))
+    appended = journal.events.append([online()])
+    journal.commit()
+    with pytest.raises(StorageError):
+        await failing
+    await changed
+    assert await appended == journal.events.last_seq == 1
+    journal.close()
 
 
 @pytest.mark.parametrize("reopen", [False, True])

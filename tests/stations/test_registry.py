@@ -101,6 +101,32 @@ def test_a_record_that_could_not_be_stored_does_not_replace_a_newer_one(
     assert house.journal.kept().stations[NAME].reason == "second"
 
 
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_state_that_could_not_be_stored_is_published_in_the_end(house: House, stops: bool) -> None:
+    line = Line(house)
+    line.connect()
+    house.journal.full = True
+    line.lose()
+    house.advance(3)
+    house.journal.full = False
+    if stops:
+        house.center.registry.stop()
+    house.advance(3)
+    assert house.states() == [("online", False), ("offline", False)]
+
+
+def test_of_states_that_could_not_be_stored_the_last_one_is_published_once(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    house.journal.full = True
+    line.lose()
+    line.connect(resume(0, 0))
+    house.advance(3)
+    house.journal.full = False
+    house.advance(3)
+    assert house.states() == [("online", False), ("online", True)]
+
+
 def test_a_fault_of_ours_while_a_con_is_decided_on_leaves_the_station_offline(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,8 +118,8 @@ class DiskHouse(House):
         """Let a slow disk make one commit."""
         writer, queue = self.journal.queues[0]
         group = queue.copy()
-        queue.clear()
         if group and not self.journal.broken and not self.journal.full:
+            queue.clear()
             writer.serve(group)
         self.clock.advance(0)
 

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from bssci.center.devices.endpoints import read
 from bssci.journal import StorageError
-from bssci.model import EUI, CommandResponse, DownlinkStatus, eui_from_int, eui_to_int
+from bssci.model import EUI, AnyEvent, CommandResponse, DownlinkStatus, StationState, eui_from_int, eui_to_int
 from bssci.model.commands import CommandError
 from tests.center.sequences.base_station import BaseStation
 from tests.center.sequences.world import SENSORS, World
@@ -57,6 +57,7 @@ def check_peace(world: World) -> None:
         if station.online:
             _check_station(world, station)
             _check_held(world, station)
+    _check_states(world)
     _check_requests(world)
     _check_silences(world)
     _check_file(world)
@@ -79,6 +80,29 @@ def _check_station(world: World, station: BaseStation) -> None:
     served = {eui: as_ for eui, as_ in station.served.items() if eui not in station.refused}
     wanted = {eui: as_ for eui, as_ in wanted.items() if eui not in station.refused}
     assert served == wanted, f"station {station.eui:X} serves {served}, but {wanted} is wanted"
+    known = _known(world, station) - {eui_from_int(eui) for eui in station.refused}
+    assert known == {eui_from_int(eui) for eui in served}, f"{station.eui:X} serves {served}, not {known}"
+
+
+def _known(world: World, station: BaseStation) -> set[EUI]:
+    """Return the sensors that a station serves as the journal has it."""
+    registrations = world.house.journal.sessions.registrations_at(eui_from_int(station.eui))
+    world.house.settle()
+    return {each.end_point_eui for each in result_of(registrations) if each.state == "attached"}
+
+
+def _check_states(world: World) -> None:
+    """Check that of each station that came or went since the start, its present state was published last."""
+    last = {event.base_station_eui: event.state for event in _since(world) if isinstance(event, StationState)}
+    for station in world.stations:
+        eui = eui_from_int(station.eui)
+        state = "online" if station.online else "offline"
+        assert last.get(eui, state) == state, f"{eui} is {state}, but {last[eui]} was published"
+
+
+def _since(world: World) -> list[AnyEvent]:
+    """Return the events since the start."""
+    return [event for seq, event in world.house.events if seq > world.service.started_after]
 
 
 def _check_held(world: World, station: BaseStation) -> None:
@@ -207,7 +231,7 @@ def _check_uplinks(world: World) -> None:
 
 def _check_sinks(world: World) -> None:
     """Check that every sink has taken each event once since the start, in their order."""
-    since = [event for seq, event in world.house.events if seq > world.service.started_after]
+    since = _since(world)
     for name, sink in world.service.sinks.items():
         events = sink.missed + since
         assert sink.taken == events, f"sink {name} took {len(sink.taken)} of {len(events)} events"

@@ -98,6 +98,9 @@ class KafkaConsumer:
         }
         self._assigned: set[int] = set()
         self._early: list[Any] = []
+        self._uncommitted: dict[int, int] = {}
+        """by partition, the offset behind what is taken and not committed yet; belongs to the thread"""
+        self._next_commit = 0.0
         self._blocked: dict[int, str] = {}
         """by partition, why it gives no record, although the broker answers; belongs to the thread"""
         self._standing = ""
@@ -158,6 +161,7 @@ class KafkaConsumer:
                 while not self._stopping:
                     self._step(consumer)
                     delay = 0.0
+                self._commit(consumer)
             except Exception as error:  # librdkafka's; a new consumer begins at what was committed
                 self._say(" ".join(str(error).split())[:300], "Kafka consumer restarts {reason}")
             finally:
@@ -203,7 +207,12 @@ class KafkaConsumer:
                 self._say(in_words(error, self._topic))
         for batch in _batches(records):
             if self._is_taken(consumer, batch):
-                self._commit(consumer, batch)
+                for record in batch:
+                    if record.partition in self._assigned:
+                        self._uncommitted[record.partition] = record.offset + 1
+                self._commit(consumer)
+        if self._uncommitted and self._now() >= self._next_commit:
+            self._commit(consumer)
 
     def _note_block(self, partition: int, reason: str) -> None:
         """Keep in mind why a partition gives nothing, or that it gives something again.
@@ -283,25 +292,28 @@ class KafkaConsumer:
             if now:
                 consumer.resume(now)
 
-    def _commit(self, consumer: Any, records: Sequence[ConsumerRecord]) -> None:
+    def _commit(self, consumer: Any) -> None:
+        """Commit what is taken; if that fails, it is tried again later."""
         from confluent_kafka import KafkaException, TopicPartition
 
-        next_offsets: dict[int, int] = {}
-        for record in records:
-            next_offsets[record.partition] = record.offset + 1
-        offsets = [
-            TopicPartition(self._topic, partition, offset)
-            for partition, offset in next_offsets.items()
-            if partition in self._assigned
-        ]
-        if not offsets:
+        if not self._uncommitted:
             return
+        offsets = [TopicPartition(self._topic, *each) for each in self._uncommitted.items()]
         try:
-            consumer.commit(offsets=offsets, asynchronous=False)
+            committed = consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            # They come again, here or at another instance, and are recognised by their ids.
-            self.trouble = in_words(error.args[0], self._topic)
+            failure = error.args[0]
+        else:
+            # Of some partitions it may fail without an exception.
+            failure = next((each.error for each in committed if each.error is not None), None)
+            for each in committed:
+                if each.error is None:
+                    self._uncommitted.pop(each.partition, None)
+        if failure is not None:
+            # Records that come again meanwhile, here or at another instance, are recognised by their ids.
+            self.trouble = in_words(failure, self._topic)
             self.log.warn("Kafka offsets not committed {reason}", reason=self.trouble)
+            self._next_commit = self._now() + LOOK_INTERVAL
 
     def _gained(self, consumer: Any, partitions: Sequence[Any]) -> None:
         self._placeless_since = None
@@ -312,6 +324,7 @@ class KafkaConsumer:
     def _gone(self, consumer: Any, partitions: Sequence[Any]) -> None:
         for each in partitions:
             self._assigned.discard(each.partition)
+            self._uncommitted.pop(each.partition, None)
             self._note_block(each.partition, "")
         self.log.info("Kafka partitions {partitions}", partitions=sorted(self._assigned))
 
@@ -332,6 +345,7 @@ class KafkaConsumer:
             except Exception as error:  # it is abandoned anyway
                 self.log.debug("kafka consumer not closed properly {error}", error=str(error))
         self._assigned.clear()
+        self._uncommitted.clear()
         self._blocked.clear()
         self._note_place("")
         self._early.clear()

@@ -17,6 +17,10 @@ from tests.support.log_lines import log_lines
 __all__ = ["log_lines"]
 
 pytest.importorskip("confluent_kafka", reason="needs confluent-kafka: pip install bssci[kafka]")
+from confluent_kafka import KafkaException  # noqa: E402
+
+EVERY = (-1,)
+"""all partitions: the commit raises an exception"""
 
 
 class FakeConsumer:
@@ -31,6 +35,8 @@ class FakeConsumer:
         self.closed = False
         self.fails_while_paused = False
         self.nobody_answers = False
+        self.commit_errors: list[Sequence[int]] = []
+        """for each commit, the partitions of which it fails"""
         self._there = there
 
     def subscribe(self, topics: Sequence[str], **callbacks: Callable[..., None]) -> None:
@@ -67,8 +73,16 @@ class FakeConsumer:
             raise found
         return list(found)
 
-    def commit(self, offsets: Sequence[Any], asynchronous: bool) -> None:
-        self.committed.put({each.partition: each.offset for each in offsets})
+    def commit(self, offsets: Sequence[Any], asynchronous: bool) -> list[Any]:
+        failing = self.commit_errors.pop(0) if self.commit_errors else ()
+        error = ClientError("COORDINATOR_NOT_AVAILABLE")
+        if failing == EVERY:
+            raise KafkaException(error)
+        self.committed.put({each.partition: each.offset for each in offsets if each.partition not in failing})
+        return [
+            SimpleNamespace(partition=each.partition, error=error if each.partition in failing else None)
+            for each in offsets
+        ]
 
     def list_topics(self, topic: str, timeout: float) -> Any:
         self.looked.put(None)
@@ -150,6 +164,44 @@ def test_what_is_under_way_at_a_stop_is_committed_only_if_it_is_safe(
     while not it.made[0].committed.empty():
         found.append(it.made[0].committed.get())
     assert found == committed
+
+
+@pytest.mark.parametrize(
+    ("errors", "committed"), [([EVERY, EVERY], [{0: 8, 1: 4}]), ([[1]], [{0: 8}, {1: 4}])]
+)
+def test_what_could_not_be_committed_is_committed_later(
+    it: Fixture, monkeypatch: pytest.MonkeyPatch, errors: list[Sequence[int]], committed: list[dict[int, int]]
+) -> None:
+    """Until the next record of a partition, which may come in weeks, all of it would come again."""
+    monkeypatch.setattr(consuming, "LOOK_INTERVAL", 0.01)
+    it.opened.get(timeout=5).commit_errors = list(errors)
+    it.there.put([FakeMessage(0, 7), FakeMessage(1, 3)])
+    _, done = it.next()
+    done.callback(None)
+    assert [it.made[0].committed.get(timeout=5) for _ in committed] == committed
+
+
+def test_what_could_not_be_committed_is_committed_at_the_stop(it: Fixture) -> None:
+    consumer = it.opened.get(timeout=5)
+    consumer.commit_errors = [EVERY]
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    done.callback(None)
+    consumer.looked.get(timeout=5)
+    it.reactor.result(it.consumer.stop(5.0))
+    assert consumer.committed.get(timeout=5) == {0: 8}
+
+
+def test_what_went_to_another_instance_before_it_was_committed_is_not_committed_here(it: Fixture) -> None:
+    consumer = it.opened.get(timeout=5)
+    consumer.commit_errors = [EVERY]
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    done.callback(None)
+    consumer.looked.get(timeout=5)
+    consumer.revoke(0)
+    it.reactor.result(it.consumer.stop(5.0))
+    assert consumer.committed.empty()
 
 
 def test_large_records_are_offered_some_at_a_time(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,8 +43,6 @@ from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
 from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, QuantityRule, rules_for
 from bssci.model import EUI, Reading, parse_eui
 
-RunScript = Callable[[Callable[[], Any]], Any]
-"""Runs a script's engine by a function, and returns what that returns; may raise DecodeError instead."""
 INSTALL = "scripts need the extra: pip install 'bssci[scripts]'"
 MAX_SOURCE = 1_000_000
 """characters of a script, at most"""
@@ -58,11 +56,6 @@ _PLACE = re.compile(r"<input>:(\d+):(\d+)")
 _REASON_WITH_LINE = re.compile(r"line (\d+): (.*)")
 _HEAD = re.compile(r"/\*[\s*]*decoder\s*(?=\{)")
 _OWN_NAME = re.compile(r"[^\x00-\x1f\x7f]+")
-
-
-def apply(run: Callable[[], Any]) -> Any:
-    """Return what a function returns."""
-    return run()
 
 
 class ScriptLimits(msgspec.Struct, frozen=True):
@@ -84,6 +77,25 @@ class Script(msgspec.Struct, frozen=True):
 
     readings: list[Reading]
     warnings: tuple[str, ...] = ()
+
+
+class ScriptJob(msgspec.Struct, frozen=True):
+    """One run of a script, in an engine of its own."""
+
+    source: str
+    limits: ScriptLimits
+    payload: Payload | None = None
+    """payload that it decodes; None: it is only loaded"""
+    parameters: Mapping[str, Any] = {}
+
+    def run(self) -> Script:
+        """Return the result, without readings if the script is only loaded; raise what the engine raises."""
+        engine = ScriptEngine(self.source, self.limits)
+        return Script([]) if self.payload is None else engine.decode(self.payload, self.parameters)
+
+
+RunScript = Callable[[ScriptJob], Script]
+"""Does a job, as :meth:`ScriptJob.run` does; may raise DecodeError instead."""
 
 
 class _Bounds(msgspec.Struct, frozen=True):
@@ -217,7 +229,7 @@ class ScriptDecoder:
         source: str,
         limits: ScriptLimits = LIMITS,
         head: Head = NO_HEAD,
-        run: RunScript = apply,
+        run: RunScript = ScriptJob.run,
     ) -> None:
         self._run = run
         self.name = name
@@ -238,20 +250,18 @@ class ScriptDecoder:
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
         """Run the script in a new engine: slow, and from any thread."""
-        readings: list[Reading] = self._run(lambda: self.engine().decode(payload, parameters).readings)
-        return readings
+        return self._run(ScriptJob(self.source, self.limits, payload, parameters)).readings
 
     def check(self) -> None:
         """Load the script once, as :meth:`decode` runs it.
 
         :raises DecodeError: it cannot be loaded.
         """
-        # The engine must end in the thread that made it.
-        self._run(lambda: self.engine() and None)
+        self._run(ScriptJob(self.source, self.limits))
 
 
 def compile_script(
-    name: str, source: str, limits: ScriptLimits = LIMITS, run: RunScript = apply
+    name: str, source: str, limits: ScriptLimits = LIMITS, run: RunScript = ScriptJob.run
 ) -> ScriptDecoder:
     """Make a decoder from a script, and load it once to see that this works.
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +15,7 @@ from bssci.decoders import scripts
 from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.examples import run_examples
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
-from bssci.decoders.scripts import ScriptDecoder, ScriptLimits, compile_script
+from bssci.decoders.scripts import Script, ScriptDecoder, ScriptJob, ScriptLimits, compile_script
 from bssci.model import Reading
 
 SHORT = ScriptLimits(seconds=0.02)
@@ -392,17 +391,21 @@ def test_a_source_of_many_heads_is_read_once(piece: str, monkeypatch: pytest.Mon
 
 
 def test_somebody_else_may_run_what_is_loaded_and_tried() -> None:
-    ran: list[object] = []
+    ran: list[ScriptJob] = []
 
-    def run(function: Callable[[], Any]) -> Any:
-        ran.append(function())
-        return ran[-1]
+    def run(job: ScriptJob) -> Script:
+        ran.append(job)
+        return job.run()
 
     decoder = compile_script("meter", TS013, run=run)
-    assert ran == [None]
-    assert decoder.decode(payload(), {}) == ran[1] and ran[1]
+    readings = decoder.decode(payload(), {"factor": "7"})
+    assert ran == [
+        ScriptJob(TS013, decoder.limits),
+        ScriptJob(TS013, decoder.limits, payload(), {"factor": "7"}),
+    ]
+    assert readings == ran[1].run().readings and readings
 
-    def give_up(function: Callable[[], Any]) -> Any:
+    def give_up(job: ScriptJob) -> Script:
         raise DecodeError("timeout", "it does not come back")
 
     with pytest.raises(ValueError, match="it does not come back"):

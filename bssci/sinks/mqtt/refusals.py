@@ -47,8 +47,11 @@ class PublishRefusals:
         self._last: Sequence[Publication] = ()
         """messages of the last batch that was taken"""
         self._trials = 0
+        self._doubtful: dict[str, Publication] = {}
+        """by schema, the last state that was refused, where the broker has taken others of its kind since: it
+        may take all of them again, or refuse some topics"""
         self._has_ended = False
-        """the broker took messages of a kind that it had refused, since that was last asked"""
+        """the broker took a message on a topic on which it had refused one, since that was last asked"""
 
     @property
     def trouble(self) -> str:
@@ -68,22 +71,34 @@ class PublishRefusals:
     @property
     def set_aside(self) -> list[Publication]:
         """The last message of each kind that is set aside; those that wait come again by themselves."""
-        return [last for schema, (last, _) in self._kinds.items() if schema not in HELD]
+        last = [last for schema, (last, _) in self._kinds.items() if schema not in HELD]
+        return [*last, *self._doubtful.values()]
 
     def has_ended(self) -> bool:
-        """Return whether refusals of a kind have ended since this was last asked."""
+        """Return whether the broker takes again what it had refused, since this was last asked."""
         ended, self._has_ended = self._has_ended, False
         return ended
 
     def replaced(self, messages: Sequence[Publication]) -> None:
         """Note messages that the broker took: what it refused on their topics is outdated."""
-        if self._kinds:
-            topics = {each.topic for each in messages}
-            self._end({schema for schema, (last, _) in self._kinds.items() if last.topic in topics})
+        if not self._kinds and not self._doubtful:
+            return
+        topics = {each.topic for each in messages}
+        for message in self.set_aside:
+            if message.topic in topics:
+                self._kinds.pop(_schema(message), None)
+                self._doubtful.pop(_schema(message), None)
+                self._has_ended = True
+
+    def refused_again(self, message: Publication) -> None:
+        """Note that the broker refused a message of :attr:`set_aside` once more."""
+        if self._doubtful.get(_schema(message)) == message:
+            del self._doubtful[_schema(message)]
 
     def connected(self) -> None:
         """Forget what was refused before."""
         self._kinds.clear()
+        self._doubtful.clear()
         self._last = ()
         self._trials = 0
         self._has_ended = False
@@ -93,8 +108,7 @@ class PublishRefusals:
         self._last = messages
         self._trials = 0
         self._end_streaks(_schemas(messages))
-        if self._kinds:
-            self._end(_schemas(messages))
+        self._end(messages)
 
     def note(
         self, taken: Sequence[Publication], refused: Mapping[int, tuple[Publication, PublishRefusal]]
@@ -106,7 +120,7 @@ class PublishRefusals:
         :return: the positions of messages that wait: they are to be published again.
         """
         kinds = _schemas(taken)
-        self._end(kinds)
+        self._end(taken)
         self._end_streaks(kinds)
         numbers = Counter(_schema(message) for message, _ in refused.values())
         # Too many in a row: not they are at fault, but a limit of the broker, or a rule that was changed.
@@ -127,12 +141,16 @@ class PublishRefusals:
             if schema in HELD or passes:
                 held.add(position)
             self._kinds[schema] = (message, refusal)
+            self._doubtful.pop(schema, None)
         return held
 
-    def _end(self, schemas: Iterable[str]) -> None:
-        for schema in schemas:
-            if self._kinds.pop(schema, None) is not None:
-                self._has_ended = True
+    def _end(self, taken: Sequence[Publication]) -> None:
+        """Note messages that the broker took: it takes their kinds."""
+        self.replaced(taken)
+        for schema in self._kinds.keys() & _schemas(taken) if self._kinds else ():
+            last, _ = self._kinds.pop(schema)
+            if last.retain:
+                self._doubtful[schema] = last
 
     def _end_streaks(self, taken: Iterable[str]) -> None:
         for schema in HELD.intersection(taken):

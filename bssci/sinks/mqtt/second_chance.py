@@ -72,6 +72,7 @@ class SecondChance:
             try:
                 await self._publish([message])
             except MessagesRefused:
+                self._refusals.refused_again(message)
                 continue
             except MqttOffline:
                 return

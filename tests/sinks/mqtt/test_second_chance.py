@@ -41,7 +41,11 @@ class House:
         self.announced += 1
 
     def refuse(self, schema: str, topic: str, refusal: PublishRefusal = REFUSAL) -> None:
-        self.refusals.note([], {0: (Publication(topic, b"{}", about=About(schema)), refusal)})
+        retain = schema.endswith("-state")
+        self.refusals.note([], {0: (Publication(topic, b"{}", retain, About(schema)), refusal)})
+
+    def take(self, schema: str, topic: str) -> None:
+        self.refusals.all_taken([Publication(topic, b"[]", schema.endswith("-state"), About(schema))])
 
 
 @pytest.fixture
@@ -109,17 +113,29 @@ def test_what_a_newer_message_replaces_during_an_attempt_is_not_published(house:
     first: Deferred[None] = Deferred()
     house.chance._publish = lambda messages: house.published.append(messages[0].topic) or first  # type: ignore[func-returns-value]
     house.clock.advance(INTERVAL)
-    house.refusals.all_taken([Publication("gateway/1/state", b"[]", about=About("gateway-state"))])
+    house.take("gateway-state", "gateway/1/state")
     first.callback(None)
     assert house.published == ["bs/1/state"] and house.announced == 1
 
 
-def test_states_are_published_when_events_of_their_kind_are_taken_again(house: House) -> None:
-    """Of the states that were refused, only the last is known."""
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_whether_a_state_is_taken_again_is_tried_once_when_others_of_its_kind_are(
+    house: House, is_allowed: bool
+) -> None:
+    """The access rules may have been corrected, or be about single sensors, stations and gateways."""
     house.refuse("gateway-state", "gateway/1/state")
-    house.refusals.all_taken([Publication("gateway/2/state", b"[]", about=About("gateway-state"))])
-    house.clock.advance(INTERVAL)
-    assert not house.published and house.announced == 1
+    house.take("gateway-state", "gateway/2/state")
+    assert not house.refusals.trouble
+    house.answers["gateway/1/state"] = None if is_allowed else MessagesRefused({0: REFUSAL})
+    house.clock.pump([INTERVAL] * 3)
+    assert house.published == ["gateway/1/state"] and house.announced == is_allowed
+
+
+def test_an_event_that_was_set_aside_is_not_tried_when_others_of_its_kind_are_taken(house: House) -> None:
+    house.refuse("sensor-status", "ep/1/status")
+    house.take("sensor-status", "ep/2/status")
+    house.clock.pump([INTERVAL] * 3)
+    assert not house.published and not house.announced
 
 
 def test_an_attempt_is_ended_by_the_loss_of_the_connection_and_not_repeated_before(house: House) -> None:

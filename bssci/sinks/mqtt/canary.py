@@ -2,7 +2,8 @@
 
 The access rules of a broker may allow the birth message and forbid uplinks, and in MQTT 3.1.1 it
 acknowledges both. So the exact topic of one message of each connection is subscribed to, which costs one
-round trip.
+round trip. They may be changed during a connection: now and then another uplink on that topic must come back,
+too. Not one on another topic: the rules may forbid single sensors.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from bssci.sinks.mqtt.refusals import UPLINKS, topic_kind
 
 CANARY_TIME = 10.0
 """s that an uplink may take to come back"""
+PROOF_TIME = 30.0
+"""s after which another uplink on the topic must come back"""
 
 
 class NotSentBack(MqttOffline):
@@ -44,6 +47,9 @@ class Canary:
         self._subscribe = subscribe
         self._unsubscribe = unsubscribe
         self._is_alive = False
+        self._alive_at = 0.0
+        self._proven_topic = ""
+        """topic of the uplink that came back last; empty: none has, or can"""
         self._message: Publication | None = None
         self._waiting: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
@@ -54,15 +60,17 @@ class Canary:
         self._is_alive = False
 
     def choose(self, messages: Sequence[Publication]) -> bool:
-        """Choose an uplink among messages that are about to be published, unless one came back already.
+        """Choose an uplink among messages that are about to be published, unless one came back lately.
 
         :return: whether :meth:`wait` must be called when they are published.
         """
-        if self._is_alive:
+        if self._is_alive and self._clock.seconds() - self._alive_at < PROOF_TIME:
             return False
-        uplink = next((each for each in messages if each.about and each.about.schema in UPLINKS), None)
-        if uplink is None:
+        topic = self._proven_topic if self._is_alive else ""
+        uplink = next((each for each in messages if _is_uplink(each) and topic in ("", each.topic)), None)
+        if uplink is None or (self._is_alive and not topic):
             return False
+        self._is_alive = False
         self._end()
         self._message = uplink
         self._subscribe(uplink.topic)
@@ -80,11 +88,11 @@ class Canary:
     def heard(self, payload: bytes) -> None:
         """Note a message on the topic."""
         if self._message is not None and payload == self._message.payload:
-            self._go()
+            self._go(self._message.topic)
 
     def not_to_be_had(self) -> None:
         """Stop waiting: the broker does not let us subscribe, so nothing can come back."""
-        self._go()
+        self._go("")
 
     def wait(self) -> Deferred[None]:
         """Fire when the uplink has come back; fail with :class:`MqttOffline` if it does not in time."""
@@ -113,11 +121,11 @@ class Canary:
         self.log.error("MQTT delivery waits: {trouble}", trouble=self.trouble)
         self._give_up(NotSentBack(self.trouble))
 
-    def _go(self) -> None:
+    def _go(self, topic: str) -> None:
         if self.trouble:
             self.log.info("MQTT delivery begins: the broker has sent back an uplink")
         self.trouble = ""
-        self._is_alive = True
+        self._is_alive, self._alive_at, self._proven_topic = True, self._clock.seconds(), topic
         waiting = self._end()
         if waiting is not None:
             waiting.callback(None)
@@ -138,6 +146,10 @@ class Canary:
         if message is not None:
             self._unsubscribe(message.topic)
         return waiting
+
+
+def _is_uplink(message: Publication) -> bool:
+    return message.about is not None and message.about.schema in UPLINKS
 
 
 def none_proven(failure: Failure) -> Failure:

@@ -129,6 +129,28 @@ async def test_a_broker_that_drops_what_it_acknowledges_is_not_delivered_to(
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_a_broker_drops_after_a_change_of_its_rules_is_noticed(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(canary_module, "PROOF_TIME", 0.0)
+    broker = mosquitto(acl=["topic readwrite #"])
+    sink = make_sink(broker)
+    await sink.deliver([uplink(1)])
+    broker.change_acl("topic readwrite mioty/service/#", "topic read #")
+    await deferLater(reactor, 0.5)
+    with pytest.raises(MqttOffline, match="did not send it back"):
+        await sink.deliver([uplink(2)])
+    broker.change_acl("topic readwrite #")
+    await deferLater(reactor, 0.5)
+    client, received = await watch(broker)
+    await sink.deliver([uplink(2)])
+    assert await received.get() == 2
+    await client.stop(1.0)
+
+
+@pytest_twisted.ensureDeferred
 async def test_delivery_begins_when_the_broker_no_longer_drops_what_it_acknowledges(
     mosquitto: Start,  # noqa: F811
     make_sink: Callable[..., MqttSink],

@@ -7,9 +7,10 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from bssci.mqtt.values import About, MqttOffline, Publication
-from bssci.sinks.mqtt.canary import CANARY_TIME, Canary, NotSentBack
+from bssci.sinks.mqtt.canary import CANARY_TIME, PROOF_TIME, Canary, NotSentBack
 
 UPLINK = Publication("mioty/ep/70B3D56770110001/ul", b"1", False, About("uplink", "id"))
+SECOND = Publication("mioty/ep/70B3D56770110002/ul", b"3", False, About("uplink", "id"))
 OTHER = Publication("mioty/ep/70B3D56770110001/status", b"2", False, About("sensor-status"))
 
 
@@ -44,6 +45,26 @@ def test_the_first_uplink_is_subscribed_to_until_it_comes_back() -> None:
     assert it.clock.getDelayedCalls() == []
     it.canary.connected()
     assert it.canary.choose([UPLINK])
+
+
+def test_another_one_on_its_topic_must_come_back_later() -> None:
+    """The access rules may be changed during a connection, and in MQTT 3.1.1 the broker does not say so."""
+    it = Fixture()
+    it.canary.choose([UPLINK])
+    it.canary.heard(b"1")
+    it.clock.advance(PROOF_TIME - 1)
+    assert not it.canary.choose([SECOND, UPLINK])
+    it.clock.advance(1)
+    assert not it.canary.choose([SECOND]), "this one may be forbidden, and always have been"
+    newer = UPLINK._replace(payload=b"2")
+    assert it.canary.choose([SECOND, newer])
+    outcome = it.wait()
+    it.clock.advance(CANARY_TIME)
+    assert outcome[0].check(NotSentBack) and it.canary.trouble
+    assert it.canary.choose([SECOND, newer]), "now any will do"
+    it.canary.heard(b"3")
+    it.clock.advance(PROOF_TIME)
+    assert not it.canary.choose([newer]) and it.canary.choose([SECOND])
 
 
 def test_it_may_come_back_before_it_is_acknowledged() -> None:
@@ -84,3 +105,5 @@ def test_where_nothing_can_come_back_nobody_waits() -> None:
     outcome = it.wait()
     it.canary.not_to_be_had()
     assert outcome == [None] and not it.canary.choose([UPLINK])
+    it.clock.advance(PROOF_TIME)
+    assert not it.canary.choose([UPLINK])

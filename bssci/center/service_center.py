@@ -236,7 +236,7 @@ class ServiceCenter:
             delivered_seq=self.deliveries.delivered_seq,
             judge=self.devices.judge,
         )
-        self.gateways = Gateways(clock, journal, loaded, self.report, now, self.sources.can_send)
+        self.gateways = Gateways(clock, journal, loaded, now, self.sources.can_send)
         self._gateway_commands = GatewayCommands(clock, self.gateways, self.sources, now)
 
     def _make_commands(self, clock: Clock) -> Commands:

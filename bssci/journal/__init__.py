@@ -24,6 +24,7 @@ from bssci.journal.kept import (
     TelegramKey,
     UnknownRecord,
 )
+from bssci.journal.published_states import PublishedStates
 from bssci.journal.records import (
     AuditEntry,
     DownlinkPicture,
@@ -62,6 +63,7 @@ __all__ = [
     "Loaded",
     "OWN_FILES",
     "PathRecord",
+    "PublishedStates",
     "RefusedConnection",
     "Registration",
     "Replay",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Literal
@@ -15,7 +15,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
-from bssci.journal import Change, Loaded, Registration, StationRecord, StorageError, StorageLines
+from bssci.journal import (
+    Change,
+    Loaded,
+    PublishedStates,
+    Registration,
+    StationRecord,
+    StorageError,
+    StorageLines,
+)
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations import causes
 from bssci.stations.acquaintance import Acquaintance
@@ -77,9 +85,8 @@ class Registry:
         self._resumed: dict[EUI, bool] = {}
         self._unwritten: set[EUI] = set()
         """stations whose record is not stored yet"""
-        self._unpublished: set[EUI] = set()
-        """stations whose last state could not be published"""
         self._lines = StorageLines(self.log, services.clock.seconds)
+        self._states = PublishedStates(services.journal.events, self._state, self._lines)
         self._acquaintance = Acquaintance(stations, entries)
         self._away = SessionsAway(stations, services, self._acquaintance.degree)
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
@@ -113,7 +120,7 @@ class Registry:
                 self.lost(link, station, "service stops")
                 link.disconnect("service stops")
         self._write()
-        self._publish(self._unpublished)
+        self._states.publish_left()
 
     # connecting
 
@@ -245,24 +252,15 @@ class Registry:
             reason=reason,
             attached=station.propagation.report(),
         )
-        self._publish([station.eui])
+        self._states.publish([station.eui])
         self._stations.announce(changed)
 
-    def _publish(self, euis: Collection[EUI]) -> None:
-        """Publish the present states of stations, or as soon as the disk takes them."""
-        states = {eui: station.state for eui in euis if (station := self._stations.get(eui))}
-        self._unpublished.difference_update(list(euis))
-        if states:
-            stored = self._services.journal.events.append([*states.values()])
-            published = self._unpublished.difference_update
-            stored.addCallbacks(lambda _: published(states), self._not_published, errbackArgs=(states,))
-
-    def _not_published(self, failure: Failure, euis: Iterable[EUI]) -> None:
-        self._unpublished.update(euis)
-        self._log_failure(failure)
+    def _state(self, eui: EUI) -> StationState | None:
+        station = self._stations.get(eui)
+        return None if station is None else station.state
 
     def _ask_due(self) -> None:
-        self._publish(self._unpublished)
+        self._states.publish_left()
         now = self._services.clock.seconds()
         for station in self._stations.connected():
             station.ask_status_if_due(now, self.status_interval)

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from bssci.center import write_behind
 from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
-from bssci.journal import GatewayRecord, Journal, Loaded
+from bssci.journal import GatewayRecord, Journal, Loaded, PublishedStates, StorageLines
 from bssci.model import GatewayState, Telegram
 from bssci.model.commands import CommandError
 from bssci.model.weight import json_weight
@@ -51,7 +51,7 @@ WATCHED = ("scanner", "controller")
 STATES = ("online", "degraded", "offline")
 
 GatewayStateName = Literal["", "online", "degraded", "offline"]
-Reporter = Callable[[GatewayState], None]
+GatewayWatcher = Callable[[GatewayState], None]
 
 
 class Gateway(msgspec.Struct, omit_defaults=True):
@@ -105,7 +105,6 @@ _decoder = msgspec.msgpack.Decoder(Gateway)
 class Gateways:
     """All gateways.
 
-    :param report: publishes an event to the sinks.
     :param now: returns Unix seconds.
     :param can_send: returns whether a source takes commands for gateways.
     """
@@ -117,14 +116,12 @@ class Gateways:
         clock: Clock,
         journal: Journal,
         loaded: Loaded,
-        report: Reporter,
         now: Callable[[], float],
         can_send: Callable[[str], bool],
     ) -> None:
         self._can_send = can_send
         self._clock = clock
         self._journal = journal
-        self._report = report
         self._now = now
         kept = read_bodies("gateway", loaded.gateways, _decoder).values()
         in_order = sorted(kept, key=lambda gateway: gateway.last_seen)
@@ -140,6 +137,7 @@ class Gateways:
         self._of_forgotten = Watchers[[GatewayState]]("forgotten gateways")
         started = clock.seconds()
         self._heard_at = dict.fromkeys(self._of, started)
+        self._states = PublishedStates(journal.events, self.state, StorageLines(self.log, clock.seconds))
         self._behind = WriteBehind[str](clock, "gateways", self._write, slice_size=write_behind.AT_ONCE)
         self._ticker = Ticker(clock, LOOK_INTERVAL, self._begin_look)
 
@@ -150,6 +148,7 @@ class Gateways:
     async def stop(self) -> None:
         """Write what is pending, after a change under way; the journal may be closed after that."""
         self._ticker.stop()
+        self._states.publish_left()
         written = self._behind.stop()
         if written is not None:
             await written
@@ -226,6 +225,7 @@ class Gateways:
         )
 
     def _begin_look(self) -> None:
+        self._states.publish_left()
         ensureDeferred(self._look()).addErrback(
             lambda failure: self.log.failure("look for silent gateways failed", failure)
         )
@@ -256,9 +256,7 @@ class Gateways:
             level("gateway {id} {state} {reason}", id=gateway.id, state=state, reason=reason)
             if left_out:
                 self.log.warn("{count} lines about gateways' states were left out", count=left_out)
-        event = _event(gateway)
-        assert event is not None
-        self._report(event)
+        self._states.publish([gateway.id])
 
     # questions
 
@@ -298,7 +296,7 @@ class Gateways:
                 counts[gateway.kind][gateway.state] += 1
         return counts
 
-    def watch_forgotten(self, watcher: Reporter) -> Callable[[], None]:
+    def watch_forgotten(self, watcher: GatewayWatcher) -> Callable[[], None]:
         """Call ``watcher`` with the last state of a gateway that had one and is forgotten or dropped.
 
         :return: a function that ends the watch.

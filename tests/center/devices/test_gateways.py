@@ -145,6 +145,18 @@ def test_there_are_so_many_at_most(house: House, monkeypatch: pytest.MonkeyPatch
     assert [gateway.own_id for gateway in house.center.gateways] == ["a", "c", "d"]
 
 
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_state_that_a_full_disk_does_not_take_is_told_in_the_end(house: House, stops: bool) -> None:
+    Air(house).advertise(gateway="roof")
+    house.journal.full = True
+    house.advance(320, step=10)
+    house.journal.full = False
+    if stops:
+        ensureDeferred(house.center.gateways.stop())
+    house.advance(20, step=10)
+    assert told(house) == [("online", ""), ("offline", "silent for 5 minutes")]
+
+
 def test_many_that_fall_silent_are_looked_at_in_slices_and_not_all_logged(
     house: House, monkeypatch: pytest.MonkeyPatch, log_lines: list[str]
 ) -> None:

@@ -372,6 +372,12 @@ class Happenings:
         self.world.kill(sinks)
         self.world.carry()
 
+    @happens(2)
+    def the_service_is_killed_as_a_thread_ends(self) -> None:
+        self.world.house.end_one_unseen()
+        self.world.kill()
+        self.world.carry()
+
     @happens(1, sinks=((), ("good",), SINKS))
     def the_service_is_stopped(self, sinks: Sequence[str]) -> None:
         self.world.stop(sinks)

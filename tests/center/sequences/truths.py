@@ -118,6 +118,9 @@ def _check_placed(world: World) -> None:
     """Check that of each sensor with downlinks that wait, one lies at a station, if one could take it."""
     center = world.house.center
     worker, attached_at = center.downlinks._worker, _attached_at(world)
+    able_to_receive = {each.eui for each in center.sensors if each.bidirectional}
+    in_vain = center.downlinks._queued.keys() - able_to_receive
+    assert not in_vain, f"downlinks are queued for {in_vain}, which cannot receive"
     for eui, count in center.downlinks._queued.items():
         able = [
             station

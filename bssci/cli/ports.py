@@ -56,7 +56,7 @@ def _listening(process: Path, port: int) -> Iterator[tuple[str, int]]:
         table = process / "net" / name
         if not table.exists():
             continue  # a machine without IPv6
-        for line in table.read_text().splitlines()[1:]:
+        for line in table.read_text("ascii").splitlines()[1:]:
             # A line is: number, local address, remote address, state, ..., user (eighth), ..., inode (tenth).
             fields = line.split()
             if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:

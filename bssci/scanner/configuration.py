@@ -112,7 +112,7 @@ def read_configuration(file: Path | None) -> ScannerConfiguration:
     except ImportError:
         raise ConfigurationError("bssci scan needs PyYAML: `pip install bssci[scanner]`") from None
     try:
-        said = yaml.safe_load(file.read_text())
+        said = yaml.safe_load(file.read_text("utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -33,7 +33,7 @@ class ProcessUsage:
 
     def _memory(self) -> int:
         try:
-            pages = int((self._proc / "statm").read_text().split()[1])
+            pages = int((self._proc / "statm").read_text("ascii").split()[1])
         except (OSError, ValueError, IndexError):
             return 0
         return pages * os.sysconf("SC_PAGE_SIZE")

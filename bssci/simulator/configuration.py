@@ -78,7 +78,7 @@ def read_simulated(file: Path, random: Random, packet_counter: int = 0) -> list[
     """
     option = f"--sensor-config {file}"
     try:
-        entries = json.loads(file.read_text())
+        entries = json.loads(file.read_bytes())
     except OSError as error:
         raise ArgumentError(f"{option}: {error.strerror}") from None
     except ValueError as error:
@@ -104,7 +104,7 @@ def write_sensors(file: Path, sensors: Sequence[SimulatedSensor]) -> None:
         for number, sensor in enumerate(sensors, 1)
     ]
     try:
-        file.write_text(json.dumps(entries, indent=2) + "\n")
+        file.write_text(json.dumps(entries, indent=2) + "\n", "utf-8")
     except OSError as error:
         raise ArgumentError(f"--write-sensors {file}: {error.strerror}") from None
 

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from datetime import datetime, tzinfo
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
@@ -73,6 +74,9 @@ def filtered(observer: ILogObserver) -> ILogObserver:
 
 def _open(file: Path | None) -> TextIO | _OwnFile:
     if file is None:
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A line with a character that the terminal's encoding lacks would be missing.
+            sys.stdout.reconfigure(errors="backslashreplace")
         return sys.stdout
     opened = _OwnFile(file)
     _open_files.append(opened)

@@ -65,7 +65,7 @@ def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (process / "net" / "tcp").touch()
     read = Path.read_text
 
-    def denied(path: Path) -> str:
+    def denied(path: Path, *_: str) -> str:
         if path.is_relative_to(process):
             raise PermissionError(13, "Permission denied", str(path))
         return read(path)
@@ -89,7 +89,7 @@ def test_of_a_process_that_may_not_be_seen_it_is_enough_that_its_user_listens(hi
 def test_of_a_process_whose_open_files_may_only_be_counted_it_is_enough_that_its_user_listens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(link: Path) -> str:
+    def denied(link: Path, *_: str) -> str:
         raise PermissionError(13, "Permission denied", str(link))
 
     for process in ("7", "self"):

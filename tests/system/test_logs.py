@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from datetime import datetime
 from errno import ENOSPC
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,14 @@ def test_a_line_of_text(tmp_path: Path) -> None:
     time, rest = line.split(" ", 1)
     assert rest == "INFO  [bssci.test] station online CAFE"
     assert datetime.fromisoformat(time).utcoffset().total_seconds() in (3600, 7200)
+
+
+def test_a_line_is_written_although_the_terminal_lacks_a_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, "latin-1"))
+    observer = logs.observer("info", "text", None, "UTC")
+    Logger(namespace="bssci.test", observer=observer).info("sensor {name}", name="Zähler €")
+    assert written.getvalue().endswith(b"sensor Z\xe4hler \\u20ac\n")
 
 
 def test_lists_are_told_as_people_write_them(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def hold_directory(directory: Path) -> int:
 def holder(directory: Path) -> int | None:
     """Return the process that holds a directory, or held it last; None if that is not known."""
     try:
-        return int((directory / LOCK_NAME).read_text())
+        return int((directory / LOCK_NAME).read_text("ascii"))
     except (OSError, ValueError):
         return None
 

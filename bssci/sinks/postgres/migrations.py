@@ -37,7 +37,7 @@ def migrations() -> tuple[Migration, ...]:
     folder = files("bssci.sinks.postgres") / "schema"
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
         number, _, description = file.name.removesuffix(".sql").partition("_")
-        found.append(Migration(int(number), description.replace("_", " "), file.read_text()))
+        found.append(Migration(int(number), description.replace("_", " "), file.read_text("utf-8")))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ COMMA := ,
 # `make run` also fills tables where a PostgreSQL server is named, in the environment or in .env.
 TABLES := $(POSTGRES_HOST)$(POSTGRES_DSN)$(shell grep -shE '^POSTGRES_(HOST|DSN|DSN_FILE)=' .env)
 
-.PHONY: help run test quick unit share-1 share-2 share-3 thorough check bench docs system-parts timescaledb
+.PHONY: help run test quick unit share-1 share-2 share-3 thorough lowest check bench docs system-parts timescaledb
 
 help:
 	@echo "make run    the service with an embedded MQTT broker and three simulated base stations; with POSTGRES_HOST also tables,"
@@ -19,6 +19,7 @@ help:
 	@echo "make unit   the unit tests, each of one part"
 	@echo "make quick  these, and those that start the whole service in memory, without processes, sockets, a broker or a browser"
 	@echo "make thorough  the same with many more random examples; takes minutes"
+	@echo "make lowest  those of make quick with the lowest versions that setup.cfg allows"
 	@echo "make check  ruff, mypy, the rules of tests/rules that all source is held to"
 	@echo "make bench  figures"
 	@echo "make docs   docs/settings.md from the table of settings, docs/metrics.md from that of figures, docs/asyncapi.json from the types of payloads, docs/api-examples.md from a run"
@@ -57,6 +58,14 @@ share-3:
 thorough: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser \
 		--hypothesis-profile thorough --timeout 600
+
+# Installed by uv alone: pip knows the highest only.
+lowest: export UV_RESOLUTION = lowest-direct
+lowest:
+	@$(MAKE) --no-print-directory VENV=.venv-lowest .venv-lowest/bin/uv quick
+
+$(BIN)/uv: $(BIN)/pip
+	@test -x $@ || { echo "needs uv, which pip could not install"; exit 1; }
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

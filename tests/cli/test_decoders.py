@@ -10,7 +10,7 @@ import pytest
 from bssci.center.decoding import patience
 from bssci.cli import decoders as module
 from bssci.cli import main
-from bssci.decoders.scripts import ScriptDecoder
+from bssci.decoders.scripts import ScriptJob
 
 GOOD = json.dumps(
     {
@@ -117,7 +117,7 @@ def test_a_script_that_hangs_is_named(
 ) -> None:
     held = Event()
     monkeypatch.setattr(patience, "PATIENCE", 0.01)
-    monkeypatch.setattr(ScriptDecoder, "engine", lambda decoder: held.wait())
+    monkeypatch.setattr(ScriptJob, "run", lambda job: held.wait())
     (folder / "endless.js").write_text("function Decoder(bytes, port) { return {}; }")
     assert main(["decoders", "list"]) == 1
     assert "endless.js: it does not come back within" in capsys.readouterr().err

@@ -84,7 +84,8 @@ class SessionsAway:
         # Some more than must be, so that this is not done for each station that goes.
         excess += most // 10
         away = filter(None, map(self._stations.get, self._away))
-        for each in sorted((each for each in away if each.worked in worked), key=self._acquaintance):
+        ending = (each for each in away if each.worked in worked and not each.replacements)
+        for each in sorted(ending, key=self._acquaintance):
             if excess <= 0:
                 break
             excess -= self._away[each.eui].operations

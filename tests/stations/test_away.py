@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from twisted.internet.defer import ensureDeferred
 
 from bssci.model import EUI
 from bssci.stations.directory import Stations
 from bssci.stations.station import Station
+from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import Ping
-from tests.support.center import STATION, House, Line, resume
+from tests.support.center import STATION, House, Line, result_of, resume
+from tests.support.wire import connect
 
 
 @pytest.mark.parametrize(("bound", "works"), [("MAX_IDLE", False), ("MAX_AWAY", True)])
@@ -33,6 +36,25 @@ def test_sessions_of_stations_that_are_away_keep_no_more_than_a_bound(
     house.crash()
     assert sorted(house.kept.sessions) == sorted(line.station.eui for line in lines[2:])
     assert not Line(house, STATION).connect(resume(0, 0)).snResume
+
+
+def test_a_session_that_is_being_replaced_makes_no_room(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house(10)
+    monkeypatch.setattr("bssci.stations.away.MAX_IDLE", 1)
+    first, second = Line(house, STATION), Line(house, STATION + 1)
+    for line in (first, second):
+        line.connect()
+    assert first.station is not None
+    con = connect(bsEui=STATION, snBsUuid=[9] * 16)
+    admitted = ensureDeferred(house.center.registry.admit(con, first))
+    house.center.registry.lost(first, first.station, "cable cut")
+    second.lose()
+    with pytest.raises(ProtocolError, match="replaced"):
+        result_of(admitted)
+    assert house.journal.kept().sessions[first.station.eui].sn_bs_uuid == bytes([9] * 16)
+    assert first.station.session is not None
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\xff", b"\x82\xa4opId\x01\xa1\xff\xa1\xff", b"\xc1" * 20])

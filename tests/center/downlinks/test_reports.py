@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from bssci.model import EUI
 from bssci.wire.messages import DlDataQueRsp, Error
 from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, gateway
-from tests.support.center import result_of
+from tests.support.center import result_of, sensor_eui
+
+OTHER_SENSOR = EUI(sensor_eui(2))
 
 
 def test_a_result_that_cannot_be_stored_is_told_again(site: DownlinkHouse) -> None:
@@ -50,6 +53,18 @@ def test_a_refused_downlink_has_failed(site: DownlinkHouse) -> None:
     assert site.downlink(queue_id).message == f"base station {station.name}: 22 no"
     assert site.statuses(queue_id) == ["queued", "failed"]
     assert station.asked() == []
+
+
+def test_a_refusal_lets_another_downlink_go_that_waited_for_the_station(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.downlinks.plan.IN_FLIGHT", 1)
+    station = gateway(site)
+    station.hear(1, OTHER_SENSOR)
+    site.queue()
+    other = site.queue(sensor=OTHER_SENSOR)
+    station.refuse(22)
+    assert [request.queId for request in station.asked()] == [other]
 
 
 def test_a_station_says_invalid(site: DownlinkHouse) -> None:

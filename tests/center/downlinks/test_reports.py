@@ -67,6 +67,39 @@ def test_a_refusal_lets_another_downlink_go_that_waited_for_the_station(
     assert [request.queId for request in station.asked()] == [other]
 
 
+def test_a_revoked_downlink_lets_another_one_go_that_waited_for_the_station(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.downlinks.plan.IN_FLIGHT", 1)
+    station = gateway(site)
+    station.hear(1, OTHER_SENSOR)
+    first = site.queue()
+    station.accept()
+    site.downlinks.revoke(SENSOR, first)
+    site.settle()
+    other = site.queue(sensor=OTHER_SENSOR)
+    assert station.asked() == []
+    station.forget()
+    assert [request.queId for request in station.asked()] == [other]
+
+
+def test_all_that_was_left_at_a_station_is_revoked_in_turns(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.downlinks.worker.LEFT_AT_STATION", 1)
+    station = gateway(site)
+    station.hear(1, OTHER_SENSOR)
+    queued = {sensor: site.queue(sensor=sensor) for sensor in (SENSOR, OTHER_SENSOR)}
+    station.accept()
+    station.lose()
+    for sensor, queue_id in queued.items():
+        site.downlinks.revoke(sensor, queue_id)
+    site.settle()
+    station.come()
+    revoked = [station.forget(), station.forget()]
+    assert sorted(revoked) == [[queue_id] for queue_id in queued.values()]
+
+
 def test_a_station_says_invalid(site: DownlinkHouse) -> None:
     station = gateway(site)
     queue_id = site.queue()

@@ -54,6 +54,14 @@ class RealGateway(Gateway):
         self.results = [each for each in self.results if not self.result(each[0], counter=each[1])]
 
 
+def holding(site: DownlinkHouse) -> tuple[Gateway, int]:
+    """A base station that holds a downlink, and the queue id of that."""
+    station = connected(site)
+    queue_id = site.queue()
+    assert station.accept() == [queue_id]
+    return station, queue_id
+
+
 def back(site: DownlinkHouse, old: Gateway, **options: bool) -> Gateway:
     """The same station on a new connection, after whichever side was down."""
     again = Gateway(site, old.eui)
@@ -94,9 +102,7 @@ def test_decided_but_not_sent_then_crash(site: DownlinkHouse) -> None:
 
 
 def test_answered_then_crash_it_is_not_asked_again(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     site.crash()
     station = back(site, station)
     site.advance(120)
@@ -117,9 +123,7 @@ def test_whatever_part_of_the_answer_is_on_disk_it_is_sent_once(site: DownlinkHo
 
 
 def test_sent_then_crash_the_acknowledgement_counts(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.result(queue_id, counter=2)
     site.crash()
     station = back(site, station)
@@ -128,9 +132,7 @@ def test_sent_then_crash_the_acknowledgement_counts(site: DownlinkHouse) -> None
 
 
 def test_the_acknowledgement_is_published_then_crash(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.result(queue_id, counter=2)
     site.center.downlinks.heard = lambda uplinks: None  # type: ignore[method-assign]
     station.hear(3, dlAck=True)
@@ -140,9 +142,7 @@ def test_the_acknowledgement_is_published_then_crash(site: DownlinkHouse) -> Non
 
 
 def test_an_acknowledgement_that_cannot_be_stored_is_found_as_soon_as_it_can(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.result(queue_id, counter=2)
     worker = site.downlinks._worker
     worker.pause()
@@ -161,9 +161,7 @@ def test_an_acknowledgement_that_cannot_be_stored_is_found_as_soon_as_it_can(sit
 def test_an_acknowledgement_is_found_although_the_search_for_it_failed(
     site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.hear(3, dlAck=True)
     with monkeypatch.context() as patch:
         patch.setattr(site.journal.events, "find_uplinks", lambda keys: fail(StorageError("gone")))
@@ -208,9 +206,7 @@ def test_a_downlink_does_not_wait_for_a_time_that_a_clock_set_back_before_the_st
 
 
 def test_a_result_that_was_not_answered_comes_again(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.lose()
     site.crash()
     station = back(site, station)
@@ -252,9 +248,7 @@ def test_a_downlink_that_was_queued_once_is_not_revoked_when_it_is_sent(site: Do
 
 
 def test_revoking_then_crash(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     site.downlinks.revoke(SENSOR, queue_id)
     site.settle()
     station.take(DlDataRev)
@@ -362,9 +356,7 @@ def test_resumed_nothing_is_queued_again(site: DownlinkHouse) -> None:
 
 
 def test_a_new_session_is_asked_what_it_holds_then_told_again(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.lose()
     station.held.clear()
     station = back(site, station, fresh=True)
@@ -378,9 +370,7 @@ def test_a_new_session_is_asked_what_it_holds_then_told_again(site: DownlinkHous
 
 def test_a_new_session_that_began_just_before_a_crash(site: DownlinkHouse) -> None:
     """It is known by its identity, for the clock may have been set back."""
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.lose()
     site._began += 1000.0
     site.downlinks.registered = lambda eui: None  # type: ignore[method-assign]
@@ -392,9 +382,7 @@ def test_a_new_session_that_began_just_before_a_crash(site: DownlinkHouse) -> No
 
 
 def test_a_result_after_the_revocation_still_counts(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.lose()
     station = back(site, station, fresh=True)
     station.held.clear()
@@ -407,9 +395,7 @@ def test_a_result_after_the_revocation_still_counts(site: DownlinkHouse) -> None
 
 @pytest.mark.parametrize("drops", [True, False])
 def test_an_attach_again_makes_it_queued_again(site: DownlinkHouse, drops: bool) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     site.advance(1)
     attached = ensureDeferred(site.commands.attach([SENSOR], TESTER))
     site.settle()
@@ -425,9 +411,7 @@ def test_an_attach_again_makes_it_queued_again(site: DownlinkHouse, drops: bool)
 
 
 def test_a_detached_sensor_waits_until_it_is_attached_again(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     ensureDeferred(site.commands.detach([SENSOR], TESTER))
     site.settle()
     station.held.clear()
@@ -519,9 +503,7 @@ def test_what_was_left_behind_outlives_a_crash(site: DownlinkHouse) -> None:
 
 
 def test_revoked_while_its_station_is_away(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.lose()
     revoked = site.downlinks.revoke(SENSOR, queue_id)
     site.settle()
@@ -532,9 +514,7 @@ def test_revoked_while_its_station_is_away(site: DownlinkHouse) -> None:
 
 
 def test_revoked_while_its_station_is_away_but_it_had_sent_it(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
+    station, queue_id = holding(site)
     station.lose()
     site.downlinks.revoke(SENSOR, queue_id)
     site.settle()

@@ -408,8 +408,11 @@ def test_a_fault_of_ours_is_told_and_costs_that_request_only(
     assert site.settings[0]["error"]["code"] == "internal"
 
 
-def test_too_many_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_RUNNING", 1)
+@pytest.mark.parametrize(("bound", "value"), [("MAX_RUNNING", 1), ("MAX_BYTES", 6)])
+def test_requests_under_way_are_bounded_in_number_and_in_bytes(
+    site: Site, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    monkeypatch.setattr(f"bssci.sinks.mqtt.intake.{bound}", value)
     site.ask(f"mioty/ep/{ONE}/cmd", "attach")
     site.ask(f"mioty/ep/{TWO}/cmd", "attach")
     assert site.answers(TWO)[-1].error.code == "busy"
@@ -466,16 +469,6 @@ def test_refusals_that_wait_for_a_full_disk_are_bounded(site: Site, monkeypatch:
     site.house.journal.full = False
     site.house.advance(RETRY + 1)
     assert site.statuses() == ["received", "failed"] * 2
-
-
-def test_requests_under_way_are_bounded_in_bytes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_BYTES", 6)
-    site.ask(f"mioty/ep/{ONE}/cmd", "attach")
-    site.ask(f"mioty/ep/{TWO}/cmd", "attach")
-    assert site.answers(TWO)[-1].error.code == "busy"
-    site.obey()
-    site.ask(f"mioty/ep/{TWO}/cmd", "status")
-    assert site.answers(TWO)[-1].status == "done"
 
 
 # Where the answer is wanted, and for how long a request is good (MQTT 5)

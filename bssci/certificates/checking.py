@@ -84,19 +84,7 @@ def examine(
     _refuse_size(cert_file, chain)
     _refuse_weak(cert_file, chain)
     _refuse_order(cert_file, chain)
-    if not _leads_to(chain, authorities):
-        raise CertificateError(
-            f"{cert_file}: is not signed by {ca_file} (signed by {chain[-1].issuer.rfc4514_string()})",
-            "append the certificate of each authority in between, set CA_FILE to its authority, "
-            "or remove it and its key and run `bssci init`",
-            "append the certificate of each authority in between, or upload certificate, key and authority"
-            " together",
-        )
-    for authority in authorities:
-        if not _may_sign(authority):
-            raise CertificateError(
-                f"{ca_file}: may not sign certificates (it needs CA:TRUE and keyCertSign); use another CA"
-            )
+    _refuse_authorities(cert_file, ca_file, chain, authorities)
     revoking = [*authorities, *chain[1:]]
     revoked = read_revoked(revocation_file(ca_file, crl_file), revoking)
     read_own_list(ca_file, authorities)
@@ -113,6 +101,25 @@ def examine(
     if key_file.stat().st_mode & 0o077:
         warnings.append(f"{key_file}: others may read it; run `chmod 600 {key_file}`")
     return FilesVerdict(tuple(faults), tuple(warnings))
+
+
+def _refuse_authorities(
+    cert_file: Path, ca_file: Path, chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate]
+) -> None:
+    """Refuse authorities of which none has signed the chain, or one may not sign at all."""
+    if not _leads_to(chain, authorities):
+        raise CertificateError(
+            f"{cert_file}: is not signed by {ca_file} (signed by {chain[-1].issuer.rfc4514_string()})",
+            "append the certificate of each authority in between, set CA_FILE to its authority, "
+            "or remove it and its key and run `bssci init`",
+            "append the certificate of each authority in between, or upload certificate, key and authority"
+            " together",
+        )
+    for authority in authorities:
+        if not _may_sign(authority):
+            raise CertificateError(
+                f"{ca_file}: may not sign certificates (it needs CA:TRUE and keyCertSign); use another CA"
+            )
 
 
 def _refused_by_strict_stations(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from cryptography import x509
@@ -71,6 +71,17 @@ def station_context(
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
         for each in revoked:
             store.add_crl(each)
+    set_verify(context, SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(revoked, own))
+    return context
+
+
+def _verifier(
+    revoked: Sequence[x509.CertificateRevocationList], own: Sequence[x509.CertificateRevocationList]
+) -> Callable[[SSL.Connection, crypto.X509, int, int, int], int]:
+    """Return what judges each certificate that a client shows, after OpenSSL has: 0, or an error of OpenSSL.
+
+    :param revoked: as in :func:`station_context`; likewise ``own``.
+    """
     # OpenSSL looks at only one of several lists of an authority.
     serials = _revoked_serials((*revoked, *own))
     listed = {each.issuer.public_bytes() for each in revoked}
@@ -89,8 +100,7 @@ def station_context(
             return 0 if gatekeeper.judge(certificate, depth, fault) else fault or UNACCEPTABLE
         return fault
 
-    set_verify(context, SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
-    return context
+    return verify
 
 
 def _revoked_serials(lists: Iterable[x509.CertificateRevocationList]) -> dict[bytes, set[int]]:

@@ -75,19 +75,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     for warning in [*warnings, *([old] if old else [])]:
         yield Finding("warning", warning)
     yield Finding("ok", "settings")
-    yield from _certificates(chosen)
-    yield from _devices(chosen)
-    yield from _writing(chosen, env_file)
-    yield from _sensors(chosen.sensor_config_file)
-    yield _state_directory(chosen.state_dir)
-    yield from _room(chosen)
-    yield from _journal(chosen.state_dir)
-    if chosen.state_dir.is_dir():
-        yield from _accounts(chosen.state_dir)
-    try:
-        try_log_file(chosen.log_file)
-    except SettingsError as error:
-        yield Finding("error", str(error))
+    yield from _files(chosen, env_file)
     lack = shortage(raise_limit(), chosen.max_connections)
     if lack:
         yield Finding("warning", lack)
@@ -101,6 +89,23 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from about_notifications(chosen)
     for line in [*installed.refused.values(), *extensions.unloadable()]:
         yield Finding("warning", f"{line}; not used")
+
+
+def _files(chosen: Settings, env_file: Path) -> Iterator[Finding]:
+    """Yield the findings about the files that the service reads and writes."""
+    yield from _certificates(chosen)
+    yield from _devices(chosen)
+    yield from _writing(chosen, env_file)
+    yield from _sensors(chosen.sensor_config_file)
+    yield _state_directory(chosen.state_dir)
+    yield from _room(chosen)
+    yield from _journal(chosen.state_dir)
+    if chosen.state_dir.is_dir():
+        yield from _accounts(chosen.state_dir)
+    try:
+        try_log_file(chosen.log_file)
+    except SettingsError as error:
+        yield Finding("error", str(error))
 
 
 def _certificates(chosen: Settings) -> Iterator[Finding]:

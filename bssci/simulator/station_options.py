@@ -173,26 +173,10 @@ def station_plan_from(arguments: argparse.Namespace) -> SimulationPlan:
     """
     if arguments.stations is None:
         arguments.stations = 1
-    for option in ("stations", "sensors", "copies", "in_flight", "count", "port"):
-        check_least(arguments, option, 1)
-    for option in ("rate", "duration", "connect_timeout"):
-        check_above_zero(arguments, option)
-    if arguments.port > 0xFFFF:
-        raise ArgumentError(f"--port {arguments.port}: must be at most 65535")
+    _check_numbers(arguments)
     stations = _stations(arguments)
-    if arguments.copies > len(stations):
-        raise ArgumentError(
-            f"--copies {arguments.copies}: there are only {many(len(stations), 'station')} to hear an uplink"
-        )
     random = Random(arguments.seed)
-    sensors = _sensors(arguments, random)
-    hear(sensors, len(stations), arguments.copies, random)
-    if arguments.counters is not None:
-        restore_counters(arguments.counters, sensors)
-    _silence(sensors, arguments)
-    for sensor in sensors:
-        # Packet counters must rise from run to run.
-        sensor.attach_after(int(time.time()))
+    sensors = _heard_sensors(arguments, len(stations), random)
     return SimulationPlan(
         host=arguments.host,
         port=arguments.port,
@@ -214,6 +198,32 @@ def station_plan_from(arguments: argparse.Namespace) -> SimulationPlan:
         if arguments.comes_and_goes is None
         else eui_option(arguments.comes_and_goes, "--comes-and-goes"),
     )
+
+
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    for option in ("stations", "sensors", "copies", "in_flight", "count", "port"):
+        check_least(arguments, option, 1)
+    for option in ("rate", "duration", "connect_timeout"):
+        check_above_zero(arguments, option)
+    if arguments.port > 0xFFFF:
+        raise ArgumentError(f"--port {arguments.port}: must be at most 65535")
+
+
+def _heard_sensors(arguments: argparse.Namespace, stations: int, random: Random) -> list[SimulatedSensor]:
+    """Return the sensors, each heard by some of the stations and with the counter that it goes on from."""
+    if arguments.copies > stations:
+        raise ArgumentError(
+            f"--copies {arguments.copies}: there are only {many(stations, 'station')} to hear an uplink"
+        )
+    sensors = _sensors(arguments, random)
+    hear(sensors, stations, arguments.copies, random)
+    if arguments.counters is not None:
+        restore_counters(arguments.counters, sensors)
+    _silence(sensors, arguments)
+    for sensor in sensors:
+        # Packet counters must rise from run to run.
+        sensor.attach_after(int(time.time()))
+    return sensors
 
 
 def _silence(sensors: Sequence[SimulatedSensor], arguments: argparse.Namespace) -> None:

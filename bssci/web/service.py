@@ -99,12 +99,41 @@ class WebAdmin:
         file = AccountFile(settings.state_dir, now)
         self._uses = Uses(settings.state_dir, reactor, now, run_in_thread)
         self.guard = Guard(file, self.sessions, Attempts(reactor), self._uses, run_in_thread)
-        figures = Figures(reactor, center)
-        self.context = Context(
+        self.context = self._make_context(center, outside, now, run_in_thread)
+        # Viewers of the stream of events make no further requests, which would notice a change of accounts.
+        self._refresher = Ticker(reactor, REFRESH_INTERVAL, self._refresh_soon)
+        self._refreshing = False
+        self._sampler = Sampler(reactor, now, center, self.context.figures)
+        self.tls: ServerTLS | None = None
+        if settings.web_tls:
+            certificate = settings.web_cert_file or settings.cert_file
+            key = settings.web_key_file or settings.key_file
+            self.tls = ServerTLS(reactor, WebFiles(certificate, key), run_in_thread)
+        self.views = Views(self.context)
+        self.site = self._site()
+
+    def _make_context(
+        self, center: ServiceCenter, outside: Outside, now: Callable[[], float], run_in_thread: RunInThread
+    ) -> Context:
+        reactor, figures = self._reactor, Figures(self._reactor, center)
+        door = Door(
+            reactor,
+            center,
+            self.guard,
+            outside.live_sessions,
+            outside.decode,
+            outside.decode_stored,
+            run_in_thread,
+            now,
+        )
+        center.announcements.add(door.announced)
+        if outside.replays is not None:
+            outside.replays.listen(door.replayed)
+        return Context(
             clock=reactor,
             now=now,
             center=center,
-            configuration=configuration,
+            configuration=center.configuration,
             run_in_thread=run_in_thread,
             guard=self.guard,
             audit=center.audit,
@@ -114,35 +143,8 @@ class WebAdmin:
             outside=outside,
             probe=Probe(center, outside),
             feed=Feed(reactor, center.journal, Watching(reactor, figures)),
-            door=Door(
-                reactor,
-                center,
-                self.guard,
-                outside.live_sessions,
-                outside.decode,
-                outside.decode_stored,
-                run_in_thread,
-                now,
-            ),
+            door=door,
         )
-        center.announcements.add(self.context.door.announced)
-        if outside.replays is not None:
-            outside.replays.listen(self.context.door.replayed)
-        # Viewers of the stream of events make no further requests, which would notice a change of accounts.
-        self._refresher = Ticker(reactor, REFRESH_INTERVAL, self._refresh_soon)
-        self._refreshing = False
-        self._sampler = Sampler(reactor, now, center, figures)
-        self.tls: ServerTLS | None = None
-        if settings.web_tls:
-            self.tls = ServerTLS(
-                reactor,
-                WebFiles(
-                    settings.web_cert_file or settings.cert_file, settings.web_key_file or settings.key_file
-                ),
-                run_in_thread,
-            )
-        self.views = Views(self.context)
-        self.site = self._site()
 
     def _site(self) -> AdminSite:
         requests = RequestMetrics()

@@ -68,10 +68,9 @@ class StatusViews:
     async def status(self) -> dict[str, Any]:
         """Return the state of the service: connections, counts and the progress of every sink."""
         context, center, settings = self._context, self._context.center, self._context.settings
-        statistics = center.deduplication.statistics
         center.storing.refresh()
         sinks = center.deliveries.statistics()
-        sensors = await self._sensors.counts()
+        sensors = await self._about_sensors()
         return self._about_sinks() | {
             "running": True,
             "version": center.version,
@@ -83,30 +82,13 @@ class StatusViews:
                 "connected": len(center.stations.connected()),
                 "known": sum(station.has_connected for station in center.stations),
             },
-            "sensors": {
-                "total": len(center.sensors),
-                "unknown": len(center.unknown_sensors()),
-                "wrong": len(center.sensors.wrong),
-                "attached": sensors["attached"],
-                "detached": sensors["detached"],
-                "warning": sensors["warning"],
-                "auto_detached": sensors["auto-detached"],
-                "refused": sensors["refused"],
-                "never_seen": sensors["unheard"],
-            },
+            "sensors": sensors,
             "tls": {
                 "ports": list(settings.listen or settings.listen_port),
                 "station_identity": settings.station_identity,
                 "refused": dict(context.outside.refused_connections()),
             },
-            "deduplication": {
-                "total_messages": statistics.total_messages,
-                "duplicate_messages": statistics.duplicate_messages,
-                "published_messages": statistics.published_messages,
-                "duplication_rate": statistics.duplication_rate,
-                "open_windows": center.deduplication.open_windows,
-                "delay": settings.deduplication_delay,
-            },
+            "deduplication": self._about_deduplication(),
             "uplink_rate": context.figures.uplink_rate(),
             "queue_statistics": sinks,
             "sources": center.sources.statistics(),
@@ -133,6 +115,32 @@ class StatusViews:
             }
             for group in self._context.configuration.catalogue.groups
             if group.chosen_by is not None and group.chosen_by[0] == "SINKS"
+        }
+
+    async def _about_sensors(self) -> dict[str, int]:
+        center, counts = self._context.center, await self._sensors.counts()
+        return {
+            "total": len(center.sensors),
+            "unknown": len(center.unknown_sensors()),
+            "wrong": len(center.sensors.wrong),
+            "attached": counts["attached"],
+            "detached": counts["detached"],
+            "warning": counts["warning"],
+            "auto_detached": counts["auto-detached"],
+            "refused": counts["refused"],
+            "never_seen": counts["unheard"],
+        }
+
+    def _about_deduplication(self) -> dict[str, float]:
+        deduplication = self._context.center.deduplication
+        statistics = deduplication.statistics
+        return {
+            "total_messages": statistics.total_messages,
+            "duplicate_messages": statistics.duplicate_messages,
+            "published_messages": statistics.published_messages,
+            "duplication_rate": statistics.duplication_rate,
+            "open_windows": deduplication.open_windows,
+            "delay": self._context.settings.deduplication_delay,
         }
 
     def _about_journal(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from bssci.journal import Journal, StorageLines
 from bssci.model import AnyEvent
 from bssci.sinks.self_report import SelfReport
 from bssci.system.clock import Timer
+from bssci.system.line_limit import is_logged
 
 BATCH = 500
 """events that a sink gets at once, at most"""
@@ -43,8 +44,6 @@ LIVE_PERIOD = 10.0
 """s after a delivery during which the sink counts as busy with new events"""
 LIVE_SHARE = 8
 """number of deliveries over which their time is averaged, roughly"""
-LOG_EVERY = 100
-"""failures in a row are logged the first time and every so many times"""
 LONG_CALL = 1.0
 """s in which a sink's method should have returned: the whole service stands still meanwhile"""
 LATELY = 600.0
@@ -374,7 +373,7 @@ class Pump:
         if took <= LONG_CALL:
             return
         self._long_calls_lately.append(_LongCall(began + took, method, took))
-        if self._long_calls % LOG_EVERY == 0:
+        if is_logged(self._long_calls + 1):
             self.log.warn(
                 "sink held up the whole service {name}: {method} returned after {seconds:.1f} s;"
                 " {count} so far",
@@ -409,7 +408,7 @@ class Pump:
         self._last_error = failure.getErrorMessage() or type(failure.value).__name__
         self._last_fault = type(failure.value).__name__
         self._backoff = next_backoff(self._backoff)
-        if self._failures % LOG_EVERY == 0:
+        if is_logged(self._failures + 1):
             self._log_failure(failure)
         self._failures += 1
         if self._running:

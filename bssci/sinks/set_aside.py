@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted.logger import Logger
 
-LOG_EVERY = 100
-"""the first event set aside is logged, and every so many after it"""
+from bssci.system.line_limit import is_logged
+
 REASON_LENGTH = 300
 """characters of a reason that are kept"""
 LONGEST_STREAK = 10
@@ -42,7 +42,7 @@ class SetAside:
         :param reason: why the event cannot be stored, without a secret; only its beginning is kept.
         """
         self.last_reason = " ".join(reason.split())[:REASON_LENGTH]
-        if self.count % LOG_EVERY == 0:
+        if is_logged(self.count + 1):
             self.log.warn(
                 "event set aside {sink} {kind} {id}, {count} so far: {reason}",
                 sink=self._sink,

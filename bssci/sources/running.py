@@ -13,11 +13,10 @@ from bssci.center.telegrams.door import SourceDoor
 from bssci.model.commands import CommandError
 from bssci.model.own_words import fault_of, own_words
 from bssci.system.clock import Timer
+from bssci.system.line_limit import is_logged
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
 """s between two attempts to start a source, doubled from the first to the longest"""
-LOG_EVERY = 100
-"""the first attempt that fails is logged, and then one in this many"""
 LONG_CALL = 1.0
 """s in which a source's start should have returned: the whole service stands still meanwhile"""
 STOP_TIME = 2.0
@@ -55,7 +54,7 @@ class RunningSource:
             SystemExit,
         ) as error:  # of a third party; the others go on
             self._start_error = f"not started: {fault_of(error)}"
-            if self._failures % LOG_EVERY == 0:
+            if is_logged(self._failures + 1):
                 self.log.failure(
                     "source not started {name}, {failed} attempts failed; tried again in {delay} s",
                     name=self.name,

@@ -9,8 +9,18 @@ LINES = 20
 """lines of one kind that are logged in a period, at most"""
 PERIOD = 60.0
 """s of a period"""
+LOG_EVERY = 100
+"""of faults that are alike, the first is logged, and then one in this many"""
 FAULTS = 100
 """places of faults that are told apart"""
+
+
+def is_logged(count: int) -> bool:
+    """Return whether a fault is logged, of those that are alike: the first, and then one in a hundred.
+
+    :param count: number of these faults, including this one.
+    """
+    return count % LOG_EVERY == 1
 
 
 class LineLimit:

@@ -14,6 +14,7 @@ from bssci.model import AnyEvent, Uplink
 from bssci.sinks import SetAside
 from bssci.sinks import pump as pump_module
 from bssci.sinks.pump import Pump
+from bssci.system.line_limit import LOG_EVERY
 from tests.support.inline_journal import InlineJournal
 from tests.support.journal import uplink
 from tests.support.log_lines import log_lines
@@ -309,7 +310,7 @@ def test_a_sink_that_holds_up_the_service_is_named(bench: Bench, log_lines: list
             return super().deliver(batch)
 
     pump = bench.pump(Blocking(), "blocking")
-    for _ in range(pump_module.LOG_EVERY):
+    for _ in range(LOG_EVERY):
         bench.happen()
     said = [line for line in log_lines if "held up" in line]
     assert said == ["sink held up the whole service blocking: deliver returned after 3.0 s; 1 so far"]

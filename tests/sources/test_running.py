@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, TimeoutError, fail, succeed
 from twisted.internet.task import Clock
 
 from bssci.model.commands import CommandError
-from bssci.sources.running import LOG_EVERY, LONGEST_DELAY, STOP_TIME, RunningSource
+from bssci.sources.running import LONGEST_DELAY, STOP_TIME, RunningSource
+from bssci.system.line_limit import LOG_EVERY
 from tests.support.center import result_of
 from tests.support.log_lines import log_lines
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from bssci.system.line_limit import FAULTS, LINES, PERIOD, FaultLimit, LineLimit
+from bssci.system.line_limit import FAULTS, LINES, LOG_EVERY, PERIOD, FaultLimit, LineLimit, is_logged
+
+
+def test_of_faults_that_are_alike_the_first_is_logged_and_then_few() -> None:
+    logged = [count for count in range(1, 3 * LOG_EVERY) if is_logged(count)]
+    assert logged == [1, 1 + LOG_EVERY, 1 + 2 * LOG_EVERY]
 
 
 def test_it_leaves_out_lines_and_counts_them() -> None:

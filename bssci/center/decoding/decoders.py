@@ -31,11 +31,10 @@ from bssci.decoders.running import label
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Sensor
 from bssci.model.device_id import eui_of_device
 from bssci.system.clock import Countdown, RunInThread
+from bssci.system.line_limit import is_logged
 
 DECODE_TIME = 2.0
 """s without progress after which a batch is delivered without the readings that are missing"""
-LOG_EVERY = 100
-"""the first batch that was not decoded is logged, and then one in this many"""
 MAX_CHOSEN = 200_000
 """sensors whose choice is cached"""
 
@@ -175,7 +174,7 @@ class Decoders:
         return known[1]
 
     def _not_decoded(self, failure: Failure, events: Sequence[AnyEvent]) -> list[AnyEvent]:
-        if self._undecoded % LOG_EVERY == 0:
+        if is_logged(self._undecoded + 1):
             self.log.failure("batch not decoded {batches}", failure, batches=self._undecoded + 1)
         self._undecoded += 1
         reason = DecodeFailure("not_decoded", "the service could not decode the batch; its log says why")

@@ -44,6 +44,7 @@ from bssci.decoders.scripts import ScriptDecoder
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Uplink
 from bssci.model.device_id import sensor_device
 from bssci.system.clock import Countdown, turn
+from bssci.system.line_limit import is_logged
 
 REMEMBERED = 4096
 """messages whose readings are cached for the other sinks"""
@@ -59,8 +60,6 @@ LONGEST_PATIENCE = 10.0
 """s that it waits for them in total"""
 TOGETHER = 16
 """requests to one slow decoder that are answered together"""
-LOG_EVERY = 100
-"""the first exception of a decoder is logged, and then one in this many"""
 
 
 class _Work:
@@ -449,7 +448,7 @@ class Decoding:
             self.by_device.count(payload.device, decoded.failure, payload.received_at, decoded.decoder)
 
     def _tell(self, decoder: str, failure: DecodeFailure, payload: Payload) -> None:
-        """Log the first payload that a decoder cannot read for a reason, and then one in LOG_EVERY.
+        """Log the first payload that a decoder cannot read for a reason, and then one in a hundred.
 
         A decoder that is paused is logged where its pause begins.
         """
@@ -457,7 +456,7 @@ class Decoding:
             return
         key = f"{decoder} {failure.code}"
         count = self._by_failure.count(key, failure, payload.received_at, payload.device).failed
-        if count % LOG_EVERY == 1:
+        if is_logged(count):
             self.log.warn(
                 "not decoded by {decoder}: {reason}; {count} so far, the last of {device}",
                 decoder=decoder,
@@ -486,5 +485,5 @@ class Decoding:
     def _faulty(self, decoder: Any) -> None:
         """Count and log the exception of a decoder that is being handled."""
         count = self._faults[decoder.name] = self._faults.get(decoder.name, 0) + 1
-        if count % LOG_EVERY == 1:
+        if is_logged(count):
             self.log.failure("decoder faulty {decoder}, {count} so far", decoder=label(decoder), count=count)

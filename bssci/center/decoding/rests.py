@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from bssci.decoders.interfaces import DecodeError
 from bssci.decoders.running import label
+from bssci.system.line_limit import is_logged
 
 PAYLOAD_TIME = 0.1
 """s that a decoder may take for a payload"""
@@ -23,8 +24,6 @@ TIMEOUTS_IN_A_ROW = 5
 FIRST_REST = 60.0
 LONGEST_REST = 3600.0
 """s for which a decoder is paused, at most"""
-LOG_EVERY = 100
-"""the first payload for which a decoder took too long is logged, and then one in this many"""
 
 TimedMethod = Literal["matches", "decode"]
 """methods of a decoder whose time counts"""
@@ -98,7 +97,7 @@ class PluginRests:
         record = self._records.setdefault(label(decoder), _Record())
         record.slow += 1
         record.in_a_row[method] = record.in_a_row.get(method, 0) + 1
-        if record.slow % LOG_EVERY == 1:
+        if is_logged(record.slow):
             self.log.warn(
                 "decoder held up the whole service {decoder} for {seconds:.2f} s; {count} so far",
                 decoder=label(decoder),

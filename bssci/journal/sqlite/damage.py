@@ -10,6 +10,7 @@ import msgspec
 from twisted.logger import Logger
 
 from bssci.model import EUI
+from bssci.system.line_limit import is_logged
 
 log = Logger()
 
@@ -24,8 +25,6 @@ UNREADABLE = (
     msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
 """errors that decoding a damaged entry raises, ``ValueError`` among them for a text that is not UTF-8"""
-LOG_EVERY = 100
-"""the first damaged entry is logged, and then one in this many"""
 
 
 class CountingConnection(sqlite3.Connection):
@@ -54,7 +53,7 @@ def pass_over(cursor: sqlite3.Cursor, table: str, key: object, error: Exception)
         count, first = connection.damaged.get(table, (0, key))
         connection.damaged[table] = count + 1, first
         connection.unreadable += 1
-        if connection.unreadable % LOG_EVERY != 1:
+        if not is_logged(connection.unreadable):
             return
     log.error("journal entry unreadable, skipped {table} {key}: {error}", table=table, key=key, error=error)
 

@@ -28,6 +28,7 @@ from bssci.sinks.postgres.timescale import FEATURES
 from bssci.sinks.postgres.worker import DatabaseWorker
 from bssci.sinks.set_aside import RefusalStreak, SetAside
 from bssci.system.clock import Ticker
+from bssci.system.line_limit import is_logged
 
 STOP_TIME = 1.5
 """s that closing the connection may take"""
@@ -35,8 +36,6 @@ CHECK_INTERVAL = 5.0
 """s between checks whether the server answers"""
 FULL = 500
 """events at which a batch does not wait for more: the service delivers no more at once"""
-LOG_EVERY = 100
-"""the first event whose texts were altered is logged, and every so many after it"""
 
 
 class _Stored(NamedTuple):
@@ -173,7 +172,7 @@ class PostgresSink:
         for event, reason in reasons.values():
             self.set_aside.add(event, reason)
         for altered in stored.altered:
-            if self._altered % LOG_EVERY == 0:
+            if is_logged(self._altered + 1):
                 self.log.warn(
                     "PostgreSQL: event {id} is stored with U+FFFD for a NUL or half a character in its texts,"
                     " {count} so far",

@@ -11,7 +11,6 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from bssci.center.decoding.decoding import (
-    LOG_EVERY,
     LONGEST_PATIENCE,
     PATIENCE,
     TOGETHER,
@@ -36,6 +35,7 @@ from bssci.model import (
 )
 from bssci.model.strict_json import DEEPEST, read_json
 from bssci.system.clock import STEPS
+from bssci.system.line_limit import LOG_EVERY
 from tests.support.journal import SENSOR, STATION, online, uplink
 from tests.support.log_lines import log_lines
 from tests.support.telegrams import telegram

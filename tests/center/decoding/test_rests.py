@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet.task import Clock
 
-from bssci.center.decoding import rests as module
 from bssci.center.decoding.rests import FIRST_REST, LONGEST_REST, PAYLOAD_TIME, TIMEOUTS_IN_A_ROW, PluginRests
 from bssci.decoders.interfaces import DecodeError
+from bssci.system.line_limit import LOG_EVERY
 from tests.support.log_lines import log_lines
 
 __all__ = ["log_lines"]
@@ -80,7 +80,7 @@ def test_a_quick_payload_begins_the_count_anew(rests: PluginRests, clock: Clock)
 def test_long_payloads_are_logged_the_first_time_and_every_so_many_times(
     rests: PluginRests, log_lines: list[str]
 ) -> None:
-    for _ in range(module.LOG_EVERY + 1):
+    for _ in range(LOG_EVERY + 1):
         rests.count(DECODER, LONG)
         rests.count(DECODER, 0.0)
     assert len([line for line in log_lines if "held up the whole service tank@2" in line]) == 2

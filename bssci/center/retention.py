@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from bssci.journal import Journal
 from bssci.system.clock import Clock, SteadyTime, Ticker
+from bssci.system.utc import DAY
 
 INTERVAL = 600.0
 """s between two runs"""
@@ -22,7 +23,6 @@ DOUBT = 3600.0
 """s that a clock which was set must stay as it is before anything is forgotten by it"""
 FULL_SOON, FULL = 0.8, 0.97
 """shares of the journal taken up by undelivered events, from which on it is a warning, or an error"""
-DAY = 86400.0
 
 
 def full_in(days: float | None) -> str:

@@ -33,8 +33,8 @@ from bssci.settings.trial import try_log_file, try_state_directory
 from bssci.system.descriptors import raise_limit, shortage
 from bssci.system.files import try_to_write
 from bssci.system.replacing import DAMAGED
+from bssci.system.utc import DAY
 
-DAY = 86400.0
 MEGABYTE = 1024 * 1024
 LEAST_ROOM = 100
 """free MB below which the service would soon be unable to store; its write-ahead log takes up to 70"""

@@ -12,8 +12,7 @@ from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.qr_code import QrCodeError, in_terminal
 from bssci.cli.chosen import load_installation
 from bssci.system.shell import shell_user
-
-DAY = 86400.0
+from bssci.system.utc import DAY
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

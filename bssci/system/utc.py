@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+DAY = 86400.0
+"""s of a day"""
+
 
 def utc_now() -> datetime:
     """Return the present time by the system's clock, for callers that are given no other clock."""

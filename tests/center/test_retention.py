@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 
-from bssci.center.retention import DAY, INTERVAL, LOOK_INTERVAL, Retention, full_in
+from bssci.center.retention import INTERVAL, LOOK_INTERVAL, Retention, full_in
 from bssci.journal import Usage
+from bssci.system.utc import DAY
 
 GIGABYTE = 1 << 30
 

@@ -10,6 +10,7 @@ from typing import Literal
 from bssci.center.retention import FULL, FULL_SOON
 from bssci.center.silence.silence import SilenceState
 from bssci.model.states import Severity
+from bssci.system.utc import DAY
 
 CertificateState = Literal["early", "ended", "ending"]
 """state of a certificate that is not valid yet, has expired, or expires soon"""
@@ -24,7 +25,6 @@ ABOUT_TO_DETACH: tuple[SilenceState, ...] = ("warning", "auto-detach pending")
 """states that the status ``warning`` of sensors stands for"""
 SILENT: tuple[SilenceState, ...] = (*ABOUT_TO_DETACH, "auto-detached")
 """states of sensors that are a problem"""
-DAY = 86400.0
 
 
 def fill_severity(share: float) -> Severity | None:

@@ -26,9 +26,9 @@ from bssci.model.commands import CommandError
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock, Ticker
 from bssci.system.shell import ShellChange
+from bssci.system.utc import DAY
 from bssci.system.watching import MISSING, FileStamp, stamp_in
 
-DAY = 86400.0
 ProvisionedState = Literal["active", "ending", "ended", "revoked"]
 STATES: tuple[ProvisionedState, ...] = get_args(ProvisionedState)
 INTERVAL = 30.0

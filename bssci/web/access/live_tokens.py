@@ -11,6 +11,7 @@ from bssci.model.device_id import parse_device_id
 from bssci.model.live_token import ALPHABET, RANDOM, compose
 from bssci.model.plain_text import CONTROLS, control_fault
 from bssci.mqtt.server.topics import TopicError, check_filter
+from bssci.system.utc import DAY
 
 EVERYTHING = ("#",)
 DAYS = 90
@@ -23,7 +24,6 @@ MAX_TOPICS, MAX_TOPIC = 50, 300
 MAX_DEVICES, MAX_DEVICE = 1000, 200
 MAX_TAGS, MAX_TAG = 50, 100
 MAX_DESCRIPTION = 200
-DAY = 86400.0
 
 
 class LiveToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

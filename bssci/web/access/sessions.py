@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from twisted.python.failure import Failure
 
 from bssci.system.clock import Clock, SteadyTime, Ticker
 from bssci.system.files import write_atomically
-from bssci.web.access.accounts import Account, Role
+from bssci.web.access.accounts import Account, Role, token_digest
 from bssci.web.access.salvage import Salvage, salvage
 
 SESSIONS_FILE = "sessions.json"
@@ -111,7 +110,7 @@ class WebSessions:
         secret = secrets.token_urlsafe(32)
         now = self._now()
         session = WebSession(
-            digest=_digest(secret),
+            digest=token_digest(secret),
             csrf=secrets.token_urlsafe(32),
             account=account.name,
             generation=account.generation,
@@ -128,7 +127,7 @@ class WebSessions:
 
         :param is_seen: count this as activity in the session.
         """
-        session = self._by_digest.get(_digest(secret))
+        session = self._by_digest.get(token_digest(secret))
         if session is None:
             return None
         if self._is_over(session):
@@ -218,7 +217,3 @@ def read_sessions(path: Path) -> Salvage:
 def same(one: str, other: str) -> bool:
     """Compare secrets in constant time."""
     return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

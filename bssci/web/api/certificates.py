@@ -38,7 +38,7 @@ from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, invalid, not_found
 from bssci.web.http.reading import read_struct
-from bssci.web.http.replies import Reply
+from bssci.web.http.replies import Reply, as_file
 from bssci.web.http.routing import JSON, route
 from bssci.web.reports.facade import Views
 
@@ -87,7 +87,7 @@ class CertificateRoutes:
         if file in SECRET_FILES and not may(call.identity.role, "admin"):
             raise ApiError(403, "forbidden", "private keys are for the role admin only")
         with _refusals():
-            return _file(await self._commands.read(file, call.actor), f"{file}.pem", PEM)
+            return as_file(await self._commands.read(file, call.actor), f"{file}.pem", PEM)
 
     @route(
         "POST",
@@ -158,7 +158,7 @@ class CertificateRoutes:
     )
     async def backup(self, call: Call) -> Reply[bytes]:
         with _refusals():
-            return _file(await self._commands.backup(call.actor), "certificates.zip", ZIP)
+            return as_file(await self._commands.backup(call.actor), "certificates.zip", ZIP)
 
     @route(
         "POST",
@@ -190,7 +190,7 @@ class CertificateRoutes:
             raise invalid("host", "must be a host name or an address, without http:// or a port") from None
         with _refusals():
             archive = await self._commands.station_bundle(eui, host, call.actor, renew=body.renew)
-        return _file(archive, f"{eui}.zip", ZIP)
+        return as_file(archive, f"{eui}.zip", ZIP)
 
     @route(
         "POST",
@@ -282,7 +282,3 @@ def _uploaded(kind: str, upload: Upload) -> dict[str, bytes]:
     if names["certificate"] not in files:
         raise invalid("certificate", "is missing")
     return keys | files
-
-
-def _file(data: bytes, name: str, content_type: str) -> Reply[bytes]:
-    return Reply(data, content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -16,7 +16,7 @@ from bssci.web.api.schemas.provisioned import (
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, not_found
-from bssci.web.http.replies import Reply
+from bssci.web.http.replies import Reply, as_file
 from bssci.web.http.routing import route
 from bssci.web.reports.facade import Views
 
@@ -79,7 +79,7 @@ class ProvisionedRoutes:
     )
     async def bundle(self, call: Call) -> Reply[bytes]:
         name = self._views.name_of(call.path["id"])
-        return _file(await self._commands.take_bundle(name, call.actor), f"{name}.zip", ZIP)
+        return as_file(await self._commands.take_bundle(name, call.actor), f"{name}.zip", ZIP)
 
     @route(
         "GET",
@@ -106,19 +106,15 @@ class ProvisionedRoutes:
     async def broker_file(self, call: Call) -> Reply[bytes]:
         file, settings = call.path["file"], self._context.settings
         if file == RULES:
-            return _file(DEVICE_RULES.encode(), RULES, TEXT)
+            return as_file(DEVICE_RULES.encode(), RULES, TEXT)
         files = Provisioning(settings.device_ca_file, settings.ca_file)
         paths = {CA: files.authority_bytes, LIST: files.list_file.read_bytes}
         if file not in paths:
             raise not_found(f"no such file; there are {CA}, {LIST} and {RULES}")
         try:
-            return _file(await self._context.run_in_thread(paths[file]), file, TEXT)
+            return as_file(await self._context.run_in_thread(paths[file]), file, TEXT)
         except OSError:
             raise not_found(f"there is no {file} yet: it comes with the first device") from None
 
     async def _now(self, name: str) -> ProvisionedNow:
         return ProvisionedNow(device=told(ProvisionedDetail, await self._views.detail(name)))
-
-
-def _file(data: bytes, name: str, content_type: str) -> Reply[bytes]:
-    return Reply(data, content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -9,6 +9,7 @@ import re
 from bssci.center.decoding.collecting import MAX_NAMES, Past
 from bssci.model.device_id import eui_of_device
 from bssci.model.iso_times import iso_milliseconds
+from bssci.system.utc import DAY
 from bssci.web.api.schemas.readings import (
     MAX_JSON_LIMIT,
     DeviceReadings,
@@ -20,13 +21,11 @@ from bssci.web.api.spreadsheets import CSV, guarded
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid
-from bssci.web.http.replies import Reply
+from bssci.web.http.replies import Reply, saved_as
 from bssci.web.http.routing import route
 from bssci.web.reports.decoders import device_in_path
 from bssci.web.reports.facade import Views
 
-DAY = 86400.0
-"""s of readings that are returned by default"""
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 
@@ -64,7 +63,7 @@ class ReadingRoutes:
         if query.format == "csv":
             body = await self._context.run_in_thread(write_csv, past)
             file = _NOT_IN_NAMES.sub("-", eui_of_device(device) or device)
-            head = {"Content-Disposition": f'attachment; filename="readings-{file}.csv"'}
+            head = saved_as(f"readings-{file}.csv")
             return Reply(body, CSV, headers=head)
         return Reply(_told(device, since, until, query.every, past))
 

@@ -62,7 +62,7 @@ from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, from_command, invalid, invalid_fields, not_found
 from bssci.web.http.outflow import Outflow, or_break_off
-from bssci.web.http.replies import Reply, Streamed
+from bssci.web.http.replies import Reply, Streamed, saved_as
 from bssci.web.http.routing import JSON, route
 from bssci.web.live.event_json import downlink_dict
 from bssci.web.reports.facade import Views
@@ -151,7 +151,7 @@ class SensorRoutes:
             body = await run(write_json, sensors, with_keys)
         kind = CSV if form == "csv" else JSON
         name = f"sensors.{form}" if with_keys else f"sensors-without-keys.{form}"
-        return Reply(body, kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        return Reply(body, kind, headers=saved_as(name))
 
     @route("GET", "/api/sensors/{eui}", "viewer", "One sensor with all details; its key masked")
     async def detail(self, call: Call) -> SensorDetail:

@@ -22,7 +22,7 @@ from bssci.web.api.station_files import read_stations, write_csv, write_json
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, invalid_fields
-from bssci.web.http.replies import Done, Reply
+from bssci.web.http.replies import Done, Reply, saved_as
 from bssci.web.http.routing import JSON, Route, alias, route, routes_of
 from bssci.web.reports.facade import Views
 from bssci.web.reports.history import range_of
@@ -58,7 +58,7 @@ class StationRoutes:
         is_csv = query.format == "csv"
         entries = await self._views.entries(query.q, query.state or "")
         body = (write_csv if is_csv else write_json)(entries)
-        headers = {"Content-Disposition": f'attachment; filename="base-stations.{query.format}"'}
+        headers = saved_as(f"base-stations.{query.format}")
         return Reply(body, CSV if is_csv else JSON, headers=headers)
 
     @route("GET", "/api/base_stations/{eui}", "viewer", "One base station and its timeline")

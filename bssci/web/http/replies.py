@@ -23,6 +23,16 @@ class Reply(Generic[T_co]):
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def saved_as(name: str) -> dict[str, str]:
+    """Return the header of an answer that browsers save as a file of this name."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def as_file(data: bytes, name: str, content_type: str) -> Reply[bytes]:
+    """Return the answer that browsers save as a file of this name."""
+    return Reply(data, content_type, headers=saved_as(name))
+
+
 class Streamed:
     """The answer of a handler that writes it itself, perhaps still after it returned."""
 

@@ -18,7 +18,6 @@ from twisted.python.failure import Failure
 from bssci.center import service_center
 from bssci.center.access import Access
 from bssci.center.reloads import Reloads
-from bssci.center.retention import DAY
 from bssci.journal import StorageError
 from bssci.journal.sqlite.events import _select_events
 from bssci.model import AnyEvent
@@ -30,6 +29,7 @@ from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.pump import Pump
 from bssci.stations.admission import ConnectionLimits
 from bssci.stations.protocol import StationFactory
+from bssci.system.utc import DAY
 from tests.support.center import House, result_of
 
 SINKS = ("good", "bad")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bssci.model.live_token import fault_of
+from bssci.system.utc import DAY
 from bssci.web.access.accounts import AccountError, AccountFile
-from bssci.web.access.live_tokens import DAY, DAYS, Wish
+from bssci.web.access.live_tokens import DAYS, Wish
 
 
 def test_a_token_is_kept_as_its_digest(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.journal import Fact, Journal, StorageError
-from bssci.system.clock import Clock
+from bssci.system.clock import Clock, within
 from bssci.system.line_limit import LineLimit
 
 FRESH = 2.0
@@ -84,7 +84,7 @@ class Storing:
     async def _write(self, now: float) -> bool:
         written = self._journal.tables.put([Fact(name=_SETTING, value=f"{now:.0f}")])
         try:
-            await written.addTimeout(WRITE_TIME, self._clock)  # type: ignore[arg-type]
+            await within(WRITE_TIME, written, self._clock)
         except StorageError as error:
             self._reason = str(error)
             return False

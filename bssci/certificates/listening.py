@@ -18,6 +18,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
+    IReactorTime,
     IStreamServerEndpoint,
     IStreamServerEndpointStringParser,
 )
@@ -69,7 +70,7 @@ class MutualTLSEndpoint:
 class _WatchingTLSFactory(TLSMemoryBIOFactory):
     """TLS whose certificate files are watched for as long as a port is open."""
 
-    def __init__(self, tls: ServerTLS, factory: IProtocolFactory, clock: Any) -> None:
+    def __init__(self, tls: ServerTLS, factory: IProtocolFactory, clock: IReactorTime) -> None:
         super().__init__(tls, False, factory, clock)
         self._tls = tls
 

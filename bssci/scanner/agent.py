@@ -26,7 +26,7 @@ from bssci.scanner.outbox import Outbox
 from bssci.scanner.radio import Radio, StartScan
 from bssci.scanner.thinning import Thinning
 from bssci.scanner.usage import ProcessUsage
-from bssci.system.clock import Ticker
+from bssci.system.clock import Clock, Ticker
 from bssci.system.line_limit import LineLimit
 
 DEVICES = 20_000
@@ -67,7 +67,7 @@ class Agent:
 
     def __init__(
         self,
-        clock: Any,
+        clock: Clock,
         configuration: ScannerConfiguration,
         reread: Callable[[], ScannerConfiguration],
         start_scan: StartScan,

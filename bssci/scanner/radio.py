@@ -18,7 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, may
 from twisted.logger import Logger
 
 from bssci.scanner.advertisement import HeardAdvertisement
-from bssci.system.clock import pause
+from bssci.system.clock import Clock, pause
 
 SILENCE = 90.0
 """s without an advertisement after which the scan is restarted: BlueZ may fall silent without an error"""
@@ -56,7 +56,7 @@ class Radio:
 
     def __init__(
         self,
-        clock: Any,
+        clock: Clock,
         start_scan: StartScan,
         heard: Callable[[HeardAdvertisement], None],
         mode: Literal["auto", "passive", "active"],

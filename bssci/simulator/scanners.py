@@ -19,7 +19,7 @@ from bssci.scanner.cli import client_settings
 from bssci.scanner.configuration import BufferPart, MqttPart, ScannerConfiguration, ScannerPart
 from bssci.scanner.radio import Scan
 from bssci.simulator.bluetooth import BluetoothDevice
-from bssci.system.clock import Ticker
+from bssci.system.clock import Clock, Ticker
 
 TICK = 0.1
 """Seconds between checks which devices are due to send."""
@@ -38,7 +38,7 @@ class Surroundings:
 
     def __init__(
         self,
-        clock: Any,
+        clock: Clock,
         devices: Sequence[BluetoothDevice],
         scanners: int,
         interval: float,
@@ -83,7 +83,7 @@ class _Scan:
     """A running scan, in which the devices take turns."""
 
     def __init__(
-        self, clock: Any, hear: Callable[[BluetoothDevice], None], surroundings: Surroundings
+        self, clock: Clock, hear: Callable[[BluetoothDevice], None], surroundings: Surroundings
     ) -> None:
         self._clock = clock
         self._hear = hear

@@ -37,6 +37,7 @@ from zope.interface import implementer
 from bssci.certificates.naming import NamesNoHost
 from bssci.certificates.reading import read_certificates
 from bssci.sinks.answer_bound import BoundEndpoints
+from bssci.system.clock import Clock, within
 
 IDLE_CONNECTION = 60.0
 """s that an idle connection is kept for the next request"""
@@ -126,7 +127,7 @@ class Poster:
 
     def __init__(
         self,
-        clock: Any,
+        clock: Clock,
         agent: IAgent,
         target: Target,
         timeout: float,
@@ -145,7 +146,7 @@ class Poster:
         """
         try:
             # The timeout covers both the request and the reading of its answer.
-            return await ensureDeferred(self._post(headers, body)).addTimeout(self.timeout, self._clock)
+            return await within(self.timeout, ensureDeferred(self._post(headers, body)), self._clock)
         except TimeoutError:
             reason = f"{self.target.origin}: no answer within {self.timeout:g} s"
             raise NoAnswer(reason, late=True) from None

@@ -37,7 +37,7 @@ from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 from bssci.sinks.json_events import EVENT_KINDS, EncodedEvent, encode_batch
 from bssci.sinks.paced_size import PacedSize
 from bssci.sinks.set_aside import RefusalStreak, SetAside
-from bssci.system.clock import pause
+from bssci.system.clock import Clock, pause
 
 MAX_BODY = 1_000_000
 """bytes of a request, unless a single event is larger"""
@@ -87,7 +87,7 @@ class WebhookSink:
 
     def __init__(
         self,
-        clock: Any,
+        clock: Clock,
         poster: Poster,
         settings: WebhookSettings,
         now: Callable[[], float] = time.time,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 
@@ -30,7 +30,7 @@ class LimitedTLSFactory(TLSMemoryBIOFactory):
     noisy = False
     log = Logger()
 
-    def __init__(self, tls: ServerTLS, factory: StationFactory, clock: Any) -> None:
+    def __init__(self, tls: ServerTLS, factory: StationFactory, clock: IReactorTime) -> None:
         super().__init__(tls, False, factory, clock)
         self._count = factory.count
         self._lines = LineLimit(clock.seconds, lines=1)

@@ -38,6 +38,11 @@ class Clock(Protocol):
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Timer: ...
 
 
+def within(seconds: float, waiting: Deferred[Item], clock: Clock) -> Deferred[Item]:
+    """Return ``waiting``, which is cancelled and fails with Twisted's ``TimeoutError`` after so many s."""
+    return waiting.addTimeout(seconds, clock)  # type: ignore[arg-type]  # a part of a reactor is enough
+
+
 class Reactor(Clock, Protocol):
     """A clock to whose thread other threads can pass calls."""
 

@@ -12,7 +12,7 @@ from bssci.center.deliveries import Deliveries, Delivery
 from bssci.journal import AlarmRecord, Journal
 from bssci.model import AlarmChange
 from bssci.model.commands import CommandError
-from bssci.system.clock import Clock, pause
+from bssci.system.clock import Clock, pause, within
 
 ID = "test"
 PATIENCE = 20.0
@@ -98,8 +98,7 @@ class AlarmTrial:
         if not channel.is_set():
             return WayTried(channel.name, "not set", f"it sends to nobody: set {channel.needs}")
         try:
-            sending = maybeDeferred(channel.send, notice)
-            refused = await sending.addTimeout(PATIENCE, self._clock)  # type: ignore[arg-type]
+            refused = await within(PATIENCE, maybeDeferred(channel.send, notice), self._clock)
         except TimeoutError:
             return WayTried(channel.name, "failed", f"no answer within {PATIENCE:.0f} s")
         except Exception as error:  # any failure of the remote side is a result

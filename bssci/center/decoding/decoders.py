@@ -30,7 +30,7 @@ from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_o
 from bssci.decoders.running import label
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Sensor
 from bssci.model.device_id import eui_of_device
-from bssci.system.clock import Countdown, RunInThread
+from bssci.system.clock import Clock, Countdown, RunInThread
 from bssci.system.line_limit import is_logged
 
 DECODE_TIME = 2.0
@@ -55,7 +55,7 @@ class Decoders:
 
     def __init__(
         self,
-        clock: Any,
+        clock: Clock,
         from_thread: Callable[..., object],
         run_in_thread: RunInThread,
         directory: Path,

@@ -43,7 +43,7 @@ from bssci.decoders.running import failed, label, run
 from bssci.decoders.scripts import ScriptDecoder
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Uplink
 from bssci.model.device_id import sensor_device
-from bssci.system.clock import Countdown, turn
+from bssci.system.clock import Clock, Countdown, turn
 from bssci.system.line_limit import is_logged
 
 REMEMBERED = 4096
@@ -132,7 +132,7 @@ class Decoding:
 
     def __init__(
         self,
-        clock: Any,
+        clock: Clock,
         installed: Iterable[Any],
         wanted: Callable[[DeviceId], ChosenDecoder],
         slow: SlowDecoding | None = None,

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, TimeoutError
 
 from bssci.model.commands import CommandError
+from bssci.system.clock import Clock, within
 
 ANSWER_TIME = 10.0
 """s that the broker's acknowledgement, and then the answer, may take"""
@@ -33,7 +34,7 @@ class PublishBySource(Protocol):
 class CommandExchange:
     """Publishes commands, one at a time for each key, and waits for their answers."""
 
-    def __init__(self, clock: Any, sources: PublishBySource) -> None:
+    def __init__(self, clock: Clock, sources: PublishBySource) -> None:
         self._clock = clock
         self._sources = sources
         self._waiting: dict[str, Deferred[Mapping[str, Any]]] = {}
@@ -54,7 +55,7 @@ class CommandExchange:
         answer = self._waiting[key] = Deferred()
         try:
             await self._publish(source, topic, payload)
-            return await answer.addTimeout(ANSWER_TIME, self._clock)
+            return await within(ANSWER_TIME, answer, self._clock)
         except TimeoutError:
             return None
         finally:
@@ -63,7 +64,7 @@ class CommandExchange:
     async def _publish(self, source: str, topic: str, payload: bytes) -> None:
         published = self._sources.publish(source, topic, payload)
         try:
-            await published.addTimeout(ANSWER_TIME, self._clock)
+            await within(ANSWER_TIME, published, self._clock)
         except TimeoutError:
             raise CommandError(
                 "unavailable",

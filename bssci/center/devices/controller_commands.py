@@ -21,6 +21,7 @@ from bssci.center.devices.command_exchange import CommandExchange, PublishBySour
 from bssci.center.devices.gateways import Gateways
 from bssci.model import Telegram
 from bssci.model.commands import CommandError
+from bssci.system.clock import Clock
 
 MODES = {"strike": "access-control-mode", "siren": "alarm-mode"}
 """mode of the connector, by kind of component that takes commands"""
@@ -46,7 +47,7 @@ class ControllerAnswer(msgspec.Struct, frozen=True):
 class ControllerCommands:
     """Sends commands, and waits for the state that the controller reports."""
 
-    def __init__(self, clock: Any, gateways: Gateways, sources: PublishBySource) -> None:
+    def __init__(self, clock: Clock, gateways: Gateways, sources: PublishBySource) -> None:
         self._gateways = gateways
         self._exchange = CommandExchange(clock, sources)
 

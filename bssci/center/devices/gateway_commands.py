@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from bssci.center.devices.command_exchange import PublishBySource
 from bssci.center.devices.controller_commands import ControllerCommands
 from bssci.center.devices.gateways import Gateways
 from bssci.center.devices.scanner_commands import ScannerCommands
 from bssci.model import Telegram
+from bssci.system.clock import Clock
 
 
 class GatewayCommands:
@@ -19,7 +19,7 @@ class GatewayCommands:
     """
 
     def __init__(
-        self, clock: Any, gateways: Gateways, sources: PublishBySource, now: Callable[[], float]
+        self, clock: Clock, gateways: Gateways, sources: PublishBySource, now: Callable[[], float]
     ) -> None:
         self.controllers = ControllerCommands(clock, gateways, sources)
         self.scanners = ScannerCommands(clock, gateways, sources, now)

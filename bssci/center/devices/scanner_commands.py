@@ -12,6 +12,7 @@ from bssci.center.devices.gateways import Gateways
 from bssci.model import Telegram
 from bssci.model.commands import CommandError
 from bssci.model.iso_times import iso_milliseconds
+from bssci.system.clock import Clock
 
 VERSION = "1.0"
 COMMANDS = ("pause", "resume", "reload_config", "update_blocklist")
@@ -36,7 +37,7 @@ class ScannerCommands:
     """
 
     def __init__(
-        self, clock: Any, gateways: Gateways, sources: PublishBySource, now: Callable[[], float]
+        self, clock: Clock, gateways: Gateways, sources: PublishBySource, now: Callable[[], float]
     ) -> None:
         self._gateways = gateways
         self._now = now

@@ -9,15 +9,14 @@ too. Not one on another topic: the rules may forbid single sensors.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.mqtt.values import MqttOffline, Publication
 from bssci.sinks.mqtt.refusals import UPLINKS, topic_kind
+from bssci.system.clock import Clock, Timer
 
 CANARY_TIME = 10.0
 """s that an uplink may take to come back"""
@@ -41,7 +40,7 @@ class Canary:
     log = Logger()
 
     def __init__(
-        self, clock: Any, subscribe: Callable[[str], None], unsubscribe: Callable[[str], None]
+        self, clock: Clock, subscribe: Callable[[str], None], unsubscribe: Callable[[str], None]
     ) -> None:
         self._clock = clock
         self._subscribe = subscribe
@@ -52,7 +51,7 @@ class Canary:
         """topic of the uplink that came back last; empty: none has, or can"""
         self._message: Publication | None = None
         self._waiting: Deferred[None] | None = None
-        self._timer: IDelayedCall | None = None
+        self._timer: Timer | None = None
         self.trouble = ""
 
     def connected(self) -> None:

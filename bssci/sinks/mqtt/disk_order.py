@@ -7,14 +7,12 @@ refused --> the first is tried again after 5 s, until it is stored --> the other
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from bssci.journal import StorageError
 from bssci.mqtt.values import MessageNotTaken
-from bssci.system.clock import pause
+from bssci.system.clock import Clock, pause
 from bssci.system.line_limit import LineLimit
 
 RETRY = 5.0
@@ -35,7 +33,7 @@ class DiskOrder:
 
     log = Logger()
 
-    def __init__(self, clock: Any, lines: LineLimit) -> None:
+    def __init__(self, clock: Clock, lines: LineLimit) -> None:
         self._clock = clock
         self._lines = lines
         self._first: int | None = None

@@ -6,13 +6,11 @@ no other answer). So nothing is delivered before the birth message has come back
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from bssci.mqtt.values import MqttOffline
+from bssci.system.clock import Clock, Timer
 
 USUAL_TIME = 2.0
 """s that the birth message may take before the sink reports trouble"""
@@ -28,12 +26,12 @@ class Echo:
 
     log = Logger()
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._expected: bytes | None = None
         """payload of the birth message; None: it has come back, or none is expected"""
         self._waiting: list[Deferred[None]] = []
-        self._timer: IDelayedCall | None = None
+        self._timer: Timer | None = None
         self.trouble = ""
         """why nothing is delivered, in words"""
 

@@ -26,7 +26,7 @@ from bssci.model import AnyEvent
 from bssci.model.states import RequestOutcome
 from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.disk_order import DiskOrder, Stopped
-from bssci.system.clock import in_slices
+from bssci.system.clock import Clock, in_slices
 from bssci.system.line_limit import LineLimit
 
 SOURCE = "mqtt"
@@ -84,7 +84,7 @@ class Intake:
 
     log = Logger()
 
-    def __init__(self, clock: Any, journal: Journal, now: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, journal: Journal, now: Callable[[], float]) -> None:
         self._clock = clock
         self._journal = journal
         self._now = now

@@ -21,7 +21,7 @@ NOT_INSTALLED = 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="The child process of MQTT_BROKER=embedded.")
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
     # Ctrl-C reaches the whole process group; when to end is the parent's decision.

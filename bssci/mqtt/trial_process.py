@@ -113,7 +113,7 @@ def _closed(loss: Failure | None, reason: str) -> TrialOutcome:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="The child process of a trial.")
     parser.add_argument("--time", type=float, required=True)
     time = parser.parse_args().time
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=MqttSettings)

@@ -133,7 +133,10 @@ def _boolean(text: str) -> bool:
 def _path(text: str) -> Path:
     if _PEM in text:
         raise ValueError
-    return Path(_text(text.strip())).expanduser()
+    try:
+        return Path(_text(text.strip())).expanduser()
+    except RuntimeError:
+        raise ValueError from None  # ~ of a user that does not exist, or has no home
 
 
 def _optional_server(text: str) -> str:

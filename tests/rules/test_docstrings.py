@@ -154,3 +154,9 @@ def test_the_check_sees_a_noun(text: str, wrong: bool) -> None:
 def test_the_check_sees_a_riddle(source: str, wrong: str | None) -> None:
     faults = [fault(text, leading) for _, text, leading in docstrings(within(ast.parse(source)))]
     assert faults[-1] == wrong
+
+
+def test_no_code_reads_docstrings() -> None:
+    """Under ``python -OO`` there are none."""
+    reading = [path for path in PACKAGE.rglob("*.py") if "__doc__" in path.read_text("utf-8")]
+    assert reading == []

@@ -55,6 +55,7 @@ def test_a_text_that_is_allowed(parser: Parser[Any], text: str, value: object) -
         (parsers.descriptions, "16018"),
         (parsers.networks, "10.0.0.0/33"),
         (parsers.path, "a\nb"),
+        (parsers.path, "~nobody-of-this-name/key.pem"),
         (parsers.optional_path, r"-----BEGIN CERTIFICATE-----\nMIIB"),
         (parsers.optional_eui, "70B3"),
         (parsers.topic, "mioty/#"),

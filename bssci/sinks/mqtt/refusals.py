@@ -4,6 +4,11 @@ A refusal may be about one message (too large), about one topic (an access rule 
 messages of a kind (an access rule for ``ep/#``). Uplinks wait while the broker takes none at all, so that
 nothing is lost when the access rules, or a limit of the broker, are corrected. Any other refused message
 would hold up the rest forever, so it is set aside, counted and logged.
+
+    uplink refused between others that are taken ----------------------> set aside
+    uplink refused behind or before them --> it waits --3 attempts-----> set aside
+                                                |
+                                                +--many are refused----> all wait
 """
 
 from __future__ import annotations
@@ -24,6 +29,10 @@ OF_THE_MESSAGE = frozenset({0x90, PACKET_TOO_LARGE, 0x99, 0x9A, 0x9B})
 too large, payload format invalid, retain not supported, QoS not supported"""
 TRIALS = 5
 """attempts to deliver a message that the broker refuses for a reason that may pass, such as a quota"""
+PROOFS = 3
+"""attempts to deliver an uplink that the broker refuses before or behind others that it takes"""
+MOST_REFUSED = 2000
+"""topics and messages of which it is remembered that the broker refused them"""
 _EUI = re.compile(r"(?<=/)(?:[0-9A-Fa-f]{16}|(?:[0-9a-f]{2}-){7}[0-9a-f]{2})(?=/|$)")
 
 
@@ -47,6 +56,10 @@ class PublishRefusals:
         self._last: Sequence[Publication] = ()
         """messages of the last batch that was taken"""
         self._trials = 0
+        self._forbidden: set[str] = set()
+        """topics of single devices that the broker refuses while it takes those of others"""
+        self._attempts: dict[Publication, int] = {}
+        """attempts to deliver messages that wait although the broker took others of their kind"""
         self._doubtful: dict[str, Publication] = {}
         """by schema, the last state that was refused, where the broker has taken others of its kind since: it
         may take all of them again, or refuse some topics"""
@@ -99,6 +112,8 @@ class PublishRefusals:
         """Forget what was refused before."""
         self._kinds.clear()
         self._doubtful.clear()
+        self._forbidden.clear()
+        self._attempts.clear()
         self._last = ()
         self._trials = 0
         self._has_ended = False
@@ -107,20 +122,22 @@ class PublishRefusals:
         """Note messages that the broker took."""
         self._last = messages
         self._trials = 0
+        self._attempts.clear()
         self._end_streaks(_schemas(messages))
         self._end(messages)
 
     def note(
-        self, taken: Sequence[Publication], refused: Mapping[int, tuple[Publication, PublishRefusal]]
+        self, taken: Mapping[int, Publication], refused: Mapping[int, tuple[Publication, PublishRefusal]]
     ) -> set[int]:
         """Note refusals.
 
-        :param taken: messages that were published together with the refused ones, and taken.
+        :param taken: messages that were published together with the refused ones, and taken, by position in
+            the batch.
         :param refused: refused messages and the reasons, by position in the batch.
         :return: the positions of messages that wait: they are to be published again.
         """
-        kinds = _schemas(taken)
-        self._end(taken)
+        kinds = _schemas(taken.values())
+        self._end(list(taken.values()))
         self._end_streaks(kinds)
         numbers = Counter(_schema(message) for message, _ in refused.values())
         # Too many in a row: not they are at fault, but a limit of the broker, or a rule that was changed.
@@ -129,24 +146,53 @@ class PublishRefusals:
             for schema, streak in self._streaks.items()
             if numbers[schema] and schema not in kinds and not streak.excuses([schema] * numbers[schema])
         }
+        spans = _spans(taken)
         kinds |= _schemas(self._last)
         self._trials += 1
         held: set[int] = set()
         for position, (message, refusal) in refused.items():
             schema = _schema(message)
-            excused = refusal.code in OF_THE_MESSAGE or schema in kinds
+            excused = refusal.code in OF_THE_MESSAGE or schema in kinds or message in self._attempts
             if excused and schema not in all_refused:
-                continue
-            passes = refusal.code != NOT_AUTHORIZED and self._trials < TRIALS
-            if schema in HELD or passes:
+                if not self._waits(message, refusal, is_between=position in spans.get(schema, ())):
+                    continue
+                held.add(position)
+            elif schema in HELD or (refusal.code != NOT_AUTHORIZED and self._trials < TRIALS):
                 held.add(position)
             self._kinds[schema] = (message, refusal)
             self._doubtful.pop(schema, None)
         return held
 
+    def _waits(self, message: Publication, refusal: PublishRefusal, *, is_between: bool) -> bool:
+        """Return whether a message waits although the broker took others of its kind: before or after it, it
+        may have begun or ceased to refuse all of them.
+
+        :param is_between: the broker took some before it, and some behind it.
+        """
+        if _schema(message) not in HELD or refusal.code in OF_THE_MESSAGE:
+            return False
+        is_rule = refusal.code == NOT_AUTHORIZED
+        attempts = self._attempts.pop(message, 0) + 1
+        is_known = is_rule and (is_between or message.topic in self._forbidden)
+        if not is_known and attempts < (PROOFS if is_rule else TRIALS):
+            if len(self._attempts) >= MOST_REFUSED:
+                self._attempts.clear()
+            self._attempts[message] = attempts
+            return True
+        if is_rule:
+            if len(self._forbidden) >= MOST_REFUSED:
+                self._forbidden.clear()
+            self._forbidden.add(message.topic)
+        last = self._kinds.get(_schema(message))
+        if last is not None and last[0] == message:
+            del self._kinds[_schema(message)]
+        return False
+
     def _end(self, taken: Sequence[Publication]) -> None:
         """Note messages that the broker took: it takes their kinds."""
         self.replaced(taken)
+        if self._forbidden:
+            self._forbidden.difference_update(each.topic for each in taken)
         for schema in self._kinds.keys() & _schemas(taken) if self._kinds else ():
             last, _ = self._kinds.pop(schema)
             if last.retain:
@@ -155,6 +201,15 @@ class PublishRefusals:
     def _end_streaks(self, taken: Iterable[str]) -> None:
         for schema in HELD.intersection(taken):
             self._streaks[schema].excuses([None])
+
+
+def _spans(taken: Mapping[int, Publication]) -> dict[str, range]:
+    """Return the positions from the first to the last message of each schema."""
+    spans: dict[str, range] = {}
+    for at, each in sorted(taken.items()):
+        schema = _schema(each)
+        spans[schema] = range(spans[schema].start if schema in spans else at, at + 1)
+    return spans
 
 
 def _schema(message: Publication) -> str:

@@ -403,7 +403,7 @@ class MqttSink:
 
     def _note_refused(self, messages: Sequence[Publication], error: MessagesRefused) -> None:
         """Note refused messages that are not kept and will not be published again."""
-        taken = [each for at, each in enumerate(messages) if at not in error.refused]
+        taken = {at: each for at, each in enumerate(messages) if at not in error.refused}
         self._refusals.note(taken, {at: (messages[at], each) for at, each in error.refused.items()})
         self.log.warn(
             "MQTT messages refused {topic} {error}",

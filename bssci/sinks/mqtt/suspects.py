@@ -175,7 +175,7 @@ class Publisher:
             self._refusals.all_taken(messages)
             return
         refused, self._refused = self._refused, {}
-        taken = [messages[at] for at in positions if at not in refused and at not in self._guilty]
+        taken = {at: messages[at] for at in positions if at not in refused and at not in self._guilty}
         held = self._refusals.note(taken, {at: (messages[at], each) for at, each in refused.items()})
         for at, refusal in refused.items():
             if at not in held:

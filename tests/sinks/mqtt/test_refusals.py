@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bssci.mqtt.values import About, Publication, PublishRefusal
-from bssci.sinks.mqtt.refusals import TRIALS, PublishRefusals, topic_kind
+from bssci.sinks.mqtt import refusals as module
+from bssci.sinks.mqtt.refusals import PROOFS, TRIALS, PublishRefusals, topic_kind
 
 FORBIDDEN, TOO_LARGE, QUOTA = (
     PublishRefusal(0x87, "not authorized"),
@@ -30,7 +33,7 @@ def test_a_kind_is_named_as_an_access_rule_names_it() -> None:
 def test_uplinks_wait_while_none_is_taken() -> None:
     refusals = PublishRefusals()
     for _ in range(2 * TRIALS):
-        assert refusals.note([status()], {1: (uplink(), FORBIDDEN)}) == {1}
+        assert refusals.note({0: status()}, {1: (uplink(), FORBIDDEN)}) == {1}
     assert "mioty/ep/+/ul (not authorized; they wait)" in refusals.trouble
     refusals.all_taken([uplink()])
     assert refusals.trouble == ""
@@ -38,25 +41,22 @@ def test_uplinks_wait_while_none_is_taken() -> None:
 
 def test_an_uplink_is_set_aside_where_others_are_taken() -> None:
     refusals = PublishRefusals()
-    assert refusals.note([uplink(2)], {0: (uplink(), FORBIDDEN)}) == set()
+    assert refusals.note({0: uplink(2), 2: uplink(3)}, {1: (uplink(), FORBIDDEN)}) == set()
     assert refusals.trouble == ""
-    refusals = PublishRefusals()
-    refusals.all_taken([uplink(2)])
-    assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == set()
     # Rules may have changed since.
     refusals.connected()
-    assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == {0}
+    assert refusals.note({}, {0: (uplink(), FORBIDDEN)}) == {0}
 
 
 def test_other_kinds_are_set_aside_and_named() -> None:
     refusals = PublishRefusals()
-    assert refusals.note([uplink()], {1: (status(), FORBIDDEN)}) == set()
+    assert refusals.note({0: uplink()}, {1: (status(), FORBIDDEN)}) == set()
     assert "mioty/ep/+/status (not authorized; they are set aside)" in refusals.trouble
 
 
 def test_what_is_wrong_with_a_message_is_no_rule() -> None:
     refusals = PublishRefusals()
-    assert refusals.note([], {0: (uplink(), TOO_LARGE)}) == set()
+    assert refusals.note({}, {0: (uplink(), TOO_LARGE)}) == set()
     assert refusals.trouble == ""
 
 
@@ -64,26 +64,61 @@ def test_all_uplinks_wait_when_none_of_many_is_taken() -> None:
     refusals = PublishRefusals()
     refusals.all_taken([uplink()])
     for _ in range(2):
-        assert refusals.note([], {at: (uplink(), TOO_LARGE) for at in range(11)}) == set(range(11))
+        assert refusals.note({}, {at: (uplink(), TOO_LARGE) for at in range(11)}) == set(range(11))
     assert refusals.trouble == (
         "the broker refuses what is published on mioty/ep/+/ul (packet too large; they wait)"
     )
-    assert refusals.note([uplink()], {at: (uplink(), TOO_LARGE) for at in range(11)}) == set()
+    assert refusals.note({11: uplink()}, {at: (uplink(), TOO_LARGE) for at in range(11)}) == set()
+
+
+@pytest.mark.parametrize(("taken", "position"), [(0, 1), (1, 0)])
+def test_an_uplink_that_is_refused_before_or_behind_others_waits(taken: int, position: int) -> None:
+    """The rules may have been changed between them, and be or have been about all."""
+    refusals = PublishRefusals()
+    assert refusals.note({taken: uplink(2)}, {position: (uplink(), FORBIDDEN)}) == {position}
+    assert "they wait" in refusals.trouble
+    assert refusals.note({0: uplink(2), 2: uplink(3)}, {1: (uplink(), FORBIDDEN)}) == set()
+    assert refusals.trouble == ""
+    # From now on it is known.
+    assert refusals.note({taken: uplink(2)}, {position: (uplink(), FORBIDDEN)}) == set()
+    refusals.all_taken([uplink()])
+    assert refusals.note({taken: uplink(2)}, {position: (uplink(), FORBIDDEN)}) == {position}
+
+
+def test_an_uplink_that_is_refused_alone_waits_for_some_attempts() -> None:
+    refusals = PublishRefusals()
+    refusals.all_taken([uplink(2)])
+    waits = [refusals.note({}, {0: (uplink(), FORBIDDEN)}) for _ in range(PROOFS + 1)]
+    assert waits == [{0}] * (PROOFS - 1) + [set(), set()] and refusals.trouble == ""
+
+
+def test_what_is_remembered_of_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_REFUSED", 2)
+    refusals = PublishRefusals()
+    for number in range(9):
+        taken = {0: uplink(), 2: uplink()}
+        refusals.note(taken, {1: (uplink(number), FORBIDDEN), 9: (uplink(number), QUOTA)})
+        assert len(refusals._forbidden) <= 2 and len(refusals._attempts) <= 2
+
+
+def test_an_uplink_beside_others_is_tried_again_where_that_may_help() -> None:
+    refusals = PublishRefusals()
+    taken = {0: uplink(2), 2: uplink(3)}
+    waits = [refusals.note(taken, {1: (uplink(), QUOTA)}) for _ in range(TRIALS)]
+    assert waits == [{1}] * (TRIALS - 1) + [set()]
 
 
 def test_uplinks_that_are_refused_one_after_the_other_wait_at_last() -> None:
     """The rules were changed while we were connected."""
     refusals = PublishRefusals()
     refusals.all_taken([uplink()])
-    for _ in range(10):
-        assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == set()
-    assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == {0}
+    waits = [refusals.note({}, {0: (uplink(), FORBIDDEN)}) for _ in range(10)]
+    assert waits.count(set()) == 10 - PROOFS + 1
+    assert refusals.note({}, {0: (uplink(), FORBIDDEN)}) == {0}
     assert "(not authorized; they wait): its access rules must let" in refusals.trouble
-    refusals.all_taken([uplink()])
-    assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == set()
 
 
 def test_what_may_pass_is_tried_again_for_some_time() -> None:
     refusals = PublishRefusals()
-    waits = [refusals.note([], {0: (status(), QUOTA)}) for _ in range(TRIALS + 1)]
+    waits = [refusals.note({}, {0: (status(), QUOTA)}) for _ in range(TRIALS + 1)]
     assert waits == [{0}] * (TRIALS - 1) + [set(), set()]

@@ -42,7 +42,7 @@ class House:
 
     def refuse(self, schema: str, topic: str, refusal: PublishRefusal = REFUSAL) -> None:
         retain = schema.endswith("-state")
-        self.refusals.note([], {0: (Publication(topic, b"{}", retain, About(schema)), refusal)})
+        self.refusals.note({}, {0: (Publication(topic, b"{}", retain, About(schema)), refusal)})
 
     def take(self, schema: str, topic: str) -> None:
         self.refusals.all_taken([Publication(topic, b"[]", schema.endswith("-state"), About(schema))])

@@ -432,7 +432,7 @@ def test_a_state_that_the_broker_refused_is_not_published_after_a_newer_one(it: 
     it.accept()
     it.published()
     old = payloads.station_state("mioty", state("offline"), it.center.eui)
-    it.sink._refusals.note([], {0: (old, PublishRefusal(NOT_AUTHORIZED, "not authorized"))})
+    it.sink._refusals.note({}, {0: (old, PublishRefusal(NOT_AUTHORIZED, "not authorized"))})
     it.center.change(state("online"))
     [(_, newer, _)] = it.published()
     it.clock.advance(second_chance.INTERVAL)

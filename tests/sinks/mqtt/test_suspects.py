@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 
 from bssci.mqtt.publishing import WINDOW
 from bssci.mqtt.values import About, MessagesRefused, MqttOffline, Publication, PublishRefusal
-from bssci.sinks.mqtt.refusals import MessagesHeld, PublishRefusals
+from bssci.sinks.mqtt.refusals import PROOFS, MessagesHeld, PublishRefusals
 from bssci.sinks.mqtt.suspects import LOSSES, LOSSES_ALONE, Publisher
 from tests.support.center import result_of
 
@@ -232,4 +232,7 @@ def test_nothing_counts_as_taken_because_messages_in_front_of_it_have_gone() -> 
 def test_what_is_set_aside_is_told_when_the_rest_is_taken() -> None:
     messages = mixed(4)
     broker = Refusing(lambda message: message in (messages[0], messages[1]))
+    for _ in range(PROOFS - 1):
+        assert broker.deliver(messages) == "ep/0/uplink: the broker refuses it: not authorized"
     assert broker.deliver(messages) == dict.fromkeys((0, 1), "the broker refuses it: not authorized")
+    assert sorted(broker.taken) == messages[2:]

@@ -60,11 +60,12 @@ def happens(weight: int, **values: Sequence[Any]) -> Callable[[Callable[..., Non
 
 
 def draw(random: Random, length: int) -> list[Step]:
-    """Return a sequence of steps."""
-    weights = [weight for weight, _, _ in _ways]
+    """Return a sequence of steps: of all kinds, or of some kinds only, which then meet more often."""
+    ways = random.choice((_ways, random.sample(_ways, k=len(_ways) // 3)))
+    weights = [weight for weight, _, _ in ways]
     return [
         Step(name, {argument: random.choice(among) for argument, among in values.items()})
-        for _, name, values in random.choices(_ways, weights, k=length)
+        for _, name, values in random.choices(ways, weights, k=length)
     ]
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from bssci.center.devices.endpoints import read
@@ -198,13 +199,20 @@ def _check_rests(world: World) -> None:
         "happenings": center.downlinks._worker.waiting,
         "revocations": center.downlinks._revoking._open,
         "windows": center.deduplication.open_windows,
+        "stations that wait": center.downlinks._worker._blocked,
+        "searches": center.downlinks._searches or center.downlinks._missed_stations,
+        "timers": [
+            call for call in world.house.clock.getDelayedCalls() if not isinstance(call.func, LoopingCall)
+        ],
     }
     for station in center.stations:
         if station.is_online and station.session is not None:
             left |= {
                 f"answers of {station.eui}": bool(station.unstored),
                 f"operations of {station.eui}": station.session._received,
-                f"commands at {station.eui}": station.propagation._waiting,
+                f"commands at {station.eui}": station.propagation._waiting or station.propagation._asked_for,
+                f"tries at {station.eui}": station.propagation._busy or station.propagation._put_off,
+                f"requests at {station.eui}": station.propagation._asking or station.propagation._newest,
                 f"orders for {station.eui}": station.propagation.outstanding,
             }
     assert not any(left.values()), {what: rest for what, rest in left.items() if rest}

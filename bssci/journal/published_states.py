@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Generic, TypeVar
 
 from twisted.python.failure import Failure
@@ -10,6 +11,9 @@ from twisted.python.failure import Failure
 from bssci.journal.interface import Events
 from bssci.journal.storage_lines import StorageLines
 from bssci.model import AnyEvent
+
+AT_ONCE = 500
+"""states that could not be stored which are tried at once"""
 
 Key = TypeVar("Key", bound=str)
 
@@ -38,10 +42,11 @@ class PublishedStates(Generic[Key]):
 
     def publish_left(self) -> None:
         """Publish the present states of those whose last one could not be stored; to be called regularly."""
-        self.publish(self._left)
+        self.publish(islice(self._left, AT_ONCE))
 
     def _stored(self, _: int, keys: Iterable[Key]) -> None:
         self._left.difference_update(keys)
+        self.publish_left()
 
     def _not_stored(self, failure: Failure, keys: Iterable[Key]) -> None:
         self._left.update(keys)

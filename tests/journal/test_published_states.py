@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
@@ -60,6 +61,18 @@ def test_what_the_disk_does_not_take_is_published_as_it_is_then() -> None:
     disk.states.publish_left()
     assert sorted(disk.store()) == [ONE, TWO]
     disk.states.publish_left()
+    assert disk.waiting == []
+
+
+def test_many_are_published_in_turns_once_the_disk_takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.journal.published_states.AT_ONCE", 1)
+    disk = Disk()
+    disk.states.publish([ONE, TWO])
+    disk.fail()
+    disk.states.publish_left()
+    [(events, _)] = disk.waiting
+    assert len(events) == 1
+    assert sorted(disk.store() + disk.store()) == [ONE, TWO]
     assert disk.waiting == []
 
 

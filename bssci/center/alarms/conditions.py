@@ -34,6 +34,8 @@ MANY_ERRORS = 10
 """protocol errors of one station within ten minutes that are an alarm"""
 MANY_COMINGS = 6
 """times that one station came online within ten minutes that are an alarm"""
+SLOW_DISK = 10.0
+"""s for which the journal may fail before that is an alarm: a slow write is over by then, a refusal is not"""
 FAILING_AFTER = 30.0
 """s for which a sink or a source may fail before that is an alarm"""
 MAX_OF_KIND = 20
@@ -229,7 +231,7 @@ def of_journal(usage: Usage, is_failing: bool, forecast: str = "") -> Iterator[C
     page = "/config#JOURNAL_MAX_SIZE"
     if is_failing:
         text = "The journal cannot store: uplinks are refused, base stations keep them"
-        yield Condition("journal-failing", "error", text, "/logs?level=error")
+        yield Condition("journal-failing", "error", text, "/logs?level=error", patience=SLOW_DISK)
         forecast = ""
     severity = fill_severity(usage.share)
     if severity is not None:

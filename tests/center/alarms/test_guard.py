@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from bssci.center.alarms import conditions
 from bssci.center.alarms.conditions import Condition
 from bssci.center.alarms.guard import AlarmGuard
+from bssci.center.storing import WRITE_TIME
 from bssci.certificates import bundles
 from bssci.journal import StationEntry, StorageError
 from bssci.model import EUI
@@ -83,11 +84,25 @@ def test_a_journal_that_refuses_uplinks_is_an_alarm_although_others_find_it_writ
     assert "journal-failing" not in alarms(guarded)
 
 
+def test_one_refusal_is_an_alarm_and_one_slow_write_is_none(guarded: House) -> None:
+    guarded.advance(5)
+    guarded.journal.queues, held = [], guarded.journal.queues
+    guarded.center.storing.refresh()
+    guarded.clock.advance(WRITE_TIME)
+    guarded.journal.queues = held
+    assert guarded.center.storing.is_failing()
+    guarded.advance(20, step=5)
+    assert "journal-failing" not in alarms(guarded)
+    guarded.center.storing.refused(Failure(StorageError("full")))
+    guarded.advance(20, step=5)
+    assert "journal-failing" in alarms(guarded)
+
+
 def test_a_failed_small_write_is_tried_again_though_nobody_asks(guarded: House) -> None:
     guarded.advance(5)
     guarded.journal.broken = True
     guarded.center.storing.refresh()
-    guarded.advance(10, step=5)
+    guarded.advance(15, step=5)
     assert "journal-failing" in alarms(guarded)
     guarded.journal.broken = False
     guarded.advance(60, step=5)

@@ -87,6 +87,8 @@ class Attachment(Kept):
     """``command``, ``over the air`` or ``inactivity``"""
     since: float
     """Unix seconds"""
+    key_digest: bytes | None = None
+    """see :func:`bssci.model.sensor.key_digest`; None: not known"""
 
     @property
     def over_the_air(self) -> bool:

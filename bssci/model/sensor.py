@@ -327,6 +327,11 @@ def attachment_fingerprint(
     return hashlib.sha256(network_key + short_address.to_bytes(2, "big") + bytes(flags)).digest()[:16]
 
 
+def key_digest(sensor: Sensor) -> bytes:
+    """Return 8 bytes that differ if the network key does, and do not reveal it."""
+    return hashlib.sha256(b"network key" + sensor.network_key).digest()[:8]
+
+
 def fingerprint_of(sensor: Sensor) -> bytes:
     """Return the :func:`attachment_fingerprint` of a configured sensor."""
     return attachment_fingerprint(

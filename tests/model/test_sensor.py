@@ -16,7 +16,7 @@ from bssci.model import (
     sensor_faults,
     sensor_to_json,
 )
-from bssci.model.sensor import MAX_TAG, MAX_TAGS, check_entered
+from bssci.model.sensor import MAX_TAG, MAX_TAGS, check_entered, key_digest
 
 ENTRY = {"eui": "FCA84A0300001234", "nwKey": "00" * 16, "shortAddr": "1234", "bidi": False}
 KEY = "000102030405060708090A0B0C0D0E0F"
@@ -105,3 +105,10 @@ def test_of_thousands_of_unknown_fields_one_is_named(monkeypatch: pytest.MonkeyP
     faults = sensor_faults({"bidi": 1} | {f"field{number:04}": 1 for number in range(5000)})
     assert list(faults) == ["eui", "nwKey", "shortAddr", "bidi", "field0000"]
     assert len(written) < 2000, "each fault is looked for anew among all fields"
+
+
+def test_the_digest_of_a_key_is_that_of_the_key_alone() -> None:
+    digest = key_digest(parse_sensor(ENTRY))
+    assert digest == key_digest(parse_sensor(ENTRY | {"shortAddr": "0001", "bidi": True, "name": "Cellar"}))
+    assert digest != key_digest(parse_sensor(ENTRY | {"nwKey": KEY}))
+    assert len(digest) == 8

@@ -30,11 +30,11 @@ from twisted.python.failure import Failure
 from bssci.center.attachments.answers import Answers
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.uplinks.activity import Activities
-from bssci.center.write_behind import WriteBehind
+from bssci.center.write_behind import AT_ONCE, WriteBehind
 from bssci.journal import Attachment, Journal, Loaded, StorageError
 from bssci.model import EUI, Sensor, SensorStatus
 from bssci.model.commands import Outcomes
-from bssci.model.sensor import fingerprint_of
+from bssci.model.sensor import fingerprint_of, key_digest
 from bssci.stations.directory import Stations
 from bssci.system.clock import Clock, in_slices, let_go, turn
 
@@ -65,21 +65,36 @@ class Attachments:
         self._sensors = sensors
         self._activities = activities
         self._stations = stations
-        self._stored = dict(loaded.attachments)
+        self._stored: dict[EUI, Attachment] = {}
         self._coming: dict[int, Mapping[EUI, Attachment | None]] = {}
         """rows on their way to the disk, in their order, by identity; None: the attachment is deleted"""
         self._last_detaches: dict[EUI, DetachMark] = {}
         """by sensor, what it sent when it last detached over the air"""
         self._changes_under_way = 0
         """changes of the configuration between :meth:`recording` their consequences and their end"""
-        self._late = WriteBehind[EUI](clock, "attachments", self._store_late)
+        self._late = WriteBehind[EUI](clock, "attachments", self._store_late, slice_size=AT_ONCE)
         """sensors whose attachment on disk may not be the one in force, as the disk was full"""
+        for row in loaded.attachments.values():
+            self._restore(row)
 
     def start(self) -> None:
         self._late.start()
 
     def stop(self) -> None:
         self._late.stop()
+
+    def _restore(self, row: Attachment) -> None:
+        """Put a row of an earlier run in force, unless its sensor has another key by now: it counts as new.
+
+        The file may have been edited while the service was down. An earlier version stored no digest.
+        """
+        eui, digest = row.end_point_eui, self._key_digest(row.end_point_eui)
+        if digest is None or digest == row.key_digest:
+            self._stored[eui] = row
+            return
+        if row.key_digest is None:
+            self._stored[eui] = replace(row, key_digest=digest)
+        self._late.update([eui])
 
     # what is wanted
 
@@ -245,6 +260,7 @@ class Attachments:
             attach_counter=attach_counter,
             reason="over the air",
             since=event.at,
+            key_digest=self._key_digest(eui),
         )
         return self._store({eui: attachment}, event)
 
@@ -293,7 +309,13 @@ class Attachments:
             return replace(
                 newest, state="detached", session_key=None, short_address=None, reason=reason, since=at
             )
-        return Attachment(end_point_eui=eui, state="detached", reason=reason, since=at)
+        return Attachment(
+            end_point_eui=eui, state="detached", reason=reason, since=at, key_digest=self._key_digest(eui)
+        )
+
+    def _key_digest(self, eui: EUI) -> bytes | None:
+        sensor = self._sensors.get(eui)
+        return None if sensor is None else key_digest(sensor)
 
     async def _store_all(
         self, euis: Sequence[EUI], make: Callable[[Sequence[EUI]], list[Attachment]]

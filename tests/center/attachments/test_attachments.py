@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -86,6 +87,44 @@ def test_another_key_makes_an_attachment_over_the_air_void(house: House) -> None
     wanted = house.center.attachments.wanted(ONE)
     assert wanted is not None and wanted.network_key == b"\xff" * 16
     assert house.center.attachments.get(ONE) is None
+
+
+@pytest.mark.parametrize("is_detached", [False, True])
+def test_another_key_makes_it_void_also_if_the_service_was_down_when_it_was_entered(
+    house: House, is_detached: bool
+) -> None:
+    attach_over_the_air(house)
+    house.settle()
+    if is_detached:
+        done(house, house.commands.detach([ONE], TESTER))
+    before = house.center.attachments.get(ONE)
+    house.kill()
+    house.configure([sensor_entry(1, name="Cellar"), sensor_entry(2)])
+    house.open()
+    assert house.center.attachments.get(ONE) == before
+    house.kill()
+    house.configure([sensor_entry(2)])
+    house.open()
+    house.kill()
+    house.configure([sensor_entry(1, nwKey="F" * 32), sensor_entry(2)])
+    house.open()
+    attachments = house.center.attachments
+    assert attachments.is_attached(ONE) and attachments.get(ONE) is None
+    house.advance(INTERVAL + 1, step=1.0)
+    assert house.journal.kept().attachments == {}
+
+
+def test_an_attachment_that_an_earlier_version_stored_is_valid(house: House) -> None:
+    attach_over_the_air(house)
+    house.settle()
+    before = house.center.attachments.get(ONE)
+    assert before is not None
+    house.journal.tables.put([replace(before, key_digest=None)])
+    house.settle()
+    house.crash()
+    assert house.center.attachments.get(ONE) == before
+    house.advance(INTERVAL + 1, step=1.0)
+    assert house.journal.kept().attachments == {ONE: before}
 
 
 def test_another_name_changes_nothing_on_the_air(house: House) -> None:

@@ -266,8 +266,7 @@ class Downlinks(Protocol):
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
         """Delete downlinks that ended before ``before_at`` (Unix seconds); fires with their number.
 
-        So are the places where they may be left, as a station may never be back. The newest is kept, so that
-        no queue id is used twice.
+        The newest is kept, so that no queue id is used twice.
         """
 
 

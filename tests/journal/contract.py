@@ -346,11 +346,8 @@ class Contract:
 
     async def test_downlinks_that_are_over_are_forgotten_but_for_the_newest(self, journal):
         await journal.downlinks.store([downlink(n, state="revoked") for n in (1, 2, 3)], [])
-        places = [Left(STATION, n, SENSOR) for n in (1, 2, 3)]
-        await journal.downlinks.store([], [], left=places)
         assert await journal.downlinks.trim(before_at=2.0) == 2
         assert (await journal.load()).downlinks.last_queue_id == 3
-        assert (await journal.downlinks.picture(sensors=[SENSOR], limit=10)).left == places[2:]
 
     async def test_queued_downlinks_move_with_a_clock_that_was_set(self, journal):
         times = {"place": "asked", "placed_at": 3.0, "not_before": 4.0, "due_at": 5.0}

@@ -13,7 +13,7 @@ from bssci.journal.records import DownlinkCounts, DownlinkPicture, Left, StoredD
 from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, StoredEUI, pass_over, sound_rows
 from bssci.journal.sqlite.events import Events
-from bssci.journal.sqlite.statements import Row, SqlValue, execute_rows, query_rows, upsert
+from bssci.journal.sqlite.statements import Row, SqlValue, query_rows, upsert
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI, AnyEvent, Downlink
 
@@ -154,18 +154,11 @@ class Downlinks:
         return self._core.read(lambda cursor: _listed(cursor, query, (since, limit)))
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
-        return self._core.change(lambda cursor: _trim(cursor, before_at, limit), after=())
-
-
-def _trim(cursor: sqlite3.Cursor, before_at: float, limit: int) -> int:
-    query = (
-        "SELECT queue_id FROM downlink WHERE state <> 'queued' "
-        "AND changed_at < ? AND queue_id < (SELECT MAX(queue_id) FROM downlink) LIMIT ?"
-    )
-    gone = cursor.execute(query, (before_at, limit)).fetchall()
-    for table in ("downlink", "downlink_left"):
-        execute_rows(cursor, f"DELETE FROM {table} WHERE queue_id IN (VALUES {{rows}})", gone)
-    return len(gone)
+        query = (
+            "DELETE FROM downlink WHERE queue_id IN (SELECT queue_id FROM downlink WHERE state <> 'queued' "
+            "AND changed_at < ? AND queue_id < (SELECT MAX(queue_id) FROM downlink) LIMIT ?)"
+        )
+        return self._core.change(lambda cursor: cursor.execute(query, (before_at, limit)).rowcount, after=())
 
 
 def _shift(cursor: sqlite3.Cursor, seconds: float) -> None:

@@ -40,7 +40,7 @@ from bssci.mqtt.values import (
     Received,
 )
 from bssci.system.clock import Ticker
-from bssci.system.line_limit import LineLimit
+from bssci.system.line_limit import LineLimit, telling
 
 SILENCE = 1.5 * KEEPALIVE
 """s without a byte or a due acknowledgement from the broker, after which it is considered gone"""
@@ -299,7 +299,7 @@ class MqttConnection(Protocol):
             topic = message.topic.decode("utf-8", "replace") if message is not None else ""
             if (left_out := self._lines.admit()) is not None:
                 self.log.warn(
-                    "MQTT message skipped, larger than {maximum} bytes {topic}, {left_out} lines left out",
+                    telling("MQTT message skipped, larger than {maximum} bytes {topic}", left_out),
                     maximum=MAXIMUM_PACKET,
                     topic=topic[:200],
                     left_out=left_out,
@@ -384,10 +384,8 @@ class MqttConnection(Protocol):
             topic = message.topic
         except UnicodeDecodeError:
             if (left_out := self._lines.admit()) is not None:
-                self.log.warn(
-                    "MQTT message with an undecodable topic dropped, {left_out} lines left out",
-                    left_out=left_out,
-                )
+                text = "MQTT message with an undecodable topic dropped"
+                self.log.warn(telling(text, left_out), left_out=left_out)
         else:
             taken = self._owner.message_received(
                 Received(

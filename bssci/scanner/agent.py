@@ -27,7 +27,7 @@ from bssci.scanner.radio import Radio, StartScan
 from bssci.scanner.thinning import Thinning
 from bssci.scanner.usage import ProcessUsage
 from bssci.system.clock import Clock, Ticker
-from bssci.system.line_limit import LineLimit
+from bssci.system.line_limit import LineLimit, telling
 
 DEVICES = 20_000
 """devices that are remembered, at most"""
@@ -224,7 +224,7 @@ class Agent:
 
     def _ignore(self, reason: str) -> None:
         if (left_out := self._lines.admit()) is not None:
-            text = "command ignored {reason}, {left_out} lines left out"
+            text = telling("command ignored {reason}", left_out)
             self.log.warn(text, reason=reason, left_out=left_out)
 
     def _carry_out(self, command: CommandMessage) -> None:

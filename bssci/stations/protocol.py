@@ -37,7 +37,7 @@ from bssci.stations.refusals import Refusals
 from bssci.stations.registry import Registry
 from bssci.stations.station import Station
 from bssci.system.clock import Clock, Ticker, Timer, pause
-from bssci.system.line_limit import LineLimit
+from bssci.system.line_limit import LineLimit, telling
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import FrameDecoder
@@ -154,7 +154,7 @@ class StationProtocol(Protocol):
         self.factory.count.failed_handshakes += 1
         cause = self._cause or causes.of_failure(error)
         if (left_out := self.factory.lines.admit()) is not None:
-            text = "connection refused {peer}: {reason}" + (", {left_out} lines left out" if left_out else "")
+            text = telling("connection refused {peer}: {reason}", left_out)
             self.log.info(text, peer=self.peer, reason=cause.reason, error=error, left_out=left_out)
         station = next(iter(self._named)) if len(self._named) == 1 else None
         self.factory.refusals.add(self.host, cause, station, self._shown)

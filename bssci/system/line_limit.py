@@ -67,3 +67,13 @@ class FaultLimit:
                 self._limits.clear()
             self._limits[place] = LineLimit(self._seconds, lines=1)
         return self._limits[place].admit()
+
+
+def telling(text: str, left_out: int) -> str:
+    """Return the format of a log line that also says how many lines were left out before it, if any were.
+
+    :param text: the line's own format; the number is its field ``left_out``.
+    """
+    if not left_out:
+        return text
+    return f"{text}, {{left_out}} {'line' if left_out == 1 else 'lines'} left out"

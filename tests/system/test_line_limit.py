@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from bssci.system.line_limit import FAULTS, LINES, LOG_EVERY, PERIOD, FaultLimit, LineLimit, is_logged
+from pathlib import Path
+
+import bssci
+from bssci.system.line_limit import (
+    FAULTS,
+    LINES,
+    LOG_EVERY,
+    PERIOD,
+    FaultLimit,
+    LineLimit,
+    is_logged,
+    telling,
+)
 
 
 def test_of_faults_that_are_alike_the_first_is_logged_and_then_few() -> None:
@@ -58,3 +70,10 @@ def test_places_of_faults_are_bounded() -> None:
     for line in range(FAULTS + 1):
         assert _admitted(limit, "\n" * line + "1/0") == 0
     assert len(limit._limits) == 1
+
+
+def test_a_line_says_how_many_were_left_out_before_it_if_any_were() -> None:
+    said = [telling("ignored {reason}", count).format(reason="why", left_out=count) for count in (0, 1, 31)]
+    assert said == ["ignored why", "ignored why, 1 line left out", "ignored why, 31 lines left out"]
+    files = Path(bssci.__file__).parent.rglob("*.py")
+    assert [path.name for path in files if "{left_out} lines" in path.read_text()] == []

@@ -19,7 +19,7 @@ from bssci.model import EUI, AnyEvent, Sensor, Uplink, parse_eui
 from bssci.mqtt import homeassistant
 from bssci.mqtt.homeassistant import LAST_SEEN, NODE, ShownSensor, Source
 from bssci.mqtt.values import Publication, Received
-from bssci.system.line_limit import LineLimit
+from bssci.system.line_limit import LineLimit, telling
 
 MAX_VALUES = 100
 """values of one sensor that are announced, at most: a decoder may produce any number of names"""
@@ -178,7 +178,7 @@ class Discovery:
             self._forgotten.clear()
         self._forgotten.add(eui)
         if (left_out := self._lines.admit()) is not None:
-            text = "sensor removed from Home Assistant {ep_eui}, {left_out} lines left out"
+            text = telling("sensor removed from Home Assistant {ep_eui}", left_out)
             self.log.info(text, ep_eui=eui, left_out=left_out)
         self._subscribe(self._filters(eui))
 

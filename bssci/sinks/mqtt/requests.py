@@ -48,7 +48,7 @@ from bssci.sinks.mqtt.request_payloads import (
     size_error,
     without_mark,
 )
-from bssci.system.line_limit import LineLimit
+from bssci.system.line_limit import LineLimit, telling
 
 MAX_RETAINED = 10_000
 """topics of retained requests that are remembered; retained requests on further topics are ignored"""
@@ -157,7 +157,7 @@ class MqttRequests:
             self._intake.misaddressed += 1
             if (left_out := self._lines.admit()) is not None:
                 self.log.warn(
-                    "request for no sensor {topic} {error}, {left_out} lines left out",
+                    telling("request for no sensor {topic} {error}", left_out),
                     topic=topic[:200],
                     error=str(error)[:200],
                     left_out=left_out,

@@ -28,7 +28,7 @@ from bssci.sinks.mqtt.request_payloads import (
     reply_error,
     size_error,
 )
-from bssci.system.line_limit import LineLimit
+from bssci.system.line_limit import LineLimit, telling
 
 _encode = msgspec.json.Encoder().encode
 
@@ -102,7 +102,7 @@ class StationRequests:
             self._intake.misaddressed += 1
             if (left_out := self._lines.admit()) is not None:
                 self.log.warn(
-                    "request for no station {topic} {error}, {left_out} lines left out",
+                    telling("request for no station {topic} {error}", left_out),
                     topic=topic[:200],
                     error=str(error)[:200],
                     left_out=left_out,

@@ -24,7 +24,7 @@ from bssci.sources.envelopes.values import BadMessage, Form
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.kafka.records import read_record
 from bssci.system.clock import Clock, in_turns
-from bssci.system.line_limit import LineLimit
+from bssci.system.line_limit import LineLimit, telling
 
 NAME = "kafka"
 STOP_TIME = 2.0
@@ -121,7 +121,7 @@ class KafkaSource:
             ingest.reject(str(error), place)
         except Exception:  # an unforeseen record must not stop the others
             if (left_out := self._lines.admit()) is not None:
-                text = "record not read {place}, {left_out} lines left out"
+                text = telling("record not read {place}", left_out)
                 self.log.failure(text, place=place, left_out=left_out)
             ingest.reject("an internal error", place)
         return []

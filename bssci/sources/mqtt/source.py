@@ -38,7 +38,7 @@ from bssci.sources.envelopes.values import BadMessage, Form, Incoming, message_i
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.mqtt.settings import GROUP, NAMES, client_settings
 from bssci.system.clock import Timer, in_turns, pause
-from bssci.system.line_limit import LineLimit
+from bssci.system.line_limit import LineLimit, telling
 
 NAME = "mqtt"
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
@@ -285,7 +285,7 @@ class MqttSource:
             self._reject(str(error), message)
         except Exception:  # an unforeseen message must not stop the others
             if (left_out := self._lines.admit()) is not None:
-                text = "message not read {topic}, {left_out} lines left out"
+                text = telling("message not read {topic}", left_out)
                 self.log.failure(text, topic=message.topic[:200], left_out=left_out)
             self._reject("an internal error", message)
         return []

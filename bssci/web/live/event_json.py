@@ -12,7 +12,7 @@ from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink, VariableMacU
 from bssci.model.event_json import FIELD_NAMES, event_json, kind_of, reception_json, uplink_json
 from bssci.model.events import decoded_of, sensor_of, station_of
 from bssci.system.clock import boot_seconds
-from bssci.system.line_limit import FaultLimit
+from bssci.system.line_limit import FaultLimit, telling
 from bssci.web.live.names import NameOf, nameless
 from bssci.web.live.sentences import sentence
 from bssci.web.live.values import values_text
@@ -33,9 +33,7 @@ def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[st
         return _described(seq, event, name_of)
     except Exception as error:
         if (left_out := _faults.admit(error)) is not None:
-            _log.failure(
-                "event cannot be described {seq}, {left_out} lines left out", seq=seq, left_out=left_out
-            )
+            _log.failure(telling("event cannot be described {seq}", left_out), seq=seq, left_out=left_out)
         title = "An event that cannot be shown: the log says why"
         return {"seq": seq, "kind": "damaged", "timestamp": event.at, "title": title, "names": {}}
 

@@ -23,7 +23,7 @@ from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent
 from bssci.model.event_json import kind_of
 from bssci.system.clock import Clock, Ticker, boot_seconds
-from bssci.system.line_limit import FaultLimit
+from bssci.system.line_limit import FaultLimit, telling
 from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.site import abort
 from bssci.web.live.event_json import event_dict, parties
@@ -89,7 +89,7 @@ def encode_all(numbered: Iterable[tuple[int, AnyEvent]], name_of: NameOf) -> lis
             found.append(encoded(seq, event, name_of))
         except Exception as error:
             if (left_out := _faults.admit(error)) is not None:
-                text = "event not shown to viewers {seq}, {left_out} lines left out"
+                text = telling("event not shown to viewers {seq}", left_out)
                 _log.failure(text, seq=seq, left_out=left_out)
     return found
 

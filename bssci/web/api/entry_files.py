@@ -25,6 +25,8 @@ class HasEui(Protocol):
 
 
 E = TypeVar("E", bound=HasEui)
+Numbered = tuple[int, Any]
+"""an entry as in the file, after the number of its row"""
 EntryFaults = Iterable[Mapping[str, str]]
 """``field`` and ``message`` of each fault of an entry"""
 
@@ -52,7 +54,7 @@ class EntryFile(Generic[E]):
 
 
 def gather(
-    given: Iterable[Any],
+    given: Iterable[Numbered],
     parse: Callable[[Any], E],
     faults: Callable[[Any, EntryError], EntryFaults] = lambda entry, error: [_fault(error)],
     *,
@@ -61,7 +63,8 @@ def gather(
 ) -> EntryFile[E]:
     """Parse the entries of a file.
 
-    :param given: an entry as in the file, or its :class:`SpoiltRow`, or the error of the whole row.
+    :param given: an entry as in the file, or its :class:`SpoiltRow`, or the error of the whole row; each with
+        the number of its row.
     :param parse: raises EntryError.
     :param faults: yields further faults of a wrong entry.
     :param most: entries of one file.
@@ -70,9 +73,9 @@ def gather(
     """
     found: EntryFile[E] = EntryFile()
     seen: dict[EUI, int] = {}
-    for number, each in enumerate(given, 1):
-        found.rows = number
-        if number > most:
+    for number, each in given:
+        found.rows += 1
+        if found.rows > most:
             raise ApiError(422, "too_large", f"{most} {noun} are allowed in one file")
         try:
             if isinstance(each, EntryError):
@@ -93,8 +96,9 @@ def gather(
     return found
 
 
-def read_array(text: str, key: str, noun: str) -> tuple[list[Any], Mapping[str, Any]]:
-    """Return the entries of a JSON file: an array, or an object that has one under ``key``; and that object.
+def read_array(text: str, key: str, noun: str) -> tuple[Iterable[Numbered], Mapping[str, Any]]:
+    """Return the entries of a JSON file, numbered from 1: an array, or an object that has one under ``key``;
+    and that object.
 
     :raises ApiError: 400: it is neither.
     """
@@ -104,13 +108,14 @@ def read_array(text: str, key: str, noun: str) -> tuple[list[Any], Mapping[str, 
         about, value = value, value[key]
     if not isinstance(value, list):
         raise ApiError(400, "malformed", f"the file must be a JSON array of {noun}", "body")
-    return value, about
+    return enumerate(value, 1), about
 
 
 def read_table(
     text: str, name_of: Callable[[str], str], reader_of: Callable[[list[str]], Callable[[Sequence[str]], Any]]
-) -> Iterator[Any]:
-    """Yield the entries of a CSV file, as far as they are wanted; empty rows are skipped.
+) -> Iterator[Numbered]:
+    """Yield the entries of a CSV file, as far as they are wanted, each with the number of its row as
+    spreadsheets count: the columns are named in row 1. Empty rows are skipped.
 
     :param name_of: the name of a column as the file spells it.
     :param reader_of: the function from a row's cells to its entry, made once of the columns' names: there may
@@ -123,9 +128,9 @@ def read_table(
         if "eui" not in names:
             raise ApiError(422, "invalid", "the first row must name the columns, eui among them", "eui")
         entry_of = reader_of(names)
-        for cells in rows:
+        for number, cells in enumerate(rows, 2):
             if any(cell.strip() for cell in cells):
-                yield _too_long(names, cells) or entry_of(cells)
+                yield number, _too_long(names, cells) or entry_of(cells)
     except csv.Error as error:
         raise ApiError(400, "malformed", f"the file is no CSV: {error}", "body") from None
 

@@ -19,7 +19,7 @@ from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, senso
 from bssci.model.entry_error import EntryError
 from bssci.model.sensor import SECRETS, check_entered, sensor_faults
 from bssci.settings.rows import MASK
-from bssci.web.api.entry_files import EntryFile, SpoiltRow, gather, read_array, read_table
+from bssci.web.api.entry_files import EntryFile, Numbered, SpoiltRow, gather, read_array, read_table
 from bssci.web.api.spreadsheets import (
     CSV,
     FALSE,
@@ -75,7 +75,9 @@ def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor |
     """
     text = decoded(data, is_csv=content_type != JSON)
     if content_type in CSV_TYPES or (content_type != JSON and text.lstrip()[:1] not in ("[", "{")):
-        entries: Iterable[Any] = read_table(text, lambda name: _LOWER.get(name.lower(), name), _row_reader)
+        entries: Iterable[Numbered] = read_table(
+            text, lambda name: _LOWER.get(name.lower(), name), _row_reader
+        )
     else:
         entries, about = read_array(text, "sensors", "sensors")
         refuse_dry_run(about)

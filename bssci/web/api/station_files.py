@@ -13,7 +13,7 @@ from typing import Any
 from bssci.model.base_station import StationChange, parse_station_change, station_faults
 from bssci.model.entry_error import EntryError
 from bssci.stations.registry import MAX_STATIONS
-from bssci.web.api.entry_files import EntryFile, SpoiltRow, gather, read_array, read_table
+from bssci.web.api.entry_files import EntryFile, Numbered, SpoiltRow, gather, read_array, read_table
 from bssci.web.api.spreadsheets import (
     CSV,
     FALSE,
@@ -39,7 +39,7 @@ def read_stations(data: bytes, content_type: str) -> EntryFile[StationChange]:
     """
     text = decoded(data, is_csv=content_type != JSON)
     if content_type == CSV or (content_type != JSON and text.lstrip()[:1] not in ("[", "{")):
-        entries: Iterable[Any] = read_table(text, str.lower, _row_reader)
+        entries: Iterable[Numbered] = read_table(text, str.lower, _row_reader)
     else:
         entries, _ = read_array(text, "base_stations", "base stations")
     return gather(entries, parse_station_change, _faults, most=MAX_STATIONS, noun="base stations")

@@ -22,7 +22,8 @@ def parse(given: Any) -> Entry:
 
 
 def test_wrong_rows_are_named_and_the_rest_is_there() -> None:
-    found = gather(["a", "bad", EntryError("row", "is cut"), "a", "b"], parse, most=9, noun="things")
+    given = enumerate(["a", "bad", EntryError("row", "is cut"), "a", "b"], 1)
+    found = gather(given, parse, most=9, noun="things")
     assert [entry.eui for entry in found.entries] == ["a", "b"]
     assert (found.rows, found.wrong) == (5, 3)
     assert found.errors == [
@@ -33,24 +34,27 @@ def test_wrong_rows_are_named_and_the_rest_is_there() -> None:
 
 
 def test_what_is_told_is_bounded_and_so_is_what_is_read() -> None:
-    found = gather(["bad"] * (MAX_ERRORS + 5), parse, most=1000, noun="things")
+    found = gather(enumerate(["bad"] * (MAX_ERRORS + 5), 1), parse, most=1000, noun="things")
     assert (len(found.errors), found.wrong) == (MAX_ERRORS, MAX_ERRORS + 5)
     with pytest.raises(ApiError, match="2 things are allowed in one file"):
-        gather("abc", parse, most=2, noun="things")
+        gather(enumerate("abc", 1), parse, most=2, noun="things")
 
 
 def test_an_array_may_stand_in_an_object() -> None:
-    assert read_array("[1]", "things", "things") == ([1], {})
-    assert read_array('{"things": [1], "x": 2}', "things", "things") == ([1], {"things": [1], "x": 2})
+    for text, about in (("[7, 8]", {}), ('{"things": [7, 8], "x": 2}', {"things": [7, 8], "x": 2})):
+        entries, told = read_array(text, "things", "things")
+        assert (list(entries), told) == ([(1, 7), (2, 8)], about)
     with pytest.raises(ApiError, match="must be a JSON array of things"):
         read_array('{"other": []}', "things", "things")
 
 
-def test_a_table_has_a_head_and_rows_with_content() -> None:
+def test_rows_of_a_table_are_numbered_as_a_spreadsheet_shows_them() -> None:
     rows = read_table(
-        "EUI;Name\na;x\n;\nb;y\n", str.lower, lambda names: lambda cells: dict(zip(names, cells, strict=True))
+        'sep=;\nEUI;Name\na;"x\nz"\n\n;\nb;y\n',
+        str.lower,
+        lambda names: lambda cells: dict(zip(names, cells, strict=True)),
     )
-    assert list(rows) == [{"eui": "a", "name": "x"}, {"eui": "b", "name": "y"}]
+    assert list(rows) == [(2, {"eui": "a", "name": "x\nz"}), (5, {"eui": "b", "name": "y"})]
     for text in ("", "name\nx\n", 'eui\n"a'):
         with pytest.raises(ApiError):
             list(read_table(text, str.lower, lambda names: lambda cells: None))

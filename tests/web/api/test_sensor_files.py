@@ -122,7 +122,7 @@ def test_fields_of_others_have_a_column() -> None:
 @pytest.mark.parametrize("cell", ["text", "[]", "5", '{"eui": "1"}', '{"nwKey": ""}', "{" * 9999])
 def test_fields_of_others_that_are_none(cell: str) -> None:
     found = read_sensors(_csv(extra=cell), "text/csv", lambda eui: None)
-    assert [(each["row"], each["field"]) for each in found.errors] == [(1, "extra")]
+    assert [(each["row"], each["field"]) for each in found.errors] == [(2, "extra")]
     assert KEY not in found.errors[0]["message"]
 
 
@@ -141,9 +141,9 @@ def test_all_faults_of_a_row_are_named_also_beside_a_cell_that_a_spreadsheet_spo
     rows = head + b"7,01E+15;12z;2;perhaps;soon;[\n70B3D56770000001;00;2;ja;;\n"
     found = read_sensors(rows, "text/csv", lambda eui: None)
     named = [(each["row"], each["field"]) for each in found.errors]
-    first = {(1, name) for name in ("eui", "nwKey", "shortAddr", "bidi", "interval", "extra")}
-    assert (set(named), len(named)) == (first | {(2, "nwKey"), (2, "shortAddr")}, 8)
-    messages = {each["field"]: each["message"] for each in found.errors if each["row"] == 1}
+    first = {(2, name) for name in ("eui", "nwKey", "shortAddr", "bidi", "interval", "extra")}
+    assert (set(named), len(named)) == (first | {(3, "nwKey"), (3, "shortAddr")}, 8)
+    messages = {each["field"]: each["message"] for each in found.errors if each["row"] == 2}
     assert messages["eui"].startswith("was made a number") and messages["interval"] == "must be JSON"
 
 
@@ -178,9 +178,9 @@ def test_import_names_every_wrong_row_and_takes_all_or_nothing(web: WebHouse) ->
     text = "\r\n".join(lines).encode()
     answer = browser.post("/api/sensors/import?dry_run=1", text, content_type="text/csv").json()
     assert [(each["row"], each["field"]) for each in answer["errors"]] == [
-        (2, "nwKey"),
-        (3, "eui"),
-        (4, "bidi"),
+        (3, "nwKey"),
+        (4, "eui"),
+        (5, "bidi"),
     ]
     assert (answer["added"], answer["wrong"]) == (1, 3)
     refused = browser.post("/api/sensors/import", text, content_type="text/csv")
@@ -220,7 +220,7 @@ def test_an_import_that_no_file_can_hold_is_refused(web: WebHouse, value: bytes)
 def test_a_row_with_more_cells_than_columns_is_wrong(web: WebHouse) -> None:
     file = f"eui,nwKey,shortAddr,name\n{OTHER},{KEY},0002,Cellar, left\n".encode()
     answer = web.browser("operator").post("/api/sensors/import?dry_run=1", file, content_type="text/csv")
-    assert [(each["row"], each["field"]) for each in answer.json()["errors"]] == [(1, "row")]
+    assert [(each["row"], each["field"]) for each in answer.json()["errors"]] == [(2, "row")]
     assert answer.json()["valid"] == 0
 
 

@@ -37,9 +37,9 @@ def test_as_excel_makes_it(encoding: str, head: str) -> None:
 def test_every_wrong_row_is_named() -> None:
     found = read_stations(b"eui,lat,blocked\nCAFE000000000001,x,\n1,,\nCAFE000000000002,,maybe\n", "text/csv")
     assert [(each["row"], each["field"]) for each in found.errors] == [
-        (1, "location"),
-        (2, "eui"),
-        (3, "blocked"),
+        (2, "location"),
+        (3, "eui"),
+        (4, "blocked"),
     ]
     twice = read_stations(b'[{"eui":"CAFE000000000001"},{"eui":"CAFE000000000001"}]', "application/json")
     assert [each["message"] for each in twice.errors] == ["is already in row 1"]
@@ -55,8 +55,8 @@ def test_all_faults_of_a_row_are_named() -> None:
     rows = b"eui,lat,blocked\n7.01235E+15,far,perhaps\n70B3D56770000001,51,true,lost\n"
     found = read_stations(rows, "text/csv")
     assert [(each["row"], each["field"]) for each in found.errors] == [
-        (1, "eui"),
-        (1, "location"),
-        (1, "blocked"),
-        (2, "row"),
+        (2, "eui"),
+        (2, "location"),
+        (2, "blocked"),
+        (3, "row"),
     ]

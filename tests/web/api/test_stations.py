@@ -230,7 +230,7 @@ def test_stations_come_and_go_by_file(web: WebHouse) -> None:
     again = admin.post("/api/base_stations/import?dry_run=1", other, content_type="text/csv").json()
     assert (again["added"], again["changed"], again["unchanged"]) == (0, 1, 1)
     wrong = admin.post("/api/base_stations/import", b"eui\nx\n", content_type="text/csv")
-    assert wrong.status == 422 and "row 1" in wrong.error["message"]
+    assert wrong.status == 422 and "row 2" in wrong.error["message"]
 
 
 def test_a_refusal_says_what_to_do(web: WebHouse) -> None:

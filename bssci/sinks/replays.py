@@ -160,7 +160,7 @@ class Replays:
         if not replayable:
             raise CommandError("invalid", f"the sink {request.sink} takes no replays", "sink")
         if replayable == "asked" and not request.publish:
-            text = f"others listen to the sink {request.sink}: set publish to have messages published again"
+            text = f"publish is needed for the sink {request.sink}, whose readers get the messages again"
             raise CommandError("invalid", text, "publish")
         if not request.from_at < request.to_at:
             raise CommandError("invalid", "from must lie before to", "from")

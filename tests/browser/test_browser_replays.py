@@ -32,7 +32,7 @@ def test_a_replay_is_refused_in_words_then_begun_and_followed_to_its_end(
     expect(form).to_contain_text("Devices must be a list")
     page.get_by_label("Devices").fill(str(SENSOR["eui"]).lower())
     ask()
-    expect(form).to_contain_text("set publish")
+    expect(form).to_contain_text("Publish again where others listen is needed for the sink mqtt")
     page.get_by_label("Publish again where others listen").check()
     ask()
     row = page.locator("[data-region=replays] tbody tr").first

@@ -383,7 +383,7 @@ def test_two_at_one_sink_take_turns_one_after_the_other(make: Any) -> None:
     ("replayable", "more", "message"),
     [
         (False, {}, "takes no replays"),
-        ("asked", {}, "set publish"),
+        ("asked", {}, "publish is needed"),
         (True, {"from_at": 5.0, "to_at": 4.0}, "from must lie before to"),
     ],
 )

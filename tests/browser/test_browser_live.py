@@ -57,6 +57,16 @@ def test_the_end_of_the_session_is_said_once_and_ends_all_tries(own_page: Any) -
     assert asked[before:] == []
 
 
+def test_events_come_again_after_a_proxy_has_refused_them_while_the_service_restarted(own_page: Any) -> None:
+    own_page.clock.install()
+    own_page.route("**/api/live*", lambda route: route.fulfill(status=502))
+    with own_page.expect_response("**/api/live*"):
+        own_page.goto(f"/sensors/{EUI}")
+    own_page.unroute("**/api/live*")
+    with own_page.expect_request("**/api/live*"):
+        own_page.clock.run_for(30_000)
+
+
 def test_the_end_of_the_session_does_not_lead_away(own_page: Any) -> None:
     own_page.add_init_script(SILENT_STREAM)
     own_page.goto("/live")

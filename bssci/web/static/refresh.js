@@ -8,11 +8,12 @@ const sign = () => document.querySelector(".freshness");
 const interval = Number(document.body.dataset.refresh ?? 0) * 1000;
 export const ENDED = "Your session has ended: log in again";
 const LEAST = 1000;
+const AGAIN = 10000; // ms after which a stream of events that was refused is asked for again
 const PATIENCE = 10000; // ms without a byte of a page
 const SLOW = 200; // ms after which a load that was asked for is shown
 const REASONS = {
   403: "Your role does not allow this page any more",
-  404: "This is not there any more: somebody may have deleted it",
+  404: "This is not there any more: it may have been deleted or forgotten",
 };
 const KINDS = [
   "uplink", "sensor-status", "sensor-auto-detached", "sensor-warning", "sensor-problem", "command-response", "downlink-status", "downlink-reception",
@@ -271,7 +272,9 @@ function syncFields() {
 function startEvents(path) {
   let source = null;
   let due = null;
+  let begun = 0;
   const begin = () => {
+    begun = Date.now();
     source = new EventSource(to(path));
     const ask = () => {
       due ??= setTimeout(() => {
@@ -286,6 +289,10 @@ function startEvents(path) {
     else source?.close();
   });
   addEventListener("pagehide", () => source?.close());
+  // A refusal, such as a proxy's while the service restarts, ends an EventSource for good.
+  document.addEventListener("refreshed", () => {
+    if (source?.readyState === EventSource.CLOSED && Date.now() - begun > AGAIN) begin();
+  });
   begin();
 }
 

@@ -107,7 +107,7 @@ def test_a_key_is_masked_until_it_is_revealed(page: Any, known_sensor: str) -> N
     page.get_by_role("button", name="Reveal").click()
     expect(page.locator("[data-secret]")).to_have_text(str(SENSOR["nwKey"]))
     page.goto("/audit")
-    expect(page.get_by_role("row").nth(1)).to_contain_text("sensor.reveal_key")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Reveal a network key")
 
 
 def test_a_base_station_connects_with_a_bundle_from_the_page(
@@ -262,8 +262,8 @@ def test_the_menu_opens_where_the_browser_knows_no_popover(page: Any) -> None:
 
 def test_the_audit_log_is_filtered_as_one_types(page: Any) -> None:
     page.goto("/audit")
-    page.get_by_label("Action begins with").fill("no.such")
-    page.wait_for_url("**/audit?action=no.such")
+    page.get_by_label("Target or detail contains").fill("no such thing")
+    page.wait_for_url("**/audit?q=no+such+thing")
     expect(page.get_by_text("No entry matches")).to_be_visible()
 
 

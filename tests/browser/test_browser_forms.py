@@ -295,7 +295,7 @@ def test_whoever_edits_or_watches_what_another_deletes_is_told_so(own_page: Any)
     own_page.get_by_label("Name", exact=True).fill("Renamed too late")
     remove(own_page, eui)
     own_page.get_by_role("button", name="Save").click()
-    expect(own_page.locator(".outcome")).to_contain_text("Somebody has deleted this meanwhile.")
+    expect(own_page.locator(".outcome")).to_contain_text("This has been deleted or forgotten meanwhile.")
     expect(own_page.get_by_label("Name", exact=True)).to_have_value("Renamed too late")
     watching.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(watching.locator(".freshness")).to_have_text(

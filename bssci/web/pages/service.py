@@ -15,6 +15,7 @@ from bssci.web.live.copies import joined
 from bssci.web.live.live import filter_of
 from bssci.web.live.sentences import KINDS
 from bssci.web.monitoring.logbook import LEVELS
+from bssci.web.pages.audit_actions import FAMILIES, WORDS, in_words
 from bssci.web.pages.base import PageData, arguments, range_name
 from bssci.web.reports.history import delivered_at
 
@@ -133,8 +134,10 @@ class ServicePages(PageData):
         asked = (call.text(name) for name in ("who", "action", "q"))
         read = await self._views.audit.read(ENTRIES, call.before(), *asked)
         return {
-            "entries": read["entries"],
+            "entries": [entry | {"said": in_words(entry["action"])} for entry in read["entries"]],
             "older": read["next"],
+            "families": FAMILIES,
+            "words": WORDS,
             "args": arguments(call, "who", "action", "q"),
         }
 

@@ -269,7 +269,7 @@ def test_the_audit_log_is_paged_and_filtered(web: WebHouse) -> None:
     assert "→ Boiler" in admin.get("/audit?q=boiler").text
 
 
-def test_the_page_of_the_audit_log_leads_to_what_was_changed_unless_it_was_removed(web: WebHouse) -> None:
+def test_the_page_of_the_audit_log_leads_to_what_was_changed_unless_it_was_deleted(web: WebHouse) -> None:
     admin = web.browser("admin")
     admin.patch(f"/api/sensors/{SENSOR}", {"name": "Boiler"})
     admin.post("/api/config", {"DEDUPLICATION_DELAY": "3"})
@@ -278,13 +278,13 @@ def test_the_page_of_the_audit_log_leads_to_what_was_changed_unless_it_was_remov
     targets = {
         action: [link["href"] for link in page.all("a") if link.within("tr") is row]
         for row in page.all("tr")
-        for action in ("sensor.remove", "sensor.update", "config.change")
+        for action in ("Delete a sensor", "Change a sensor", "Change a setting")
         if action in row.text
     }
     assert targets == {
-        "sensor.remove": [],
-        "sensor.update": [f"/sensors/{SENSOR}"],
-        "config.change": ["/config#DEDUPLICATION_DELAY"],
+        "Delete a sensor": [],
+        "Change a sensor": [f"/sensors/{SENSOR}"],
+        "Change a setting": ["/config#DEDUPLICATION_DELAY"],
     }
 
 
@@ -292,7 +292,7 @@ def test_the_page_of_the_audit_log_marks_what_failed(web: WebHouse) -> None:
     web.sensors_file.write_text("[ half an ed")
     assert web.browser("operator").post("/api/sensors/reload").status == 422
     shown = web.browser("admin").get("/audit").text
-    assert 'sensor.reload <span class="state error">failed</span>' in shown
+    assert 'Read the file of sensors again <span class="state error">failed</span>' in shown
 
 
 def test_the_set_up_link_is_not_on_the_log_page(

@@ -114,8 +114,8 @@ def selection_edited(page: Any) -> None:
 
 def clear_all_asked(page: Any) -> None:
     page.goto("/sensors")
-    page.get_by_role("button", name="Clear all").click()
-    page.get_by_label("to confirm").fill("CLEAR")
+    page.get_by_role("button", name="Delete all").click()
+    page.get_by_label("to confirm").fill("DELETE")
 
 
 def certificate_checked(page: Any) -> None:

@@ -299,7 +299,7 @@ def test_whoever_edits_or_watches_what_another_deletes_is_told_so(own_page: Any)
     expect(own_page.get_by_label("Name", exact=True)).to_have_value("Renamed too late")
     watching.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(watching.locator(".freshness")).to_have_text(
-        "This is not there any more: somebody may have deleted it"
+        "This is not there any more: it may have been deleted or forgotten"
     )
 
 

@@ -132,7 +132,7 @@ class AccountRoutes:
         await self._entrance.change_account(call.actor, name, body.role, body.password)
         return Done()
 
-    @route("DELETE", "/api/accounts/{name}", "admin", "Remove an account")
+    @route("DELETE", "/api/accounts/{name}", "admin", "Delete an account")
     async def remove(self, call: Call) -> Done:
         name = call.path["name"]
         self._check_exists(name)

@@ -1,4 +1,4 @@
-"""Decoders: list, store, remove, try out."""
+"""Decoders: list, store, delete, try out."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ class DecoderRoutes:
         examples = told(list[DecoderExample], examples_json(results))
         return DecoderStored(name=name, file=file, version=decoder.version, examples=examples)
 
-    @route("DELETE", "/api/decoders/{name}", "admin", "Remove a decoder's file")
+    @route("DELETE", "/api/decoders/{name}", "admin", "Delete a decoder and its file")
     async def delete(self, call: Call) -> Done:
         name = call.path["name"]
         file = self._views.file_of(name)
         if file is None:
             self._views.decoder(name)
-            raise ApiError(409, "built_in", f"{name} is built in: it has no file that could be removed")
+            raise ApiError(409, "built_in", f"{name} is built in: it has no file that could be deleted")
         try:
             await self._views.files.delete(name, file, call.actor)
         except FileNotFoundError:

@@ -75,7 +75,7 @@ class DeviceRoutes:
         await self._commands.devices.move(call.path["id"], body.to, call.actor)
         return told(DeviceDetail, self._views.detail(body.to))
 
-    @route("DELETE", "/api/devices/{id}", "operator", "Remove a device; if it is heard again, it is unknown")
+    @route("DELETE", "/api/devices/{id}", "operator", "Forget a device; if it is heard again, it is unknown")
     async def forget(self, call: Call) -> Done:
         await self._commands.devices.forget(_no_sensor(call.path["id"]), call.actor)
         return Done()

@@ -74,7 +74,7 @@ MAX_FILE = 16 * 1024 * 1024
 MAX_SELECTION = 4 * 1024 * 1024
 """bytes of a selection: 100 000 EUIs in any spelling"""
 MAX_SELECTED = 100_000
-STORED, REMOVED = "it is stored, but ", "it is removed, but "
+STORED, DELETED = "it is stored, but ", "it is deleted, but "
 CONFIRMATION = "CLEAR ALL"
 
 _encode = msgspec.json.Encoder().encode
@@ -218,11 +218,11 @@ class SensorRoutes:
         report = outcome_of(eui, outcomes) | {"created": False}
         return answer_one(SensorStored, report, outcomes, STORED)
 
-    @route("DELETE", "/api/sensors/{eui}", "operator", "Remove a sensor")
+    @route("DELETE", "/api/sensors/{eui}", "operator", "Delete a sensor")
     async def remove(self, call: Call) -> SensorOutcome:
         eui = call.eui()
         outcomes = await self._commands.remove([eui], call.actor)
-        return answer_one(SensorOutcome, outcome_of(eui, outcomes), outcomes, REMOVED)
+        return answer_one(SensorOutcome, outcome_of(eui, outcomes), outcomes, DELETED)
 
     @route(
         "POST",
@@ -278,7 +278,7 @@ class SensorRoutes:
         "POST",
         "/api/sensors/clear",
         "operator",
-        f"Remove all sensors; a person confirms by the text {CONFIRMATION}, a token need not",
+        f"Delete all sensors; a person confirms by the text {CONFIRMATION}, a token need not",
     )
     async def clear(self, call: Call, body: ConfirmationBody) -> SensorsOutcome:
         confirmed = body.confirm
@@ -290,7 +290,7 @@ class SensorRoutes:
         outcomes = await self._commands.clear(call.actor)
         report = await outcomes_of(self._context.clock, euis, outcomes)
         is_one = len(outcomes) == 1
-        return answer(SensorsOutcome, report, report["outcomes"], "they are removed, but ", is_one=is_one)
+        return answer(SensorsOutcome, report, report["outcomes"], "they are deleted, but ", is_one=is_one)
 
     # attaching
 
@@ -395,7 +395,7 @@ class SensorRoutes:
         }
         outcomes = await commands[action](euis, call.actor)
         self._views.forget()
-        done = "they are removed, but " if action == "delete" else ""
+        done = "they are deleted, but " if action == "delete" else ""
         report = await outcomes_of(self._context.clock, euis, outcomes)
         return answer(SensorsOutcome, report, report["outcomes"], done, is_one=len(outcomes) == 1)
 

@@ -145,7 +145,7 @@ const inWords = (input) => (input instanceof HTMLSelectElement ? givenOption(inp
 // This page as it is stored now; nothing if it is out of reach: the answer to the change itself says what is the matter.
 async function storedPage(isSaved = false) {
   return load(location.href).catch((error) => {
-    if (error.status === 404 && !isSaved) throw new Error("Somebody has deleted this meanwhile. What you have entered stays here.");
+    if (error.status === 404 && !isSaved) throw new Error("This has been deleted or forgotten meanwhile. What you have entered stays here.");
   });
 }
 
@@ -272,7 +272,8 @@ function told(answer, done) {
   const count = (state) => counts[state] ?? states.filter((each) => each === state).length;
   const all = Object.values(counts).reduce((sum, each) => sum + each, 0) || states.length;
   if (!all) return answer.message ? `${done}: ${answer.message}.` : `${done}.`;
-  const parts = [`${number(count("done"))} of ${number(all)} done`];
+  const noun = !states.length || answer.sensors > 1 ? "" : all === 1 ? " base station" : " base stations";
+  const parts = [`${number(count("done"))} of ${number(all)}${noun} done`];
   if (count("failed")) parts.push(`${number(count("failed"))} refused`);
   if (count("away")) parts.push(`${number(count("away"))} away, told when back`);
   if (count("unanswered")) parts.push(`${number(count("unanswered"))} not answered yet`);
@@ -292,7 +293,6 @@ async function submit(form) {
     const danger = method === "DELETE" || button.classList.contains("danger");
     if (!(await confirmed(confirm, { action, danger, type: typeToConfirm }))) return;
   }
-  if (typeToConfirm) values.confirm = typeToConfirm;
   const sent = { ...values };
   const filled = path.replace(/\{(\w+)\}/g, (_, name) => {
     delete sent[name];

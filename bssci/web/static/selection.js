@@ -15,7 +15,7 @@ const many = (count) => (count === 1 ? "1 sensor" : `${number(count)} sensors`);
 const TEXTS = {
   attach: (count) => [`Attach ${count} at every base station?`, "Attach"],
   detach: (count) => [`Detach ${count} at every base station? They stay configured.`, "Detach"],
-  delete: (count) => [`Delete ${count}? They are detached everywhere and removed from the configuration.`, "Delete"],
+  delete: (count) => [`Delete ${count}? They are detached everywhere, and their configuration is deleted.`, "Delete"],
 };
 
 // How many of the selected sensors the page does not show: another page, another filter, or deleted meanwhile.

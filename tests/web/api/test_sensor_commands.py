@@ -20,14 +20,14 @@ BULK = "/api/sensors/bulk"
 COMMANDS = [
     ("change_sensor", "POST", "/api/sensors", sensor_entry(1, name="Cellar"), "it is stored, but "),
     ("import_", "POST", "/api/sensors/import", [sensor_entry(1, name="Cellar")], "they are stored, but "),
-    ("remove", "DELETE", f"/api/sensors/{SENSOR}", None, "it is removed, but "),
-    ("clear", "POST", "/api/sensors/clear", {"confirm": "CLEAR ALL"}, "they are removed, but "),
+    ("remove", "DELETE", f"/api/sensors/{SENSOR}", None, "it is deleted, but "),
+    ("clear", "POST", "/api/sensors/clear", {"confirm": "CLEAR ALL"}, "they are deleted, but "),
     (
         "remove",
         "POST",
         "/api/sensors/bulk",
         {"action": "delete", "sensors": [SENSOR]},
-        "they are removed, but ",
+        "they are deleted, but ",
     ),
     ("attach", "POST", f"/api/sensors/{SENSOR}/attach", {}, ""),
     ("detach", "POST", f"/api/sensors/{SENSOR}/detach", {}, ""),

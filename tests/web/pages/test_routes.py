@@ -40,7 +40,7 @@ def test_a_page_of_what_is_gone_names_it_and_leads_on(web: WebHouse) -> None:
     answer = web.browser("admin").get(f"/sensors/{eui}/edit", headers={"Accept": "text/html"})
     page = Document(answer.text)
     assert answer.status == 404
-    assert f"There is no sensor {eui}. It may have been removed" in answer.text
+    assert f"There is no sensor {eui}. It may have been deleted or forgotten" in answer.text
     links = {link.text: link["href"] for link in page.all("a")}
     assert (links["To the list"], links["Look in the audit log"]) == ("/sensors", f"/audit?q={eui}")
     assert "Look in the audit log" not in web.browser("viewer").get(f"/sensors/{eui}").text

@@ -26,7 +26,7 @@ from bssci.web.pages.table import (
     render,
     user_may,
 )
-from tests.web.html import Document, faults
+from tests.web.html import Document, Element, faults
 from tests.web.pages.page_samples import samples
 
 pytestmark = pytest.mark.service
@@ -273,3 +273,44 @@ def test_a_cell_that_a_phone_shows_beside_its_label_is_one_piece(template: str) 
         if len(pieces) > 1 or (pieces and pieces[0].text.strip() != cell.text.strip()):
             broken.add(cell["data-label"])
     assert broken == set()
+
+
+def buttons(shown: Document) -> list[tuple[str, Element, str]]:
+    """The API's method and path, the form and the text of the button, of every form that sends to the API."""
+    found = []
+    for button in shown.all("button"):
+        form = button.within("form")
+        if form is not None and form["data-api"] and button["type"] == "submit":
+            found.append((form["data-api"], form, button.text.strip()))
+    return found
+
+
+@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+def test_a_button_that_asks_first_ends_with_an_ellipsis_and_no_other_does(template: str) -> None:
+    for _, form, text in buttons(plain_page(template)):
+        assert text.endswith("\N{HORIZONTAL ELLIPSIS}") == bool(form["data-confirm"]), text
+
+
+@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+def test_what_is_taken_away_is_called_by_one_word(template: str) -> None:
+    for asked, form, text in buttons(plain_page(template)):
+        method, _, path = asked.partition(" ")
+        if method == "DELETE" and "/downlink/" not in path:
+            [word] = [word for begin, word in WORDS_OF_DELETE.items() if path.startswith(begin)]
+            assert text.startswith(word), asked
+            assert form["data-confirm"].startswith(word) or not form["data-confirm"], asked
+
+
+WORDS_OF_DELETE = {
+    "/api/sensors/": "Delete",
+    "/api/accounts/": "Delete",
+    "/api/decoders/": "Delete",
+    "/api/base_stations/": "Forget",
+    "/api/devices/": "Forget",
+    "/api/gateways/": "Forget",
+    "/api/tokens/": "Revoke",
+    "/api/mqtt-tokens/": "Revoke",
+    "/api/sessions": "End",
+    "/api/replays/": "Cancel",
+}
+"""the one word for what DELETE does there"""

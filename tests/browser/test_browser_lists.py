@@ -15,6 +15,15 @@ WIDTH, HEIGHT = 1280, 844
 SIDEWAYS = """() => [...document.querySelectorAll(".table")]
     .filter((it) => it.scrollWidth > it.clientWidth + 1)
     .map((it) => `${it.ariaLabel ?? it.getAttribute("aria-labelledby")}: ${it.scrollWidth}`)"""
+UNDIVIDED = """() => [...document.querySelectorAll("main > * .table")].flatMap((it) => {
+    const found = [];
+    for (let each = it; each.localName !== "body"; each = each.parentElement) {
+        const { display, overflowX } = getComputedStyle(each);
+        if (display === "grid" || overflowX !== "visible") found.push(each.className);
+    }
+    return found;
+})"""
+"""what holds a table and, in Firefox, stands on one page as a whole"""
 BY_DETACH = {"args": {"status": "warning"}}
 DETACH = {"detach_at": 1_700_100_000.0, "seconds_until_detach": 90_000.0, "warning": True}
 
@@ -29,11 +38,11 @@ def tab(chromium: Any, session: Any, service: RunningService) -> Iterator[Any]:
     context.close()
 
 
-def too_wide(tab: Any, template: str, **changes: Any) -> list[str]:
+def too_wide(tab: Any, template: str, script: str = SIDEWAYS, **changes: Any) -> list[str]:
     text = render(template, **{**samples()[template], **changes})
     tab.route("**/sample", lambda route: route.fulfill(body=text, content_type="text/html"))
     tab.goto("/sample")
-    found: list[str] = tab.evaluate(SIDEWAYS)
+    found: list[str] = tab.evaluate(script)
     tab.unroute("**/sample")
     return found
 
@@ -46,3 +55,10 @@ def test_no_list_is_wider_than_its_panel(tab: Any, template: str) -> None:
 def test_the_list_of_silent_sensors_has_room_for_the_date(tab: Any) -> None:
     rows = [row | DETACH for row in samples()["sensors.html"]["rows"]]
     assert too_wide(tab, "sensors.html", rows=rows, **BY_DETACH) == []
+
+
+@pytest.mark.parametrize("template", ["sensors.html", "accounts.html", "sensor.html"])
+def test_a_printed_list_is_divided_between_pages(tab: Any, template: str) -> None:
+    tab.emulate_media(media="print")
+    assert too_wide(tab, template, script=UNDIVIDED) == []
+    tab.emulate_media(media="screen")

@@ -215,7 +215,7 @@ def test_a_span_is_entered_in_the_viewer_s_time_zone(
     tab.goto(f"/sensors/{known_sensor}/readings")
     form = tab.locator("form[data-span]")
     form.get_by_role("button", name="Show").click()
-    expect(form).to_contain_text("From must be a time.")
+    expect(form).to_contain_text("From must be a complete date and time.")
     form.get_by_label("From").fill("2026-03-08T00:00")
     form.get_by_label("To").fill("2026-03-07T00:00")
     form.get_by_role("button", name="Show").click()

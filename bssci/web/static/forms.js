@@ -55,7 +55,7 @@ function valueOf(input) {
   const { type, format, optional, keepEmpty, empty } = input.dataset;
   if (type === "bool") return input.checked;
   // What a field of times cannot read it gives as empty.
-  if (input.validity.badInput) throw new FieldError(input.name, `${labelOf(input)} must be a time.`);
+  if (input.validity.badInput) throw new FieldError(input.name, `${labelOf(input)} must be a complete date and time.`);
   const text = type === "raw" ? input.value : input.value.trim();
   if (!text && input.required) throw new FieldError(input.name, `${labelOf(input)} is missing.`);
   if (!text && optional !== undefined) return undefined;
@@ -71,7 +71,7 @@ function valueOf(input) {
   if (type === "moment") {
     // The value of a datetime-local field, which is in the browser's time zone.
     const value = new Date(text).getTime() / 1000;
-    if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a time.`);
+    if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a complete date and time.`);
     return value;
   }
   if (type === "list") {

@@ -47,8 +47,8 @@ function ask(form) {
   const at = (field) => new Date(field.value).getTime() / 1000;
   const { from, to } = form.elements;
   const until = to.value || to.validity.badInput ? at(to) : Date.now() / 1000;
-  if (Number.isNaN(at(from))) throw wrong("from", "From must be a time.");
-  if (Number.isNaN(until)) throw wrong("to", "To must be a time.");
+  if (Number.isNaN(at(from))) throw wrong("from", "From must be a complete date and time.");
+  if (Number.isNaN(until)) throw wrong("to", "To must be a complete date and time.");
   if (until - at(from) < SHORTEST) throw wrong("from", "From must be a minute or more before To.");
   showSpan(at(from), until);
 }

@@ -260,6 +260,14 @@ def test_the_menu_opens_where_the_browser_knows_no_popover(page: Any) -> None:
     page.unroute_all(behavior="wait")
 
 
+def test_a_device_that_was_blocked_can_be_unblocked_at_once(page: Any, things: None) -> None:
+    page.goto(f"/devices/{DEVICE}")
+    page.get_by_role("button", name="Block\N{HORIZONTAL ELLIPSIS}").click()
+    page.get_by_role("dialog").get_by_role("button", name="Block").click()
+    page.get_by_role("button", name="Unblock").click()
+    expect(page.get_by_role("button", name="Block\N{HORIZONTAL ELLIPSIS}")).to_be_visible()
+
+
 def test_the_audit_log_is_filtered_as_one_types(page: Any) -> None:
     page.goto("/audit")
     page.get_by_label("Target or detail contains").fill("no such thing")

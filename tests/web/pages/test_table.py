@@ -301,6 +301,12 @@ def test_what_is_taken_away_is_called_by_one_word(template: str) -> None:
             assert form["data-confirm"].startswith(word) or not form["data-confirm"], asked
 
 
+@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+def test_what_a_button_has_done_is_said(template: str) -> None:
+    for asked, form, _ in buttons(plain_page(template)):
+        assert form["data-done"] or "data-show-token" in form.attributes, asked
+
+
 WORDS_OF_DELETE = {
     "/api/sensors/": "Delete",
     "/api/accounts/": "Delete",

@@ -75,14 +75,13 @@ class PageRoutes:
         request, identity = call.request, call.known
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         session = identity.session if identity is not None else None
-        theme = (request.getCookie(b"theme") or b"").decode("ascii", "replace")
         return {
             "user": {"name": identity.name, "role": identity.role} if identity is not None else None,
             "csrf": masked(session.csrf) if session is not None else "",
             "path": request.path.decode("utf-8", "replace"),
             "prefix": call.prefix,
             "query": query,
-            "theme": theme if theme in THEMES else "auto",
+            "theme": _theme(request),
             "needs_restart": self._views.config.needs_restart(),
             **self._common(),
         }
@@ -109,7 +108,7 @@ class PageRoutes:
             csrf="",
             path=path,
             prefix=visit_of(request).prefix,
-            theme="auto",
+            theme=_theme(request),
             **self._common(),
         )
         return text.encode("utf-8", "replace")
@@ -182,6 +181,12 @@ def _missing(path: str) -> dict[str, str]:
         "list": f"/{first}" if is_listed else "",
         "eui": rest[0] if is_listed and first in ("sensors", "stations") else "",
     }
+
+
+def _theme(request: Request) -> str:
+    """Return the colours that the user has chosen; those of the system if none."""
+    theme = (request.getCookie(b"theme") or b"").decode("ascii", "replace")
+    return theme if theme in THEMES else "auto"
 
 
 def _rendered(template: str, data: dict[str, Any], status: int = 200) -> Reply[bytes]:

@@ -103,7 +103,8 @@ def test_keys_and_passwords_are_in_no_page(make_web_house: Callable[..., WebHous
 def test_the_chosen_colours_come_with_the_page(web: WebHouse) -> None:
     browser = web.browser("viewer")
     browser.cookies["theme"] = "dark"
-    assert Document(browser.get("/").text).one("html")["data-theme"] == "dark"
+    for path in ("/", "/nothing"):
+        assert Document(browser.get(path).text).one("html")["data-theme"] == "dark"
 
 
 def test_every_page_says_how_the_service_is(web: WebHouse) -> None:

@@ -14,6 +14,7 @@ WHOLE = ("bench", "browser", "deploy", "e2e", "rules")
 CATALOGUES = {
     "center/decoding/slow.py": "an interface, and the values that it passes",
     "center/replays.py": "an interface",
+    "center/silence/standing.py": "values; tests/center/silence/test_silence.py is about which comes when",
     "decoders/interfaces.py": "interfaces and the values that they pass",
     "journal/errors.py": "exceptions",
     "journal/kept.py": "rows as they are stored",

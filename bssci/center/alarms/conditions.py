@@ -18,7 +18,7 @@ from bssci.center.alarms.judging import (
 )
 from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.retention import FULL, FULL_SOON
-from bssci.center.silence.silence import Standing
+from bssci.center.silence.standing import Standing
 from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI, Sensor
 from bssci.model.counts import grouped, many

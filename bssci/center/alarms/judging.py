@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from bssci.center.retention import FULL, FULL_SOON
-from bssci.center.silence.silence import SilenceState
+from bssci.center.silence.standing import SilenceState
 from bssci.model.states import Severity
 from bssci.system.utc import DAY
 

@@ -22,9 +22,9 @@ connected, there are no warnings and no detachments.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
@@ -35,6 +35,7 @@ from bssci import journal
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.listening import CLOCK_STEP, Listening
+from bssci.center.silence.standing import SilenceLimits, SilenceState, Standing
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.center.write_behind import WriteBehind
@@ -48,30 +49,6 @@ SLICE = 500
 """sensors that are checked in one turn of the reactor"""
 ROUNDING = 1.0
 """s, more than the rounding error of sums of Unix seconds"""
-
-SilenceState = Literal[
-    "never seen", "registered", "active", "warning", "auto-detach pending", "auto-detached", "detached"
-]
-
-
-class SilenceLimits(NamedTuple):
-    """Seconds of silence until the warning, and until the sensor is detached."""
-
-    warning: float
-    detach: float
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Activity of a sensor, for display."""
-
-    state: SilenceState
-    inactive_seconds: float | None
-    """listening time, in s, since the sensor was last heard or attached; None if it never was"""
-    seconds_until_detach: float | None
-    """listening time, in s, until the sensor is detached; None if it will not be, or already is"""
-    silent_since: float | None = None
-    """Unix seconds when the sensor was last heard or attached; None if it never was"""
 
 
 class SilenceWatch:

@@ -12,7 +12,7 @@ from bssci.center.alarms import conditions
 from bssci.center.alarms.conditions import MANY, MAX_OF_KIND, CertificateSpan, Condition, bounded
 from bssci.center.alarms.guard import KINDS
 from bssci.center.devices.endpoints import WrongEntry
-from bssci.center.silence.silence import Standing
+from bssci.center.silence.standing import Standing
 from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI
 from bssci.model.events import GatewayState, StationState

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.listening import Listening
-from bssci.center.silence.silence import SilenceState, SilenceWatch
+from bssci.center.silence.silence import SilenceWatch
+from bssci.center.silence.standing import SilenceState
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Loaded

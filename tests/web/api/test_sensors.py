@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import ensureDeferred
 
-from bssci.center.silence.silence import Standing
+from bssci.center.silence.standing import Standing
 from bssci.model import Uplink
 from bssci.settings.rows import MASK
 from tests.support.center import STATION, Line, result_of

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from bssci.center.silence.silence import Standing
+from bssci.center.silence.standing import Standing
 from bssci.journal import Registration
 from bssci.model import EUI, DownlinkStatus, SensorStatus
 from tests.support.center import Line

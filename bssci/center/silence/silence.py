@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
@@ -49,6 +49,19 @@ SLICE = 500
 """sensors that are checked in one turn of the reactor"""
 ROUNDING = 1.0
 """s, more than the rounding error of sums of Unix seconds"""
+
+
+class _News(NamedTuple):
+    """Sensors for which something is to be done, with the Unix seconds since when they are silent."""
+
+    quiet: dict[EUI, float]
+    """sensors to warn of"""
+    silent: dict[EUI, float]
+    """sensors to detach"""
+    back: set[EUI]
+    """sensors that were detached for their silence, and were heard again"""
+    ahead: list[EUI]
+    """sensors whose silence begins in the future, as the clock was set back since"""
 
 
 class SilenceWatch:
@@ -295,10 +308,21 @@ class SilenceWatch:
             for sensor in sensors
             if sensor.eui not in self._known
         )
-        quiet: dict[EUI, float] = {}
-        silent: dict[EUI, float] = {}
-        back: set[EUI] = set()
-        ahead: list[EUI] = []
+        news = self._sorted(sensors, now, total)
+        if news.back:
+            self._bring_back(news.back)
+        self._begin_now(news.ahead, now)
+        if self._listening.is_listening:
+            if news.quiet:
+                warned = ensureDeferred(self._warn(news.quiet, now, total))
+                warned.addErrback(self._failed, "warnings about silent sensors failed")
+            if news.silent:
+                detached = ensureDeferred(self._detach_silent(news.silent))
+                detached.addErrback(self._failed, "silent sensors not detached")
+
+    def _sorted(self, sensors: Sequence[Sensor], now: float, total: float) -> _News:
+        """Return the sensors for which something is to be done."""
+        news = _News({}, {}, set(), [])
         recent: dict[float | None, float] = {}  # by interval
         for sensor in sensors:
             eui, interval = sensor.eui, sensor.interval
@@ -306,7 +330,7 @@ class SilenceWatch:
             if begin is None or eui in self._under_way:
                 continue
             if begin > now + CLOCK_STEP:
-                ahead.append(eui)
+                news.ahead.append(eui)
                 continue
             if interval not in recent:
                 recent[interval] = self._recent(self.limits(sensor), total)
@@ -314,21 +338,12 @@ class SilenceWatch:
                 continue  # true of nearly all sensors: no need to determine the state
             state = self._state(sensor, begin, total)
             if state == "warning" and self._known[eui].warned_since != begin:
-                quiet[eui] = begin
+                news.quiet[eui] = begin
             elif state == "auto-detach pending":
-                silent[eui] = begin
+                news.silent[eui] = begin
             elif eui in self._gone and state != "auto-detached":
-                back.add(eui)
-        if back:
-            self._bring_back(back)
-        self._begin_now(ahead, now)
-        if self._listening.is_listening:
-            if quiet:
-                warned = ensureDeferred(self._warn(quiet, now, total))
-                warned.addErrback(self._failed, "warnings about silent sensors failed")
-            if silent:
-                detached = ensureDeferred(self._detach_silent(silent))
-                detached.addErrback(self._failed, "silent sensors not detached")
+                news.back.add(eui)
+        return news
 
     def _begin_now(self, euis: Sequence[EUI], now: float) -> None:
         """Let silences begin now whose beginning lies in the future: the clock was set back since."""

@@ -7,17 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from bssci.kafka import consuming
 from bssci.kafka.consuming import ConsumerRecord, KafkaConsumer
+from tests.kafka.mock_cluster import GROUP_AUTHORIZATION_FAILED, OFFSET_COMMIT, mock_cluster
 from tests.kafka.stand_ins import ClientError, ClientTrouble, FakeMessage, HandedOver
 from tests.support.log_lines import log_lines
 
 __all__ = ["log_lines"]
 
 pytest.importorskip("confluent_kafka", reason="needs confluent-kafka: pip install bssci[kafka]")
-from confluent_kafka import KafkaException  # noqa: E402
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition  # noqa: E402
 
 EVERY = (-1,)
 """all partitions: the commit raises an exception"""
@@ -393,3 +394,32 @@ def test_a_partition_that_went_to_another_instance_holds_up_nothing_here(it: Fix
     it.made[0].revoke(1)
     done.callback(None)
     assert it.consumer.trouble == ""
+
+
+@pytest.mark.parts
+def test_real_brokers_that_refuse_commits_have_them_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consuming, "LOOK_INTERVAL", 0.1)
+    reactor, offered = HandedOver(), list[Sequence[ConsumerRecord]]()
+
+    def take(records: Sequence[ConsumerRecord]) -> Deferred[None]:
+        offered.append(records)
+        return succeed(None)
+
+    with mock_cluster() as cluster:
+        connection = {"bootstrap.servers": cluster.servers, "log_level": 0}
+        producer = Producer(connection)
+        for number in range(30):
+            producer.produce("raw", b"%d" % number, partition=number % 3)
+        assert producer.flush(10) == 0
+        cluster.answer(OFFSET_COMMIT, *[GROUP_AUTHORIZATION_FAILED] * 3)
+        consumer = KafkaConsumer(reactor, connection, "raw", "bssci", take, Consumer)
+        consumer.start()
+        while sum(map(len, offered)) < 30:
+            reactor.turn()
+        reader = Consumer({**connection, "group.id": "bssci"})
+        places = [TopicPartition("raw", each) for each in range(3)]
+        while [each.offset for each in reader.committed(places, timeout=10)] != [10, 10, 10]:
+            pass
+        reactor.result(consumer.stop(10.0))
+        reader.close()
+    assert {each.value for records in offered for each in records} == {b"%d" % number for number in range(30)}

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from twisted.python.failure import Failure
 
 from bssci.kafka.batch_size import FIRST_WAIT
 from bssci.kafka.producing import ANSWER_TIME, SILENCE, KafkaProducer, ProducerMessage, RefusedMessage
+from tests.kafka.mock_cluster import NETWORK_EXCEPTION, NOT_ENOUGH_REPLICAS, PRODUCE, mock_cluster
 from tests.kafka.stand_ins import ClientError, ClientTrouble, FakeBroker, FakeProducer, HandedOver
 
 
@@ -228,3 +230,44 @@ def test_a_stop_is_bounded() -> None:
     producer.stop(1.0).addCallback(done.append)
     reactor.advance(1.0)
     assert len(done) == 1
+
+
+@pytest.mark.parts
+def test_real_brokers_that_fail_get_each_message_once_and_in_order() -> None:
+    from confluent_kafka import Consumer, Producer, TopicPartition
+
+    reactor = HandedOver()
+    with mock_cluster() as cluster:
+        connection = {"bootstrap.servers": cluster.servers, "log_level": 0}
+        producer = KafkaProducer(reactor, {**connection, "max.in.flight": 1}, Producer)
+        producer.start()
+        sent: list[bytes] = []
+        for turn, errors in enumerate([[NOT_ENOUGH_REPLICAS] * 3, [NETWORK_EXCEPTION], []]):
+            cluster.answer(PRODUCE, *errors)
+            if not errors:
+                cluster.turn_off(1)
+            values = [b"%d-%d" % (turn, number) for number in range(100)]
+            messages = [
+                ProducerMessage("raw", b"k%d" % (number % 7), value, ())
+                for number, value in enumerate(values)
+            ]
+            sending = producer.send(messages)
+            if not errors:
+                cluster.turn_on(1)
+            while isinstance(refused := reactor.result(sending), Failure):
+                sending = producer.send(messages)
+            assert refused == []
+            sent += values
+        reactor.result(producer.stop(5.0))
+        consumer = Consumer({**connection, "group.id": "reader"})
+        consumer.assign([TopicPartition("raw", each, 0) for each in range(3)])
+        found: dict[bytes, list[bytes]] = {}
+        while sum(map(len, found.values())) < len(sent):
+            [message] = consumer.consume(1, 10)
+            assert message.error() is None
+            found.setdefault(message.key(), []).append(message.value())
+        assert consumer.consume(1, 0.5) == []
+        consumer.close()
+    assert sorted(value for values in found.values() for value in values) == sorted(sent)
+    for key, values in found.items():
+        assert values == [value for number, value in enumerate(sent) if b"k%d" % (number % 100 % 7) == key]

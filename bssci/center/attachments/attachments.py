@@ -94,6 +94,8 @@ class Attachments:
             return
         if row.key_digest is None:
             self._stored[eui] = replace(row, key_digest=digest)
+        else:
+            self._activities.restart_counters([eui], row.since)
         self._late.update([eui])
 
     # what is wanted
@@ -232,6 +234,9 @@ class Attachments:
 
         :param at: Unix seconds.
         """
+        if changes.rekeyed:
+            self._activities.restart_counters(changes.rekeyed, at)
+            self._activities.store()
         rows, _ = await self._rows_of(changes, (), at)
         if rows:
             # A sensor attached or detached over the air while its configuration changed.

@@ -110,6 +110,17 @@ class Activities:
 
         return take_back
 
+    def restart_counters(self, euis: Iterable[EUI], at: float) -> None:
+        """Note that sensors have another network key, and so count from 0 again; stored later.
+
+        :param at: Unix seconds since when they have it.
+        """
+        for eui in euis:
+            activity = self._of.get(eui)
+            if activity is not None:
+                activity.packet_counter, activity.counts_from = 0, at
+                self._behind.changed[eui] = None
+
     def store(self) -> Deferred[None] | None:
         """Write what has changed; return None if nothing has."""
         return self._behind.store()

@@ -13,8 +13,9 @@ from bssci.center.devices import endpoints
 from bssci.center.devices.sensors import Changes
 from bssci.center.write_behind import INTERVAL
 from bssci.journal import Attachment, StorageError
-from bssci.model import EUI, SensorStatus, parse_sensor
-from tests.support.center import STATION, TESTER, House, result_of, sensor_entry, sensor_eui
+from bssci.model import EUI, SensorStatus, eui_to_int, parse_sensor
+from tests.support.center import STATION, TESTER, House, Line, result_of, sensor_entry, sensor_eui
+from tests.support.wire import uplink
 
 ONE, TWO = EUI(sensor_eui(1)), EUI(sensor_eui(2))
 SESSION_KEY = bytes(range(16))
@@ -89,14 +90,33 @@ def test_another_key_makes_an_attachment_over_the_air_void(house: House) -> None
     assert house.center.attachments.get(ONE) is None
 
 
+def test_stations_are_told_that_a_sensor_with_another_key_counts_from_0_again(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    line.answer_everything()
+    line.say(uplink(1, epEui=eui_to_int(ONE), packetCnt=5000))
+    house.advance(3)
+    for entry, counter in (({"name": "Cellar"}, 5000), ({"nwKey": "F" * 32}, 0)):
+        ensureDeferred(house.commands.configure(parse_sensor(sensor_entry(1, **entry)), TESTER))
+        house.settle()
+        assert [request.lastPacketCnt for request in line.answer_everything()] == [counter]
+    house.crash()
+    assert house.center.attachments.last_counter(ONE) == 0
+
+
 @pytest.mark.parametrize("is_detached", [False, True])
 def test_another_key_makes_it_void_also_if_the_service_was_down_when_it_was_entered(
     house: House, is_detached: bool
 ) -> None:
+    line = Line(house)
+    line.connect()
+    line.say(uplink(1, epEui=eui_to_int(ONE), packetCnt=5000))
+    house.advance(3)
     attach_over_the_air(house)
     house.settle()
     if is_detached:
-        done(house, house.commands.detach([ONE], TESTER))
+        ensureDeferred(house.commands.detach([ONE], TESTER))
+        house.settle()
     before = house.center.attachments.get(ONE)
     house.kill()
     house.configure([sensor_entry(1, name="Cellar"), sensor_entry(2)])
@@ -110,6 +130,7 @@ def test_another_key_makes_it_void_also_if_the_service_was_down_when_it_was_ente
     house.open()
     attachments = house.center.attachments
     assert attachments.is_attached(ONE) and attachments.get(ONE) is None
+    assert attachments.last_counter(ONE) == 0
     house.advance(INTERVAL + 1, step=1.0)
     assert house.journal.kept().attachments == {}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from bssci.wire.messages import Request, command_of
+from bssci.wire.operations import CLASSES
 
 
 def methods(parts: Sequence[object], prefix: str) -> dict[type[Request], Callable[..., None]]:
@@ -24,4 +25,5 @@ def methods(parts: Sequence[object], prefix: str) -> dict[type[Request], Callabl
 @cache
 def _names(prefix: str) -> list[tuple[type[Request], str]]:
     """Return every class of request with the name of the method for it."""
-    return [(each, prefix + command_of(each).replace(".", "_")) for each in Request.__subclasses__()]
+    requests = [each for each in CLASSES if issubclass(each, Request)]
+    return [(each, prefix + command_of(each).replace(".", "_")) for each in requests]

@@ -19,16 +19,8 @@ from bssci.stations.read_batch import ReadBatch
 from bssci.stations.station import ConnectionState, Station
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, TooManyOperations
-from bssci.wire.messages import (
-    Error,
-    Message,
-    VmActivate,
-    VmDeactivate,
-    VmStatus,
-    VmStatusRsp,
-    VmUlData,
-    VmUlDataRsp,
-)
+from bssci.wire.messages import Error, Message
+from bssci.wire.variable_mac import VmActivate, VmDeactivate, VmStatus, VmStatusRsp, VmUlData, VmUlDataRsp
 
 ANSWER_TIME = 30.0
 """s that a command waits for the station's answer"""

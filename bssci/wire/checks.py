@@ -17,7 +17,6 @@ from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.fields import Subpackets
 from bssci.wire.information import cut_text, plain_map
 from bssci.wire.messages import (
-    CLASSES,
     Att,
     Con,
     ConRsp,
@@ -28,9 +27,10 @@ from bssci.wire.messages import (
     Message,
     StatusRsp,
     UlData,
-    VmUlData,
     command_of,
 )
+from bssci.wire.operations import CLASSES
+from bssci.wire.variable_mac import VmUlData
 
 WIDE = 64
 """bits of the widest integers, which exceed the bounds that msgspec can express"""

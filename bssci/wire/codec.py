@@ -27,7 +27,8 @@ import msgspec
 from bssci.wire.checks import RULES, WIDE_RULES
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import encode_frame
-from bssci.wire.messages import MESSAGES, AttPrp, AttPrp11, Message, command_of
+from bssci.wire.messages import AttPrp, AttPrp11, Message, command_of
+from bssci.wire.operations import MESSAGES
 from bssci.wire.plain import BROKEN, holds_extension, read_msgpack, read_plain
 from bssci.wire.repair import mend
 

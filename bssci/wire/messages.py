@@ -1,4 +1,4 @@
-"""Every message of BSSCI 1.0.0 as a typed value, and the one that differs in the 1.1 dialect.
+"""The messages of BSSCI 1.0.0 as typed values, and the one that differs in the 1.1 dialect.
 
 The message catalogue; SC is the service center (us), BS a base station. ``->`` is BS to SC, ``<-`` SC to BS.
 An operation is three messages with one opId: request, response (``Rsp``), completion (``Cmp``)::
@@ -28,7 +28,8 @@ An operation is three messages with one opId: request, response (``Rsp``), compl
 Fields have their wire names. Units: times named ``...Time`` in ns since 1970 UTC of the station's clock,
 durations in ns, ``snr`` in dB, ``rssi`` in dBm, frequencies in Hz. Byte arrays are arrays of integers, as on
 the wire. A field's type says which values are allowed (``bssci.wire.fields``); rules that involve a second
-field are in ``bssci.wire.checks``.
+field are in ``bssci.wire.checks``. The messages of the sub-channel are in ``bssci.wire.variable_mac``; all
+messages, by operation, in ``bssci.wire.operations``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ from msgspec import Meta, Struct
 from bssci.wire.fields import (
     I64,
     MAX_COUNTERS,
-    MAX_TELEGRAM,
     U16,
     U24,
     U32,
@@ -441,84 +441,6 @@ class DlRxStatQryCmp(Completion, frozen=True, kw_only=True):
     """Completion of ``dlRxStatQry``."""
 
 
-# -- Sub-channel variable MAC
-
-
-class VmActivate(Request, frozen=True, kw_only=True, tag="vm.activate"):
-    """Request to a station to receive telegrams of another MAC as well."""
-
-    macType: U32
-
-
-class VmActivateRsp(Response, frozen=True, kw_only=True, tag="vm.activateRsp"):
-    """The station receives them."""
-
-
-class VmActivateCmp(Completion, frozen=True, kw_only=True, tag="vm.activateCmp"):
-    """Completion of ``vm.activate``."""
-
-
-class VmDeactivate(Request, frozen=True, kw_only=True, tag="vm.deactivate"):
-    """Request to a station to stop receiving telegrams of another MAC."""
-
-    macType: U32
-
-
-class VmDeactivateRsp(Response, frozen=True, kw_only=True, tag="vm.deactivateRsp"):
-    """The station no longer receives them."""
-
-
-class VmDeactivateCmp(Completion, frozen=True, kw_only=True, tag="vm.deactivateCmp"):
-    """Completion of ``vm.deactivate``."""
-
-
-class VmStatus(Request, frozen=True, kw_only=True, tag="vm.status"):
-    """Request to a station for the MACs that it receives."""
-
-
-class VmStatusRsp(Response, frozen=True, kw_only=True, tag="vm.statusRsp"):
-    """The MACs that the station receives, as numbers."""
-
-    macTypes: Annotated[list[U32], Meta(max_length=MAX_COUNTERS)]
-
-
-class VmStatusCmp(Completion, frozen=True, kw_only=True, tag="vm.statusCmp"):
-    """Completion of ``vm.status``."""
-
-
-class VmUlData(Request, frozen=True, kw_only=True, tag="vm.ulData"):
-    """A station received a telegram of another MAC; only its bytes identify the sender."""
-
-    macType: Byte
-    userData: Annotated[list[Byte], Meta(max_length=MAX_TELEGRAM)]
-    """bytes from the first one after the MAC type"""
-    trxTime: U64
-    """ns, counter of the transceiver"""
-    sysTime: U64
-    """ns UTC of the station's clock"""
-    freqOff: FiniteNumber
-    """an offset, though stations have been seen to send an absolute frequency"""
-    snr: FiniteNumber
-    rssi: FiniteNumber
-    eqSnr: FiniteNumber | None = None
-    subpackets: Subpackets | None = None
-    carrSpace: Byte
-    """0 narrow, 1 standard, 2 wide"""
-    pattGrp: Byte
-    """0 normal, 1 repetition, 2 low delay"""
-    pattNum: U32
-    crc: Annotated[list[U32], Meta(min_length=2, max_length=2)]
-    """[header, payload]"""
-
-
-class VmUlDataRsp(Response, frozen=True, kw_only=True, tag="vm.ulDataRsp"):
-    """The telegram is on disk."""
-
-
-class VmUlDataCmp(Completion, frozen=True, kw_only=True, tag="vm.ulDataCmp"):
-    """Completion of ``vm.ulData``."""
-
-
 # -- Error §5.17
 
 
@@ -532,18 +454,6 @@ class Error(Message, frozen=True, kw_only=True):
 
 class ErrorAck(Message, frozen=True, kw_only=True):
     """Acknowledgement of ``error``: the peer knows that the operation is over."""
-
-
-CLASSES: tuple[type[Message], ...] = (
-    *Request.__subclasses__(),
-    *Response.__subclasses__(),
-    *Completion.__subclasses__(),
-    Error,
-    ErrorAck,
-)
-"""every message"""
-MESSAGES: tuple[type[Message], ...] = tuple(kind for kind in CLASSES if kind is not AttPrp11)
-"""every message of 1.0.0, one class for each command"""
 
 
 def command_of(kind: type[Message]) -> str:

@@ -1,4 +1,4 @@
-"""The three messages of each operation, and the side that may begin it (§5.2)."""
+"""The three messages of each operation, the side that may begin it (§5.2), and so all messages there are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from enum import Enum
 from msgspec import Struct
 
 from bssci.wire import messages as m
+from bssci.wire import variable_mac as vm
 from bssci.wire.messages import Completion, Message, Request, Response
 
 
@@ -43,10 +44,10 @@ OPERATIONS = (
     Operation(Initiator.BASE_STATION, (m.DlDataRes,), m.DlDataResRsp, m.DlDataResCmp),
     Operation(Initiator.BASE_STATION, (m.DlRxStat,), m.DlRxStatRsp, m.DlRxStatCmp),
     Operation(Initiator.SERVICE_CENTER, (m.DlRxStatQry,), m.DlRxStatQryRsp, m.DlRxStatQryCmp),
-    Operation(Initiator.SERVICE_CENTER, (m.VmActivate,), m.VmActivateRsp, m.VmActivateCmp),
-    Operation(Initiator.SERVICE_CENTER, (m.VmDeactivate,), m.VmDeactivateRsp, m.VmDeactivateCmp),
-    Operation(Initiator.SERVICE_CENTER, (m.VmStatus,), m.VmStatusRsp, m.VmStatusCmp),
-    Operation(Initiator.BASE_STATION, (m.VmUlData,), m.VmUlDataRsp, m.VmUlDataCmp),
+    Operation(Initiator.SERVICE_CENTER, (vm.VmActivate,), vm.VmActivateRsp, vm.VmActivateCmp),
+    Operation(Initiator.SERVICE_CENTER, (vm.VmDeactivate,), vm.VmDeactivateRsp, vm.VmDeactivateCmp),
+    Operation(Initiator.SERVICE_CENTER, (vm.VmStatus,), vm.VmStatusRsp, vm.VmStatusCmp),
+    Operation(Initiator.BASE_STATION, (vm.VmUlData,), vm.VmUlDataRsp, vm.VmUlDataCmp),
 )
 """every operation of an open session: all but the connect operation, which opens it"""
 
@@ -55,6 +56,10 @@ OPERATION_OF: dict[type[Message], Operation] = {
     for operation in (CONNECT, *OPERATIONS)
     for kind in (*operation.requests, operation.response, operation.completion)
 }
+CLASSES: tuple[type[Message], ...] = (*OPERATION_OF, m.Error, m.ErrorAck)
+"""every message"""
+MESSAGES: tuple[type[Message], ...] = tuple(kind for kind in CLASSES if kind is not m.AttPrp11)
+"""every message of 1.0.0, one class for each command"""
 STATION_REQUESTS: frozenset[type[Message]] = frozenset(
     kind
     for operation in OPERATIONS

@@ -27,7 +27,8 @@ from typing import Any
 from msgspec import inspect
 
 from bssci.wire.errors import ErrorCode
-from bssci.wire.messages import CLASSES, Error, Message
+from bssci.wire.messages import Error, Message
+from bssci.wire.operations import CLASSES
 
 BEYOND = 1 << 65
 """an integer that no field can hold: stands for infinity and NaN, which are thus refused as out of range"""

@@ -56,7 +56,6 @@ from msgspec import Struct
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import (
-    CLASSES,
     Completion,
     Con,
     DlDataQue,
@@ -67,7 +66,7 @@ from bssci.wire.messages import (
     Response,
     command_of,
 )
-from bssci.wire.operations import CENTER_REQUESTS, OPERATION_OF, STATION_REQUESTS
+from bssci.wire.operations import CENTER_REQUESTS, CLASSES, OPERATION_OF, STATION_REQUESTS
 from bssci.wire.outcomes import (
     Answered,
     Cancelled,

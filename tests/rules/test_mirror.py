@@ -57,6 +57,7 @@ CATALOGUES = {
     "web/outside.py": "values",
     "web/reports/facade.py": "the reports by name",
     "wire/fields.py": "types; tests/wire/test_checks.py is about what each allows",
+    "wire/variable_mac.py": "messages; tests/wire/test_messages.py is about all",
     "wire/outcomes.py": "values; tests/wire/test_session.py is about which of them comes when",
 }
 """modules without behaviour of their own, each with what it holds"""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bssci.stations.handlers import methods
-from bssci.wire.messages import Ping, UlData, VmUlData
+from bssci.wire.messages import Ping, UlData
+from bssci.wire.variable_mac import VmUlData
 
 
 class Part:

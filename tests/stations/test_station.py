@@ -23,10 +23,10 @@ from bssci.wire.messages import (
     Status,
     StatusRsp,
     UlDataRsp,
-    VmUlData,
 )
 from bssci.wire.operations import OPERATION_OF, STATION_REQUESTS
 from bssci.wire.session import DEFAULT_MAX_OPEN
+from bssci.wire.variable_mac import VmUlData
 from tests.support.center import KEY, House, Line, answers_to, connect_again, sensor_eui
 from tests.support.log_lines import log_lines
 from tests.support.wire import connect, sample, uplink

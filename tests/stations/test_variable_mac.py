@@ -15,6 +15,7 @@ from bssci.stations.station import Station
 from bssci.stations.variable_mac import ANSWER_TIME, MacTypes
 from bssci.wire import fields as wire_fields
 from bssci.wire import messages as m
+from bssci.wire import variable_mac as vm
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError
 from tests.stations.air_house import NOW, STATIONS, AirHouse
@@ -36,7 +37,7 @@ def station(house: AirHouse) -> Station:
     return house.station(HERE)
 
 
-def telegram(**changes: Any) -> m.VmUlData:
+def telegram(**changes: Any) -> vm.VmUlData:
     fields: dict[str, Any] = {
         "macType": 2,
         "userData": [15, 0x44, 0x2D],
@@ -52,11 +53,11 @@ def telegram(**changes: Any) -> m.VmUlData:
         "pattNum": 3,
         "crc": [4, 5],
     }
-    return m.VmUlData(opId=1, **(fields | changes))
+    return vm.VmUlData(opId=1, **(fields | changes))
 
 
 def asked(house: AirHouse) -> list[m.Message]:
-    return house.links[HERE].of(m.VmActivate, m.VmDeactivate, m.VmStatus)
+    return house.links[HERE].of(vm.VmActivate, vm.VmDeactivate, vm.VmStatus)
 
 
 def test_activate_and_deactivate(house: AirHouse, station: Station) -> None:
@@ -64,14 +65,14 @@ def test_activate_and_deactivate(house: AirHouse, station: Station) -> None:
     activated = house.center.variable_mac.activate(station, 2)
     house.settle()
     (request,) = asked(house)
-    assert isinstance(request, m.VmActivate)
+    assert isinstance(request, vm.VmActivate)
     assert request.macType == 2
-    assert house.say(HERE, m.VmActivateRsp(opId=request.opId)) == [m.VmActivateCmp(opId=request.opId)]
+    assert house.say(HERE, vm.VmActivateRsp(opId=request.opId)) == [vm.VmActivateCmp(opId=request.opId)]
     assert result_of(activated) == DONE
 
     deactivated = house.center.variable_mac.deactivate(station, 2)
     house.settle()
-    house.say(HERE, m.VmDeactivateRsp(opId=request.opId - 1))
+    house.say(HERE, vm.VmDeactivateRsp(opId=request.opId - 1))
     assert result_of(deactivated) == DONE
     assert len(house.clock.getDelayedCalls()) == timers
 
@@ -79,7 +80,7 @@ def test_activate_and_deactivate(house: AirHouse, station: Station) -> None:
 def test_a_station_says_which_macs_it_receives(house: AirHouse, station: Station) -> None:
     status = house.center.variable_mac.status(station)
     house.settle()
-    house.say(HERE, m.VmStatusRsp(opId=asked(house)[0].opId, macTypes=[2, 7]))
+    house.say(HERE, vm.VmStatusRsp(opId=asked(house)[0].opId, macTypes=[2, 7]))
     assert result_of(status) == MacTypes("done", mac_types=(2, 7))
 
 
@@ -87,7 +88,7 @@ def test_the_same_question_goes_out_once(house: AirHouse, station: Station) -> N
     answers = [house.center.variable_mac.status(station) for _ in range(3)]
     house.settle()
     (request,) = asked(house)
-    house.say(HERE, m.VmStatusRsp(opId=request.opId, macTypes=[]))
+    house.say(HERE, vm.VmStatusRsp(opId=request.opId, macTypes=[]))
     assert {result_of(answer) for answer in answers} == {MacTypes("done")}
 
 
@@ -96,7 +97,7 @@ def test_without_an_answer_the_command_ends_all_the_same(house: AirHouse, statio
     house.settle()
     house.clock.advance(ANSWER_TIME)
     assert result_of(activated) == UNANSWERED
-    house.say(HERE, m.VmActivateRsp(opId=asked(house)[0].opId))
+    house.say(HERE, vm.VmActivateRsp(opId=asked(house)[0].opId))
     house.center.variable_mac.activate(station, 2)
     house.settle()
     assert len(asked(house)) == 2
@@ -145,14 +146,14 @@ def test_commands_issued_before_a_crash_are_answered_after_it(house: AirHouse, s
     house.crash()
     house.connect(HERE)
     (request,) = asked(house)
-    assert house.say(HERE, m.VmActivateRsp(opId=request.opId)) == [m.VmActivateCmp(opId=request.opId)]
+    assert house.say(HERE, vm.VmActivateRsp(opId=request.opId)) == [vm.VmActivateCmp(opId=request.opId)]
 
 
 def test_a_telegram_is_stored_before_it_is_answered(house: AirHouse, station: Station) -> None:
     station.receive([telegram()])
-    assert house.links[HERE].of(m.VmUlDataRsp) == []
+    assert house.links[HERE].of(vm.VmUlDataRsp) == []
     house.settle()
-    assert house.links[HERE].of(m.VmUlDataRsp) == [m.VmUlDataRsp(opId=1)]
+    assert house.links[HERE].of(vm.VmUlDataRsp) == [vm.VmUlDataRsp(opId=1)]
     (event,) = house.happened(VariableMacUplink)
     assert event == VariableMacUplink(
         at=NOW,

@@ -14,13 +14,8 @@ from msgspec import inspect
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.fields import MAX_COUNTERS, MAX_MODE, MAX_SUBPACKETS, MAX_TELEGRAM, MAX_USER_DATA
-from bssci.wire.messages import (
-    CLASSES,
-    Con,
-    Message,
-    Ping,
-    UlData,
-)
+from bssci.wire.messages import Con, Message, Ping, UlData
+from bssci.wire.operations import CLASSES
 from tests.support.cases import case
 from tests.support.wire import map_of, pack, uplink
 from tests.wire.codecs import BOTH, JSON, MSGPACK

@@ -15,17 +15,8 @@ from bssci.wire.codec import MAX_REPAIRED, Codec, Encoding
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.fields import Subpackets
 from bssci.wire.frame import FrameDecoder
-from bssci.wire.messages import (
-    CLASSES,
-    AttPrp11,
-    DetPrp,
-    DlDataQue,
-    DlDataRes,
-    Error,
-    Message,
-    Ping,
-    UlDataRsp,
-)
+from bssci.wire.messages import AttPrp11, DetPrp, DlDataQue, DlDataRes, Error, Message, Ping, UlDataRsp
+from bssci.wire.operations import CLASSES
 from tests.support.wire import connect, map_of, messages, pack, uplink
 from tests.wire.codecs import BOTH, JSON, MSGPACK, refusal
 

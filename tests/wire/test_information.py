@@ -10,13 +10,8 @@ import pytest
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode
 from bssci.wire.information import MAX_DEPTH, MAX_MAP, MAX_TEXT
-from bssci.wire.messages import (
-    CLASSES,
-    Con,
-    ConRsp,
-    Error,
-    StatusRsp,
-)
+from bssci.wire.messages import Con, ConRsp, Error, StatusRsp
+from bssci.wire.operations import CLASSES
 from tests.support.wire import connect, map_of, pack
 from tests.wire.codecs import BOTH, JSON, MSGPACK
 from tests.wire.whole_messages import command, refusal, whole, written

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from bssci.wire import messages
-from bssci.wire.messages import CLASSES, MESSAGES, AttPrp11, Error, ErrorAck, Message
+from bssci.wire.messages import AttPrp11, Error, ErrorAck, Message
+from bssci.wire.operations import CLASSES, MESSAGES
 from tests.support.cases import case
 
 OPERATIONS = (

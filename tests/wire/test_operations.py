@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from bssci.wire.messages import CLASSES, AttPrp, AttPrp11, Error, ErrorAck, Message, Ping, Status, UlData
-from bssci.wire.operations import CENTER_REQUESTS, CONNECT, OPERATION_OF, OPERATIONS, STATION_REQUESTS
+from bssci.wire.messages import (
+    AttPrp,
+    AttPrp11,
+    Completion,
+    Error,
+    ErrorAck,
+    Message,
+    Ping,
+    Request,
+    Response,
+    Status,
+    UlData,
+)
+from bssci.wire.operations import (
+    CENTER_REQUESTS,
+    CLASSES,
+    CONNECT,
+    OPERATION_OF,
+    OPERATIONS,
+    STATION_REQUESTS,
+)
 
 
 def names(kinds: frozenset[type[Message]]) -> set[str]:
@@ -11,7 +30,9 @@ def names(kinds: frozenset[type[Message]]) -> set[str]:
 
 
 def test_every_message_but_the_errors_belongs_to_one_operation() -> None:
-    assert set(OPERATION_OF) == set(CLASSES) - {Error, ErrorAck}
+    stages = [each for stage in (Request, Response, Completion) for each in stage.__subclasses__()]
+    assert set(OPERATION_OF) == set(stages) == set(CLASSES) - {Error, ErrorAck}
+    assert len(CLASSES) == len(stages) + 2
 
 
 def test_the_names_of_an_operations_messages_agree() -> None:

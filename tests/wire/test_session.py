@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.wire import messages as m
+from bssci.wire import variable_mac as vm
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.fields import MAX_SUBPACKETS, Subpackets
-from bssci.wire.messages import CLASSES, Con, Error, ErrorAck, Message
+from bssci.wire.messages import Con, Error, ErrorAck, Message
+from bssci.wire.operations import CLASSES
 from bssci.wire.outcomes import Answered, Cancelled, Completed, Ignored, Refused, Rejected, Requested
 from bssci.wire.session import Session, decide_resume, decode_operation, encode_operation
 from tests.support.cases import case
@@ -80,7 +82,9 @@ def test_what_a_station_may_begin() -> None:
     for kind in CLASSES:
         with case(kind):
             message = sample(kind, 3)
-            if isinstance(message, m.Ping | m.UlData | m.Att | m.Det | m.DlDataRes | m.DlRxStat | m.VmUlData):
+            if isinstance(
+                message, m.Ping | m.UlData | m.Att | m.Det | m.DlDataRes | m.DlRxStat | vm.VmUlData
+            ):
                 assert session().receive(message) == Requested(message, again=False)
             elif issubclass(kind, m.Request | m.Response):
                 assert refusal(session(), message).code == ErrorCode.EPROTO

@@ -16,7 +16,8 @@ from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import Intake
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.wire.errors import ErrorCode
-from bssci.wire.messages import Error, VmActivate, VmActivateRsp, VmStatus, VmStatusRsp
+from bssci.wire.messages import Error
+from bssci.wire.variable_mac import VmActivate, VmActivateRsp, VmStatus, VmStatusRsp
 from tests.support.center import House, Line, make_house  # noqa: F401
 
 TOPIC = "mioty/bs/CAFE000000000001/vm/cmd"

@@ -30,6 +30,8 @@ from bssci.web.http.proxies import visit_of
 from bssci.web.http.routing import Route
 
 COOKIE = "bssci_session"
+SECURE = "__Secure-"
+"""begin of the names of cookies that browsers take over TLS only"""
 """beginning of the name of the session's cookie; browsers send a cookie to every port of a host"""
 CSRF_HEADER = "x-csrf-token"
 HASHES_AT_A_TIME = 2
@@ -120,8 +122,9 @@ class Guard:
         scheme, _, secret = authorization.partition(" ")
         if scheme.lower() == "bearer":
             return self._of_token(secret.strip(), visit_of(request).address if is_seen else None)
-        cookie = request.getCookie(cookie_name(request).encode())
-        return self._of_cookie(cookie.decode("ascii", "replace"), is_seen) if cookie else None
+        cookies = (request.getCookie(name.encode()) for name in _cookie_names(request))
+        found = (self._of_cookie(each.decode("ascii", "replace"), is_seen) for each in cookies if each)
+        return next(filter(None, found), None)
 
     def _of_token(self, secret: str, address: str | None) -> Identity | None:
         if not secret.startswith(TOKEN_PREFIX):
@@ -271,9 +274,22 @@ class Guard:
 
 
 def cookie_name(request: Request) -> str:
-    """Return the name of the session's cookie, which contains the port of the connection."""
+    """Return the name of the session's cookie, which contains the port of the connection.
+
+    Over TLS it has a name of its own: without TLS, browsers refuse to replace a cookie that is for TLS only,
+    and nobody could log in at a host where the service, or a proxy before it, has TLS, too, or once had it.
+    """
+    return _cookie_names(request)[0]
+
+
+def _cookie_names(request: Request) -> tuple[str, ...]:
+    """Return the names under which a browser may send the session's cookie, the one to set first.
+
+    A browser also sends the one for TLS through a proxy that does not say so.
+    """
     port = getattr(request.getHost(), "port", None)
-    return COOKIE if port is None else f"{COOKIE}_{port}"
+    plain = COOKIE if port is None else f"{COOKIE}_{port}"
+    return (f"{SECURE}{plain}",) if visit_of(request).is_secure else (plain, f"{SECURE}{plain}")
 
 
 def session_cookie(request: Request, secret: str) -> str:

@@ -42,6 +42,25 @@ def test_what_a_trusted_proxy_says_counts(behind: WebHouse) -> None:
     assert asker(behind) == "203.0.113.9"
 
 
+def test_logging_in_with_and_without_tls_at_one_host_do_not_get_in_each_others_way(behind: WebHouse) -> None:
+    """Browsers let no cookie of a page without TLS replace one that is for TLS only."""
+    names = {
+        log_in(Browser(behind), **headers).partition("=")[0]
+        for headers in ({}, {"X-Forwarded-Proto": "https"})
+    }
+    assert names == {"bssci_session_12345", "__Secure-bssci_session_12345"}
+
+
+def test_a_session_over_tls_is_known_where_the_proxy_does_not_say_so(behind: WebHouse) -> None:
+    browser = Browser(behind)
+    log_in(browser, **FORWARDED)
+    assert browser.get("/api/me", headers=FORWARDED).status == 200
+    assert browser.get("/api/me").status == 200
+    browser.cookies = {name.removeprefix("__Secure-"): value for name, value in browser.cookies.items()}
+    assert browser.get("/api/me").status == 200
+    assert browser.get("/api/me", headers=FORWARDED).status == 401
+
+
 def test_what_others_say_does_not(behind: WebHouse) -> None:
     cookie = log_in(Browser(behind, "198.51.100.1"), **FORWARDED)
     assert "Secure" not in cookie and "; Path=/;" in cookie

@@ -224,6 +224,7 @@ class Happenings:
 
     @happens(2, number=range(1, SENSORS + 1), key=(KEY, KEY, KEY[::-1]))
     def a_sensor_is_configured(self, number: int, key: str) -> None:
+        self.world.begin_anew()
         topic = f"mioty/ep/{sensor_eui(number)}/config"
         self.world.service.ask(topic, nwKey=key, shortAddr=f"{number:04X}", bidi=True)
         self.world.carry()
@@ -245,6 +246,7 @@ class Happenings:
         def renamed(known: Sensor | None) -> Sensor:
             return replace(known or parse_sensor(sensor_entry(number)), name=name)
 
+        self.world.begin_anew()
         commands = self.world.house.center.commands
         eui = EUI(sensor_eui(number))
         self.world.service.do(commands.change_sensor(eui, renamed, TESTER, again=again))
@@ -258,6 +260,7 @@ class Happenings:
 
     @happens(1, first=(1, 2), bidi=(True, False), key=(KEY, KEY, KEY[::-1]), carried=NOW_OR_LATER)
     def sensors_are_imported(self, first: int, bidi: bool, key: str, carried: bool) -> None:
+        self.world.begin_anew()
         entries = [sensor_entry(each, bidi=bidi, nwKey=key) for each in range(first, SENSORS + 1)]
         self._command("import_", [parse_sensor(entry) for entry in entries])
         self._carry(carried)
@@ -354,9 +357,9 @@ class Happenings:
         self.world.house.set_disk("well")
         self.world.carry()
 
-    @happens(2)
-    def one_commit_is_made(self) -> None:
-        self.world.house.commit_once()
+    @happens(3, writes=(1, 2, 3, 5, None))
+    def one_commit_is_made(self, writes: int | None) -> None:
+        self.world.house.commit_once(writes)
 
     @happens(2, writes=(1, 1, 2, 5))
     def one_commit_fails(self, writes: int) -> None:

@@ -236,7 +236,7 @@ def _check_uplinks(world: World) -> None:
     for heard in world.heard:
         message = heard.message
         key = (eui_from_int(message.epEui), message.packetCnt, bytes(message.userData))
-        most = 1 + heard.attaches if not world.has_forgotten else len(uplinks)
+        most = 1 + heard.beginnings if not world.has_forgotten else len(uplinks)
         assert not heard.answered or 1 <= found[key] <= most, f"uplink {key} published {found[key]} times"
 
 

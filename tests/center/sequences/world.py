@@ -64,8 +64,8 @@ class Heard:
     stations: set[int] = field(default_factory=set)
     """those that heard it"""
     answered: bool = False
-    attaches: int = 0
-    """attaches of the sensor when the uplink was last passed on: after each it is an uplink of its own"""
+    beginnings: int = 0
+    """beginnings of the sensor when the uplink was last passed on: after each it is an uplink of its own"""
 
 
 class World:
@@ -92,7 +92,8 @@ class World:
         self._to_acknowledge: set[int] = set()
         """sensors that have got a downlink since they last sent"""
         self._attach_counters: Counter[int] = Counter()
-        self._attaches: Counter[int] = Counter()
+        self._beginnings: Counter[int] = Counter()
+        """how often each sensor attached, or may have got another key: it counts from 0 then"""
         self._detaches: dict[int, Det] = {}
         """the last one of each sensor"""
         self._again: list[tuple[float, Callable[[], None]]] = []
@@ -115,7 +116,7 @@ class World:
         """
         for station in (*self.stations, *self.others):
             station.cut()
-        self._write(self._entries())  # completed, as the service does not start with a broken one
+        self._complete_file()  # the service does not start with a broken one
         self.service.kill(sinks)
 
     def stop(self, sinks: Sequence[str] = ()) -> None:
@@ -123,11 +124,16 @@ class World:
         self.service.stop()
         self.kill(sinks)
 
+    def begin_anew(self) -> None:
+        """Note that sensors may get other keys."""
+        self._beginnings.update(eui_to_int(EUI(sensor_eui(number))) for number in range(1, SENSORS + 1))
+
     def edit_sensor(self, number: int, **changes: Any) -> None:
         """Change a sensor in endpoints.json by hand, or remove it; the service reads the file later.
 
         :param changes: None: it is removed.
         """
+        self.begin_anew()
         eui = sensor_eui(number)
         others = [entry for entry in self._entries() if entry["eui"] != eui]
         self._write([*others, *([sensor_entry(number, **changes)] if changes else [])])
@@ -139,10 +145,17 @@ class World:
 
     def mend_file(self) -> None:
         """Correct by hand what is wrong in endpoints.json."""
-        entries = [
-            entry | {"nwKey": KEY} if entry["nwKey"] == WRONG_KEY else entry for entry in self._entries()
-        ]
-        self._write(entries)
+        self._complete_file()
+        entries = self._entries()
+        if any(entry["nwKey"] == WRONG_KEY for entry in entries):
+            self.begin_anew()
+            self._write(
+                [entry | {"nwKey": KEY} if entry["nwKey"] == WRONG_KEY else entry for entry in entries]
+            )
+
+    def _complete_file(self) -> None:
+        if self.house.sensors_file.read_text().endswith(BROKEN):
+            self._write(self._entries())
 
     def _entries(self) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = json.loads(self.house.sensors_file.read_text().rstrip(BROKEN))
@@ -293,7 +306,7 @@ class World:
         heard.stations.add(station.eui)
 
         def taken() -> None:
-            heard.answered, heard.attaches = True, self._attaches[heard.message.epEui]
+            heard.answered, heard.beginnings = True, self._beginnings[heard.message.epEui]
 
         # Each station has a signal of its own, so that one is always better than the other.
         self._pass_on(station, replace(heard.message, snr=10.0 - self.stations.index(station)), taken)
@@ -304,7 +317,7 @@ class World:
         :param ahead: what its attach counter is higher than at its last request; 0: a copy of that.
         """
         counter = self._attach_counters[sensor] = max(1, self._attach_counters[sensor] + ahead)
-        self._attaches[sensor] += 1
+        self._beginnings[sensor] += 1
         station.begin(
             Att(
                 opId=0,

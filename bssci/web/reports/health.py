@@ -112,43 +112,38 @@ def of_stations(counts: Mapping[str, int], alarmed: bool) -> Iterator[HealthProb
         yield HealthProblem("error" if alarmed else "warning", text, "/stations?state=offline")
 
 
-LOOKED_AT = frozenset(
+SAID_HERE = frozenset(
     {
-        "journal-filling",
-        "not-listening",
         "certificate-ends",
         "decoder-rests",
         "decoder-unusable",
         "device-certificate-ends",
         "device-registry-unusable",
         "endpoints-wrong",
-    }
-)
-"""kinds of alarms whose conditions are examined here directly"""
-COVERED = frozenset(
-    {
-        "station-offline",
-        "sensor-silent",
-        "sink-failing",
-        "sink-backlog",
-        "sink-warning",
-        "journal-failing",
         "gateway-offline",
+        "journal-failing",
+        "journal-filling",
+        "not-listening",
+        "sensor-silent",
+        "sink-backlog",
+        "sink-failing",
+        "sink-warning",
         "source-failing",
+        "station-offline",
     }
 )
-"""kinds of alarms that the other problems cover"""
+"""kinds of alarms that the other functions of this module put into words of their own"""
 
 
 def of_alarms(alarms: Iterable[AlarmRecord]) -> Iterator[HealthProblem]:
-    """Yield a problem for each kind of open alarms that no other problem covers.
+    """Yield a problem for each kind of open alarms that nothing else here puts into words.
 
     :param alarms: the open alarms whose conditions hold.
     """
     by_kind: dict[str, list[AlarmRecord]] = {}
     for each in alarms:
         kind = condition_kind(each.id)
-        if kind not in COVERED and kind not in LOOKED_AT:
+        if kind not in SAID_HERE:
             by_kind.setdefault(kind, []).append(each)
     for found in by_kind.values():
         first = min(found, key=lambda each: each.severity != "error")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from bssci.center.alarms import conditions
 from bssci.journal import AlarmRecord
 from bssci.web.reports import health
 from bssci.web.reports.health import HealthProblem
@@ -116,6 +119,11 @@ def test_an_alarm_that_another_problem_tells_of_is_not_told_twice() -> None:
 
     alarms = [alarm(kind) for kind in ("endpoints-wrong", "device-certificate-ends", "station-refused")]
     assert [each.text for each in health.of_alarms(alarms)] == ["station-refused"]
+
+
+def test_kinds_of_alarms_that_are_said_here_exist() -> None:
+    text = Path(conditions.__file__).read_text()
+    assert {kind for kind in health.SAID_HERE if f'"{kind}' not in text} == set()
 
 
 def test_devices_whose_certificates_end_are_counted() -> None:

@@ -30,9 +30,9 @@ from bssci.web.http.proxies import visit_of
 from bssci.web.http.routing import Route
 
 COOKIE = "bssci_session"
-SECURE = "__Secure-"
-"""begin of the names of cookies that browsers take over TLS only"""
 """beginning of the name of the session's cookie; browsers send a cookie to every port of a host"""
+SECURE = "__Secure-"
+"""beginning of the names of cookies that browsers take over TLS only"""
 CSRF_HEADER = "x-csrf-token"
 HASHES_AT_A_TIME = 2
 MAX_WAITING = 20

@@ -18,25 +18,15 @@ from twisted.python.failure import Failure
 
 from bssci import __version__, extensions
 from bssci.center.access import Access
-from bssci.center.alarms.conditions import (
-    of_channels,
-    of_device_registry,
-    of_gateways,
-    of_log,
-    of_provisioned,
-    of_sources,
-    of_unused_certificates,
-    of_unused_settings,
-)
-from bssci.center.alarms.guard import AlarmGuard, Watched
+from bssci.center.alarms.guard import AlarmGuard
 from bssci.center.alarms.notices import Channel, Notices
 from bssci.center.alarms.trial import AlarmTrial
 from bssci.center.decoding.decoders import Decoders
 from bssci.center.decoding.entered import entered
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.reloads import Reloads
-from bssci.center.retention import full_in
 from bssci.center.service_center import ServiceCenter
+from bssci.center.watching import watched_parts
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
 from bssci.certificates.provisioning import Provisioning, is_of_device
 from bssci.certificates.reading import CertificateError
@@ -240,35 +230,6 @@ class BssciService(Service):
     def _watch_over(self, journal: Journal) -> None:
         """Create the guard that raises alarms, and the notifications about them."""
         center, configuration = self.center, self.configuration
-        watched = Watched(
-            journal=journal,
-            storing=center.storing,
-            stations=center.stations,
-            entries=center.entries,
-            refusals=center.refused_stations,
-            sensors=center.sensors,
-            silence=center.silence,
-            deliveries=center.deliveries,
-            started_at=center.started_at,
-            settings=lambda: configuration.current,
-            certificates=lambda: configuration.catalogue.certificate_files(configuration.current),
-            forecast=lambda: full_in(center.retention.days_left()),
-            listening=self._is_listening,
-            decoders=self.decoders.report,
-            others={
-                "gateway-offline": lambda: of_gateways(center.gateway_states()),
-                "log-failing": lambda: of_log(logs.trouble()),
-                "source-failing": lambda: of_sources(center.sources.statistics()),
-                "alarms-not-told": lambda: of_channels(self.notices.states()),
-                "device-certificate-ends": lambda: of_provisioned(
-                    center.provisioned.ends(configuration.current.alarm_certificate_days), center.now()
-                ),
-                "device-registry-unusable": lambda: of_device_registry(center.provisioned.trouble),
-                "settings-unusable": lambda: of_unused_settings(configuration.trouble),
-                "certificates-unusable": lambda: of_unused_certificates(self._all_tls()),
-            },
-        )
-        self.guard = AlarmGuard(self._reactor, center.alarms, watched, time.time, deferToThread)
         channels: list[Channel] = [
             MailChannel(self._reactor, lambda: configuration.current),
             WebhookChannel(self._reactor, lambda: configuration.current, time.time),
@@ -279,6 +240,14 @@ class BssciService(Service):
         self.notices = Notices(
             self._reactor, center.alarms, channels, lambda: configuration.current, center.eui
         )
+        watched = watched_parts(
+            center,
+            listening=self._is_listening,
+            decoders=self.decoders.report,
+            channels=self.notices.states,
+            used_certificates=self._all_tls,
+        )
+        self.guard = AlarmGuard(self._reactor, center.alarms, watched, time.time, deferToThread)
 
     def _outside(self, loaded: Loaded) -> Outside:
         return Outside(

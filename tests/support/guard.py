@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
 
 from bssci.center.alarms.guard import AlarmGuard, Watched
+from bssci.center.watching import watched_parts
 from tests.support.center import House
 
 
-def watched_of(house: House, **more: Any) -> Watched:
-    """What the guard checks in a house, as the service says it, and ``more`` of it."""
-    center, current = house.center, house.configuration
-    return Watched(
-        journal=house.journal,
-        storing=center.storing,
-        stations=center.stations,
-        entries=center.entries,
-        refusals=center.refused_stations,
-        sensors=center.sensors,
-        silence=center.silence,
-        deliveries=center.deliveries,
-        started_at=center.started_at,
-        settings=lambda: current.current,
-        certificates=lambda: current.catalogue.certificate_files(current.current),
-        **more,
+def watched_of(house: House, **changes: Any) -> Watched:
+    """What the service has the guard watch, with ``changes``."""
+    watched = watched_parts(
+        house.center,
+        listening=lambda: True,
+        decoders=lambda: None,
+        channels=lambda: [],
+        used_certificates=lambda: [],
     )
+    return replace(watched, **changes)
 
 
 @contextmanager
-def guard_of(house: House, **more: Any) -> Iterator[House]:
+def guard_of(house: House, **changes: Any) -> Iterator[House]:
     """Have a house guarded."""
-    guard = AlarmGuard(house.clock, house.center.alarms, watched_of(house, **more), house.now, maybeDeferred)
+    guard = AlarmGuard(
+        house.clock, house.center.alarms, watched_of(house, **changes), house.now, maybeDeferred
+    )
     guard.start()
     yield house
     guard.stop()

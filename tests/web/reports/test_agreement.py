@@ -12,7 +12,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.python.failure import Failure
 
-from bssci.center.alarms.conditions import of_gateways, of_sources
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.certificates import bundles
 from bssci.journal import StationEntry, StorageError
@@ -214,11 +213,7 @@ def test_they_agree(
 ) -> None:
     dated()
     web, center = service.web, service.web.center
-    others = {
-        "source-failing": lambda: of_sources(center.sources.statistics()),
-        "gateway-offline": lambda: of_gateways(center.gateway_states()),
-    }
-    with guard_of(web, listening=lambda: service.is_listening, others=others):
+    with guard_of(web, listening=lambda: service.is_listening):
         fault(service)
         web.advance(75, step=5)
         is_storing = fault is not refused_uplinks

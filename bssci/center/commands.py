@@ -244,10 +244,15 @@ class Commands:
         return await self._in_turn(euis, lambda: self._remove(euis, by, action, *_named(euis)))
 
     async def clear(self, by: Actor) -> Outcomes:
-        """Remove all sensors; see :meth:`remove`."""
+        """Remove all sensors, but those that were added meanwhile; see :meth:`remove`."""
         euis = self._sensors.euis()
-        text = naming(many(len(euis), "sensor"), euis)
-        return await self._in_turn(euis, lambda: self._remove(euis, by, "sensor.clear", "", text))
+        return await self._in_turn(euis, lambda: self._clear(euis, by))
+
+    async def _clear(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
+        left: list[EUI] = []
+        async for few in in_slices(self._clock, euis, SLICE):
+            left += filter(self._sensors.__contains__, few)
+        return await self._remove(left, by, "sensor.clear", "", naming(many(len(left), "sensor"), left))
 
     async def _remove(self, euis: Sequence[EUI], by: Actor, action: str, target: str, text: str) -> Outcomes:
         self.check_known(euis)

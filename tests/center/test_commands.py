@@ -56,6 +56,14 @@ def begin(command: Any) -> Deferred[Any]:
     return ensureDeferred(command)
 
 
+def test_sensors_that_were_removed_meanwhile_do_not_keep_others_from_being_cleared(house: House) -> None:
+    done = [begin(house.commands.remove([ONE], TESTER)), *(begin(house.commands.clear(TESTER)) for _ in "12")]
+    house.settle()
+    for each in done:
+        result_of(each)
+    assert house.center.sensors.euis() == []
+
+
 def test_many_at_once_everywhere(house: House, lines: list[Line]) -> None:
     euis = [EUI(sensor_eui(number)) for number in (1, 2, 3)]
     detaching = begin(house.commands.detach(euis, TESTER))

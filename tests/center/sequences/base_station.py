@@ -143,6 +143,8 @@ class BaseStation:
         self.completes = True
         self.established = False
         """whether a connection ever was, so that a session may be resumed"""
+        self._cancelled: set[int] = set()
+        """opIds of operations that it has cancelled, whose answer may have been on its way"""
         self._certificates = 0
         """certificates that it has had before the present one"""
         self._protocol: StationProtocol | None = None
@@ -243,6 +245,7 @@ class BaseStation:
         waiting = self.operations.unfinished()
         if waiting and self.online:
             self.operations.conclude(waiting[-1].opId)
+            self._cancelled.add(waiting[-1].opId)
             self.send(Error(opId=waiting[-1].opId, code=ErrorCode.EIO, message="cancelled"))
 
     def read(self) -> None:
@@ -262,6 +265,7 @@ class BaseStation:
             self.asked.append(message)
         elif isinstance(message, Response | Error) and message.opId > 0:
             operation = self.operations.conclude(message.opId)
+            assert operation is not None or message.opId in self._cancelled, f"answered twice: {message}"
             if operation is not None:
                 if isinstance(message, Response):
                     self._carried_out(operation.message, message)

@@ -190,16 +190,17 @@ def prepare(directory: Path, chosen: Settings) -> None:
         shutil.rmtree(stations)
     for eui in STATIONS:
         list(bundles.make_station(chosen.ca_file, stations, eui, datetime.now(UTC)))
-    if _is_outdated(chosen.sensor_config_file):
+    if _lacks_sensors(chosen.sensor_config_file):
         endpoints.write(chosen.sensor_config_file, demo_sensors())
 
 
-def _is_outdated(file: Path) -> bool:
-    """Return whether the sensors must be written: the file is missing, or from a version without types."""
+def _lacks_sensors(file: Path) -> bool:
+    """Return whether the sensors must be written: there are none, or they are of a version without types."""
     if not file.exists():
         return True
     sensors = endpoints.read(file)
-    return [sensor.eui for sensor in sensors] == SENSORS and not any(sensor.type_eui for sensor in sensors)
+    is_older = [sensor.eui for sensor in sensors] == SENSORS and not any(each.type_eui for each in sensors)
+    return not sensors or is_older
 
 
 def share_accounts(ours: Path, demo: Path) -> None:

@@ -175,6 +175,9 @@ def test_sensors_of_an_older_demo_are_replaced_and_ones_own_are_kept(directory: 
     endpoints.write(file, old[:3])
     demo.prepare(place, chosen)
     assert len(endpoints.read(file)) == 3
+    endpoints.write(file, [])
+    demo.prepare(place, chosen)
+    assert len(endpoints.read(file)) == 20, "without sensors the simulator would end, and with it the demo"
 
 
 def test_a_new_authority_signs_the_stations_anew(directory: Path) -> None:

@@ -329,6 +329,7 @@ def test_live_is_old_when_its_stream_is_silent(page: Any) -> None:
     # The clock of the page does not go on by itself, however long the steps take on a busy machine.
     page.clock.pause_at(time.time() + 1)
     page.goto("/live")
+    expect(page.locator("html[data-ready]")).to_be_attached()
     page.clock.fast_forward(2_000)
     expect(page.locator(".freshness")).to_have_text("Live")
     page.clock.fast_forward(18_000)

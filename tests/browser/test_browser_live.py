@@ -57,11 +57,13 @@ def test_the_end_of_the_session_is_said_once_and_ends_all_tries(own_page: Any) -
     assert asked[before:] == []
 
 
-def test_events_come_again_after_a_proxy_has_refused_them_while_the_service_restarted(own_page: Any) -> None:
+def test_events_come_again_after_a_proxy_has_refused_them_while_the_service_restarted(
+    own_page: Any, known_sensor: str
+) -> None:
     own_page.clock.install()
     own_page.route("**/api/live*", lambda route: route.fulfill(status=502))
     with own_page.expect_response("**/api/live*"):
-        own_page.goto(f"/sensors/{EUI}")
+        own_page.goto(f"/sensors/{known_sensor}")
     own_page.unroute("**/api/live*")
     with own_page.expect_request("**/api/live*"):
         own_page.clock.run_for(30_000)

@@ -6,9 +6,13 @@ nothing is lost when the access rules, or a limit of the broker, are corrected. 
 would hold up the rest forever, so it is set aside, counted and logged.
 
     uplink refused between others that are taken ----------------------> set aside
-    uplink refused behind or before them --> it waits --3 attempts-----> set aside
-                                                |
-                                                +--many are refused----> all wait
+    behind or before them, or many are --> it waits --3 attempts, -----> set aside
+                                             |        others are taken
+                                             |
+                                             +--no other is taken -----> all wait
+
+Where no other uplink is published with it, one that the broker took before is published again, to see whether
+it takes any.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bssci.mqtt.values import Publication, PublishRefusal
 from bssci.mqtt.version5 import NOT_AUTHORIZED, PACKET_TOO_LARGE
-from bssci.sinks.set_aside import RefusalStreak
+from bssci.sinks.set_aside import LONGEST_STREAK, RefusalStreak
 
 UPLINKS = frozenset({"uplink", "acmqtti-uplink"})
 HELD = UPLINKS | {"telegram"}
@@ -30,7 +34,7 @@ too large, payload format invalid, retain not supported, QoS not supported"""
 TRIALS = 5
 """attempts to deliver a message that the broker refuses for a reason that may pass, such as a quota"""
 PROOFS = 3
-"""attempts to deliver an uplink that the broker refuses before or behind others that it takes"""
+"""attempts to deliver an uplink that the broker refuses while it takes others, unless it is between them"""
 MOST_REFUSED = 2000
 """topics and messages of which it is remembered that the broker refused them"""
 _EUI = re.compile(r"(?<=/)(?:[0-9A-Fa-f]{16}|(?:[0-9a-f]{2}-){7}[0-9a-f]{2})(?=/|$)")
@@ -53,8 +57,10 @@ class PublishRefusals:
         """kinds of messages that the broker takes none of: the last one and its refusal, by schema"""
         self._streaks = {schema: RefusalStreak() for schema in HELD}
         """messages refused in a row, by schema; also over several connections"""
-        self._last: Sequence[Publication] = ()
-        """messages of the last batch that was taken"""
+        self._last: set[str] = set()
+        """kinds of messages in the last batch that was taken"""
+        self._witnesses: Sequence[Publication] = ()
+        """messages that were taken together, the last ones with any of :data:`HELD` among them"""
         self._trials = 0
         self._forbidden: set[str] = set()
         """topics of single devices that the broker refuses while it takes those of others"""
@@ -114,30 +120,56 @@ class PublishRefusals:
         self._doubtful.clear()
         self._forbidden.clear()
         self._attempts.clear()
-        self._last = ()
+        self._last = set()
+        self._witnesses = ()
         self._trials = 0
         self._has_ended = False
 
     def all_taken(self, messages: Sequence[Publication]) -> None:
         """Note messages that the broker took."""
-        self._last = messages
+        self._last = _schemas(messages)
+        if not self._last.isdisjoint(HELD):
+            self._witnesses = messages
         self._trials = 0
         self._attempts.clear()
-        self._end_streaks(_schemas(messages))
+        self._end_streaks(self._last)
         self._end(messages)
 
+    def witnesses(
+        self, taken: Iterable[Publication], refused: Iterable[tuple[Publication, PublishRefusal]]
+    ) -> list[Publication]:
+        """Return messages that were taken before, and whose fate decides whether refused ones must wait: one
+        of each kind of which none is taken now, and not the same each time.
+        """
+        doubtful = {
+            _schema(each)
+            for each, why in refused
+            if _schema(each) in self._kinds
+            or (why.code not in OF_THE_MESSAGE and each.topic not in self._forbidden)
+        }
+        found: list[Publication] = []
+        for schema in HELD & doubtful - _schemas(taken):
+            some = [each for each in self._witnesses if _schema(each) == schema]
+            found += some[self._trials % len(some) :][:1] if some else []
+        return found
+
     def note(
-        self, taken: Mapping[int, Publication], refused: Mapping[int, tuple[Publication, PublishRefusal]]
+        self,
+        taken: Mapping[int, Publication],
+        refused: Mapping[int, tuple[Publication, PublishRefusal]],
+        again: Sequence[Publication] = (),
     ) -> set[int]:
         """Note refusals.
 
         :param taken: messages that were published together with the refused ones, and taken, by position in
             the batch.
         :param refused: refused messages and the reasons, by position in the batch.
+        :param again: those of :meth:`witnesses` that were taken again.
         :return: the positions of messages that wait: they are to be published again.
         """
-        kinds = _schemas(taken.values())
-        self._end(list(taken.values()))
+        accepted = [*taken.values(), *again]
+        kinds = _schemas(accepted)
+        self._end(accepted)
         self._end_streaks(kinds)
         numbers = Counter(_schema(message) for message, _ in refused.values())
         # Too many in a row: not they are at fault, but a limit of the broker, or a rule that was changed.
@@ -147,14 +179,18 @@ class PublishRefusals:
             if numbers[schema] and schema not in kinds and not streak.excuses([schema] * numbers[schema])
         }
         spans = _spans(taken)
-        kinds |= _schemas(self._last)
+        if not HELD.isdisjoint(_schemas(taken.values())):
+            self._witnesses = list(taken.values())
+        earlier = _schemas(self._witnesses)
         self._trials += 1
         held: set[int] = set()
         for position, (message, refusal) in refused.items():
             schema = _schema(message)
-            excused = refusal.code in OF_THE_MESSAGE or schema in kinds or message in self._attempts
+            is_known = schema in (earlier if message.topic in self._forbidden else self._last - HELD)
+            excused = refusal.code in OF_THE_MESSAGE or schema in kinds or is_known
             if excused and schema not in all_refused:
-                if not self._waits(message, refusal, is_between=position in spans.get(schema, ())):
+                is_between = position in spans.get(schema, ()) and numbers[schema] <= LONGEST_STREAK
+                if not self._waits(message, refusal, is_between=is_between):
                     continue
                 held.add(position)
             elif schema in HELD or (refusal.code != NOT_AUTHORIZED and self._trials < TRIALS):
@@ -167,7 +203,7 @@ class PublishRefusals:
         """Return whether a message waits although the broker took others of its kind: before or after it, it
         may have begun or ceased to refuse all of them.
 
-        :param is_between: the broker took some before it, and some behind it.
+        :param is_between: the broker took some before it, and some behind it, and refused few.
         """
         if _schema(message) not in HELD or refusal.code in OF_THE_MESSAGE:
             return False

@@ -102,7 +102,7 @@ class Publisher:
         if self._one_by_one:
             await self._publish_one_by_one(messages, set(positions))
         await self._publish_together([at for at in positions if at >= self._passed], messages)
-        self._judge(messages, positions)
+        await self._judge(messages, positions)
         guilty = dict(sorted(self._guilty.items()))
         self._forget()
         return guilty
@@ -160,23 +160,29 @@ class Publisher:
     async def _publish(self, positions: Sequence[int], messages: Sequence[Publication]) -> None:
         """Publish some of a batch, and note what the broker refuses."""
         chosen = messages if len(positions) == len(messages) else [messages[at] for at in positions]
+        if self._refused:  # at an attempt that was broken off
+            self._refused = {at: why for at, why in self._refused.items() if at not in positions}
         try:
             await self._publish_all(chosen)
         except MessagesRefused as error:
             for at, refusal in error.refused.items():
                 self._refused[positions[at]] = refusal
 
-    def _judge(self, messages: Sequence[Publication], positions: Sequence[int]) -> None:
+    async def _judge(self, messages: Sequence[Publication], positions: Sequence[int]) -> None:
         """Decide what becomes of messages that the broker refused.
 
         :raises MessagesHeld: some wait.
+        :raises MqttOffline: the connection was lost.
         """
         if not self._refused:
             self._refusals.all_taken(messages)
             return
-        refused, self._refused = self._refused, {}
+        refused = self._refused
         taken = {at: messages[at] for at in positions if at not in refused and at not in self._guilty}
-        held = self._refusals.note(taken, {at: (messages[at], each) for at, each in refused.items()})
+        why = {at: (messages[at], each) for at, each in refused.items()}
+        again = await self._taken_again(self._refusals.witnesses(taken.values(), why.values()))
+        self._refused = {}
+        held = self._refusals.note(taken, why, again)
         for at, refusal in refused.items():
             if at not in held:
                 self._guilty[at] = f"the broker refuses it: {refusal.words}"
@@ -185,6 +191,16 @@ class Publisher:
             self._one_by_one, self._passed = False, 0
             first = min(held)
             raise MessagesHeld(f"{messages[first].topic}: the broker refuses it: {refused[first].words}")
+
+    async def _taken_again(self, witnesses: Sequence[Publication]) -> Sequence[Publication]:
+        """Publish messages that were taken before; return those that are taken again."""
+        if not witnesses:
+            return ()
+        try:
+            await self._publish_all(witnesses)
+        except MessagesRefused as error:
+            return [each for at, each in enumerate(witnesses) if at not in error.refused]
+        return witnesses
 
     async def _publish_one_by_one(self, messages: Sequence[Publication], unsettled: set[int]) -> None:
         first = self._suspects.start

@@ -235,4 +235,79 @@ def test_what_is_set_aside_is_told_when_the_rest_is_taken() -> None:
     for _ in range(PROOFS - 1):
         assert broker.deliver(messages) == "ep/0/uplink: the broker refuses it: not authorized"
     assert broker.deliver(messages) == dict.fromkeys((0, 1), "the broker refuses it: not authorized")
-    assert sorted(broker.taken) == messages[2:]
+    assert set(broker.taken) == set(messages[2:])
+
+
+def uplinks(first: int, size: int) -> list[Publication]:
+    return [
+        Publication(f"ep/{number}/ul", b"", False, About("uplink")) for number in range(first, first + size)
+    ]
+
+
+def outcomes(broker: Refusing, messages: Sequence[Publication], attempts: int) -> list[dict[int, str] | str]:
+    """Outcomes of the attempts to deliver a batch that does not grow, until it is settled."""
+    found: list[dict[int, str] | str] = []
+    while len(found) < attempts and not (found and isinstance(found[-1], dict)):
+        found.append(broker.deliver(messages))
+    return found
+
+
+@pytest.mark.parametrize("first", [0, 28])
+def test_many_forbidden_topics_in_front_or_at_the_end_do_not_stop_a_full_batch(first: int) -> None:
+    messages = uplinks(0, 40)
+    forbidden = messages[first : first + 12]
+    broker = Refusing(lambda message: message in forbidden)
+    *_, last = outcomes(broker, messages, 10)
+    assert isinstance(last, dict) and list(last) == list(range(first, first + 12))
+    assert set(broker.taken) == set(messages) - set(forbidden)
+
+
+def test_single_uplinks_wait_when_the_broker_ceases_to_take_any() -> None:
+    broker = Refusing(lambda message: False)
+    assert broker.deliver(uplinks(0, 1)) == {}
+    broker.refuses = lambda message: True
+    assert all(isinstance(each, str) for each in outcomes(broker, uplinks(1, 1), 30))
+    broker.refuses = lambda message: False
+    assert broker.deliver(uplinks(1, 1)) == {}
+    assert set(broker.taken) == set(uplinks(0, 2))
+
+
+def test_a_forbidden_topic_is_found_where_each_uplink_comes_alone() -> None:
+    [other, forbidden] = uplinks(0, 2)
+    broker = Refusing(lambda message: message.topic == forbidden.topic)
+    assert broker.deliver([other]) == {}
+    found = outcomes(broker, [forbidden], 10)
+    assert len(found) == PROOFS and found[-1] == {0: "the broker refuses it: not authorized"}
+    # From now on it is known, and no other uplink is published again.
+    count = len(broker.taken)
+    assert broker.deliver([forbidden._replace(payload=b"2")]) == {0: "the broker refuses it: not authorized"}
+    assert len(broker.taken) == count
+    # Many at once may be all.
+    many = [forbidden._replace(payload=b"%d" % number) for number in range(20)]
+    assert isinstance(broker.deliver(many), str) and isinstance(broker.deliver(many), dict)
+
+
+def test_a_connection_lost_while_the_broker_is_asked_again_costs_no_message() -> None:
+    [other, forbidden] = uplinks(0, 2)
+    broker = Refusing(lambda message: message.topic == forbidden.topic)
+    assert broker.deliver([other]) == {}
+    publish = broker.publisher._publish_all
+
+    def lose(messages: Sequence[Publication]) -> Deferred[None]:
+        return fail(MqttOffline("lost")) if messages == [other] else publish(messages)
+
+    broker.publisher._publish_all = lose
+    with pytest.raises(MqttOffline):
+        broker.deliver([forbidden])
+    broker.publisher._publish_all, broker.refuses = publish, lambda message: False
+    assert broker.deliver([forbidden]) == {} and broker.taken[-1] == forbidden
+
+
+def test_many_refused_in_the_middle_are_tried_again() -> None:
+    """All may have been forbidden for a moment."""
+    messages = uplinks(0, 40)
+    broker = Refusing(lambda message: message in messages[10:30])
+    assert isinstance(broker.deliver(messages), str)
+    broker.refuses = lambda message: False
+    assert broker.deliver(messages) == {}
+    assert set(broker.taken) == set(messages)

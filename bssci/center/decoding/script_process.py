@@ -64,6 +64,8 @@ def run_apart(job: ScriptJob, seconds: float) -> Script:
 def main() -> None:
     job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=ScriptJob)
     end = ceil(process_time()) + CPU_TIME
+    # Ended by the first limit, it would leave its memory in a file, with the secrets of its environment.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (end, end + 1))
     try:
         answer = _Answer(job.run())

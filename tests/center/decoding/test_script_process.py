@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
@@ -25,11 +26,14 @@ PAYLOAD = Payload(
 SOURCE = "function Decoder(bytes, port) { if (bytes[0] > 9) throw new Error('no'); return {own: bytes[0]}; }"
 ENDLESS = "Array.prototype.reverse.call({length: 2 ** 53 - 1});"
 """the engine does not look at its limit of CPU time meanwhile"""
+Limits = dict[int, tuple[int, int]]
+"""soft and hard limits of a process"""
 
 
 @pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process's work is done in this one."""
+def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Limits]:
+    """The process's work is done in this one, and the limits are those that it sets for itself."""
+    limits: Limits = {}
 
     def run(command: list[str], input: bytes, **options: Any) -> Any:
         given, taken = BytesIO(input), BytesIO()
@@ -40,25 +44,32 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> None:
                 stdin=SimpleNamespace(buffer=given), stdout=SimpleNamespace(buffer=taken), executable="python"
             ),
         )
-        monkeypatch.setattr(script_process.resource, "setrlimit", lambda *arguments: None)
+        monkeypatch.setattr(script_process.resource, "setrlimit", limits.__setitem__)
         script_process.main()
         return SimpleNamespace(stdout=taken.getvalue(), returncode=0)
 
     monkeypatch.setattr(script_process.subprocess, "run", run)
+    yield limits
 
 
-def test_the_result_is_that_of_the_job(inside: None) -> None:
+def test_the_result_is_that_of_the_job(limits: Limits) -> None:
     assert run_apart(ScriptJob(SOURCE, LIMITS), 5.0) == Script([])
     assert run_apart(ScriptJob(SOURCE, LIMITS, PAYLOAD), 5.0) == Script([Reading("own", 7)])
 
 
-def test_errors_are_those_of_the_job(inside: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_those_of_the_job(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
     payload = msgspec.structs.replace(PAYLOAD, data=b"\12")
     with pytest.raises(DecodeError, match="line 1: no"):
         run_apart(ScriptJob(SOURCE, LIMITS, payload), 5.0)
     monkeypatch.setattr(ScriptJob, "run", lambda job: (_ for _ in ()).throw(ValueError("not installed")))
     with pytest.raises(ValueError, match="not installed"):
         run_apart(ScriptJob(SOURCE, LIMITS), 5.0)
+
+
+def test_no_core_file_is_left_of_it_which_would_hold_the_secrets_in_its_environment(limits: Limits) -> None:
+    run_apart(ScriptJob(SOURCE, LIMITS), 5.0)
+    assert limits[resource.RLIMIT_CORE] == (0, 0)
+    assert 0 < limits[resource.RLIMIT_CPU][0] < limits[resource.RLIMIT_CPU][1]
 
 
 def _late(*arguments: Any, **options: Any) -> Any:

@@ -124,9 +124,13 @@ class DownlinkDesk:
         paths.watch(self._look_if_queued)
 
     def start(self) -> None:
-        """Start, and search for acknowledgements that an earlier run missed."""
+        """Start, and search for acknowledgements that an earlier run missed.
+
+        Downlinks are revoked whose sensor was removed, or made one-way, while the service was down.
+        """
         self._ticker.start()
         self._search_missed()
+        self._worker.look([eui for eui in self._queued if not can_receive(self._sensors, eui)])
 
     def stop(self) -> Deferred[None]:
         """Stop; fires when work under way is over and the journal may be closed."""

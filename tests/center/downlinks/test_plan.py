@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from twisted.python.failure import Failure
@@ -11,7 +12,7 @@ from bssci.center.downlinks.plan import Planner
 from bssci.journal import StoredDownlink
 from bssci.model import EUI, DownlinkRequest
 from tests.center.downlinks.gateway import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, gateway
-from tests.support.center import result_of, sensor_eui
+from tests.support.center import result_of, sensor_entry, sensor_eui
 
 
 def test_it_waits_for_a_station_that_hears_the_sensor(site: DownlinkHouse) -> None:
@@ -123,6 +124,18 @@ def test_a_sensor_that_is_removed_loses_its_downlinks(site: DownlinkHouse) -> No
     assert station.forget() == queue_ids[:1]
     assert {site.downlink(queue_id).state for queue_id in queue_ids} == {"revoked"}
     assert site.downlinks.statistics() == {"queued": 0, "revoked": 20}
+
+
+@pytest.mark.parametrize("entries", [[], [sensor_entry(1, bidi=False)]])
+def test_so_does_one_that_is_removed_or_cannot_receive_any_more_after_a_restart(
+    site: DownlinkHouse, entries: list[dict[str, Any]]
+) -> None:
+    queue_id = site.queue()
+    site.kill()
+    site.configure(entries)
+    site.open()
+    assert site.statuses(queue_id) == ["queued", "revoked"]
+    assert site.downlinks.queued == 0
 
 
 def test_what_a_busy_station_does_not_take_goes_to_another(

@@ -56,6 +56,13 @@ _TOO_LARGE = (
     b'{"success": false, "error": {"code": "too_large", "message": "body must have at most %d bytes%s", '
     b'"field": "body"}}'
 )
+_CLIENT_HELLO = b"\x16\x03"
+"""begin of a connection with TLS"""
+_NO_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 54\r\nConnection: close\r\n\r\n"
+    b"There is no TLS on this port: its address is http://.\n"
+)
+"""makes clients say at once that this is no TLS, instead of waiting for the rest of a handshake"""
 _FORM_HINT = b" if it is a form; send a file as the body itself"
 
 
@@ -200,11 +207,18 @@ class Connection(Protocol):
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self._has_begun = False
 
     def connectionMade(self) -> None:
         self._inner.makeConnection(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
+        if not self._has_begun and data.startswith(_CLIENT_HELLO):
+            assert self.transport is not None  # it brings data
+            self.transport.write(_NO_TLS)
+            self.transport.loseConnection()
+            return
+        self._has_begun = True
         self._inner.dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -150,6 +150,14 @@ def test_a_request_must_arrive_in_time(web: WebHouse) -> None:
     assert connection.transport.aborted
 
 
+def test_who_expects_tls_is_told_at_once_that_there_is_none(web: WebHouse) -> None:
+    connection = Connection(web)
+    connection.send(bytes.fromhex("160301020001 0001fc0303".replace(" ", "")))
+    answer = parse(connection.received)
+    assert (answer.status, answer.text) == (400, "There is no TLS on this port: its address is http://.\n")
+    assert connection.transport.disconnecting
+
+
 def test_an_idle_connection_is_closed(web: WebHouse) -> None:
     connection = Connection(web)
     web.advance(site.IDLE_TIME + 1)

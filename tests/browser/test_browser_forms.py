@@ -53,6 +53,15 @@ def test_what_is_entered_outlives_the_session_and_is_sent_after_a_log_in_elsewhe
     remove(own_page, eui)
 
 
+def test_where_somebody_else_has_logged_in_since_a_form_says_so(own_page: Any, known_sensor: str) -> None:
+    own_page.goto(f"/sensors/{known_sensor}/edit")
+    own_page.locator("meta[name=csrf]").evaluate("it => { it.content = 'of another session'; }")
+    own_page.route("**/api/me", lambda route: route.fulfill(json={"name": "olga", "csrf": "hers"}))
+    own_page.get_by_label("Name", exact=True).fill("Never stored")
+    own_page.get_by_role("button", name="Save").click()
+    expect(own_page.locator(".outcome")).to_contain_text("Somebody else has logged in in this browser since.")
+
+
 def test_what_another_tab_changed_meanwhile_stays(page: Any, known_sensor: str) -> None:
     other = page.context.new_page()
     for tab in (page, other):

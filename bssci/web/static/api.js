@@ -54,6 +54,7 @@ export async function request(method, path, body, type) {
     if (response.ok) return response;
     refusal = await refusalOf(response);
   }
+  if (refusal.code === "csrf") refusal.message = "Somebody else has logged in in this browser since. Load the page again to go on as that user.";
   if (refusal.status === 401) refusal.message = "Your session has ended. What you have entered stays here.";
   throw refusal;
 }

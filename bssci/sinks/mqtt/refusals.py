@@ -59,8 +59,8 @@ class PublishRefusals:
         """messages refused in a row, by schema; also over several connections"""
         self._last: set[str] = set()
         """kinds of messages in the last batch that was taken"""
-        self._witnesses: Sequence[Publication] = ()
-        """messages that were taken together, the last ones with any of :data:`HELD` among them"""
+        self._witnesses: dict[str, Sequence[Publication]] = {}
+        """by schema of :data:`HELD`, the last messages taken together that have any such among them"""
         self._trials = 0
         self._forbidden: set[str] = set()
         """topics of single devices that the broker refuses while it takes those of others"""
@@ -121,15 +121,14 @@ class PublishRefusals:
         self._forbidden.clear()
         self._attempts.clear()
         self._last = set()
-        self._witnesses = ()
+        self._witnesses.clear()
         self._trials = 0
         self._has_ended = False
 
     def all_taken(self, messages: Sequence[Publication]) -> None:
         """Note messages that the broker took."""
         self._last = _schemas(messages)
-        if not self._last.isdisjoint(HELD):
-            self._witnesses = messages
+        self._witnesses.update(dict.fromkeys(HELD & self._last, messages))
         self._trials = 0
         self._attempts.clear()
         self._end_streaks(self._last)
@@ -149,7 +148,7 @@ class PublishRefusals:
         }
         found: list[Publication] = []
         for schema in HELD & doubtful - _schemas(taken):
-            some = [each for each in self._witnesses if _schema(each) == schema]
+            some = [each for each in self._witnesses.get(schema, ()) if _schema(each) == schema]
             found += some[self._trials % len(some) :][:1] if some else []
         return found
 
@@ -167,7 +166,8 @@ class PublishRefusals:
         :param again: those of :meth:`witnesses` that were taken again.
         :return: the positions of messages that wait: they are to be published again.
         """
-        accepted = [*taken.values(), *again]
+        together = list(taken.values())
+        accepted = [*together, *again]
         kinds = _schemas(accepted)
         self._end(accepted)
         self._end_streaks(kinds)
@@ -179,14 +179,13 @@ class PublishRefusals:
             if numbers[schema] and schema not in kinds and not streak.excuses([schema] * numbers[schema])
         }
         spans = _spans(taken)
-        if not HELD.isdisjoint(_schemas(taken.values())):
-            self._witnesses = list(taken.values())
-        earlier = _schemas(self._witnesses)
+        self._witnesses.update(dict.fromkeys(HELD & _schemas(together), together))
         self._trials += 1
         held: set[int] = set()
         for position, (message, refusal) in refused.items():
             schema = _schema(message)
-            is_known = schema in (earlier if message.topic in self._forbidden else self._last - HELD)
+            taken_lately = self._witnesses if message.topic in self._forbidden else self._last - HELD
+            is_known = schema in taken_lately
             excused = refusal.code in OF_THE_MESSAGE or schema in kinds or is_known
             if excused and schema not in all_refused:
                 is_between = position in spans.get(schema, ()) and numbers[schema] <= LONGEST_STREAK

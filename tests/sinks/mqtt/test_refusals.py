@@ -111,6 +111,18 @@ def test_another_witness_is_chosen_each_time_and_only_where_it_is_needed() -> No
     assert refusals.witnesses([], [(uplink(), TOO_LARGE), (status(), FORBIDDEN)]) == []
 
 
+def test_of_each_kind_that_waits_one_is_a_witness() -> None:
+    def telegram(number: int) -> Publication:
+        return Publication(f"mioty/ble/{number}/telegram", b"", False, About("telegram"))
+
+    refusals = PublishRefusals()
+    refusals.all_taken([telegram(1), uplink(1)])
+    refusals.note({0: uplink(2)}, {1: (status(), FORBIDDEN)})
+    refusals.all_taken([uplink(3)])
+    assert refusals.witnesses([uplink(4)], [(telegram(2), FORBIDDEN)]) == [telegram(1)]
+    assert refusals.witnesses([], [(uplink(4), FORBIDDEN)]) == [uplink(3)]
+
+
 def test_what_is_remembered_of_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_REFUSED", 2)
     refusals = PublishRefusals()

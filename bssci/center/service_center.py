@@ -293,7 +293,7 @@ class ServiceCenter:
 
     async def recover(self) -> None:
         """Restore the state of an earlier run from the journal, before :meth:`start`."""
-        await self.paths.recover()
+        await self.paths.recover(self.sensors)
         euis = [sensor.eui for sensor in self.sensors]
         for first in range(0, len(euis), RECOVERED):
             states = await self.journal.sessions.registration_states(euis[first : first + RECOVERED])

@@ -8,7 +8,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -99,11 +99,15 @@ class Paths:
 
     # learning
 
-    async def recover(self) -> None:
-        """Take uplinks into account that were published after the last write; to be called first."""
+    async def recover(self, configured: Container[EUI]) -> None:
+        """Take uplinks into account that were published after the last write; to be called first.
+
+        :param configured: the present sensors; others, removed while the service was down, are forgotten.
+        """
         while events := await self._journal.events.read(self._last_seq, REPLAY):
             uplinks = [event for _, event in events if isinstance(event, Uplink)]
             self.heard([each for each in uplinks if not self._is_learned(each)], events[-1][0])
+        self.forget([eui for eui in self._of if eui not in configured])
 
     def _is_learned(self, uplink: Uplink) -> bool:
         sensor = self._of.get(uplink.end_point_eui)

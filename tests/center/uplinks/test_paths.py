@@ -20,18 +20,29 @@ SENSOR = EUI("70B3D56770110001")
 A, B = EUI("CAFE000000000001"), EUI("CAFE000000000002")
 
 
+class AllBut:
+    """All sensors but some."""
+
+    def __init__(self, *removed: EUI) -> None:
+        self.removed = removed
+
+    def __contains__(self, eui: object) -> bool:
+        return eui not in self.removed
+
+
 class Bench:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.clock = Clock()
         self.offline: set[EUI] = set()
+        self.configured = AllBut()
         self.changes: list[EUI] = []
         self.open()
 
     def open(self) -> None:
         self.journal = InlineJournal(self.directory)
         self.paths = Paths(self.clock, self.journal, self.journal.kept(), lambda eui: eui not in self.offline)
-        recovering = ensureDeferred(self.paths.recover())
+        recovering = ensureDeferred(self.paths.recover(self.configured))
         self.journal.commit()
         result_of(recovering)
         self.paths.watch(self.changes.append)
@@ -236,4 +247,17 @@ def test_forgotten_sensors_are_forgotten_on_disk_too(bench: Bench) -> None:
     bench.paths.store()
     bench.journal.commit()
     assert bench.paths.preferred(SENSOR) is None
+    assert bench.journal.kept().paths == {}
+
+
+def test_sensors_that_were_removed_while_the_service_was_down_are_forgotten(bench: Bench) -> None:
+    bench.hear(A=15)
+    bench.paths.store()
+    bench.journal.commit()
+    bench.journal.close()
+    bench.configured = AllBut(SENSOR)
+    bench.open()
+    assert bench.paths.preferred(SENSOR) is None
+    bench.paths.store()
+    bench.journal.commit()
     assert bench.journal.kept().paths == {}

@@ -75,6 +75,8 @@ class KafkaSource:
         self._topic = topic
         self._forms = forms
         self._ingest: IIngest | None = None
+        self._offered: tuple[Sequence[ConsumerRecord], list[Telegram]] = ((), [])
+        """records that are not on disk yet, and what was read from them"""
         self._lines = LineLimit(now, lines=1)
         self._consumer = consumer(self._take)
 
@@ -94,13 +96,20 @@ class KafkaSource:
         return ensureDeferred(self._ingest_batch(records))
 
     async def _ingest_batch(self, records: Sequence[ConsumerRecord]) -> None:
-        """Read records, each of which may take long, and return when their telegrams are on disk."""
+        """Read records, each of which may take long, and return when their telegrams are on disk.
+
+        They are read once, however often they are offered: those that cannot be read are counted.
+        """
         assert self._ingest is not None  # it is set before the consumer starts
-        telegrams: list[Telegram] = []
-        async for record in in_turns(self._clock, records):
-            telegrams += self._read(record)
+        offered, telegrams = self._offered
+        if records is not offered:
+            telegrams = []
+            async for record in in_turns(self._clock, records):
+                telegrams += self._read(record)
+            self._offered = records, telegrams
         if telegrams:
             await self._ingest(telegrams)
+        self._offered = (), []
 
     def _read(self, record: ConsumerRecord) -> list[Telegram]:
         assert self._ingest is not None

@@ -104,6 +104,8 @@ class MqttSource:
         self._ingest: IIngest | None = None
         self._held: list[_Waiting] = []
         self._held_bytes = 0
+        self._telegrams: dict[int, list[Telegram]] = {}
+        """telegrams that were read from the messages that are offered, by the numbers of these"""
         self._received_count = 0
         self._lines = LineLimit(reactor.seconds, lines=1)
         self._turn: Timer | None = None
@@ -218,10 +220,15 @@ class MqttSource:
         done.addErrback(lambda failure: self.log.failure("telegrams not processed", failure))
 
     async def _ingest_batch(self, ingest: IIngest, batch: Sequence[_Waiting]) -> None:
-        """Read messages, each of which may take long, and return when their telegrams are on disk."""
+        """Read messages, each of which may take long, and return when their telegrams are on disk.
+
+        Each is read once, however often it is offered: those that cannot be read are counted.
+        """
         telegrams: list[Telegram] = []
         async for each in in_turns(self._reactor, batch):
-            telegrams += self._read(each)
+            if each.number not in self._telegrams:
+                self._telegrams[each.number] = self._read(each)
+            telegrams += self._telegrams[each.number]
         await ingest(telegrams)
 
     def _batch(self) -> list[_Waiting]:
@@ -241,6 +248,7 @@ class MqttSource:
         self._refusal = ""
         del self._held[: len(batch)]
         self._held_bytes -= sum(each.size for each in batch)
+        self._telegrams.clear()
         for each in batch:
             each.done.callback(None)
         if self._stopping:
@@ -344,6 +352,7 @@ class MqttSource:
         values = {name: settings.value(name) for name in NAMES}
         before, covered = self._topics, self._covered
         self._read_settings(values)
+        self._telegrams.clear()
         gone = [each for each in (*before, *covered) if each not in self._topics]
         if gone:
             self._client.unsubscribe(gone)

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from bssci.kafka import settings as kafka
 from bssci.kafka.consuming import ConsumerRecord
 from bssci.model import Telegram
+from bssci.sources import TelegramsRefused
 from bssci.sources.envelopes import scanner
 from bssci.sources.envelopes.values import Form, Incoming, Remark
 from bssci.sources.kafka.source import KafkaSource, KafkaSourceFactory
@@ -67,6 +68,20 @@ def test_a_record_that_cannot_be_read_costs_itself() -> None:
     it.take(b"no", GOOD, b"{}")
     assert len(it.ingest.take()) == 1
     assert it.ingest.rejected == ["not JSON", "no original_topic"]
+
+
+def test_records_that_are_offered_again_are_read_once() -> None:
+    it = Fixture()
+    records = [ConsumerRecord(0, 7 + n, b"", value, None) for n, value in enumerate((b"no", GOOD))]
+    for _ in range(2):
+        failed = it.consumer.take(records)
+        it.ingest.refuse(TelegramsRefused("full"))
+        failed.addErrback(lambda failure: failure.trap(TelegramsRefused))
+    taken = it.consumer.take(records)
+    assert len(it.ingest.take()) == 1 and taken.called
+    assert it.ingest.rejected == ["not JSON"]
+    it.take(b"no")
+    assert it.ingest.rejected == ["not JSON"] * 2
 
 
 def test_others_get_their_turn_between_records_that_take_long() -> None:

@@ -212,6 +212,21 @@ def test_what_is_not_taken_is_offered_again_in_its_order_and_not_acknowledged() 
     assert done.called and site.source.trouble == ""
 
 
+def test_what_is_offered_again_is_read_once_and_by_new_settings_anew() -> None:
+    site = Site()
+    site.receive(b"{", TOPIC)
+    site.receive(advertisement(1))
+    site.turn()
+    site.ingest.refuse(TelegramsRefused("too much"))
+    site.clock.advance(1.1)
+    site.ingest.refuse(TelegramsRefused("too much"))
+    assert site.ingest.rejected == ["not JSON"]
+    site.reconfigure(settings_of(SOURCES="mqtt", SOURCE_MQTT_TOPICS="y"))
+    site.clock.advance(2.1)
+    assert site.ingest.take() == []
+    assert site.ingest.rejected[1:] == ["a topic that is no longer subscribed to"] * 2
+
+
 @pytest.mark.parametrize(
     ("topic", "body", "reason"),
     [

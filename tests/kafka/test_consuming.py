@@ -182,24 +182,25 @@ def test_what_could_not_be_committed_is_committed_later(
     assert [it.made[0].committed.get(timeout=5) for _ in committed] == committed
 
 
-def test_what_could_not_be_committed_is_committed_at_the_stop(it: Fixture) -> None:
+def not_committed(it: Fixture) -> FakeConsumer:
+    """A consumer whose record 7 is taken, but which cannot commit that."""
     consumer = it.opened.get(timeout=5)
     consumer.commit_errors = [EVERY]
     it.there.put([FakeMessage(0, 7)])
     _, done = it.next()
     done.callback(None)
     consumer.looked.get(timeout=5)
+    return consumer
+
+
+def test_what_could_not_be_committed_is_committed_at_the_stop(it: Fixture) -> None:
+    consumer = not_committed(it)
     it.reactor.result(it.consumer.stop(5.0))
     assert consumer.committed.get(timeout=5) == {0: 8}
 
 
 def test_what_went_to_another_instance_before_it_was_committed_is_not_committed_here(it: Fixture) -> None:
-    consumer = it.opened.get(timeout=5)
-    consumer.commit_errors = [EVERY]
-    it.there.put([FakeMessage(0, 7)])
-    _, done = it.next()
-    done.callback(None)
-    consumer.looked.get(timeout=5)
+    consumer = not_committed(it)
     consumer.revoke(0)
     it.reactor.result(it.consumer.stop(5.0))
     assert consumer.committed.empty()

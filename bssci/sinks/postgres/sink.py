@@ -193,7 +193,8 @@ class PostgresSink:
         # The tables may have been made anew, or be those of a backup.
         states = [state for state in self._states() if state.at]
         if states:
-            stored = self._worker.submit(partial(_store_states, states, instant(self._now())))
+            store = partial(_store_states, states, instant(self._now()))
+            stored = self._worker.submit(store, delivers=False)
             stored.addErrback(lambda _: None)  # the worker reports it, and there will be another session
 
     def _log_connected(self, session: DatabaseSession) -> None:

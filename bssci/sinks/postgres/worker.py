@@ -84,7 +84,7 @@ class DatabaseWorker(Generic[S]):
         self._explain = explain
         self._ready = ready
         self._now = monotonic
-        self._queue: SimpleQueue[tuple[Deferred[Any], Callable[[S], Any]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Deferred[Any], Callable[[S], Any], bool] | None] = SimpleQueue()
         self._session: S | None = None
         self._line: Line | None = None
         self.reached = False
@@ -132,8 +132,11 @@ class DatabaseWorker(Generic[S]):
             self._answers, self._answered_at = line.answers, self._now()
         return self._now() - max(since, self._answered_at)
 
-    def submit(self, job: Callable[[S], T]) -> Deferred[T]:
+    def submit(self, job: Callable[[S], T], *, delivers: bool = True) -> Deferred[T]:
         """Run ``job`` in the thread; a connection is made first if there is none.
+
+        :param delivers: it stores what was to be delivered: how it ends decides :attr:`trouble`, until the
+            next such job has ended.
 
         Fails with :class:`PostgresError`.
         """
@@ -141,7 +144,7 @@ class DatabaseWorker(Generic[S]):
         if self._stopping:
             deferred.errback(PostgresError("the sink stops"))
         else:
-            self._queue.put((deferred, job))
+            self._queue.put((deferred, job, delivers))
         return deferred
 
     def check(self) -> None:
@@ -188,9 +191,9 @@ class DatabaseWorker(Generic[S]):
                 continue
             if item is None:
                 break
-            deferred, job = item
-            result = self._attempt(job, delivers=True)
-            if not isinstance(result, Failure):
+            deferred, job, delivers = item
+            result = self._attempt(job, delivers=delivers)
+            if delivers and not isinstance(result, Failure):
                 self._job_trouble = ""
             self._reactor.callFromThread(_fire, deferred, result)
             if self._session is not None and self._now() >= self._next_slice:
@@ -201,7 +204,7 @@ class DatabaseWorker(Generic[S]):
     def _attempt(self, job: Callable[[S], Any], *, delivers: bool = False) -> Any:
         """Return the job's result, or a Failure.
 
-        :param delivers: the job was submitted, and is not work of our own.
+        :param delivers: as for :meth:`submit`.
         """
         if self._stopping:
             return _Failure(PostgresError("the sink stops"))

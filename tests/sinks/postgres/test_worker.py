@@ -250,6 +250,8 @@ def test_why_a_job_failed_stays_said_when_a_new_connection_is_made(bench: Bench)
         bench.upkeeps.get(timeout=PATIENCE)
     assert bench.opened == 2
     assert bench.worker.trouble == "explained: 'column'"
+    bench.reactor.result(bench.worker.submit(lambda session: None, delivers=False))
+    assert bench.worker.trouble == "explained: 'column'"
     bench.done(lambda session: None)
     assert bench.worker.trouble == ""
 

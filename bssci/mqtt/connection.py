@@ -377,7 +377,6 @@ class MqttConnection(Protocol):
             self._reason = self._reason or f"the broker ended the connection: {said}"
 
     def _message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
-        self._owner.statistics.received += 1
         taken: Deferred[None] | None = None
         packet_id = message.mid if message.qos else 0
         try:

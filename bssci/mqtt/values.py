@@ -154,7 +154,6 @@ class MqttStatistics:
     """messages handed to the connection"""
     acknowledged: int = 0
     """published messages that the broker acknowledged (QoS 0: that were written)"""
-    received: int = 0
     refused: int = 0
     """published messages that the broker refused (MQTT 5)"""
     oversize: int = 0

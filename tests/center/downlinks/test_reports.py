@@ -1,4 +1,4 @@
-"""What base stations say of downlinks, refusals among it."""
+"""What base stations say of downlinks, refusals among that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.model import EUI
 from bssci.wire.messages import DlDataQueRsp, Error
-from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, gateway
+from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, Gateway, gateway
 from tests.support.center import result_of, sensor_eui
 
 OTHER_SENSOR = EUI(sensor_eui(2))
@@ -55,32 +55,35 @@ def test_a_refused_downlink_has_failed(site: DownlinkHouse) -> None:
     assert station.asked() == []
 
 
-def test_a_refusal_lets_another_downlink_go_that_waited_for_the_station(
-    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def narrow(site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """A base station that hears two sensors and takes one downlink at a time."""
     monkeypatch.setattr("bssci.center.downlinks.plan.IN_FLIGHT", 1)
     station = gateway(site)
     station.hear(1, OTHER_SENSOR)
+    return station
+
+
+def test_a_refusal_lets_another_downlink_go_that_waited_for_the_station(
+    site: DownlinkHouse, narrow: Gateway
+) -> None:
     site.queue()
     other = site.queue(sensor=OTHER_SENSOR)
-    station.refuse(22)
-    assert [request.queId for request in station.asked()] == [other]
+    narrow.refuse(22)
+    assert [request.queId for request in narrow.asked()] == [other]
 
 
 def test_a_revoked_downlink_lets_another_one_go_that_waited_for_the_station(
-    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
+    site: DownlinkHouse, narrow: Gateway
 ) -> None:
-    monkeypatch.setattr("bssci.center.downlinks.plan.IN_FLIGHT", 1)
-    station = gateway(site)
-    station.hear(1, OTHER_SENSOR)
     first = site.queue()
-    station.accept()
+    narrow.accept()
     site.downlinks.revoke(SENSOR, first)
     site.settle()
     other = site.queue(sensor=OTHER_SENSOR)
-    assert station.asked() == []
-    station.forget()
-    assert [request.queId for request in station.asked()] == [other]
+    assert narrow.asked() == []
+    narrow.forget()
+    assert [request.queId for request in narrow.asked()] == [other]
 
 
 def test_all_that_was_left_at_a_station_is_revoked_in_turns(

@@ -11,7 +11,6 @@ from urllib.parse import quote
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
@@ -52,6 +51,7 @@ from bssci.web.http.errors import ApiError
 from bssci.web.http.guard import Guard
 from bssci.web.http.proxies import TrustedProxies
 from bssci.web.http.routing import MAX_BODY, Route, routes_of
+from bssci.web.http.secure import SecureFactory
 from bssci.web.http.site import AdminSite, LimitedFactory
 from bssci.web.http.static import StaticFiles
 from bssci.web.live.feed import Feed, Watching
@@ -244,7 +244,7 @@ class WebAdmin:
         """
         factory: Any = self.site
         if self.tls is not None:
-            factory = TLSMemoryBIOFactory(self.tls, False, factory, self._reactor)
+            factory = SecureFactory(self.tls, False, factory, self._reactor)
         settings, limited = self._settings, LimitedFactory(factory, self.site.proxies)
         places = described_places(self._reactor, "WEB_LISTEN", settings.web_listen) or [
             simple_place(self._reactor, "WEB_PORT", "WEB_HOST", settings.web_host, settings.web_port)

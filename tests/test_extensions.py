@@ -117,7 +117,7 @@ def test_a_factory_that_cannot_be_read_costs_itself_only(
     ("findings", "said"),
     [
         (lambda _: [("ok", "two\nlines")], ("ok", "two lines")),
-        (lambda _: 1 // 0, ("error", "sink sample: its check failed: ZeroDivisionError: integer")),
+        (lambda _: 1 / 0, ("error", "sink sample: its check failed: ZeroDivisionError: division by zero")),
         (lambda _: [("fine", "x")], ("error", "sink sample: its check failed: TypeError: ('fine', 'x') is")),
         (lambda _: ["abc"], ("error", "sink sample: its check failed: TypeError: 'abc' is not a level")),
         (lambda _: [None], ("error", "sink sample: its check failed: TypeError: None is not")),

@@ -17,8 +17,8 @@ LARGE = ("event", "uplink_key", "late_copy", "downlink", "downlink_left", "regis
 """tables whose rows are not bounded by a number of sensors or stations"""
 WHOLE = {
     "count_registrations": {
-        "SCAN registration USING COVERING INDEX sqlite_autoindex_registration_1",
-        "SCAN registration USING COVERING INDEX registration_other",
+        "SCAN registration USING INDEX sqlite_autoindex_registration_1",
+        "SCAN registration USING INDEX registration_other",
     },
     "load": {
         # At the start, and each by an index of the few rows that it needs.
@@ -28,7 +28,7 @@ WHOLE = {
         "SCAN request USING INDEX request_open",
     },
 }
-"""queries that look at all rows of an index, with the steps of their plans that do so"""
+"""queries that look at all rows of an index, with the steps of their plans that do so, covering or not"""
 LAST = " ORDER BY seq DESC LIMIT 1"
 """end of a query for the last row of a table: a scan that stops at once"""
 
@@ -104,7 +104,7 @@ async def test_no_query_goes_through_a_large_table(journal: SqliteJournal, name:
     for query in [each for each in queries if not each.endswith(LAST)]:
         for step in await plan(journal, query):
             whole = re.match(rf"SCAN ({'|'.join(LARGE)})\b", step)
-            assert whole is None or step in WHOLE.get(name, ()), (query, step)
+            assert whole is None or step.replace(" COVERING", "") in WHOLE.get(name, ()), (query, step)
 
 
 @pytest.mark.parametrize(

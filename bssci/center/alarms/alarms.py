@@ -209,6 +209,9 @@ class Alarms:
         if (record.text, record.severity) == (condition.text, condition.severity):
             return []
         new = replace(record, text=condition.text, severity=condition.severity)
+        if condition.severity == "error" != record.severity:
+            # News, and the first for those who want to know of errors only.
+            new = replace(new, begin_told=0, end_told=0)
         if record.severity != condition.severity:
             return [new]
         self._all[record.number] = new

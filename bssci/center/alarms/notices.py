@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from bssci.center.alarms.alarms import Alarms
 from bssci.center.alarms.conditions import ChannelState
 from bssci.journal import AlarmRecord
+from bssci.model.states import Severity
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock, Timer
 
@@ -97,13 +98,16 @@ class Notices:
         part: ToldPart = "begin_told" if record.until is None else "end_told"
         if getattr(record, part):
             return
-        is_wanted = record.severity == "error" or self._settings().alarm_least == "warning"
+        # Of an alarm whose beginning was sent the end is, too, whatever its severity at the end.
+        is_wanted = (
+            part == "end_told" or record.severity == "error" or self._settings().alarm_least == "warning"
+        )
         desks = [desk for desk in self._desks if desk.is_set()] if is_wanted else []
-        if not desks:
-            self._alarms.told([record.number], part)
-            return
         for desk in desks:
             desk.add(record.number, part)
+        if not desks:
+            self._alarms.told([record.number], part)
+            self._alarms.told([record.number], "end_told")
 
     def _taken(self, number: int, part: ToldPart) -> None:
         record = self._alarms.get(number)
@@ -137,8 +141,8 @@ class _Desk:
         self._service = service
         self._taken = taken
         self._waiting: dict[tuple[int, ToldPart], None] = {}
-        self._under_way: dict[tuple[int, ToldPart], None] = {}
-        """contents of the message that is being sent"""
+        self._under_way: dict[tuple[int, ToldPart], Severity] = {}
+        """contents of the message that is being sent, with the severities in it"""
         self._sent_at: deque[float] = deque()
         self._retry = FIRST_RETRY
         self._is_stopped = False
@@ -158,7 +162,8 @@ class _Desk:
             self._taken(number, "begin_told")
             self._taken(number, "end_told")
             return
-        if (number, part) not in self._under_way:
+        record = self._alarms.get(number)
+        if record is not None and self._under_way.get((number, part)) != record.severity:
             self._waiting[number, part] = None
         if self._timer is None and self._sending is None:
             self._wait(self._settings().alarm_group_time)
@@ -184,12 +189,13 @@ class _Desk:
 
     def _send(self) -> None:
         self._timer = None
-        self._under_way, self._waiting = self._waiting, {}
-        records = [(self._alarms.get(number), part) for number, part in self._under_way]
+        records = {key: self._alarms.get(key[0]) for key in self._waiting}
+        found = {key: record for key, record in records.items() if record is not None}
+        self._under_way, self._waiting = {key: record.severity for key, record in found.items()}, {}
         notice = Notice(
             self._service,
-            [each for each, part in records if each is not None and part == "begin_told"],
-            [each for each, part in records if each is not None and part == "end_told"],
+            [record for (_, part), record in found.items() if part == "begin_told"],
+            [record for (_, part), record in found.items() if part == "end_told"],
             len(self._alarms),
         )
         if not self.is_set() or not (notice.begun or notice.over):
@@ -222,7 +228,7 @@ class _Desk:
         self.trouble = failure.getErrorMessage()
         self._wait(self._retry)
         self._retry = min(LAST_RETRY, self._retry * 2)
-        later, self._waiting, self._under_way = self._waiting, self._under_way, {}
+        later, self._waiting, self._under_way = self._waiting, dict.fromkeys(self._under_way), {}
         for number, part in later:
             self.add(number, part)
         self.log.warn(

@@ -160,6 +160,32 @@ def test_only_errors_are_told_if_that_is_wanted(make_house, channel: Recorder, b
     assert channel.sent == [(["sink-failing:2"], [])]
 
 
+@pytest.mark.parametrize("least", ["warning", "error"])
+def test_a_warning_that_becomes_an_error_is_told_and_its_end_too(
+    make_house, channel: Recorder, begin, least: str
+) -> None:
+    house = make_house(**{"alarm-least": least})
+    begin(house)
+    look(house, bad(1, "warning"), times=8)
+    look(house, bad(1), times=8)
+    assert channel.sent[-1] == (["sink-failing:1"], [])
+    assert len(channel.sent) == (2 if least == "warning" else 1)
+    look(house, bad(1, "warning"), times=8)
+    look(house, times=20)
+    assert channel.sent[-1] == ([], ["sink-failing:1"])
+
+
+def test_the_end_of_what_was_not_told_is_not_told(make_house, channel: Recorder, begin) -> None:
+    house = make_house(**{"alarm-least": "error"})
+    begin(house)
+    look(house, bad(1, "warning"), times=8)
+    channel.used = False
+    look(house, bad(1, "warning"), bad(2), times=8)
+    channel.used = True
+    look(house, times=20)
+    assert channel.sent == []
+
+
 @pytest.fixture
 def slow(channel: Recorder) -> Recorder:
     """Take messages, and say so only when told to."""
@@ -177,6 +203,17 @@ def test_an_alarm_that_is_over_while_its_beginning_is_being_sent_is_told_to_be_o
     slow.answer.callback("")
     look(house, times=8)
     assert slow.sent[1:] == [([], ["sink-failing:1"])]
+
+
+def test_a_warning_that_becomes_an_error_while_it_is_being_sent_is_told_again(
+    house: House, slow: Recorder, begin
+) -> None:
+    begin(house)
+    look(house, bad(1, "warning"), times=8)
+    look(house, bad())
+    slow.answer.callback("")
+    look(house, bad(), times=8)
+    assert slow.sent == [(["sink-failing:1"], [])] * 2
 
 
 def test_of_one_that_came_and_went_while_the_message_failed_nothing_is_told(

@@ -73,14 +73,21 @@ class Catalogue:
 
     # values
 
-    def load(self, options: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> LoadedValues:
+    def load(
+        self,
+        options: Mapping[str, Any],
+        environ: Mapping[str, str],
+        path: Path,
+        content: bytes | None = None,
+    ) -> LoadedValues:
         """Return the values in force; command line beats environment beats ``.env`` beats default.
 
         :param options: ``listen-port`` and so on; names that are not settings, and None, are ignored.
         :param path: path of ``.env``; need not exist.
+        :param content: read in place of what is in that file.
         :raises SettingsError: values are wrong (its ``lines`` name them all), or a file cannot be read.
         """
-        from_file, warnings = env_file.read(path, self._known_names())
+        from_file, warnings = env_file.read(path, self._known_names(), content)
         levels: tuple[tuple[Origin, Mapping[str, Any]], ...] = (
             ("command line", self._given(options)),
             ("environment", environ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -56,7 +55,7 @@ class Configuration:
         """why ``.env``, as somebody has changed it, is not in force; empty: it is"""
         self._lock = DeferredLock()
         self._watchers: list[tuple[frozenset[str], SettingsWatcher]] = []
-        self.current, self.origins, self.warnings, self._secrets = self._load(env_file)
+        self.current, self.origins, self.warnings, self._secrets = self._load()
         self.at_start = self.current
         """the settings at the start, which stay in force where a change needs a restart"""
 
@@ -169,7 +168,7 @@ class Configuration:
 
     async def _reload(self) -> frozenset[str]:
         try:
-            loaded: LoadedValues = await self._run_in_thread(self._load, self._env_file)
+            loaded: LoadedValues = await self._run_in_thread(self._load)
             changed = self._differing(loaded.settings)
             if changed & self.catalogue.live():
                 await self._run_in_thread(
@@ -239,21 +238,15 @@ class Configuration:
         :raises ValueError: a value is invalid or cannot be used.
         :raises OSError: ``.env`` cannot be written.
         """
-        draft = self._env_file.with_name(f"{self._env_file.name}.new")
-        try:
-            if self._env_file.exists():
-                shutil.copy2(self._env_file, draft)
-            self.catalogue.check_texts(values)
-            env_files.update(draft, values)
-            loaded = self._load(draft)
-            if usable:
-                self.catalogue.refuse_unusable(loaded.settings, values, self._ports())
-                for trial in self._trials:
-                    trial(loaded.settings, values)
-            if keep:
-                write_atomically(self._env_file, draft.read_bytes())
-        finally:
-            draft.unlink(missing_ok=True)
+        self.catalogue.check_texts(values)
+        content = env_files.updated(self._env_file, values)
+        loaded = self._load(content)
+        if usable:
+            self.catalogue.refuse_unusable(loaded.settings, values, self._ports())
+            for trial in self._trials:
+                trial(loaded.settings, values)
+        if keep:
+            write_atomically(self._env_file, content)
         return loaded
 
     def _ports(self) -> set[int]:
@@ -263,8 +256,9 @@ class Configuration:
         values = {name: now[name] if name in live else started[name] for name in now}
         return {place.port for place in self.catalogue.places_of(values)}
 
-    def _load(self, env_file: Path) -> LoadedValues:
-        return self.catalogue.load(self._options, self._environ, env_file)
+    def _load(self, content: bytes | None = None) -> LoadedValues:
+        """Return the values in force, with ``.env`` as it is or with this content. Blocks."""
+        return self.catalogue.load(self._options, self._environ, self._env_file, content)
 
 
 def _is_of_its_type(row: Setting, value: Any) -> bool:

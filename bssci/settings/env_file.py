@@ -1,4 +1,4 @@
-"""Reading ``.env``, with line numbers in errors, and changing it with all other lines and comments kept."""
+"""Reading ``.env``, with line numbers in errors, and changing its content with all other lines kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from dotenv.parser import Binding, parse_stream
 
 from bssci.settings.rows import SettingsError
-from bssci.system.files import write_atomically
 
 ENV_FILE = Path(".env")
 """file in the directory that the service is started in"""
@@ -31,16 +30,19 @@ _ASSIGNED = re.compile(
 """an assignment, with what stands before it and the comment behind it"""
 
 
-def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]:
+def read(
+    path: Path, known: Collection[str], content: bytes | None = None
+) -> tuple[dict[str, str], list[str]]:
     """Return the texts of the settings in a file, and warnings of one line each.
 
     :param path: need not exist.
     :param known: names of the settings; others are ignored with a warning.
+    :param content: read in place of what is in the file.
     :raises SettingsError: the file cannot be read, or a line is malformed.
     """
     values: dict[str, str] = {}
     warnings: list[str] = []
-    for binding in _bindings(path):
+    for binding in _bindings(path, content):
         if binding.key is None:
             continue
         if binding.key not in known:
@@ -54,13 +56,11 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]
     return values, warnings
 
 
-def update(path: Path, values: Mapping[str, str]) -> None:
-    """Set values in a file atomically, keeping all other lines and comments.
+def updated(path: Path, values: Mapping[str, str]) -> bytes:
+    """Return the content of a file with these values set, and all other lines and comments kept.
 
-    A new file gets mode 0600; an existing one loses the rights of everyone but owner and group.
-
-    :raises SettingsError: the file cannot be read; nothing is written.
-    :raises OSError: it cannot be written.
+    :param path: need not exist.
+    :raises SettingsError: the file cannot be read.
     """
     missing = dict(values)
     pieces = []
@@ -74,17 +74,17 @@ def update(path: Path, values: Mapping[str, str]) -> None:
     if pieces and not pieces[-1].endswith("\n"):
         pieces.append("\n")
     pieces += [_assignment(name, value) for name, value in missing.items()]
-    write_atomically(path, "".join(pieces).encode(errors=_ANY_BYTES))
+    return "".join(pieces).encode(errors=_ANY_BYTES)
 
 
-def _bindings(path: Path) -> list[Binding]:
+def _bindings(path: Path, content: bytes | None = None) -> list[Binding]:
     try:
-        text = path.read_bytes().decode("utf-8-sig", _ANY_BYTES)
+        data = path.read_bytes() if content is None else content
     except FileNotFoundError:
         return []
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    bindings = list(parse_stream(io.StringIO(text)))
+    bindings = list(parse_stream(io.StringIO(data.decode("utf-8-sig", _ANY_BYTES))))
     for binding in bindings:
         if not _is_text(binding):
             raise SettingsError(f"{path} line {_line(binding)}: is not UTF-8: save the file as UTF-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,26 @@ def test_a_file_that_cannot_be_written(make: Make, monkeypatch: pytest.MonkeyPat
         result_of(configuration.change({"STATUS_INTERVAL": "60"}))
     assert raised.value.code == "unavailable"
     assert configuration.current.status_interval == 100
+
+
+def test_a_change_needs_no_other_file(env_file: Path) -> None:
+    # A copy of it could be read by others for a moment, and a file mounted alone has no place beside it.
+    seen: list[list[str]] = []
+
+    def look(settings: Settings, names: Collection[str]) -> None:
+        seen.append([path.name for path in env_file.parent.iterdir()])
+
+    configuration = Configuration(CATALOGUE, {}, {}, env_file, maybeDeferred, [look])
+    result_of(configuration.change({"STATUS_INTERVAL": "60"}))
+    assert seen == [[".env"]]
+
+
+def test_the_file_keeps_its_rights_but_those_of_everybody(make: Make, env_file: Path) -> None:
+    configuration = make()
+    for before, after in ((0o644, 0o640), (0o600, 0o600)):
+        env_file.chmod(before)
+        result_of(configuration.change({"STATUS_INTERVAL": str(before)}))
+        assert env_file.stat().st_mode & 0o777 == after
 
 
 def test_a_watcher_that_fails_keeps_nobody_else_from_hearing(

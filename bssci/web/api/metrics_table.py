@@ -164,7 +164,12 @@ TABLE: dict[str, tuple[Figure, ...]] = {
         Figure("gauge", "bssci_mqtt_clients", "MQTT clients of the live stream."),
         Figure("gauge", "bssci_mqtt_sessions", "Sessions of these clients that can be resumed."),
         Figure("counter", "bssci_mqtt_messages", "Messages handed to these clients."),
-        Figure("counter", "bssci_mqtt_ended", "Clients that left, or were closed or refused, and filters refused.", ("reason",)),
+        Figure(
+            "counter",
+            "bssci_mqtt_ended",
+            "Clients that left, or were closed or refused, and filters refused.",
+            ("reason",),
+        ),
     ),
 }
 """figures by what they are about"""

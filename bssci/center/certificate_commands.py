@@ -118,8 +118,11 @@ class CertificateCommands:
         :param files: contents by name; files that are not named stay as they are.
         """
         warnings = await self._run(self._store.check, files)
-        records = [station.record for station in self._stations.connected()]
-        peers = {each.base_station_eui: each.certificate for each in records if each.certificate}
+        peers = {
+            station.eui: [station.link.certificate, *station.link.signers]
+            for station in self._stations.connected()
+            if station.link is not None and station.link.certificate
+        }
         refused = await self._run(self._store.refused_stations, files[CA], peers) if CA in files else []
         return Examined(warnings, [EUI(eui) for eui in refused])
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
@@ -18,6 +17,7 @@ from bssci.certificates.handshakes import OTHER_PURPOSE, meet, words_of_fault
 from bssci.certificates.reading import (
     CertificateError,
     PrivateKey,
+    is_signed_by,
     lists_of,
     read_certificates,
     read_own_list,
@@ -107,7 +107,7 @@ def _refuse_authorities(
     cert_file: Path, ca_file: Path, chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate]
 ) -> None:
     """Refuse authorities of which none has signed the chain, or one may not sign at all."""
-    if not _leads_to(chain, authorities):
+    if not leads_to(chain, authorities):
         raise CertificateError(
             f"{cert_file}: is not signed by {ca_file} (signed by {chain[-1].issuer.rfc4514_string()})",
             "append the certificate of each authority in between, set CA_FILE to its authority, "
@@ -141,15 +141,6 @@ def _refused_by_strict_stations(
             f"{ca_file}: holds no root (a self-signed authority); base stations that insist on one"
             " refuse the service center: add it"
         )
-
-
-def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Return whether an authority has signed a certificate, by name and signature."""
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def refuse_station(
@@ -217,7 +208,8 @@ def _refuse_order(path: Path, chain: Sequence[x509.Certificate]) -> None:
             )
 
 
-def _leads_to(chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate]) -> bool:
+def leads_to(chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate]) -> bool:
+    """Return whether one of the authorities is in a chain, or has signed a certificate of it."""
     return any(
         each == authority or is_signed_by(each, authority) for each in chain for authority in authorities
     )

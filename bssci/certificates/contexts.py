@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from cryptography import x509
@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL, crypto
 
 from bssci.certificates.alerts import UNACCEPTABLE, set_verify
-from bssci.certificates.reading import CertificateError, PrivateKey
+from bssci.certificates.reading import CertificateError, PrivateKey, is_signed_by, signed_list
 
-UNABLE_TO_GET_CRL, CRL_NOT_YET_VALID, CRL_EXPIRED, REVOKED = 3, 11, 12, 23
-"""errors of OpenSSL's verification (``X509_V_ERR_…``)"""
+REVOKED = 23
+"""error of OpenSSL's verification (``X509_V_ERR_CERT_REVOKED``)"""
 
 
 @runtime_checkable
@@ -43,7 +43,6 @@ def station_context(
     key: PrivateKey,
     authorities: Sequence[x509.Certificate],
     revoked: Sequence[x509.CertificateRevocationList] = (),
-    own: Sequence[x509.CertificateRevocationList] = (),
 ) -> SSL.Context:
     """Return the context of a server that accepts only clients with certificates of some authorities. TLS
     1.2 at least.
@@ -52,9 +51,8 @@ def station_context(
 
     If the protocol above Twisted's TLS is a :class:`Gatekeeper`, it decides.
 
-    :param revoked: revocation lists of the authorities. An authority without a list has revoked nothing; a
-        list that is out of date still counts, and so does each of several lists.
-    :param own: further lists, which the service itself keeps.
+    :param revoked: revocation lists of the authorities, or of those in ``chain``. An authority without a list
+        has revoked nothing; a list that is out of date still counts, and so does each of several lists.
     :raises CertificateError: as :func:`server_context`.
     """
     # Imported here, and below, because it loads the reactor's modules, which most sub-commands do not need.
@@ -67,32 +65,24 @@ def station_context(
     store = context.get_cert_store()
     assert store is not None
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    if revoked:
-        store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
-        for each in revoked:
-            store.add_crl(each)
-    set_verify(context, SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(revoked, own))
+    verify = _verifier(_revokers(revoked, [*authorities, *chain[1:]]))
+    set_verify(context, SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
     return context
 
 
-def _verifier(
-    revoked: Sequence[x509.CertificateRevocationList], own: Sequence[x509.CertificateRevocationList]
-) -> Callable[[SSL.Connection, crypto.X509, int, int, int], int]:
-    """Return what judges each certificate that a client shows, after OpenSSL has: 0, or an error of OpenSSL.
+Revokers = Mapping[tuple[bytes, int], Sequence[x509.Certificate]]
+"""authorities that have revoked a certificate, by its issuer's name in DER and its serial number"""
 
-    :param revoked: as in :func:`station_context`; likewise ``own``.
+
+def _verifier(revokers: Revokers) -> Callable[[SSL.Connection, crypto.X509, int, int, int], int]:
+    """Return what judges each certificate that a client shows, after OpenSSL has: 0, or an error of
+    OpenSSL.
     """
-    # OpenSSL looks at only one of several lists of an authority.
-    serials = _revoked_serials((*revoked, *own))
-    listed = {each.issuer.public_bytes() for each in revoked}
 
     def verify(connection: SSL.Connection, shown: crypto.X509, error: int, depth: int, is_good: int) -> int:
         certificate = shown.to_cryptography()
-        issuer = certificate.issuer.public_bytes()
         fault = 0 if is_good else error
-        if fault in (CRL_NOT_YET_VALID, CRL_EXPIRED) or (fault == UNABLE_TO_GET_CRL and issuer not in listed):
-            fault = 0
-        if not fault and certificate.serial_number in serials.get(issuer, ()):
+        if not fault and _is_revoked(certificate, revokers):
             fault = REVOKED
         # Twisted has its own protocol there, wrapped around the one above TLS.
         gatekeeper = getattr(connection.get_app_data(), "wrappedProtocol", None)
@@ -103,12 +93,23 @@ def _verifier(
     return verify
 
 
-def _revoked_serials(lists: Iterable[x509.CertificateRevocationList]) -> dict[bytes, set[int]]:
-    """Return the serial numbers that each authority has revoked, by the authority's name in DER."""
-    found: dict[bytes, set[int]] = {}
+def _is_revoked(certificate: x509.Certificate, revokers: Revokers) -> bool:
+    # An authority that was made anew under its name begins again with its serial numbers.
+    found = revokers.get((certificate.issuer.public_bytes(), certificate.serial_number), ())
+    return any(is_signed_by(certificate, authority) for authority in found)
+
+
+def _revokers(
+    lists: Iterable[x509.CertificateRevocationList], authorities: Sequence[x509.Certificate]
+) -> Revokers:
+    # OpenSSL's own check knows one list of an authority, and takes an authority of the same name with another
+    # key for one whose list is missing.
+    found: dict[tuple[bytes, int], list[x509.Certificate]] = {}
     for each in lists:
-        serials = found.setdefault(each.issuer.public_bytes(), set())
-        serials.update(entry.serial_number for entry in each)
+        issuer = each.issuer.public_bytes()
+        signers = [authority for authority in authorities if signed_list(each, authority)]
+        for entry in each:
+            found.setdefault((issuer, entry.serial_number), []).extend(signers)
     return found
 
 

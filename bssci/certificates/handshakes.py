@@ -24,7 +24,7 @@ _WORDS = {
     21: "its issuer is missing",
     REVOKED: "it is revoked",
     24: "its issuer may not sign certificates",
-    25: "there are more authorities above it than they allow",
+    25: "there are more authorities between it and the certificate than it allows",
     OTHER_PURPOSE: "it is for another purpose",
     28: "it is rejected",
     66: "its key is too small",

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -223,6 +223,15 @@ def lists_of(path: Path, setting: str) -> list[x509.CertificateRevocationList]:
     if not lists:
         raise CertificateError(f"{path}: holds no revocation list; set {setting} to a file that does")
     return lists
+
+
+def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Return whether an authority has signed a certificate, by name and signature."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def signed_list(found: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:

@@ -11,9 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from bssci.certificates.bundles import read_authority
-from bssci.certificates.checking import is_signed_by
 from bssci.certificates.issuing import Authority
-from bssci.certificates.reading import CertificateError, lists_of, own_list_file, signed_list
+from bssci.certificates.reading import (
+    CertificateError,
+    is_signed_by,
+    lists_of,
+    own_list_file,
+    signed_list,
+)
 
 MAX_REVOKED = 20_000
 """certificates that the list may contain"""

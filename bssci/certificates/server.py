@@ -84,14 +84,10 @@ class StationFiles:
             self.log.warn("{warning}", warning=warning)
         authorities = read_certificates(self.authorities, "CA_FILE")
         chain = read_certificates(self.certificate, "CERT_FILE")
-        return station_context(
-            chain,
-            read_key(self.key, "KEY_FILE"),
-            authorities,
-            # Authorities between the service center's certificate and CA_FILE can revoke, too.
-            read_revoked(revocation_file(self.authorities, self.revoked), [*authorities, *chain[1:]]),
-            read_own_list(self.authorities, authorities),
-        )
+        # Authorities between the service center's certificate and CA_FILE can revoke, too.
+        lists = read_revoked(revocation_file(self.authorities, self.revoked), [*authorities, *chain[1:]])
+        own = read_own_list(self.authorities, authorities)
+        return station_context(chain, read_key(self.key, "KEY_FILE"), authorities, [*lists, *own])
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from cryptography import x509
 
 from bssci.certificates import bundles, issuing, revoking, steps
 from bssci.certificates import reading as certificates
-from bssci.certificates.checking import SOON, check_pair, is_signed_by, refuse_station
+from bssci.certificates.checking import SOON, check_pair, leads_to, refuse_station
 from bssci.certificates.issuing import Authority
-from bssci.certificates.reading import CertificateError, PrivateKey
+from bssci.certificates.reading import CertificateError, PrivateKey, is_signed_by
 from bssci.model import EUI
 from bssci.system.files import hold_room, in_folders, scratch_directory, write_atomically
 from bssci.system.replacing import replace_together
@@ -257,19 +257,17 @@ class CertificateStore:
                 held.enter_context(hold_room(path, size))
             return held.pop_all()
 
-    def refused_stations(self, ca: bytes, peers: Mapping[str, bytes]) -> list[str]:
-        """Return the connected base stations whose certificates these authorities did not sign.
+    def refused_stations(self, ca: bytes, peers: Mapping[str, Sequence[bytes]]) -> list[str]:
+        """Return the connected base stations for which none of these authorities vouches.
 
         :param ca: authorities as PEM.
-        :param peers: certificates (DER) of connected base stations, by EUI.
+        :param peers: certificate (DER) of each connected base station, with those that signed it, by EUI.
         """
         authorities = x509.load_pem_x509_certificates(ca)
         return sorted(
             eui
-            for eui, der in peers.items()
-            if not any(
-                is_signed_by(x509.load_der_x509_certificate(der), authority) for authority in authorities
-            )
+            for eui, chain in peers.items()
+            if not leads_to([x509.load_der_x509_certificate(der) for der in chain], authorities)
         )
 
     # Making

@@ -15,6 +15,8 @@ class Link(Protocol):
     """address of the station: host:port"""
     certificate: bytes
     """certificate that the station presented, as DER"""
+    signers: Sequence[bytes]
+    """certificates (DER) of the authorities that vouch for it, up to one of ours"""
 
     def send(self, messages: Sequence[Message]) -> None:
         """Write messages, in this order."""

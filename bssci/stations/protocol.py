@@ -80,6 +80,8 @@ class StationProtocol(Protocol):
         self.peer = host
         self.certificate = b""
         """certificate of the station as DER, from the end of the handshake on"""
+        self.signers: Sequence[bytes] = ()
+        """certificates (DER) of the authorities that vouch for it, ours first"""
         self.phase = Phase.HANDSHAKE
         self.heard_at = 0.0
         """reactor seconds when the last bytes came, or when a ping could not be stored"""
@@ -119,6 +121,8 @@ class StationProtocol(Protocol):
             self._shown = certificate
         if depth == 0:
             self._named = euis_of(certificate)
+        else:
+            self.signers = [*self.signers, certificate.public_bytes(Encoding.DER)]
         if error:
             self._cause = causes.of_certificate(certificate, depth, error)
         elif depth == 0 and self._named and all(map(self.factory.registry.is_blocked, self._named)):

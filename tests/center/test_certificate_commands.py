@@ -59,7 +59,7 @@ class Parts:
         ]
 
     def connected(self) -> list[Any]:
-        return [SimpleNamespace(record=SimpleNamespace(base_station_eui=STATION, certificate=b"der"))]
+        return [SimpleNamespace(eui=STATION, link=SimpleNamespace(certificate=b"der", signers=[b"signer"]))]
 
     def get(self, eui: EUI) -> Any:
         return SimpleNamespace(record=SimpleNamespace(certificate=b"der"))
@@ -79,8 +79,8 @@ class Parts:
     def check(self, files: Any) -> list[str]:
         return ["ends soon"]
 
-    def refused_stations(self, ca: bytes, peers: dict[str, bytes]) -> list[str]:
-        assert peers == {STATION: b"der"}
+    def refused_stations(self, ca: bytes, peers: dict[str, list[bytes]]) -> list[str]:
+        assert peers == {STATION: [b"der", b"signer"]}
         return list(self.refused)
 
     def replace(self, files: Any, others: Any) -> None:

@@ -41,6 +41,8 @@ def authority(
         issuer, subject, key.public_key(), x509.random_serial_number(), begin, end
     )
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    name_of_key = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = builder.add_extension(name_of_key, critical=False)
     return Authority(builder.sign(signer, hashes.SHA256()), key)
 
 
@@ -255,6 +257,20 @@ class Gate:
         return [not meet(context, self.authorities, identity=each).refused for each in self.stations]
 
 
+def issue_again(certificate: x509.Certificate, signer: Authority) -> x509.Certificate:
+    """A certificate with the names, key and serial number of another one."""
+    builder = x509.CertificateBuilder(
+        certificate.issuer,
+        certificate.subject,
+        certificate.public_key(),
+        certificate.serial_number,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
+    signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
+    return builder.add_extension(signed_by, critical=False).sign(signer.key, hashes.SHA256())
+
+
 @pytest.fixture
 def gate() -> Iterator[tuple[Gate, Authority, Authority]]:
     first, second = authority("first"), authority("second")
@@ -295,6 +311,28 @@ def test_a_list_of_a_stranger_is_passed_over_and_warned_about(
     assert warning.startswith(f"{files.crl}: the list of CN=second refuses nobody")
 
 
+def test_a_list_is_about_the_key_that_signed_it_and_not_about_others_of_that_name(files: Files) -> None:
+    old, new = authority("plant"), authority("plant")
+    before = Gate(old, new)
+    station, key = before.stations[0]
+    namesake = issue_again(station, new)
+    before.stations.append((namesake, key))
+    for authorities in ([old, new], [new, old]):
+        before.authorities = [each.certificate for each in authorities]
+        files.crl.write_bytes(revocations(old, station))
+        assert before.let_in(read_revoked(files.crl, before.authorities)) == [False, True, True, True]
+        files.crl.write_bytes(revocations(old, station) + revocations(new))
+        assert before.let_in(read_revoked(files.crl, before.authorities)) == [False, True, True, True]
+
+
+def test_an_authority_that_the_one_above_it_revoked_lets_nobody_in(files: Files) -> None:
+    root = authority("root")
+    between = authority("between", above=root)
+    before = Gate(root, between)
+    files.crl.write_bytes(revocations(root, between.certificate))
+    assert before.let_in(read_revoked(files.crl, before.authorities)) == [True, True, False]
+
+
 def test_a_list_that_its_authority_has_not_signed_is_refused(
     gate: tuple[Gate, Authority, Authority], files: Files
 ) -> None:
@@ -326,7 +364,7 @@ def test_the_list_of_one_between_us_and_an_authority_counts(
     files.write(key, chain, [root])
     assert not files.check()
     monkeypatch.setattr("bssci.certificates.server.station_context", lambda *arguments: arguments)
-    _, _, _, [counted], _ = StationFiles(files.cert, files.key, files.ca).load(NOW, at_start=True)
+    _, _, _, [counted] = StationFiles(files.cert, files.key, files.ca).load(NOW, at_start=True)
     assert counted.issuer == between.certificate.subject
 
 

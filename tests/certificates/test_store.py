@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci.certificates import bundles, issuing, reading
 from bssci.certificates.issuing import certificate_to_pem, key_to_pem
@@ -157,6 +158,22 @@ def test_an_authority_whose_stations_would_not_get_in_is_not_put_in_place(store:
         store.replace({CA: before + authority, CA_KEY: key_to_pem(weak)})
     assert store.paths[CA].read_bytes() == before
     assert list(store.paths[CA].parent.parent.joinpath("data").iterdir()) == []
+
+
+def test_a_station_of_an_authority_in_between_is_refused_when_the_one_above_goes(
+    store: CertificateStore,
+) -> None:
+    root, between, station = issuing.new_key(), issuing.new_key(), issuing.new_key()
+    now = datetime.now(UTC)
+    above = issuing.Authority(issuing.create_authority(root, now), root)
+    signer = issuing.Authority(issuing.create_authority(between, now), between)
+    # Names and signatures of what a handshake has accepted are not examined again.
+    shown = issuing.issue_station(station, signer, None, now)
+    chain = [each.public_bytes(Encoding.DER) for each in (shown, signer.certificate, above.certificate)]
+    other = store.paths[CA].read_bytes()
+    kept = certificate_to_pem(above.certificate)
+    assert store.refused_stations(other + kept, {"CAFE000000000001": chain}) == []
+    assert store.refused_stations(other, {"CAFE000000000001": chain}) == ["CAFE000000000001"]
 
 
 def test_without_the_authority_s_key_a_bundle_is_tried(

@@ -76,6 +76,9 @@ def test_who_connects_is_known_by_address_and_certificate(room: StationRoom) -> 
     pem = (room.files.station_bundle(STATION) / "station_cert.pem").read_text()
     assert station.record.address == "192.0.2.1:40000"
     assert ssl.DER_cert_to_PEM_cert(station.record.certificate).split() == pem.split()
+    assert station.link is not None
+    [authority] = station.link.signers
+    assert ssl.DER_cert_to_PEM_cert(authority).split() == room.files.ca.read_text().split()
 
 
 @pytest.mark.parametrize(

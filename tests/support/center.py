@@ -182,6 +182,7 @@ class Line:
 
     peer = "192.0.2.1:40000"
     certificate = b""
+    signers: Sequence[bytes] = ()
 
     def __init__(self, house: House, eui: int = STATION) -> None:
         self.house = house

@@ -24,6 +24,7 @@ class Cable:
 
     peer = "simulated"
     certificate = b""
+    signers = ()
 
     def __init__(self, site: DownlinkHouse, simulated: SimulatedStation) -> None:
         self.site = site

@@ -45,6 +45,7 @@ RARE = {
     "bssci_source_telegrams_total": {"source": "mqtt", "outcome": "kept"},
     "bssci_source_waiting": {"source": "mqtt"},
     "bssci_source_failing": {"source": "mqtt"},
+    "bssci_source_held_back": {"source": "mqtt"},
     "bssci_source_journal_bytes": {"source": "mqtt"},
     "bssci_requests_oldest_seconds": {"sink": "mqtt"},
     "bssci_requests_backlog": {"sink": "mqtt"},

@@ -260,6 +260,7 @@ class SourceDoor:
                 for reason, count in counts.most_common()
             ],
             "waiting": self._waiting,
+            "held_back": self._timer is not None,
             "rate": self._rate.value(),
             "rate_limit": self.limit.rate,
             "journal_bytes": self.share.bytes,

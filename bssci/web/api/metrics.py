@@ -132,6 +132,7 @@ class ServiceCollector(FigureCollector):
         }
         yield "bssci_source_telegrams", telegrams
         yield "bssci_source_waiting", _column(sources, "waiting")
+        yield "bssci_source_held_back", _column(sources, "held_back")
         yield "bssci_source_journal_bytes", _column(sources, "journal_bytes")
         yield "bssci_source_failing", {name: bool(each["trouble"]) for name, each in sources.items()}
         gateways = {

@@ -115,6 +115,7 @@ TABLE: dict[str, tuple[Figure, ...]] = {
             "counter", "bssci_source_telegrams", "Telegrams by source and outcome.", ("source", "outcome")
         ),
         Figure("gauge", "bssci_source_waiting", "Telegrams waiting to be stored.", ("source",)),
+        Figure("gauge", "bssci_source_held_back", "1 if telegrams wait for SOURCE_RATE.", ("source",)),
         Figure(
             "gauge",
             "bssci_source_journal_bytes",

@@ -218,6 +218,15 @@ def test_the_rate_can_be_changed_meanwhile(house: House, door: SourceDoor) -> No
     assert done.called and door.figures()["rate_limit"] == 1000
 
 
+def test_it_is_held_back_while_telegrams_wait_for_the_rate(house: House, door: SourceDoor) -> None:
+    door([telegram(number) for number in range(10)])
+    assert not door.figures()["held_back"]
+    door([telegram(10)])
+    assert door.figures()["held_back"]
+    house.advance(2)
+    assert not door.figures()["held_back"]
+
+
 def test_a_flood_is_refused_and_said_once(
     house: House, door: SourceDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

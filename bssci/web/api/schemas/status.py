@@ -49,6 +49,8 @@ class SourceFigures(Answer):
     rejected: int
     reasons: list[SourceReason]
     waiting: int
+    held_back: bool
+    """telegrams wait because more come than SOURCE_RATE allows"""
     rate: float
     rate_limit: float
     journal_bytes: int

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
@@ -252,6 +253,7 @@ class BssciService(Service):
     def _outside(self, loaded: Loaded) -> Outside:
         return Outside(
             listening=self._is_listening,
+            station_ports=self._station_ports,
             refused_connections=self._refused_connections,
             take_certificates=self.tls.check,
             decoders=self.decoders,
@@ -272,6 +274,10 @@ class BssciService(Service):
 
     def _is_listening(self) -> bool:
         return bool(self._ports) and self.running == 1
+
+    def _station_ports(self) -> list[int]:
+        places = [each.getHost() for each in self._ports]
+        return [each.port for each in places if isinstance(each, IPv4Address | IPv6Address)]
 
     async def _listen(self) -> None:
         settings, reactor, center = self.settings, self._reactor, self.center

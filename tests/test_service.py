@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 
@@ -74,6 +76,9 @@ class _Port:
     def __init__(self, stopped: list[int], port: int) -> None:
         self._stopped, self._port = stopped, port
 
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.1", self._port or 40_000)
+
     def stopListening(self) -> None:
         self._stopped.append(self._port)
 
@@ -119,21 +124,28 @@ def test_an_interrupt_ends_the_start_wherever_it_comes(
     assert handlers == [signal.SIG_DFL]
 
 
-def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BssciService]:
+    """One that listens on the ports 2, 0 (any) and, for browsers, 3."""
     use_at_once(monkeypatch)
-    options = {"listen-port": "2", "web-port": "3", "web-host": "127.0.0.1"}
+    options = {"listen": "tcp:2 tcp:0", "web-port": "3", "web-host": "127.0.0.1"}
     service = BssciService(Reactor(0), configuration_in(tmp_path, **options), INSTALLED)
     service.privilegedStartService()
-    try:
-        count = service.stations.count
-        count.refused, count.failed_handshakes, count.timed_out, count.closed_for_framing = 1, 2, 3, 4
-        assert service.web is not None
-        told = service.web.context.outside.refused_connections()
-        assert told == {"too_many": 1, "handshake": 2, "timeout": 3, "framing": 4}
-    finally:
-        service._abandon()
+    yield service
+    service._abandon()
+
+
+def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(service: BssciService) -> None:
+    count = service.stations.count
+    count.refused, count.failed_handshakes, count.timed_out, count.closed_for_framing = 1, 2, 3, 4
+    assert service.web is not None
+    told = service.web.context.outside.refused_connections()
+    assert told == {"too_many": 1, "handshake": 2, "timeout": 3, "framing": 4}
+
+
+def test_the_web_admin_is_told_the_ports_that_base_stations_find(service: BssciService) -> None:
+    assert service.web is not None
+    assert service.web.context.outside.station_ports() == [2, 40_000]
 
 
 def test_a_step_of_the_stop_that_cannot_store_is_one_line_in_the_log(

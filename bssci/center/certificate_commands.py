@@ -56,6 +56,7 @@ class CertificateCommands:
     :class:`bssci.journal.StorageError` if it cannot be stored; nothing has been done then.
 
     :param take_certificates: makes the listening ports use the present files; awaited.
+    :param station_ports: returns the TCP ports on which base stations connect.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class CertificateCommands:
         registry: Registry,
         run_in_thread: RunInThread,
         take_certificates: Callable[[], Awaitable[None]],
+        station_ports: Callable[[], Sequence[int]],
     ) -> None:
         self._audit = audit
         self._configuration = configuration
@@ -73,6 +75,7 @@ class CertificateCommands:
         self._registry = registry
         self._run_in_thread = run_in_thread
         self._take_certificates = take_certificates
+        self._station_ports = station_ports
         self._lock = DeferredLock()
 
     @property
@@ -183,9 +186,7 @@ class CertificateCommands:
         """
         renewed = "renewed" if renew else ""
         async with self._audit.around(by, "certificate.station_bundle", eui, renewed, hold_room=self._room()):
-            places = self._configuration.catalogue.places(self._configuration.current)
-            ports = [each.port for each in places if each.setting.startswith("LISTEN")]
-            return await self._run(self._store.station_bundle, eui, renew, host, ports)
+            return await self._run(self._store.station_bundle, eui, renew, host, self._station_ports())
 
     async def certificate_of(self, eui: EUI) -> x509.Certificate:
         """Return the certificate that a base station presented last, or else that of its bundle."""

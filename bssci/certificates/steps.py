@@ -12,6 +12,7 @@ from bssci.model import EUI
 
 PAGE, PLACE = "steps.html", "connection.txt"
 """names of the files in a bundle"""
+_ASK = "ask its administrator"
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _STYLE = (
     "body{font:16px/1.5 sans-serif;max-width:42em;margin:2em auto;padding:0 1em}"
@@ -42,11 +43,10 @@ def steps(eui: EUI, host: str, ports: Sequence[int], ends: str) -> dict[str, byt
     :param ends: day on which the station's certificate expires.
     """
     port = str(ports[0]) if ports else ""
+    shown_port = f"<code>{port}</code>" if ports else f"<em>that of the service center: {_ASK}</em>"
     place = f"host={host}\nport={port}\nbase_station={eui}\n"
     others = f" (also {', '.join(map(str, ports[1:]))})" if len(ports) > 1 else ""
-    known = (
-        escape(host) if host else "<em>the name or address of the service center: ask its administrator</em>"
-    )
+    known = escape(host) if host else f"<em>the name or address of the service center: {_ASK}</em>"
     named = "address" if is_address(host) else "name"
     page = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Base station {eui}</title><style>{_STYLE}</style></head>
@@ -54,7 +54,7 @@ def steps(eui: EUI, host: str, ports: Sequence[int], ends: str) -> dict[str, byt
 <p>With this bundle the base station {eui}, and no other, is let in until {escape(ends)}.</p>
 <ol>
 <li>In the settings of the base station (often called “BSSCI” or “service center”) enter:
-<table><tr><th>Host</th><td><code>{known}</code></td></tr><tr><th>Port</th><td><code>{port}</code>{others}</td></tr>
+<table><tr><th>Host</th><td><code>{known}</code></td></tr><tr><th>Port</th><td>{shown_port}{others}</td></tr>
 <tr><th>TLS</th><td>on, version 1.2 or later, with a client certificate</td></tr></table></li>
 <li>Load the three files:
 <table><tr><th>CA certificate</th><td><code>ca_cert.pem</code></td></tr>

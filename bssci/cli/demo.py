@@ -28,7 +28,7 @@ from bssci.cli import demo_decoders, demo_gateways
 from bssci.cli.chosen import load
 from bssci.cli.ports import listening_problems, reachable
 from bssci.model import EUI, Sensor, eui_from_int
-from bssci.settings.table import Settings
+from bssci.settings.table import Settings, station_places
 from bssci.settings.trial import cannot_listen
 from bssci.simulator.gateway_options import PASSWORD
 from bssci.system.files import prepare_directory
@@ -93,6 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
     installed, (own, origins, _, _) = load()
     options = _options(own, origins, arguments.gateways)
     chosen = load(options)[1].settings
+    station = next(station_places(chosen.values()), None)
+    if station is None:
+        print("error: LISTEN: the simulated base stations need an address with a TCP port", file=sys.stderr)
+        return 1
     problems = list(listening_problems(installed.catalogue.places(chosen)))
     for name, problem in problems:
         print(f"error: {problem}; is it running already? If not, set {name} to another port", file=sys.stderr)
@@ -105,8 +109,6 @@ def run(arguments: argparse.Namespace) -> int:
     share_accounts(own.state_dir, chosen.state_dir)
     service = [_script("twistd"), "--nodaemon", "--pidfile=", "bssci"]
     service += [f"--{name}={value}" for name, value in options.items()]
-    places = installed.catalogue.places(chosen)
-    station = next(place for place in places if place.setting in ("LISTEN", "LISTEN_PORT"))
     simulator = simulator_command(directory, reachable(station.host), station.port)
     text = announcement(chosen)
     secrets_of_simulator = {}
@@ -257,12 +259,12 @@ def announcement(chosen: Settings) -> str:
     kind = ", our own broker" if host == "embedded" else ""
     user = f" -u {name} -P PASSWORD" if name else ""
     topic = chosen.value("BASE_TOPIC")
-    ports = ", ".join(map(str, chosen.listen_port))
+    places = ", ".join(f"{place.host} port {place.port}" for place in station_places(chosen.values()))
     web = f"http://{reachable(chosen.web_host)}:{chosen.web_port}/" if chosen.web_port else "switched off"
     missing = "" if shutil.which("mosquitto_sub") else "  (apt-get install mosquitto-clients)"
     return f"""
 The service center is running.
-  base stations   TLS on {chosen.listen_host}, port {ports}
+  base stations   TLS on {places}
   MQTT            {broker}:{port}{kind}, topics below {topic}/
   sinks           {", ".join(chosen.sinks)}
   web admin       {web} (user admin, with the password that `bssci init` has shown)

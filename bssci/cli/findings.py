@@ -11,10 +11,7 @@ from bssci.cli.ports import listens
 from bssci.extensions import ExtensionError, ExtensionKind
 from bssci.journal import holder
 from bssci.settings.groups import Group, ListeningAddress
-from bssci.settings.table import Settings
-
-STATIONS_LISTEN = ("LISTEN", "LISTEN_PORT")
-"""settings that determine where base stations connect"""
+from bssci.settings.table import Settings, station_places
 
 
 class Finding(NamedTuple):
@@ -69,10 +66,14 @@ def _unusable(group: Group, chosen: Settings) -> str:
 
 
 def is_running(chosen: Settings, places: Sequence[ListeningAddress]) -> bool:
-    """Return whether this service center is running, by the port of the base stations.
+    """Return whether this service center is running, by the ports of the base stations.
 
-    The process that holds STATE_DIR listens on it. A port that was changed since is not its own.
+    The process that holds STATE_DIR listens on one of them. A port that was changed since is not its own.
+    Where base stations connect to a socket that the service inherits, another port tells; without any it is
+    enough that STATE_DIR is held.
     """
-    place = next((each for each in places if each.setting in STATIONS_LISTEN), None)
     pid = holder(chosen.state_dir)
-    return place is not None and pid is not None and listens(pid, place.port)
+    if pid is None:
+        return False
+    telling = list(station_places(chosen.values())) or places
+    return not telling or any(listens(pid, each.port) for each in telling)

@@ -10,6 +10,7 @@ from bssci.certificates.reading import read_certificates
 from bssci.certificates.steps import host_of, steps
 from bssci.cli.chosen import load_own
 from bssci.model import EUI, parse_eui
+from bssci.settings.table import station_places
 from bssci.system.files import write_atomically
 
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{'created' if made.created else 'kept   '} {made.path}")
     directory = stations / arguments.eui
     ends = read_certificates(directory / "station_cert.pem", "the bundle")[0].not_valid_after_utc
-    ports = list(chosen.listen_port) if not chosen.listen else []
+    ports = [place.port for place in station_places(chosen.values())]
     for name, content in steps(arguments.eui, host_of(chosen.cert_file), ports, f"{ends:%Y-%m-%d}").items():
         write_atomically(directory / name, content)
         print(f"written {directory / name}")

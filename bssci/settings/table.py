@@ -240,7 +240,8 @@ def _contradiction(values: Values, origins: Mapping[str, Origin], name: str, all
     return SettingsError(f"{name}={str(values[name])!r} ({origins[name]}): {allowed}")
 
 
-def _station_places(values: Values) -> Iterator[ListeningAddress]:
+def station_places(values: Values) -> Iterator[ListeningAddress]:
+    """Yield the addresses on which base stations connect, without sockets that the service inherits."""
     if values["LISTEN"]:
         yield from _described("LISTEN", values)
         return
@@ -298,7 +299,7 @@ GROUPS = (
         StationSettings.title,
         _rows(StationSettings),
         usable=_usable_stations,
-        places=_station_places,
+        places=station_places,
     ),
     Group(JournalSettings.title, _rows(JournalSettings), check=_check_silence, usable=_usable_journal),
     Group(DeliverySettings.title, _rows(DeliverySettings)),

@@ -23,6 +23,7 @@ class Outside:
     """Access to parts of the service that the center does not know.
 
     :ivar listening: returns whether base stations can connect.
+    :ivar station_ports: returns the TCP ports on which base stations connect.
     :ivar refused_connections: returns the number of base stations' connections that were refused or given
         up since the start, by reason.
     :ivar take_certificates: loads certificates for base stations if their files changed; fires when they
@@ -35,6 +36,7 @@ class Outside:
     """
 
     listening: Callable[[], bool] = lambda: True
+    station_ports: Callable[[], Sequence[int]] = tuple
     refused_connections: Callable[[], Mapping[str, int]] = dict
     take_certificates: Callable[[], Deferred[None]] = lambda: succeed(None)
     alarm_trial: AlarmTrial | None = None

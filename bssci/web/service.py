@@ -194,6 +194,7 @@ class WebAdmin:
             center.registry,
             self.context.run_in_thread,
             self._take_certificates,
+            self.context.outside.station_ports,
         )
 
     def _machine_routes(self, requests: RequestMetrics) -> MachineRoutes:

@@ -36,7 +36,7 @@ class Parts:
         self.audit = self.catalogue = self.current = itself
         monkeypatch.setattr(certificate_commands, "CertificateStore", lambda files: itself)
         self.commands = CertificateCommands(
-            AuditLog(itself, lambda: 5.0), itself, itself, itself, maybeDeferred, self.take
+            AuditLog(itself, lambda: 5.0), itself, itself, itself, maybeDeferred, self.take, lambda: [16018]
         )
 
     async def append(self, entry: AuditEntry) -> None:
@@ -51,12 +51,6 @@ class Parts:
 
     def certificate_files(self, settings: Any) -> Any:
         return settings
-
-    def places(self, settings: Any) -> list[Any]:
-        return [
-            SimpleNamespace(port=16018, setting="LISTEN_PORT"),
-            SimpleNamespace(port=5000, setting="WEB_PORT"),
-        ]
 
     def connected(self) -> list[Any]:
         return [SimpleNamespace(eui=STATION, link=SimpleNamespace(certificate=b"der", signers=[b"signer"]))]

@@ -40,8 +40,9 @@ def test_the_page_says_where_to_connect_and_what_to_load() -> None:
         assert word in page
 
 
-def test_without_a_known_host_it_says_whom_to_ask() -> None:
-    assert "ask its administrator" in steps(STATION, "", [16018], "2031-05-01")[PAGE].decode()
+@pytest.mark.parametrize(("host", "ports"), [("", [16018]), ("sc.example", [])])
+def test_without_a_known_host_or_port_it_says_whom_to_ask(host: str, ports: list[int]) -> None:
+    assert "ask its administrator" in steps(STATION, host, ports, "2031-05-01")[PAGE].decode()
 
 
 @pytest.mark.parametrize(

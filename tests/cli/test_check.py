@@ -283,6 +283,15 @@ def test_ports_of_the_running_service_are_its_own(
     assert status == 1 and problem.startswith(f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{taken_port}")
 
 
+def test_a_port_of_browsers_tells_that_the_service_runs_where_it_inherits_that_of_stations(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, directory: Path, taken_port: int
+) -> None:
+    monkeypatch.setenv("LISTEN", "systemd:domain=INET:index=0")
+    monkeypatch.setenv("WEB_PORT", str(taken_port))
+    with no_service(directory / "data"):
+        assert "ok: ports: in use by the running service" in report(capsys)[1]
+
+
 def test_a_sink_says_what_it_finds(
     capsys: pytest.CaptureFixture[str], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

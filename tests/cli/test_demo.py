@@ -238,9 +238,19 @@ def test_the_simulator_understands_its_options(directory: Path) -> None:
     assert (plan.counters, plan.comes_and_goes) == (place / "counters.json", int(demo.STATIONS[2], 16))
 
 
+def test_simulated_stations_need_a_port(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LISTEN", "systemd:domain=INET:index=0")
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err.startswith("error: LISTEN: the simulated base stations need an address")
+
+
 def test_the_announcement_says_how_to_watch() -> None:
     chosen = settings_of({"mqtt-broker": "embedded", "mqtt-port": "1884"})
-    assert "mosquitto_sub -h 127.0.0.1 -p 1884 -v -t 'mioty/#'" in demo.announcement(chosen)
+    text = demo.announcement(chosen)
+    assert "mosquitto_sub -h 127.0.0.1 -p 1884 -v -t 'mioty/#'" in text
+    assert "  base stations   TLS on 0.0.0.0 port 16018\n" in text
     chosen = settings_of({"mqtt-username": "me", "mqtt-password": "hunter2"})
     text = demo.announcement(chosen)
     assert "mosquitto_sub -h localhost -p 1883 -u me -P PASSWORD -v -t 'mioty/#'" in text

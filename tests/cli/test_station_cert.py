@@ -29,6 +29,14 @@ def test_a_bundle_for_one_more_station(directory: Path, capsys: pytest.CaptureFi
     assert [path.read_bytes() for path in sorted(bundle.iterdir())] == before
 
 
+def test_a_bundle_names_the_port_of_an_endpoint(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main(["init"])
+    monkeypatch.setenv("LISTEN", "tcp:16017:interface=127.0.0.1")
+    assert main(["station-cert", "70B3D56770FF0001"]) == 0
+    place = directory / "certs" / "stations" / "70B3D56770FF0001" / "connection.txt"
+    assert "\nport=16017\n" in place.read_text()
+
+
 def test_a_bundle_needs_an_authority_and_an_eui(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["station-cert", "70B3D56770FF0001"]) == 1
     remedy = "restore it, set CA_FILE, or run `bssci init` if there are no certificates yet"

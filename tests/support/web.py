@@ -270,7 +270,9 @@ class WebHouse(House):
         """Start as the service does."""
         with patch("bssci.center.service_center.deferToThread", maybeDeferred):
             super().open()
-        self.outside = replace(self.outside, live_sessions=self.kept.live_sessions)
+        self.outside = replace(
+            self.outside, live_sessions=self.kept.live_sessions, station_ports=lambda: [16018]
+        )
         if self.outside.decoders is not None:
             follow(self.outside.decoders, self.center.sensors)
         mqtt = {"queued": 3, "oldest_seconds": 1.5, "delivered": 10, "failed": 1, "failing": False}

@@ -417,7 +417,9 @@ class Station:
         waits = batch.stored
         if batch.receptions:
             mark = journal.sessions.mark(self.eui, session.last_bs_op_id)
-            waits.append(self._services.ingest.receptions(batch.receptions, mark))
+            # The batch does not keep them: if they are refused, it may yet wait for what else it stores.
+            receptions, batch.receptions = batch.receptions, []
+            waits.append(self._services.ingest.receptions(receptions, mark))
         elif session.last_bs_op_id != last_before or batch.answers:
             # A request that is repeated after a resume may still be in the middle of being stored: its answer
             # waits for that.

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+
+from bssci.journal.errors import JournalBusy
+from bssci.model import Reception
 from bssci.wire.messages import (
+    Error,
     UlDataCmp,
     UlDataRsp,
 )
@@ -53,3 +61,19 @@ def test_an_uplink_is_published_once_though_it_was_begun_thrice(old: Line) -> No
     old.house.advance(3)
     assert [len(answers_to(line, 9)) for line in lines] == [0, 0, 1]
     assert len(old.house.uplinks()) == 1
+
+
+def test_a_refused_uplink_takes_no_memory_while_its_read_waits_for_other_writes(
+    house: House, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[Reception] = []
+
+    def append(receptions: list[Reception], mark: object) -> Deferred[int]:
+        refused.extend(receptions)
+        return fail(JournalBusy("too many wait for the disk already"))
+
+    monkeypatch.setattr(house.journal.inbox, "append", append)
+    line.give(uplink(1))
+    line.give(uplink(2))  # with it, the last opId goes to the disk
+    assert [error.opId for error in line.take(Error)] == [1, 2]
+    assert [gc.get_referrers(reception) for reception in refused] == [[refused], [refused]]

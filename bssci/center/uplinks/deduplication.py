@@ -46,12 +46,18 @@ RETRY = 1.0
 """s until a failed access to the journal is retried"""
 LOG_EVERY = 60
 """the first failure of the journal is logged, and then one in this many"""
+STORED_AT_ONCE = 4 << 20
+"""approximate encoded bytes of the uplinks that one commit stores; encoding them takes some milliseconds"""
 MAX_SENSORS = 1_000_000
 """sensors whose highest counter is kept in memory; uplinks of others are looked up in the journal"""
 
 UplinkKey = tuple[EUI, int, bytes]
 
 _RANDOM_BYTES = 12
+_SIZE = 128
+"""encoded bytes of a reception without payload and subpackets"""
+_SUBPACKET = 36
+"""encoded bytes of a subpacket: four floating-point numbers"""
 
 
 class Store(Protocol):
@@ -370,13 +376,14 @@ class Deduplication:
     def _store_uplinks(self) -> None:
         if self._storing or self._retry is not None:
             return
-        self._storing, self._closed = self._closed, []
+        count = _stored_at_once(self._closed)
+        self._storing, self._closed = self._closed[:count], self._closed[count:]
         if self._storing:
-            taken_before = self._oldest_open_position()
+            taken_before = None if self._closed else self._oldest_open_position()
             stored = maybeDeferred(self._store.append, list(self._storing), taken_before=taken_before)
             stored.addCallbacks(self._stored, self._not_stored)
             stored.addErrback(self._log_failure)
-        if self._unasked:
+        if self._unasked and not self._closed:
             self._ask()
 
     def _oldest_open_position(self) -> int:
@@ -436,6 +443,22 @@ def best_first(receptions: Sequence[Reception]) -> list[Reception]:
     for reception in sorted(receptions, key=attrgetter("snr"), reverse=True):
         best.setdefault(reception.base_station_eui, reception)
     return list(best.values())
+
+
+def _stored_at_once(uplinks: Sequence[Uplink]) -> int:
+    """Return how many of the first uplinks one commit stores: at least one, if there is one."""
+    room = STORED_AT_ONCE
+    for count, uplink in enumerate(uplinks):
+        if room <= 0:
+            return count
+        room -= sum(map(_size, uplink.receptions))
+    return len(uplinks)
+
+
+def _size(reception: Reception) -> int:
+    """Return approximately how many bytes a reception has when it is encoded."""
+    subpackets = 0 if reception.subpackets is None else len(reception.subpackets.snr)
+    return _SIZE + len(reception.payload) + _SUBPACKET * subpackets
 
 
 def _is_late_copy(suspect: _Suspect, uplink: Uplink, began: float) -> bool:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from bssci.center.uplinks.deduplication import Deduplication
-from bssci.model import EUI, Reception, Uplink
+from bssci.journal import StorageError
+from bssci.model import EUI, Reception, Subpackets, Uplink
 from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
 from tests.support.journal import OTHER_STATION, SENSOR, STATION, reception
@@ -74,6 +76,7 @@ class Receiver:
         sensor: EUI = SENSOR,
         payload: bytes = b"\1",
         rx_time: int | None = None,
+        subpackets: Subpackets | None = None,
     ) -> Reception:
         """A copy, acknowledged to its station."""
         heard = msgspec.structs.replace(
@@ -81,6 +84,7 @@ class Receiver:
             snr=snr,
             rx_time=RX_TIME + int(self.clock.seconds() * SECOND) if rx_time is None else rx_time,
             received_at=self.now(),
+            subpackets=subpackets,
         )
         stored = self.journal.inbox.append([heard])
         self.journal.commit()
@@ -479,6 +483,34 @@ def test_windows_that_end_together_are_stored_together(receiver: Receiver) -> No
     receiver.advance(3)
     assert receiver.journal.statistics.commits - commits == 1
     assert len(receiver.uplinks()) == 100
+
+
+def test_many_bytes_that_end_together_are_stored_by_several_commits(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.uplinks.deduplication.STORED_AT_ONCE", 5000)
+    many = Subpackets(snr=[1.0] * 100, rssi=[1.0] * 100, frequency=[1.0] * 100)
+    for counter in range(1, 6):
+        receiver.hear(counter, subpackets=many)
+    commits = receiver.journal.statistics.commits
+    receiver.advance(3)
+    assert receiver.journal.statistics.commits - commits == 3
+    assert [uplink.packet_counter for uplink in receiver.uplinks()] == [1, 2, 3, 4, 5]
+
+
+def test_a_crash_between_two_commits_loses_nothing_that_ended_with_the_first(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.uplinks.deduplication.STORED_AT_ONCE", 1)
+    for counter in (1, 2):
+        receiver.hear(counter)
+    receiver.clock.advance(2.5)
+    monkeypatch.setattr(receiver.journal.events, "append", lambda *_, **__: fail(StorageError("full")))
+    receiver.journal.commit()
+    assert [uplink.packet_counter for uplink in receiver.uplinks()] == [1]
+    receiver.crash()
+    receiver.advance(3)
+    assert [uplink.packet_counter for uplink in receiver.uplinks()] == [1, 2]
 
 
 # a sensor that counts anew

@@ -74,23 +74,22 @@ class Core:
         connections = {worker.connection for worker in (self.writer, self.reader, self.history)}
         return sum(connection.unreadable for connection in connections)
 
-    def watch(
-        self,
-        *,
-        after_group: Callable[[], None],
-        after_transaction: Callable[[bool], None],
-        make_room: Callable[[sqlite3.Cursor], int],
-    ) -> None:
+    def watch(self, *, after_group: Callable[[], None], after_transaction: Callable[[bool], None]) -> None:
         """Register a component's callbacks.
 
         :param after_group: called in the reactor's thread after the Deferreds of a group have fired.
         :param after_transaction: called in the writing thread after each transaction, with whether it was
             committed.
-        :param make_room: called in the writing thread when the journal is full; deletes rows that can be
-            spared, and returns their number.
         """
         self._after_group.append(after_group)
         self._after_transaction.append(after_transaction)
+
+    def when_full(self, make_room: Callable[[sqlite3.Cursor], int]) -> None:
+        """Register what a component does when the journal is full, after those that did so before.
+
+        :param make_room: called in the writing thread; deletes rows that can be spared, and returns their
+            number.
+        """
         self._make_room.append(make_room)
 
     def change(

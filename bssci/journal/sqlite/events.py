@@ -44,6 +44,8 @@ READ_BYTES = 4 * 1024 * 1024
 """encoded bytes of the events that one read returns, at most; a single event may be larger"""
 ROOM = 10_000
 """delivered events that are deleted at a time when the journal is full"""
+OLDEST_AT = "(SELECT at FROM event ORDER BY seq LIMIT 1)"
+"""query for the time of the oldest event that is stored, Unix seconds"""
 _SLICE = 1000
 """events that one step of the retention examines"""
 
@@ -118,11 +120,8 @@ class Events:
         """number of the last event that every sink has taken, as far as is known"""
         self._first_after_room: int | None = None
         """value of ``first_seq`` once the open transaction, which makes room, is committed"""
-        core.watch(
-            after_group=self._committed,
-            after_transaction=self._transaction_ended,
-            make_room=self._make_room,
-        )
+        core.watch(after_group=self._committed, after_transaction=self._transaction_ended)
+        core.when_full(self._make_room)
 
     def release(self, delivered_seq: int) -> None:
         """Allow events up to this number, taken by every sink, to be deleted when the journal is full."""

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from bssci.journal import StorageError
+from bssci.journal import StorageError, StoredDownlink
 from bssci.journal.sqlite import database, events, worker
-from tests.support.journal import disk_full, online, uplink
+from bssci.model import Downlink, DownlinkRequest
+from tests.support.journal import SENSOR, disk_full, online, uplink
 
 SIZE = 1024 * 1024
 
@@ -78,6 +79,31 @@ async def test_other_changes_find_room_too(journal):
         await journal.requests.receive("mqtt", "topic", b"x" * 3000, at=float(number))
     await journal.events.append([online()])
     assert journal.statistics.failed_commits == 0
+
+
+async def test_answered_requests_are_history_too(journal):
+    journal.cursors.follow({})
+    open_one = await journal.requests.receive("mqtt", "other", b"x", at=0.0)
+    for number in range(300):
+        await journal.events.append([online(at=float(number))])
+        request = await journal.requests.receive("mqtt", "topic", b"x" * 5000, at=float(number))
+        await journal.requests.answer(request, "done", b"", at=float(number))
+    assert journal.statistics.failed_commits == 0
+    kept = await journal.requests.newest("mqtt", "topic", 1000)
+    oldest = (await journal.events.read(0, 1))[0][1].at
+    assert kept[0].received_at == 299.0 and kept[-1].received_at >= oldest > 30
+    assert [each.number for each in await journal.requests.newest("mqtt", "other", 10)] == [open_one]
+
+
+async def test_downlinks_that_ended_are_history_too(journal):
+    journal.cursors.follow({})
+    request = DownlinkRequest(end_point_eui=SENSOR, data=(b"x" * 5000,))
+    for number in range(1, 300):
+        ended = Downlink(queue_id=number, request=request, state="sent", created_at=0.0, changed_at=number)
+        await journal.downlinks.store([StoredDownlink(downlink=ended)], [online(at=float(number))])
+    assert journal.statistics.failed_commits == 0
+    kept = [each.queue_id for each in await journal.downlinks.of_sensor(SENSOR, 1000)]
+    assert kept[0] == 299 and kept[-1] > 30
 
 
 async def test_the_oldest_number_is_true_though_making_room_fails(journal, monkeypatch):

@@ -39,6 +39,8 @@ SECRET_FILES = (SERVER_KEY, CA_KEY)
 MAX_ARCHIVE = 4 * 1024 * 1024
 """largest size of an archive in bytes, unpacked"""
 MAX_BUNDLES_TRIED = 100
+MAX_AUTHORITIES_TRIED = 10
+"""certificates of the authority with its key here, such as renewed ones, with which a handshake is tried"""
 _NAMES = {CA: "Authority", SERVER: "Service center"}
 """name of the holder of each kind of certificate"""
 _IN_ARCHIVE = {
@@ -213,7 +215,8 @@ class CertificateStore:
             own = [each for each in authorities if each.public_key() == signer.public_key()]
             key = issuing.new_key()
             identities = [
-                (issuing.issue_station(key, Authority(each, signer), None, self._now()), key) for each in own
+                (issuing.issue_station(key, Authority(each, signer), None, self._now()), key)
+                for each in list(dict.fromkeys(own))[:MAX_AUTHORITIES_TRIED]
             ]
         for identity in identities or islice(self._bundled(authorities), 1):
             refuse_station(server, identity, ca)

@@ -176,6 +176,15 @@ def test_a_station_of_an_authority_in_between_is_refused_when_the_one_above_goes
     assert store.refused_stations(other, {"CAFE000000000001": chain}) == ["CAFE000000000001"]
 
 
+def test_an_authority_given_many_times_is_tried_once(
+    store: CertificateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr("bssci.certificates.store.refuse_station", lambda *all: tried.append(all))
+    assert store.check({CA: store.read(CA) * 20}) == []
+    assert len(tried) == 1
+
+
 def test_without_the_authority_s_key_a_bundle_is_tried(
     store: CertificateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,13 +25,16 @@ LOAD_AUTHORITY = (
 )
 
 
+UPDATE = "Update the gateway's software, or tell its maker: this service center speaks BSSCI 1.0."
+
+
 class Cause(NamedTuple):
     """Reason for a refusal, and advice."""
 
     reason: str
     """a clause in lower case that continues "refused because" """
     remedy: str = ""
-    """sentences that say what to do; empty: nothing special"""
+    """sentences that say what to do; empty: nothing is known"""
 
 
 BLOCKED = Cause("it is blocked", "To let it in again, unblock it on its page.")
@@ -137,7 +140,32 @@ def of_refusal(words: str) -> Cause:
         return BLOCKED
     if "certificate" in words:
         return Cause(words, f"Give each station a bundle of its own. {NEW_BUNDLE}")
-    return Cause(words)
+    if "version" in words:
+        return Cause(words, UPDATE)
+    if "too many" in words:
+        return Cause(words, "Forget base stations that are no longer used.")
+    return Cause(words, "It tries again by itself; if that does not help, see the log.")
+
+
+def of_message(words: str) -> Cause:
+    """Return the cause of a connection that ended after a message that cannot be used, before ``conCmp``.
+
+    :param words: error message that was sent to the station.
+    """
+    return Cause(f"it sent a message that cannot be used: {words}", UPDATE)
+
+
+def of_framing(words: str) -> Cause:
+    """Return the cause of a connection that was closed before ``conCmp``, as its bytes are not BSSCI.
+
+    :param words: what is wrong with them.
+    """
+    return Cause(f"it does not speak BSSCI: {words}", f"Check the protocol in its settings. {UPDATE}")
+
+
+def of_answer(code: int, words: str) -> Cause:
+    """Return the cause of a connection that was closed as the station answered ``conRsp`` with an error."""
+    return Cause(f"it refused our answer to its con: error {code}, {words or 'without a reason'}", UPDATE)
 
 
 def _day(at: datetime) -> str:

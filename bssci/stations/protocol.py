@@ -94,7 +94,7 @@ class StationProtocol(Protocol):
         handshake, as the object takes 7 KB
         """
         self._cause: Cause | None = None
-        """cause for the refusal of a certificate"""
+        """cause for the refusal of a certificate, or for the end of the connection before ``conCmp``"""
         self._station: Station | None = None
         self._con: Con | None = None
         self._repeated = 0
@@ -145,6 +145,8 @@ class StationProtocol(Protocol):
         self._stop_waiting()
         if self.phase is Phase.HANDSHAKE:
             self._no_handshake(self._reason or _why(reason))
+        elif self._cause is not None:
+            self._note_refusal(self._cause)
         self.phase = Phase.CLOSED
         station, self._station = self._station, None
         if station is not None:
@@ -160,8 +162,15 @@ class StationProtocol(Protocol):
         if (left_out := self.factory.lines.admit()) is not None:
             text = telling("connection refused {peer}: {reason}", left_out)
             self.log.info(text, peer=self.peer, reason=cause.reason, error=error, left_out=left_out)
+        self._note_refusal(cause)
+
+    def _note_refusal(self, cause: Cause) -> None:
+        """Record that the station did not get in, with all that it showed."""
         station = next(iter(self._named)) if len(self._named) == 1 else None
-        self.factory.refusals.add(self.host, cause, station, self._shown)
+        if self._con is not None:
+            station = eui_from_int(self._con.bsEui)
+        shown = x509.load_der_x509_certificate(self.certificate) if self.certificate else self._shown
+        self.factory.refusals.add(self.host, cause, station, shown)
 
     def disconnect(self, reason: str) -> None:
         """Close once everything has been written; abort if that takes longer than ``close_time``."""
@@ -279,6 +288,7 @@ class StationProtocol(Protocol):
     def _refuse_message(self, code: int, error: ProtocolError) -> None:
         """Answer with an error to a message that came before operations may run."""
         self._note("sent", code, error.message)
+        self._cause = causes.of_message(error.message[:MAX_MESSAGE])
         self.send([Error(opId=error.op_id or 0, code=code, message=error.message)])
 
     def _note(self, direction: Direction, code: int, message: str) -> None:
@@ -315,6 +325,8 @@ class StationProtocol(Protocol):
 
     def _framing_lost(self, error: FramingError) -> None:
         if self.phase is not Phase.CLOSED:
+            if self.phase is not Phase.ESTABLISHED:
+                self._cause = causes.of_framing(error.message[:MAX_MESSAGE])
             self.factory.count.closed_for_framing += 1
             self.log.warn("framing lost, closed {peer} {error}", peer=self.peer, error=error.message)
             self.disconnect(f"framing lost: {error.message}")
@@ -326,12 +338,14 @@ class StationProtocol(Protocol):
             self._con_came(message)
         elif isinstance(message, ConCmp) and self.phase is Phase.AWAITING_COMPLETE:
             self._stop_waiting()
+            self._cause = None
             self.phase = Phase.ESTABLISHED
             assert self._station is not None
             established = ensureDeferred(self.factory.registry.established(self, self._station))
             established.addErrback(self._failed)
         elif isinstance(message, Error):
             self._note("received", message.code, message.message or "")
+            self._cause = causes.of_answer(message.code, (message.message or "")[:MAX_MESSAGE])
             self.send([ErrorAck(opId=message.opId)])
             self.disconnect(f"the station refused conRsp: {message.code} {message.message}")
         elif not isinstance(message, ErrorAck):
@@ -370,12 +384,8 @@ class StationProtocol(Protocol):
                 code=error.code,
                 error=error.message,
             )
-            self.factory.refusals.add(
-                self.host,
-                causes.of_refusal(error.message),
-                eui,
-                x509.load_der_x509_certificate(self.certificate),
-            )
+            self._cause = None
+            self._note_refusal(causes.of_refusal(error.message))
             self.send([Error(opId=0, code=error.code, message=error.message)])
             self.disconnect(f"refused: {error.message}")
             return

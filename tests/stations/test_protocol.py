@@ -284,6 +284,41 @@ def test_what_comes_before_con_leaves_a_trace_in_the_log(room: StationRoom, log_
     assert (line["direction"], line["code"], line["peer"]) == ("sent", 71, "192.0.2.1:40000")
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            encode_frame(pack({"command": "con", "opId": 0})),
+            "it sent a message that cannot be used: con: Object missing required field `version`",
+        ),
+        (b"hello, world, hello", "it does not speak BSSCI: a frame begins with "),
+        (
+            encode_frame(pack({"command": "error", "opId": 0, "code": 22, "message": "no"})),
+            "it refused our answer to its con: error 22, no",
+        ),
+    ],
+)
+def test_a_station_that_never_gets_to_operations_is_listed_with_the_reason(
+    room: StationRoom, said: bytes, reason: str
+) -> None:
+    client = room.station(STATION)
+    client.write(said)
+    client.transport.loseConnection()
+    room.advance(1)
+    [refusal] = room.factory.refusals.listed()
+    assert refusal.reason.startswith(reason) and refusal.remedy
+    assert (refusal.base_station_eui, refusal.subject) == (f"{STATION:016X}", f"CN={STATION:016X}")
+
+
+def test_one_that_gets_in_after_all_was_not_refused(room: StationRoom) -> None:
+    client = room.station()
+    client.say(uplink(4))
+    client.establish(STATION)
+    client.write(b"hello, world, hello")
+    room.advance(1)
+    assert client.lost is not None and room.factory.refusals.listed() == []
+
+
 # the connect operation
 
 

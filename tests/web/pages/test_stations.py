@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from bssci.center.alarms.conditions import Condition
 from bssci.stations.causes import BLOCKED, NEW_BUNDLE, Cause
 from tests.support.center import Line
@@ -107,3 +109,17 @@ def test_the_page_of_a_blocked_station_says_how_it_comes_back_or_is_forgotten(we
     assert "Forget…" not in shown
     assert "cannot be forgotten: forgotten, it could connect again" in shown
     assert "unblock it, then forget it" in shown
+
+
+def test_a_blocked_station_shows_since_when_it_is_blocked_and_not_why_it_was_lost_before(
+    web: WebHouse,
+) -> None:
+    line = Line(web)
+    line.connect()
+    line.lose()
+    lost_at = web.now()
+    web.advance(600)
+    assert web.browser("admin").post("/api/base_stations", {"eui": STATION, "blocked": True}).status == 200
+    state = Document(web.browser("viewer").get(f"/stations/{STATION}").text).all("dl")[0].text
+    assert f"{datetime.fromtimestamp(lost_at + 600, UTC):%H:%M:%S}" in state
+    assert f"{datetime.fromtimestamp(lost_at, UTC):%H:%M:%S}" not in state and "cable cut" not in state

@@ -88,6 +88,11 @@ def condition_kind(alarm_id: str) -> str:
     return alarm_id.partition(":")[0]
 
 
+def stands_for_all(alarm_id: str) -> bool:
+    """Return whether a condition stands for all of its kind, and its text tells how many they are."""
+    return alarm_id.partition(":")[2] == MANY
+
+
 def of_stations(
     stations: Iterable[Station], is_blocked: Callable[[EUI], bool], started_at: float, patience: float
 ) -> Iterator[Condition]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bssci.center.alarms.conditions import condition_kind
+from bssci.center.alarms.conditions import condition_kind, stands_for_all
 from bssci.center.alarms.judging import CERTIFICATE_SEVERITY, certificate_state, fill_severity
 from bssci.center.retention import full_in
 from bssci.certificates.store import BUNDLE
@@ -148,6 +148,8 @@ def of_alarms(alarms: Iterable[AlarmRecord]) -> Iterator[HealthProblem]:
     for found in by_kind.values():
         first = min(found, key=lambda each: each.severity != "error")
         others = f", and {len(found) - 1} more like it" if len(found) > 1 else ""
+        # One may stand for all of its kind, and says how many they are.
+        first, others = next(((each, "") for each in found if stands_for_all(each.id)), (first, others))
         href = first.href if len(found) == 1 else "/alarms?state=open"
         yield HealthProblem(first.severity, f"{first.text}{others}", href)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,16 @@ def test_an_alarm_that_another_problem_tells_of_is_not_told_twice() -> None:
 
     alarms = [alarm(kind) for kind in ("endpoints-wrong", "device-certificate-ends", "station-refused")]
     assert [each.text for each in health.of_alarms(alarms)] == ["station-refused"]
+
+
+def test_one_alarm_that_stands_for_all_of_its_kind_says_how_many_they_are() -> None:
+    ids = [*(f"station-refused:{number}" for number in range(20)), f"station-refused:{conditions.MANY}"]
+    alarms = [
+        AlarmRecord(number=number, id=each, severity="warning", text=each, href="/stations", since=1.0)
+        for number, each in enumerate(ids)
+    ]
+    alarms[-1] = replace(alarms[-1], text="A is refused, and 34 more like it")
+    assert [each.text for each in health.of_alarms(alarms)] == ["A is refused, and 34 more like it"]
 
 
 def test_kinds_of_alarms_that_are_said_here_exist() -> None:

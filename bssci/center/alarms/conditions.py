@@ -375,10 +375,12 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
         known = [each for each in found if each.id in is_open]
         yield from known[:MAX_OF_KIND]
         first = max(found, key=lambda each: each.severity == "error")
-        begins = [each.since for each in found if each.since is not None]
+        begins = sorted(each.since for each in found if each.since is not None)
+        # Since when there are more than so many, and not since the newest began: ever newer ones may come.
+        since = begins[MAX_OF_KIND] if len(begins) > MAX_OF_KIND else None
         page = "/" + first.href.strip("/").split("/")[0].partition("#")[0]
         text = f"{first.text}, and {grouped(len(found) - 1)} more like it"
-        yield first._replace(id=f"{kind}:{MANY}", text=text, href=page, since=max(begins, default=None))
+        yield first._replace(id=f"{kind}:{MANY}", text=text, href=page, since=since)
 
 
 def named(name: str | None, eui: EUI) -> str:

@@ -7,7 +7,7 @@ from twisted.internet.defer import ensureDeferred
 
 from bssci.center.alarms import alarms as room
 from bssci.center.alarms.alarms import CALM, Alarms, Calm
-from bssci.center.alarms.conditions import Condition
+from bssci.center.alarms.conditions import MAX_OF_KIND, Condition
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import AlarmChange
 from bssci.model.commands import CommandError
@@ -95,6 +95,18 @@ def test_what_was_over_before_its_patience_is_none(house: House) -> None:
     look(house)
     look(house, patient, seconds=9)
     assert len(look(house, patient)) == 0
+
+
+def test_what_is_bad_in_many_places_is_an_alarm_though_ever_more_places_follow(house: House) -> None:
+    begin = house.now()
+    for number in range(40):
+        bad = [
+            Condition(f"sink-failing:{each}", "error", f"{each} is bad", "/", begin + 5 * each, 60.0)
+            for each in range(number + 1)
+        ]
+        look(house, *bad)
+    [many] = [each for each in house.center.alarms.listed() if each.id == "sink-failing:many"]
+    assert many.since - begin == 5 * MAX_OF_KIND
 
 
 def test_only_kinds_that_were_looked_for_are_over(house: House) -> None:

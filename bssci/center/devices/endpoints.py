@@ -74,13 +74,13 @@ def read(path: Path) -> list[Sensor]:
 
 
 def read_file(path: Path) -> EndpointsFile:
-    """Read a file. Entries are counted from 1 in messages.
+    """Read a file. Entries are counted from 1 in messages; a byte order mark in front is skipped.
 
     :raises EndpointsError: it cannot be read, or is not a JSON array.
     """
     content = _content(path)
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise EndpointsError(path, [f"is not UTF-8 (byte {error.start + 1}): save it as UTF-8"]) from None
     sensors, wrong = _sensors(_entries(path, text), text)
@@ -150,8 +150,6 @@ def _version(content: bytes) -> bytes:
 
 
 def _entries(path: Path, text: str) -> list[Any]:
-    if text.startswith("\ufeff"):
-        raise EndpointsError(path, ["starts with a byte order mark: save it as UTF-8 without one"])
     try:
         entries = standard_json(text)
     except json.JSONDecodeError as error:

@@ -41,6 +41,15 @@ def test_sensors_in_the_order_of_the_file(path: Path) -> None:
     assert sensors[1].extra == {"vendor": {"x": 1}}
 
 
+def test_a_byte_order_mark_is_skipped_also_in_front_of_wrong_entries(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps([5, entry(1)]).encode())
+    found = endpoints.read_file(path)
+    assert [sensor.eui for sensor in found.sensors] == ["70B3D56770110001"]
+    assert [wrong.text for wrong in found.wrong] == ["5"]
+    endpoints.write(path, found.sensors, found.version, found.wrong)
+    assert json.loads(path.read_bytes())[0] == 5
+
+
 def test_what_is_written_is_read_back(path: Path) -> None:
     path.write_text(json.dumps([entry(1, name="Tür", vendor={"x": [1.5]}), entry(2, bidi=True, tags=["a"])]))
     sensors = endpoints.read(path)
@@ -157,7 +166,6 @@ def test_keys_are_not_told(path: Path) -> None:
             '["a\\"Infinity", -Infinity]',
             "is not valid JSON at line 1 column 17: -Infinity is not a JSON value",
         ),
-        ("\ufeff[]", "starts with a byte order mark: save it as UTF-8 without one"),
         (b'["\xe9"]', "is not UTF-8 (byte 3): save it as UTF-8"),
         ("{}", "must be a JSON array of sensors, [ ... ]; [] for none"),
         ("null", "must be a JSON array of sensors, [ ... ]; [] for none"),

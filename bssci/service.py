@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
@@ -395,7 +395,9 @@ class BssciService(Service):
 
     def _step_failed(self, failure: Failure, step: Callable[[], Any]) -> None:
         name = step.__qualname__
-        if failure.check(StorageError):
+        if failure.check(CancelledError):
+            self.log.warn("a step of the stop took too long, the others follow {step}", step=name)
+        elif failure.check(StorageError):
             self.log.error(
                 "a step of the stop failed, the others follow {step} {error}", step=name, error=failure.value
             )

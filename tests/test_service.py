@@ -160,6 +160,20 @@ def test_a_step_of_the_stop_that_cannot_store_is_one_line_in_the_log(
     assert line.endswith("settled the journal is gone")
 
 
+def test_a_step_of_the_stop_that_hangs_is_one_line_in_the_log_and_the_others_follow(
+    tmp_path: Path, log_lines: list[str]
+) -> None:
+    def close() -> Deferred[None]:
+        return Deferred()
+
+    service = BssciService(Reactor(0), configuration_in(tmp_path), INSTALLED)
+    step = service._step(close)
+    step.cancel()
+    assert result_of(step) is None
+    [line] = [each for each in log_lines if "a step of the stop" in each]
+    assert "took too long" in line and line.endswith("close")
+
+
 def test_what_killed_processes_left_is_removed_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ class ServiceCenter:
         settings = configuration.current
         self.started_at = now()
         self.now = now
+        self._clock, self._began = clock, clock.seconds()
         self.configuration = configuration
         self.journal = journal
         self._receptions = loaded.receptions
@@ -384,6 +385,10 @@ class ServiceCenter:
     def unknown_sensors(self) -> list[UnknownSensor]:
         """Return the sensors that were heard although endpoints.json lacks them, last heard first."""
         return self.unknown.listed()
+
+    def uptime(self) -> float:
+        """Return the seconds since the start, whatever the system clock was set to meanwhile."""
+        return self._clock.seconds() - self._began
 
     def health(self) -> dict[str, Any]:
         """Return the payload of ``health_check``."""

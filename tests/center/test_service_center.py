@@ -46,6 +46,13 @@ def test_settings_reach_their_parts_at_once(house: House, monkeypatch: pytest.Mo
     assert house.settings.status_interval == 60
 
 
+def test_the_time_since_the_start_follows_no_clock_that_is_set(house: House) -> None:
+    house.clock.advance(7)
+    house._began -= 1e9
+    assert house.now() > house.center.started_at + 1e9
+    assert house.center.uptime() == 7
+
+
 def test_a_status_is_asked_for_in_the_new_interval(house: House) -> None:
     line = Line(house)
     line.connect()

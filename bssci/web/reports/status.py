@@ -76,7 +76,7 @@ class StatusViews:
             "version": center.version,
             "sc_eui": center.eui,
             "started_at": center.started_at,
-            "uptime": context.now() - center.started_at,
+            "uptime": center.uptime(),
             "timestamp": context.now(),
             "base_stations": {
                 "connected": len(center.stations.connected()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from cryptography import x509
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bssci.certificates.reading import PrivateKey
+from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
 
 CA_LIFE = timedelta(days=3653)
@@ -25,6 +25,8 @@ _LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?!.{{254}}){_LABEL}(?:\.{_LABEL})*")
 _CLOCK_SKEW = timedelta(days=1)
 """Certificates are valid from this much earlier, because clocks of base stations may be wrong."""
+_EARLIEST = datetime(2023, 1, 1, tzinfo=UTC)
+"""A clock that says less was never set."""
 
 
 class Authority(NamedTuple):
@@ -151,6 +153,14 @@ def _key_usage(authority: bool) -> x509.KeyUsage:
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: PrivateKey, now: datetime, end: datetime
 ) -> x509.CertificateBuilder:
+    """Begin a certificate.
+
+    :raises CertificateError: the clock was never set, so that the certificate would end before it is used.
+    """
+    if now < _EARLIEST:
+        raise CertificateError(
+            f"the clock of this machine says {now:%Y-%m-%d}: set it first, for certificates begin and end"
+        )
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

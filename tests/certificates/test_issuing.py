@@ -18,7 +18,7 @@ from bssci.certificates.issuing import (
     new_key,
     parse_host,
 )
-from bssci.certificates.reading import euis_of
+from bssci.certificates.reading import CertificateError, euis_of
 from bssci.model import EUI
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,3 +91,12 @@ def test_what_is_no_host_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="is neither a host name nor an address") as refused:
         parse_host(text)
     assert repr(text[:80]) in str(refused.value)
+
+
+@pytest.mark.parametrize("year", [1970, 2000])
+def test_nothing_is_issued_by_a_clock_that_was_never_set(authority: Authority, year: int) -> None:
+    never_set = datetime(year, 1, 1, tzinfo=UTC)
+    with pytest.raises(CertificateError, match=f"the clock of this machine says {year}-01-01: set it first"):
+        create_authority(new_key(), never_set)
+    with pytest.raises(CertificateError, match="set it first"):
+        issue_station(new_key(), authority, STATION, never_set)

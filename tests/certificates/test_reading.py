@@ -106,8 +106,8 @@ def test_a_station_is_named_by_its_eui(files: Files, tmp_path: Path) -> None:
 
 def test_nothing_outlives_its_authority(tmp_path: Path) -> None:
     key = issuing.new_key()
-    authority = Authority(issuing.create_authority(key, NOW - timedelta(days=3000)), key)
-    station = issuing.issue_station(issuing.new_key(), authority, STATION, NOW)
+    authority = Authority(issuing.create_authority(key, NOW), key)
+    station = issuing.issue_station(issuing.new_key(), authority, STATION, NOW + timedelta(days=3000))
     assert station.not_valid_after_utc == authority.certificate.not_valid_after_utc
 
 

@@ -171,7 +171,7 @@ class MqttClient:
         return ""
 
     def retry_soon(self) -> None:
-        """Let the delays between attempts start over: the cause of the losses was found."""
+        """Let the delays between attempts start over: the cause of the losses was found, or narrowed down."""
         self._delay = FIRST_DELAY
 
     def start(self) -> None:
@@ -386,7 +386,8 @@ class MqttClient:
 
     def _judge(self, connection: MqttConnection, reason: str) -> str:
         """Return the reason of a loss, with the likely cause if such losses repeat."""
-        self._filters.lost(connection.unanswered_filters)
+        if self._filters.lost(connection.unanswered_filters):
+            self.retry_soon()
         now = self._reactor.seconds()
         client_id = self._settings.client_id
         if not connection.is_taken_over and (connection.unanswered or not connection.is_ended_by_broker):

@@ -440,13 +440,13 @@ class MqttConnection(Protocol):
             # It is sent behind the handshakes of TLS and websocket, and not if one of them fails.
             failed = self.transport is None or self.loss is None or self.loss.check(*TLS_ERRORS)
             return "" if failed else self._greeting
-        last = self._window.sent_last
+        last, words = self._window.sent_last, []
+        if self._subscriptions:
+            words.append(f"asked for: {', '.join(self.unanswered_filters)[:300]}")
         if self._window.in_flight and last is not None:
             retained = ", retained" if last.retain else ""
-            return f"sent last: {last.topic[:200]}, {many(len(last.payload), 'byte')}{retained}"
-        if self._subscriptions:
-            return f"asked for last: {', '.join(self.unanswered_filters)[:300]}"
-        return ""
+            words.append(f"sent last: {last.topic[:200]}, {many(len(last.payload), 'byte')}{retained}")
+        return "; ".join(words)
 
     def _publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         self._wake()

@@ -60,16 +60,17 @@ class Filters:
         """Return whether a message on this topic comes with one of the filters."""
         return any(topic_matches_sub(each, topic) for group in self._groups for each in group)
 
-    def lost(self, unanswered: Sequence[str]) -> None:
+    def lost(self, unanswered: Sequence[str]) -> bool:
         """Note that a connection has ended.
 
         :param unanswered: filters of the first SUBSCRIBE without an answer; none: all were answered.
+        :return: whether the next connection asks for them in other packets, or not for all.
         """
         group = tuple(unanswered)
         self._losses = self._losses + 1 if group == self._suspect else 1
         self._suspect = group
         if not group or self._losses < LOSSES or group not in self._groups:
-            return
+            return False
         at = self._groups.index(group)
         half = len(group) // 2
         self._groups[at : at + 1] = [group[:half], group[half:]] if half else []
@@ -78,6 +79,7 @@ class Filters:
             self.log.error(
                 "MQTT subscription given up: the broker closes the connection at it {topic}", topic=group[0]
             )
+        return True
 
 
 def fits(topic_filter: Sequence[str], topic: Sequence[str]) -> bool:

@@ -147,9 +147,14 @@ class Attachments:
         return activity.packet_counter if activity else 0
 
     def began(self, eui: EUI) -> float:
-        """Return the Unix seconds when a sensor attached over the air and reset its counter; 0: never."""
-        stored = self._stored.get(eui)
-        return stored.since if stored is not None and stored.over_the_air else 0.0
+        """Return the Unix seconds when a sensor last reset its counter; 0: never.
+
+        It does so when it attaches over the air, and when it gets another key; the latter is not remembered
+        over a restart.
+        """
+        stored, activity = self._stored.get(eui), self._activities.get(eui)
+        attached_at = stored.since if stored is not None and stored.over_the_air else 0.0
+        return max(attached_at, activity.counts_from if activity is not None else 0.0)
 
     # commands: outcomes per sensor and station
 

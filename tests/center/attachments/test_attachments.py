@@ -104,6 +104,18 @@ def test_stations_are_told_that_a_sensor_with_another_key_counts_from_0_again(ho
     assert house.center.attachments.last_counter(ONE) == 0
 
 
+def test_the_same_uplink_of_a_sensor_with_another_key_is_a_new_one(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    for op_id, change in enumerate(({}, {"name": "Cellar"}, {"nwKey": "F" * 32}), 1):
+        ensureDeferred(house.commands.configure(parse_sensor(sensor_entry(1, **change)), TESTER))
+        house.settle()
+        line.answer_everything()
+        line.say(uplink(op_id, epEui=eui_to_int(ONE), packetCnt=4))
+        house.advance(3)
+    assert len(house.uplinks()) == 2
+
+
 @pytest.mark.parametrize("is_detached", [False, True])
 def test_another_key_makes_it_void_also_if_the_service_was_down_when_it_was_entered(
     house: House, is_detached: bool

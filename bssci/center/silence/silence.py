@@ -487,4 +487,4 @@ class SilenceWatch:
 
 
 def _hours(seconds: float) -> float:
-    return round(seconds / 3600.0, 2)
+    return round(seconds / 3600.0, 4)

@@ -41,6 +41,17 @@ def auto_detached(watch: Watch) -> list[SensorAutoDetached]:
 # a silence from its beginning to its end
 
 
+def test_a_short_silence_is_told_to_the_second(watch: Watch) -> None:
+    watch.configure_limits(timeout=60.0, warning_timeout=30.0, check_interval=10.0)
+    watch.hear(1)
+    for _ in range(8):
+        watch.advance(10)
+    (warning,), (event,) = warnings(watch), auto_detached(watch)
+    silent, left = 3600 * warning.inactive_hours, 3600 * warning.hours_until_detach
+    assert 29 <= silent <= 41 and silent + left == pytest.approx(60, abs=1)
+    assert 59 <= 3600 * event.inactive_hours <= 71
+
+
 def test_log_names_an_automatic_detach_and_the_sensor(watch: Watch, log_lines: list[str]) -> None:
     watch.hear(1)
     watch.advance(DETACH + INTERVAL)

@@ -35,6 +35,8 @@ SENSOR_INTERVAL = 60.0
 """s between two checks of all sensors"""
 CERTIFICATE_INTERVAL = 60.0
 """s between two checks of the certificate files"""
+COUNTED_FOR = 600.0
+"""s for which what happens to base stations is counted; what an earlier run counted is over only after it"""
 SLICE = 200
 """sensors that are checked in one turn of the reactor"""
 STATIONS = 2000
@@ -124,6 +126,7 @@ class AlarmGuard:
         self._failing: frozenset[str] = frozenset()
         """kinds of conditions whose check failed the last time"""
         self._sensors_at = self._certificates_at = -CERTIFICATE_INTERVAL
+        self._began_at = clock.seconds()
         self._ticker = Ticker(clock, INTERVAL, self._look)
 
     def start(self) -> None:
@@ -189,6 +192,9 @@ class AlarmGuard:
             found += looks.of_stations(few, is_blocked, watched.started_at, patience)
             found += looks.of_unsteady_stations(few, is_blocked, now)
             found += looks.of_protocol_errors(few, now)
+        if self._clock.seconds() - self._began_at < COUNTED_FOR:
+            known = {each.id for each in found}
+            found += [each for each in looks.of_earlier_run(self._alarms.open()) if each.id not in known]
         return found
 
     def _of_journal(self) -> Iterator[Condition]:

@@ -40,10 +40,10 @@ from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, SensorError, sensor_differences
-from bssci.model.commands import Actor, CommandError, Outcomes
+from bssci.model.commands import Actor, CommandError, Outcomes, wrong_fields
 from bssci.model.counts import grouped, many
 from bssci.model.iso_times import iso_whole_seconds
-from bssci.model.sensor import check_entered
+from bssci.model.sensor import faults_of_entered
 from bssci.model.sensor_edit import SensorEdit
 from bssci.settings.configuration import Configuration
 from bssci.stations.directory import Stations
@@ -162,10 +162,8 @@ class Commands:
     ) -> Outcomes:
         before = self._sensors.get(eui)
         sensor = make(before)
-        try:
-            check_entered(sensor, before)
-        except SensorError as error:
-            raise CommandError("invalid", f"{error.field} {error.message}", error.field) from error
+        if faults := faults_of_entered(sensor, before):
+            raise wrong_fields(faults)
         action, detail = "sensor.add", sensor.name
         if before is not None:
             action, detail = "sensor.update", sensor_differences(before, sensor)

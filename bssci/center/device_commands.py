@@ -15,12 +15,12 @@ from bssci.center.devices.gateways import Gateway, Gateways
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.scanner_commands import ScannerAnswer
 from bssci.center.recorder import Recorder, stored
-from bssci.model.commands import Actor, CommandError
+from bssci.model.commands import Actor, CommandError, wrong_fields
 from bssci.model.counts import many
 from bssci.model.device_id import eui_of_device
 from bssci.model.differences import differences, value_text
 from bssci.model.place import place_fault
-from bssci.model.plain_text import CONTROLS, control_fault, entered_fault, texts_of
+from bssci.model.plain_text import CONTROLS, control_fault, entered_faults, texts_of
 
 SECRET = "parameters"
 """field of a device whose value may hold keys"""
@@ -150,15 +150,13 @@ def _check_entered(changes: Mapping[str, Any], kept: Device | Gateway) -> None:
     :raises CommandError: ``invalid``: a text has control characters, the place one coordinate without the
         other, or parameters a number that cannot be kept.
     """
-    fault = entered_fault(changes, texts_of(msgspec.structs.asdict(kept)))
-    if fault is not None:
-        field, message = fault
-        raise CommandError("invalid", f"{field} {message}", field)
+    faults = entered_faults(changes, texts_of(msgspec.structs.asdict(kept)))
     if alone := place_fault(changes.get("location"), kept.location):
-        raise CommandError("invalid", f"location {alone}", "location")
+        faults.setdefault("location", alone)
     try:
         json.dumps(changes.get(SECRET), allow_nan=False)
         msgspec.msgpack.encode(changes.get(SECRET))
     except (ValueError, OverflowError):
-        allowed = "must be JSON with finite numbers, whole ones from -2^63 to 2^64 - 1"
-        raise CommandError("invalid", f"{SECRET} {allowed}", SECRET) from None
+        faults[SECRET] = "must be JSON with finite numbers, whole ones from -2^63 to 2^64 - 1"
+    if faults:
+        raise wrong_fields(faults)

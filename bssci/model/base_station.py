@@ -10,7 +10,7 @@ import msgspec
 from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
 from bssci.model.place import place_fault
-from bssci.model.plain_text import entered_fault
+from bssci.model.plain_text import entered_faults
 from bssci.model.sensor import (
     MAX_FIELD,
     MAX_NAME,
@@ -110,9 +110,8 @@ def station_faults(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check_entered(values: Mapping[str, Any]) -> None:
-    fault = entered_fault(values)
-    if fault is not None:
-        raise StationError(*fault)
+    if faults := entered_faults(values):
+        raise StationError(*next(iter(faults.items())))
     if alone := place_fault(values.get("location")):
         raise StationError("location", alone)
 

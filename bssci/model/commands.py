@@ -31,16 +31,32 @@ class CommandError(Exception):
     :ivar message: one line for people: what is allowed, or what to do.
     :ivar field: field of the request that is at fault; None if the fault is not in one field.
     :ivar result: the part that was done, if the command failed in part.
+    :ivar faults: what is wrong with each field of the request, if that is known of all.
     """
 
     def __init__(
-        self, code: str, message: str, field: str | None = None, result: dict[str, Any] | None = None
+        self,
+        code: str,
+        message: str,
+        field: str | None = None,
+        result: dict[str, Any] | None = None,
+        faults: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
         self.result = result
+        self.faults = faults or {}
+
+
+def wrong_fields(faults: Mapping[str, str]) -> CommandError:
+    """Return the error for a request of which fields are wrong.
+
+    :param faults: what is allowed in each, in words that follow the field's name; at least one.
+    """
+    message = "; ".join(f"{field} {text}" for field, text in faults.items())
+    return CommandError("invalid", message, next(iter(faults)), faults=faults)
 
 
 @dataclass(frozen=True, slots=True)

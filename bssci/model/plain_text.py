@@ -26,22 +26,23 @@ def control_fault(text: str, *, has_lines: bool = False) -> str:
     return CONTROLS if (_IN_LINES if has_lines else _CONTROLS).search(text) else ""
 
 
-def entered_fault(entry: Mapping[str, Any], kept: Iterable[str] = ()) -> tuple[str, str] | None:
-    """Return the first field of a valid entry that has control characters, and the fault; None if none has.
+def entered_faults(entry: Mapping[str, Any], kept: Iterable[str] = ()) -> dict[str, str]:
+    """Return the fields of a valid entry that have control characters, with the fault; empty if none has.
 
     :param entry: values by the names of the fields; other fields than texts, tags and location are not
         examined.
     :param kept: texts that are kept already, from a time when everything was taken; they may stay.
     """
+    faults: dict[str, str] = {}
     for field, text in _texts(entry):
         fault = control_fault(text, has_lines=field in _LINES)
         if fault and text not in kept:
-            return field, fault
-    return None
+            faults[field] = fault
+    return faults
 
 
 def texts_of(entry: Mapping[str, Any]) -> set[str]:
-    """Return the texts of an entry that :func:`entered_fault` examines."""
+    """Return the texts of an entry that :func:`entered_faults` examines."""
     return {text for _, text in _texts(entry)}
 
 

@@ -15,7 +15,7 @@ from bssci.model.differences import differences
 from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
 from bssci.model.place import place_fault
-from bssci.model.plain_text import entered_fault, texts_of
+from bssci.model.plain_text import entered_faults, texts_of
 
 MAX_NAME = 200
 """characters of a name, at most"""
@@ -131,18 +131,17 @@ def parse_sensor(entry: object) -> Sensor:
     return Sensor(**values)
 
 
-def check_entered(sensor: Sensor, known: Sensor | None) -> None:
-    """Check texts and place of a sensor that somebody enters; those of the present entry may stay.
+def faults_of_entered(sensor: Sensor, known: Sensor | None) -> dict[str, str]:
+    """Return what is wrong with texts and place of a sensor that somebody enters, by field: a text has
+    control characters, or the place one coordinate without the other. Those of the present entry may stay.
 
     :param known: the present entry.
-    :raises SensorError: a text has control characters, or the place one coordinate without the other.
     """
     kept = texts_of(msgspec.structs.asdict(known)) if known is not None else ()
-    fault = entered_fault(msgspec.structs.asdict(sensor), kept)
-    if fault is not None:
-        raise SensorError(*fault)
+    faults = entered_faults(msgspec.structs.asdict(sensor), kept)
     if alone := place_fault(sensor.location, known.location if known is not None else None):
-        raise SensorError("location", alone)
+        faults.setdefault("location", alone)
+    return faults
 
 
 def sensor_faults(entry: Mapping[str, Any]) -> dict[str, str]:

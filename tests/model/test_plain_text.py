@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.model.plain_text import CONTROLS, control_fault, entered_fault, texts_of
+from bssci.model.plain_text import CONTROLS, control_fault, entered_faults, texts_of
 
 BAD = ["a\nb", "\0", "\x1b[31m", "\x7f", "\x85", "\u2028", "\u202eabc", "\u2066x"]
 
@@ -11,8 +11,8 @@ BAD = ["a\nb", "\0", "\x1b[31m", "\x7f", "\x85", "\u2028", "\u202eabc", "\u2066x
 def test_what_takes_effect_where_it_is_shown_is_refused(text: str) -> None:
     assert control_fault(text) == CONTROLS
     for entry in ({"name": text}, {"tags": ["roof", text]}, {"location": {"text": text}}, {"decoder": text}):
-        assert entered_fault(entry) == (next(iter(entry)), CONTROLS)
-        assert entered_fault(entry, texts_of(entry)) is None
+        assert entered_faults(entry) == {next(iter(entry)): CONTROLS}
+        assert entered_faults(entry, texts_of(entry)) == {}
 
 
 def test_texts_of_all_languages_and_pictures_are_taken() -> None:
@@ -21,10 +21,10 @@ def test_texts_of_all_languages_and_pictures_are_taken() -> None:
 
 
 def test_only_notes_have_lines() -> None:
-    assert entered_fault({"note": "one\r\n\ttwo"}) is None
-    assert entered_fault({"note": "one\0two"}) == ("note", CONTROLS)
-    assert entered_fault({"name": "one\ttwo"}) == ("name", CONTROLS)
+    assert entered_faults({"note": "one\r\n\ttwo"}) == {}
+    assert entered_faults({"note": "one\0two", "tags": ["\0"]}) == {"note": CONTROLS, "tags": CONTROLS}
+    assert entered_faults({"name": "one\ttwo"}) == {"name": CONTROLS}
 
 
 def test_fields_without_texts_are_left_alone() -> None:
-    assert entered_fault({"tags": None, "location": None, "parameters": {"a": "\0"}, "blocked": True}) is None
+    assert entered_faults({"tags": None, "location": None, "parameters": {"a": "\0"}, "blocked": True}) == {}

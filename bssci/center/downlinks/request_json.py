@@ -9,7 +9,7 @@ from typing import Any
 
 from bssci.center.downlinks.request import check_request
 from bssci.model import EUI, DownlinkRequest
-from bssci.model.commands import CommandError
+from bssci.model.commands import CommandError, wrong_fields
 
 MAX_REFERENCE = 200
 """characters of a reference, at most"""
@@ -25,6 +25,7 @@ _ATTRIBUTES = {
     "expOnly": "expect_only",
 }
 _FIELDS = {attribute: field for field, attribute in _ATTRIBUTES.items()} | {"packet_counters": "cnt"}
+_KNOWN = {"data", "cnt", "ref", *_ATTRIBUTES}
 _FORMS: dict[str, tuple[tuple[type, ...], str]] = {
     "format": ((int,), "a whole number from 0 to 255"),
     "prio": ((int, float), "a number"),
@@ -51,7 +52,41 @@ def reference(request: Mapping[str, Any]) -> str | int | None:
 def downlink_request(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
     """Return the downlink request in a JSON object, checked.
 
-    :raises CommandError: ``invalid``, naming the field at fault.
+    :raises CommandError: ``invalid``, naming every field at fault.
+    """
+    try:
+        return _read(eui, request)
+    except CommandError:
+        raise wrong_fields(_faults(eui, request)) from None
+
+
+def _faults(eui: EUI, request: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with each field; of unknown ones, which may be thousands, with one."""
+    found: dict[str, str] = {}
+    left = dict(request)
+    while True:
+        try:
+            _read(eui, left)
+        except CommandError as error:
+            field = error.field or ""
+            if field in found:
+                return found
+            found[field] = error.message.removeprefix(f"{field} ")
+            # Reading stops at the first fault: leave that field out to find the others.
+            if field in ("data", "cnt"):
+                left = {**left, "data": [], "cnt": None}
+            elif field in _FIELDS.values() or field == "ref":
+                left.pop(field)
+            else:
+                left = {name: value for name, value in left.items() if name in _KNOWN}
+        else:
+            return found
+
+
+def _read(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
+    """Return the downlink request in a JSON object.
+
+    :raises CommandError: ``invalid``, naming the first field at fault.
     """
     values: dict[str, Any] = {"ref": reference(request), **_payload(request)}
     for field, attribute in _ATTRIBUTES.items():
@@ -60,8 +95,8 @@ def downlink_request(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
             if type(request[field]) not in types:
                 raise CommandError("invalid", f"{field} must be {allowed}", field)
             values[attribute] = request[field]
-    for field in request.keys() - {"data", "cnt", "ref", *_ATTRIBUTES}:
-        raise CommandError("invalid", f"{field[:40]!r} is not a field of a downlink", field[:40])
+    for field in request.keys() - _KNOWN:
+        raise CommandError("invalid", f"{field[:40]} is not a field of a downlink", field[:40])
     try:
         return check_request(DownlinkRequest(end_point_eui=eui, **values))
     except CommandError as error:

@@ -6,9 +6,10 @@ import codecs
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from bssci.center.devices.completing import completed
 from bssci.center.downlinks.request_json import reference
-from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_faults, sensor_to_json
-from bssci.model.commands import CommandError
+from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_faults
+from bssci.model.commands import CommandError, wrong_fields
 from bssci.model.strict_json import JsonError, read_json
 from bssci.mqtt.values import ReplyTo
 
@@ -101,20 +102,17 @@ def read_object(command: str, payload: bytes) -> Asked:
 def read_sensor(eui: EUI, request: Mapping[str, Any], known: Sensor | None = None) -> Sensor:
     """Return the sensor that a configuration describes.
 
-    :param known: the present configuration: fields that the request leaves out keep their values. A new one
-        is not
-        ``bidi`` unless the request says so.
+    :param known: the present configuration, of which the request may be a part; None: the sensor is new, and
+        not ``bidi`` unless the request says so.
     :raises CommandError: naming the field that is wrong.
     """
     entry = {name: value for name, value in request.items() if name != "ref"}
-    before = {"bidi": False} if known is None else sensor_to_json(known)
-    described = before | {"eui": eui} | entry
+    entry = {"eui": eui, **entry}
+    described = {"bidi": False, **entry} if known is None else completed(entry, known)
     try:
         sensor = parse_sensor(described)
     except SensorError as error:
-        faults = sensor_faults(described) or {error.field: error.message}
-        message = "; ".join(f"{field} {text}" for field, text in faults.items())
-        raise CommandError("invalid", message, next(iter(faults))) from error
+        raise wrong_fields(sensor_faults(described) or {error.field: error.message}) from error
     if sensor.eui != eui:
         raise CommandError("invalid", "eui must be that of the topic, or be left out", "eui")
     return sensor

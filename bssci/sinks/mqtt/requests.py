@@ -264,6 +264,7 @@ class MqttRequests:
             outcomes = await (center.attach([eui]) if command == "attach" else center.detach([eui]))
             return _result(eui, outcomes)
         if command == "status":
+            self.log.info("status query for a sensor {eui} {who}", eui=eui, who=SOURCE)
             return await center.sensor_report(eui)
         if command == "reception":
             return {"base_station_eui": await center.query_reception(eui)}

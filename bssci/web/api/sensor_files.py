@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from bssci.center.devices.completing import unmasked
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
 from bssci.model.entry_error import EntryError
-from bssci.model.sensor import SECRETS, check_entered, sensor_faults
+from bssci.model.sensor import SECRETS, faults_of_entered, sensor_faults
 from bssci.settings.rows import MASK
 from bssci.web.api.entry_files import EntryFile, Numbered, SpoiltRow, gather, read_array, read_table
 from bssci.web.api.spreadsheets import (
@@ -34,7 +35,7 @@ from bssci.web.api.spreadsheets import (
 from bssci.web.api.tag_cells import TagCells, parsed
 from bssci.web.http.call import refuse_dry_run
 from bssci.web.http.routing import JSON
-from bssci.web.reports.sensors import masked, unmasked
+from bssci.web.reports.sensors import masked
 
 CSV_TYPES = frozenset({CSV, "text/tab-separated-values", "application/vnd.ms-excel"})
 MAX_SENSORS = 100_000
@@ -92,7 +93,8 @@ def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor |
 
 def _entered(entry: Any, known: Callable[[EUI], Sensor | None]) -> Sensor:
     sensor = parse_sensor(_with_key(entry, known))
-    check_entered(sensor, known(sensor.eui))
+    if faults := faults_of_entered(sensor, known(sensor.eui)):
+        raise SensorError(*next(iter(faults.items())))
     return sensor
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
+from bssci.center.devices.completing import completed, unmasked
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_faults, sensor_to_json
 from bssci.model.commands import CommandError
 from bssci.model.sensor_edit import edit_faults, sensor_edit
-from bssci.settings.rows import MASK
 from bssci.system.clock import let_go
 from bssci.web.access.accounts import may
 from bssci.web.api.answers import MAX_DETAILED, SLICE, answer, answer_one, outcome_of, outcomes_of
@@ -67,7 +67,6 @@ from bssci.web.http.routing import JSON, route
 from bssci.web.live.event_json import downlink_dict
 from bssci.web.reports.facade import Views
 from bssci.web.reports.history import range_of
-from bssci.web.reports.sensors import unmasked
 
 MAX_FILE = 16 * 1024 * 1024
 """bytes of an import"""
@@ -433,11 +432,7 @@ class SensorRoutes:
             known = self._center.sensors.get(parse_eui(str(body.get("eui"))))
         except ValueError:
             known = None
-        if known is not None:
-            if body.get("nwKey") in ("", None):
-                body = body | {"nwKey": MASK}
-            body = sensor_to_json(known) | unmasked(body, known)
-        return _read(body)
+        return _read(body if known is None else completed(body, known))
 
 
 def _changed(known: Sensor, body: dict[str, Any]) -> Sensor:

@@ -87,5 +87,7 @@ def from_command(error: CommandError, more: Mapping[str, Any] | None = None) -> 
     :param more: further members of the answer.
     """
     status = STATUS_OF_COMMAND.get(error.code, 422)
+    if len(error.faults) > 1:
+        return invalid_fields(error.faults)
     field = "queId" if error.field == "queue_id" else error.field
     return ApiError(status, error.code, error.message, field, more=more)

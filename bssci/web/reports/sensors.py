@@ -363,10 +363,3 @@ def masked(sensor: Sensor) -> dict[str, Any]:
     """Return a sensor's entry of endpoints.json without its secrets."""
     entry = sensor_to_json(sensor)
     return entry | {field: MASK for field in SECRETS if field in entry}
-
-
-def unmasked(entry: dict[str, Any], known: Sensor) -> dict[str, Any]:
-    """Return an entry in which masked secrets are replaced by those of the known sensor."""
-    secrets = sensor_to_json(known)
-    kept = {field: secrets.get(field) for field in SECRETS if entry.get(field) == MASK}
-    return entry | kept if kept else entry

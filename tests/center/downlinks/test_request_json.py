@@ -86,6 +86,21 @@ def test_what_cannot_be_is_named_as_it_was_asked(request_: dict[str, Any], field
     assert field in raised.value.message
 
 
+def test_every_field_at_fault_is_named_at_once() -> None:
+    wrong = {"data": "0", "format": 256, "prio": "x", "expOnly": 1, "expires_in": -1, "ref": [], "what": 1}
+    with pytest.raises(CommandError) as raised:
+        downlink_request(SENSOR, wrong | dict.fromkeys(map(str, range(5000)), 1))
+    assert raised.value.faults.keys() - {"what"} >= wrong.keys() - {"what"}
+    assert len(raised.value.faults) == len(wrong)
+    assert raised.value.field in raised.value.faults
+    with pytest.raises(CommandError) as raised:
+        downlink_request(SENSOR, {"data": [[1], [2]], "cnt": "1", "format": -1})
+    assert raised.value.faults == {
+        "cnt": "must be a list of packet counters",
+        "format": "must be a whole number from 0 to 255",
+    }
+
+
 @pytest.mark.parametrize(("data", "cnt"), [([1], [1, 2]), ([[1], [2]], [1]), ([], [1])])
 def test_counters_and_data_of_different_number_are_told_by_their_numbers(data: list, cnt: list) -> None:
     with pytest.raises(CommandError) as raised:

@@ -6,6 +6,7 @@ import pytest
 
 from bssci.model import EUI, parse_sensor
 from bssci.model.commands import CommandError
+from bssci.settings.rows import MASK
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
     Asked,
@@ -56,6 +57,15 @@ def test_a_sensor_keeps_what_a_request_does_not_name() -> None:
     assert not new.bidirectional
     known = parse_sensor(ENTRY | {"eui": SENSOR, "bidi": True, "name": "cellar"})
     assert read_sensor(SENSOR, {"name": "attic"}, known).bidirectional
+
+
+@pytest.mark.parametrize("key", ["", None, MASK])
+def test_a_key_that_a_request_does_not_tell_stays(key: str | None) -> None:
+    known = parse_sensor(ENTRY | {"eui": SENSOR, "bidi": True, "decoderParameters": {"key": "11"}})
+    assert read_sensor(SENSOR, {"nwKey": key, "decoderParameters": MASK}, known) == known
+    with pytest.raises(CommandError) as caught:
+        read_sensor(SENSOR, ENTRY | {"nwKey": key})
+    assert caught.value.field == "nwKey"
 
 
 @pytest.mark.parametrize(

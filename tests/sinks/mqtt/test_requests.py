@@ -77,11 +77,12 @@ def test_every_form_of_a_command_is_understood(site: Site, payload: object, ref:
     assert not site.house.center.attachments.is_attached(ONE)
 
 
-def test_status_tells_registration_activity_signal_and_path(site: Site) -> None:
+def test_status_tells_registration_activity_signal_and_path(site: Site, log_lines: list[str]) -> None:
     site.ask(f"mioty/ep/{ONE}/cmd", "status")
     result = site.answers()[-1].result
     assert set(result) == {"registration", "activity", "signal", "preferred_path"}
     assert result["registration"]["attached"] is True
+    assert [line for line in log_lines if "status query" in line and ONE in line]
 
 
 @pytest.mark.parametrize("kind", ["config", "register", "config/"])

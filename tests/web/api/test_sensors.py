@@ -313,6 +313,17 @@ def test_every_wrong_field_of_a_sensor_is_told_at_once(web: WebHouse) -> None:
     ]
 
 
+def test_every_wrong_field_of_a_command_is_told_at_once(web: WebHouse) -> None:
+    operator = web.browser("operator")
+    for path, wrong in (
+        ("/api/sensors", {"eui": SENSOR, "name": "\0", "tags": ["\0"], "location": {"lat": 48.1}}),
+        (f"/api/sensors/{SENSOR}/downlink", {"data": "0", "format": 256, "prio": "x"}),
+    ):
+        answer = operator.post(path, wrong)
+        told = {each["field"] for each in answer.error["errors"]}
+        assert answer.status == 422 and told == wrong.keys() - {"eui"}
+
+
 def test_all_sensors_come_in_one_answer(make_web_house: Callable[..., WebHouse]) -> None:
     web = make_web_house(sensors=1203)
     browser = web.browser("viewer")

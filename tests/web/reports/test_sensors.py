@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from bssci.center.devices.completing import unmasked
 from bssci.model import parse_sensor, sensor_to_json
-from bssci.web.reports.sensors import masked, unmasked
+from bssci.web.reports.sensors import masked
 from tests.support.web import KEY, SENSOR, WebHouse, sensor_entry
 
 

@@ -1,0 +1,25 @@
+"""Sensors as they are described to change them: in part, and perhaps without their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bssci.model import Sensor, sensor_to_json
+from bssci.model.sensor import SECRETS
+from bssci.settings.rows import MASK
+
+
+def completed(described: Mapping[str, Any], known: Sensor) -> dict[str, Any]:
+    """Return the whole entry of a known sensor that is described in part: fields that are left out keep their
+    values, and so do masked secrets and an empty network key.
+    """
+    if described.get("nwKey") in ("", None):
+        described = {**described, "nwKey": MASK}
+    return sensor_to_json(known) | unmasked(described, known)
+
+
+def unmasked(described: Mapping[str, Any], known: Sensor) -> dict[str, Any]:
+    """Return an entry in which masked secrets are replaced by those of the known sensor."""
+    secrets = sensor_to_json(known)
+    return {**described, **{field: secrets.get(field) for field in SECRETS if described.get(field) == MASK}}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 
 from bssci.center.decoding.collecting import MAX_NAMES, Past
@@ -17,7 +15,7 @@ from bssci.web.api.schemas.readings import (
     ReadingSeries,
     WantedReadings,
 )
-from bssci.web.api.spreadsheets import CSV, guarded
+from bssci.web.api.spreadsheets import CSV, guarded, write_rows
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid
@@ -80,13 +78,9 @@ def write_csv(past: Past) -> bytes:
             told = [step.mean, unit, step.least, step.most, step.count]
             rows.append((step.at, [name, *told]))
     rows.sort(key=lambda row: row[0])
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\r\n")
     has_steps = any(series.steps for series in past.series)
-    writer.writerow(["time", "name", "value", "unit", *(["least", "most", "count"] if has_steps else [])])
-    for at, cells in rows:
-        writer.writerow([iso_milliseconds(at), *cells])
-    return file.getvalue().encode("utf-8", "replace")
+    head = ["time", "name", "value", "unit", *(["least", "most", "count"] if has_steps else [])]
+    return write_rows([head, *([iso_milliseconds(at), *cells] for at, cells in rows)])
 
 
 def _cell(value: float | bool | str) -> object:

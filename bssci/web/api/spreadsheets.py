@@ -34,7 +34,7 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """begin of .xlsx and of .xls"""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AS_TEXT = re.compile(r'="((?:[^"]|"")*)"')
-_SEP = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)
+_SEP = re.compile(r'\s*(?P<quote>"?)sep=(?P<separator>.)(?P=quote)\s*', re.IGNORECASE)
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
 _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,14}")
 _MAYBE_NUMBER = re.compile(r"[\d.,:/\-+ %€$£]*\d[\d.,:/\-+ %€$£]*(?:[Ee][+\-]?\d+)?")
@@ -87,15 +87,15 @@ def read_rows(text: str) -> Iterable[list[str]]:
     if told is not None:
         text = text[len(head) :].lstrip("\r\n")
         head, *_ = _END_OF_LINE.split(text, 1)
-    separator = told[1] if told is not None else max(SEPARATORS, key=head.count)
+    separator = told["separator"] if told is not None else max(SEPARATORS, key=head.count)
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
 
-def write_rows(rows: Iterable[Iterable[str]], separator: str = ",") -> bytes:
+def write_rows(rows: Iterable[Iterable[object]], separator: str = ",") -> bytes:
     """Return rows as a file; guard their texts before."""
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=separator).writerows(rows)
-    return MARK + out.getvalue().encode()
+    return MARK + out.getvalue().encode("utf-8", "replace")
 
 
 def guarded(text: str) -> str:

@@ -238,7 +238,8 @@ def form_of(request: Request) -> dict[str, str]:
 def wants_json(request: Request) -> bool:
     """Return whether the caller prefers JSON to a page, as programs do."""
     accepted = _weights((request.getHeader("accept") or "").lower())
-    return accepted.get(JSON, 0.0) > accepted.get("text/html", 0.0)
+    json = accepted.get(JSON, accepted.get("application/*", 0.0))
+    return json > accepted.get("text/html", accepted.get("text/*", 0.0))
 
 
 def _weights(accept: str) -> dict[str, float]:

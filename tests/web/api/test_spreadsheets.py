@@ -32,6 +32,7 @@ TABS = EXCEL.replace(";", "\t").replace('="0002"', '"=""0002"""')
         TABS.encode("utf-16-le"),
         TABS.encode("cp1252"),
         b"sep=;\r\n" + EXCEL.encode("cp1252"),
+        b'"sep=;"\r\n' + EXCEL.encode("cp1252"),
         codecs.BOM_UTF16_LE + ("sep=\t\r\n" + TABS).encode("utf-16-le"),
         EXCEL.replace("\r\n", "\r").encode("cp1252"),
         EXCEL.replace("WAHR", "TRUE").encode("utf-8"),

@@ -22,6 +22,8 @@ def test_a_program_is_given_json_where_a_browser_is_shown_a_page(web: WebHouse) 
         ("application/json, text/html", True),
         ("text/html;q=0.2, application/json;q=0.9", False),
         ("*/*", True),
+        ("application/*", False),
+        ("application/*, text/*", True),
     ):
         answer = browser.get("/config", headers={"Accept": accept})
         assert answer.text.lstrip().startswith("<!") == is_page, accept

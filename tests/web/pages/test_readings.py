@@ -137,7 +137,7 @@ def test_a_chart_each_a_table_and_ways_to_move(web: WebHouse) -> None:
     zoomed = browser.get(links["Zoom in"].replace("&amp;", "&"))
     assert zoomed.status == 200 and "range=week" in zoomed.text
     exported = browser.get(links["Export as CSV"])
-    assert exported.status == 200 and exported.text.startswith("time,name,value,unit")
+    assert exported.status == 200 and exported.text.startswith("\ufefftime,name,value,unit")
     assert browser.get(f"/sensors/{SENSOR}/readings?from=later").status == 422
     assert browser.get(f"/sensors/{SENSOR}/readings?from=1&to=2").status == 422
 

@@ -52,7 +52,7 @@ def _of_its_other_side(kind: ExtensionKind, factory: Any, chosen: Settings) -> I
         return
     if group is not None and group.trial is not None:
         trouble = group.trial(chosen.values())
-        yield Finding("error" if trouble else "ok", f"{group.title}: {trouble or 'works'}")
+        yield Finding("error" if trouble else "ok", f"{group.title}: {trouble or 'a connection can be made'}")
     for level, message in extensions.check(kind, factory, chosen):
         yield Finding(level, message)
 

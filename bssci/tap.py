@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +64,8 @@ class Options(usage.Options):
         raise SystemExit(0)
 
     def postOptions(self) -> None:
+        if self.parent is not None:
+            enter_directory(self.parent)
         self.configuration = self._configuration()
         self.restored = take_restored(self.configuration.current.state_dir)
         if self.restored:
@@ -74,6 +77,7 @@ class Options(usage.Options):
         if self.parent is not None and any(self.parent.get(name) for name in TWISTD_LOGS):
             # twistd handles SIGUSR1 itself if it writes the log.
             kept_signals.release([signal.SIGUSR1])
+            create_log(self.parent.get("logfile"))
         elif self.parent is not None:
             kept_signals.keep([signal.SIGUSR1])
             daemon = not self.parent["nodaemon"]
@@ -86,6 +90,37 @@ class Options(usage.Options):
             return Configuration(INSTALLED.catalogue, self, os.environ, ENV_FILE, deferToThread, trials)
         except SettingsError as error:
             raise SystemExit("\n".join(f"bssci: {line}" for line in error.lines)) from None
+
+
+def enter_directory(twistd: usage.Options) -> None:
+    """Change to the directory of twistd's option ``--rundir`` before anything is read.
+
+    twistd does so only after this, and then ``.env`` would be read from another directory than it is written
+    to. A directory below ``--chroot`` cannot be entered yet.
+
+    :param twistd: twistd's own options, which are changed so that it need not do so any more.
+    :raises SystemExit: there is no such directory.
+    """
+    directory = twistd.get("rundir") or "."
+    if directory == "." or twistd.get("chroot"):
+        return
+    if twistd.get("logfile") not in (None, "-"):
+        twistd["logfile"] = os.path.abspath(twistd["logfile"])
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise SystemExit(f"bssci: --rundir={directory}: {error.strerror}") from None
+    twistd["rundir"] = "."
+
+
+def create_log(path: str | None) -> None:
+    """Create twistd's own log file with mode 0600: it holds the link for the first log-in.
+
+    An existing file keeps its mode. What is wrong with the path is for twistd to say.
+    """
+    if path and path != "-":
+        with suppress(OSError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def take_restored(directory: Path) -> bool:

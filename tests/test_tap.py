@@ -75,7 +75,12 @@ class Twistd(usage.Options):
     """What twistd's own options are to ours."""
 
     optFlags = [["nodaemon", "n", ""], ["syslog", None, ""]]
-    optParameters = [["logger", None, None, ""], ["logfile", "l", None, ""]]
+    optParameters = [
+        ["logger", None, None, ""],
+        ["logfile", "l", None, ""],
+        ["rundir", "d", ".", ""],
+        ["chroot", None, None, ""],
+    ]
     subCommands = [["bssci", None, tap.Options, ""]]
 
 
@@ -86,6 +91,34 @@ def test_twistd_s_own_log_options_come_first(arguments: list[str], ours: bool) -
     twistd = Twistd()
     twistd.parseOptions([*arguments, "-n", "bssci"])
     assert (twistd["logger"] == "bssci.tap.log_observer") is ours
+
+
+def test_the_log_that_twistd_writes_is_for_its_owner_only(tmp_path: Path) -> None:
+    Twistd().parseOptions(["--logfile", "new", "-n", "bssci"])
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "old").touch(0o640)
+    Twistd().parseOptions(["--logfile", "old", "-n", "bssci"])
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o640
+
+
+def test_settings_are_read_in_the_directory_that_twistd_runs_in(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / ".env").write_text("LISTEN_PORT=4711\n")
+    twistd = Twistd()
+    twistd.parseOptions(["--rundir", "site", "--logfile", "log", "-n", "bssci"])
+    options = twistd.subOptions
+    assert options.configuration.current.listen_port == (4711,)
+    assert (Path.cwd(), twistd["rundir"]) == (tmp_path / "site", ".")
+    assert twistd["logfile"] == str(tmp_path / "log")
+    with pytest.raises(SystemExit, match=r"--rundir=absent: No such file"):
+        Twistd().parseOptions(["--rundir", "absent", "-n", "bssci"])
+
+
+def test_a_directory_below_another_root_is_left_to_twistd(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    twistd = Twistd()
+    twistd.parseOptions(["--chroot", "/x", "--rundir", "site", "-n", "bssci"])
+    assert (Path.cwd(), twistd["rundir"]) == (tmp_path, "site")
 
 
 def test_a_daemon_logs_to_a_file(tmp_path: Path) -> None:

@@ -149,7 +149,8 @@ class _Child(ProcessProtocol):
         self._said = (self._said + data)[-LONGEST_OUTPUT:]
         if not self._is_ready and self._said.startswith(b"ready\n"):
             self._is_ready = True
-            if not self._gone:
+            # It may have been called: after a pause of this process, timers come before what was said.
+            if not self._gone and self._kill.active():
                 self._kill.cancel()
             self._said = b""
             self.ready.callback(None)

@@ -7,10 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
+from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred
 
 from bssci.mqtt import client as client_module
@@ -140,6 +141,16 @@ async def test_it_is_killed_if_it_does_not_end(broker, monkeypatch):
     await broker.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def test_what_it_said_before_a_pause_is_heard_after_its_time(monkeypatch):
+    # After a pause of this process, timers that are due come first.
+    clock = task.Clock()
+    monkeypatch.setattr(clock, "spawnProcess", Mock(), raising=False)
+    child = embedded._Child(clock, 1)
+    clock.advance(embedded.START_TIMEOUT)
+    child.outReceived(b"ready\n")
+    assert child.ready.called
 
 
 async def test_stopping_what_never_started(broker, failures):

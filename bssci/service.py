@@ -67,6 +67,8 @@ END_TIME = 4.9
 LAST_TIME = 8
 """seconds after which SIGALRM ends it, should no Python code be able to run"""
 MEGABYTE = 1024 * 1024
+CHANNELS = ("ALARM_MAIL_", "ALARM_WEBHOOK_")
+"""beginnings of the settings of the ways in which alarms are sent"""
 
 START_ERRORS = (
     CertificateError,
@@ -241,6 +243,8 @@ class BssciService(Service):
         self.notices = Notices(
             self._reactor, center.alarms, channels, lambda: configuration.current, center.eui
         )
+        of_channels = [name for name in configuration.catalogue.rows if name.startswith(CHANNELS)]
+        configuration.watch(of_channels, lambda settings: self.notices.try_again())
         watched = watched_parts(
             center,
             listening=self._is_listening,

@@ -135,6 +135,17 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BssciSe
     service._abandon()
 
 
+def test_a_change_of_the_ways_in_which_alarms_are_sent_is_tried_at_once(
+    service: BssciService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(service.notices, "try_again", lambda: tried.append("now"))
+    change = service.configuration.change
+    assert result_of(change({"ALARM_MAIL_PORT": "25", "ALARM_WEBHOOK_URL": "http://hook.example/"}))
+    assert tried == ["now"]
+    assert result_of(change({"RETENTION_DAYS": "80"})) and tried == ["now"]
+
+
 def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(service: BssciService) -> None:
     count = service.stations.count
     count.refused, count.failed_handshakes, count.timed_out, count.closed_for_framing = 1, 2, 3, 4

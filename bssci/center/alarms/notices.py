@@ -90,6 +90,11 @@ class Notices:
         for desk in self._desks:
             desk.stop()
 
+    def try_again(self) -> None:
+        """Send what waits for a retry at once: the settings of a channel have changed."""
+        for desk in self._desks:
+            desk.try_again()
+
     def states(self) -> list[ChannelState]:
         """Return the state of the channels that are set."""
         return [ChannelState(desk.name, desk.needs, desk.trouble) for desk in self._desks if desk.is_set()]
@@ -175,6 +180,12 @@ class _Desk:
             self._timer = None
         if self._sending is not None:
             self._sending.cancel()
+
+    def try_again(self) -> None:
+        if self.trouble and self._timer is not None:
+            self._timer.cancel()
+            self._retry = FIRST_RETRY
+            self._wait(0.0)
 
     def _wait(self, seconds: float) -> None:
         if not self._is_stopped:

@@ -119,6 +119,19 @@ def test_a_channel_that_is_away_gets_all_of_it_later(house: House, channel: Reco
     assert notices.states() == [("tester", "TESTER", "")]
 
 
+def test_what_waits_for_a_retry_is_sent_at_once_when_settings_have_changed(
+    house: House, channel: Recorder, begin
+) -> None:
+    notices = begin(house)
+    notices.try_again()
+    channel.away = True
+    look(house, bad(1), times=120)
+    channel.away = False
+    notices.try_again()
+    look(house, bad(1))
+    assert channel.sent == [(["sink-failing:1"], [])] and notices.states()[0].trouble == ""
+
+
 def test_recipients_that_are_refused_are_trouble_and_the_others_get_it_once(
     house: House, channel: Recorder, begin
 ) -> None:

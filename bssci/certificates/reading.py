@@ -202,12 +202,16 @@ def read_own_list(
     path = own_list_file(ca_file)
     if not path.exists():
         return []
-    return [each for each in lists_of(path, "CA_FILE") if any(signed_list(each, one) for one in authorities)]
+    lists = lists_of(
+        path, "CA_FILE", "restore it from a backup: without it, what was revoked is accepted again"
+    )
+    return [each for each in lists if any(signed_list(each, one) for one in authorities)]
 
 
-def lists_of(path: Path, setting: str) -> list[x509.CertificateRevocationList]:
+def lists_of(path: Path, setting: str, remedy: str = "") -> list[x509.CertificateRevocationList]:
     """Read the revocation lists of a file: several PEM blocks, or one list in DER.
 
+    :param remedy: what to do if there is none; empty: to change the setting.
     :raises CertificateError: there is none, or the file cannot be read.
     """
     data = _read(path, setting)
@@ -221,7 +225,8 @@ def lists_of(path: Path, setting: str) -> list[x509.CertificateRevocationList]:
     except ValueError:
         lists = []
     if not lists:
-        raise CertificateError(f"{path}: holds no revocation list; set {setting} to a file that does")
+        remedy = remedy or f"set {setting} to a file that does"
+        raise CertificateError(f"{path}: holds no revocation list; {remedy}")
     return lists
 
 

@@ -65,3 +65,9 @@ def test_what_others_signed_is_theirs_to_revoke(ca: Path) -> None:
 
 def _issued_elsewhere(key, authority) -> x509.Certificate:
     return issuing.issue_station(issuing.new_key(), issuing.Authority(authority, key), FIRST, NOW)
+
+
+def test_a_damaged_list_of_ours_is_refused_with_a_remedy_that_helps(ca: Path) -> None:
+    own_list_file(ca).write_bytes(b"nothing of the kind")
+    with pytest.raises(CertificateError, match="restore it from a backup"):
+        read_own_list(ca, read_certificates(ca, ""))

@@ -214,20 +214,22 @@ def lists_of(path: Path, setting: str, remedy: str = "") -> list[x509.Certificat
     :param remedy: what to do if there is none; empty: to change the setting.
     :raises CertificateError: there is none, or the file cannot be read.
     """
-    data = _read(path, setting)
-    lists = []
-    try:
-        if b"-----BEGIN" in data:
-            blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
-            lists = [x509.load_pem_x509_crl(block) for block in blocks]
-        else:
-            lists = [x509.load_der_x509_crl(data)]
-    except ValueError:
-        lists = []
+    lists = lists_in(_read(path, setting))
     if not lists:
         remedy = remedy or f"set {setting} to a file that does"
         raise CertificateError(f"{path}: holds no revocation list; {remedy}")
     return lists
+
+
+def lists_in(data: bytes) -> list[x509.CertificateRevocationList]:
+    """Return the revocation lists in the content of a file; none if there is none, or one is damaged."""
+    try:
+        if b"-----BEGIN" not in data:
+            return [x509.load_der_x509_crl(data)]
+        blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
+        return [x509.load_pem_x509_crl(block) for block in blocks]
+    except ValueError:
+        return []
 
 
 def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

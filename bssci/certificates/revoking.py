@@ -15,6 +15,7 @@ from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import (
     CertificateError,
     is_signed_by,
+    lists_in,
     lists_of,
     own_list_file,
     signed_list,
@@ -57,6 +58,33 @@ def revoke(ca_file: Path, certificate: x509.Certificate, now: datetime) -> bytes
         each.public_bytes(serialization.Encoding.PEM)
         for each in (_list(authority, entries, own, now), *others)
     )
+
+
+def restored(ca_file: Path, backup: bytes) -> bytes:
+    """Return the content of the list after a backup of it is put back: what was revoked since stays revoked.
+
+    :param backup: content of the list's file in the backup.
+    :raises CertificateError: it holds no revocation list.
+    """
+    path = own_list_file(ca_file)
+    lists = lists_in(backup)
+    if not lists:
+        raise CertificateError(f"{path.name}: holds no revocation list")
+    present = lists_in(path.read_bytes()) if path.exists() else []
+    kept: list[x509.CertificateRevocationList] = []
+    for each in sorted([*present, *lists], key=len, reverse=True):
+        if not any(_covers(other, each) for other in kept):
+            kept.append(each)
+    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in kept)
+
+
+def _covers(longer: x509.CertificateRevocationList, shorter: x509.CertificateRevocationList) -> bool:
+    """Return whether a list of the same authority has all certificates of another one."""
+    return longer.issuer == shorter.issuer and _serials(shorter) <= _serials(longer)
+
+
+def _serials(found: x509.CertificateRevocationList) -> set[int]:
+    return {each.serial_number for each in found}
 
 
 def empty_list(ca_file: Path, now: datetime) -> bytes:

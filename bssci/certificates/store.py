@@ -408,7 +408,7 @@ class CertificateStore:
                 file = _IN_ARCHIVE[name]
                 files[file] = data if file in SECRET_FILES else split_pem(data)[0]
             elif name == certificates.OWN_LIST:
-                others[certificates.own_list_file(self.paths[CA])] = data
+                others[certificates.own_list_file(self.paths[CA])] = revoking.restored(self.paths[CA], data)
             elif match:
                 others[self.stations / match[1] / f"{match[2]}.pem"] = data
             else:

@@ -56,6 +56,41 @@ def test_of_a_new_authority_the_old_list_stays_and_counts_no_more(ca: Path) -> N
     assert {each.serial_number for each in revoking.listed(ca)} == {first.serial_number, again.serial_number}
 
 
+def test_a_backup_takes_no_revocation_back(ca: Path) -> None:
+    first, second = bundled(ca, FIRST), bundled(ca, SECOND)
+    path = own_list_file(ca)
+    revoke(ca, first)
+    backup = path.read_bytes()
+    assert revoking.restored(ca, backup) == backup
+    revoke(ca, second)
+    now = path.read_bytes()
+    assert revoking.restored(ca, backup) == now
+    path.write_bytes(backup)
+    assert revoking.restored(ca, now) == now
+    path.write_bytes(b"damaged")
+    assert revoking.restored(ca, now) == now
+    path.unlink()
+    assert revoking.restored(ca, now) == now
+
+
+def test_lists_that_differ_are_both_kept(ca: Path) -> None:
+    first, second = bundled(ca, FIRST), bundled(ca, SECOND)
+    path = own_list_file(ca)
+    revoke(ca, first)
+    backup = path.read_bytes()
+    path.unlink()
+    revoke(ca, second)
+    path.write_bytes(revoking.restored(ca, backup))
+    assert {each.serial_number for each in revoking.listed(ca)} == {first.serial_number, second.serial_number}
+    assert len(read_own_list(ca, read_certificates(ca, ""))) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no list", b"-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n"])
+def test_a_backup_without_a_list_in_the_list_is_refused(ca: Path, content: bytes) -> None:
+    with pytest.raises(CertificateError, match="holds no revocation list"):
+        revoking.restored(ca, content)
+
+
 def test_what_others_signed_is_theirs_to_revoke(ca: Path) -> None:
     key = issuing.new_key()
     stranger = issuing.create_authority(key, NOW)

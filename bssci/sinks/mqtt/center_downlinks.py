@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from bssci.model.commands import CommandError
+from bssci.model.dry_run import dry_run_field
 from bssci.mqtt.request_types import DownlinkRequestBody
 from bssci.sinks.mqtt.request_payloads import read_object
 
@@ -42,7 +43,7 @@ def as_request(payload: bytes) -> bytes:
         told |= {"cnt": [told["cnt"]], "data": _entries(told.get("data"))}
     if not is_for_counters and _is_list_of_entries(told.get("data")) and len(told["data"]) == 1:
         told["data"] = told["data"][0]
-    return _encode({name: value for name, value in told.items() if name in _KNOWN})
+    return _encode({name: value for name, value in told.items() if name in _KNOWN or dry_run_field([name])})
 
 
 def _entries(data: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from bssci.center.devices.completing import completed
 from bssci.center.downlinks.request_json import reference
 from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_faults
 from bssci.model.commands import CommandError, wrong_fields
+from bssci.model.dry_run import dry_run_field
 from bssci.model.strict_json import JsonError, read_json
 from bssci.mqtt.values import ReplyTo
 
@@ -85,7 +86,7 @@ def read_command(payload: bytes) -> Asked:
     request = _json(payload)
     if isinstance(request, str):
         return Asked(_label(request))
-    return Asked(_label(request.get("command", request.get("action", ""))), reference(request))
+    return Asked(_label(request.get("command", request.get("action", ""))), reference(request), request)
 
 
 def read_object(command: str, payload: bytes) -> Asked:
@@ -97,6 +98,16 @@ def read_object(command: str, payload: bytes) -> Asked:
     if not isinstance(request, dict):
         raise CommandError("malformed", "the payload must be a JSON object", "payload")
     return Asked(command, reference(request), request)
+
+
+def refuse_dry_run(request: Mapping[str, Any]) -> None:
+    """Refuse a request that is only to be checked, which is not possible by MQTT.
+
+    :raises CommandError: ``invalid``: a field is called ``dry_run``, in any spelling.
+    """
+    if (name := dry_run_field(request)) is not None:
+        message = "is not possible by MQTT; nothing was changed"
+        raise CommandError("invalid", f"{name[:LABEL]} {message}", name[:LABEL])
 
 
 def read_sensor(eui: EUI, request: Mapping[str, Any], known: Sensor | None = None) -> Sensor:

@@ -44,6 +44,7 @@ from bssci.sinks.mqtt.request_payloads import (
     read_object,
     read_reference,
     read_sensor,
+    refuse_dry_run,
     reply_error,
     size_error,
     without_mark,
@@ -246,6 +247,7 @@ class MqttRequests:
 
     async def _do(self, eui: EUI, kind: str, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
         self._refuse_late(request)
+        refuse_dry_run(asked.body)
         if kind == "cmd":
             return await self._command(eui, asked.command)
         if kind != "dl":

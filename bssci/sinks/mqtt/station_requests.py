@@ -25,6 +25,7 @@ from bssci.sinks.mqtt.request_payloads import (
     failure_of,
     read_object,
     read_reference,
+    refuse_dry_run,
     reply_error,
     size_error,
 )
@@ -120,6 +121,7 @@ class StationRequests:
                 raise CommandError("expired", "its message expiry was over before it could be carried out")
             answer |= {"command": asked.body.get("command")}
             answer |= {} if asked.ref is None else {"ref": asked.ref}
+            refuse_dry_run(asked.body)
             result = await self._center.variable_mac(
                 eui, asked.body.get("command"), asked.body.get("macType")
             )

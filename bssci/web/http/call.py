@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, overload
@@ -13,6 +12,7 @@ from twisted.web.http import Request
 
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import Actor
+from bssci.model.dry_run import dry_run_field
 from bssci.web.access.sessions import Identity
 from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.proxies import visit_of
@@ -215,10 +215,9 @@ def refuse_dry_run(body: Mapping[str, Any]) -> None:
 
     :raises ApiError: 422: a field is called ``dry_run``, in any spelling.
     """
-    for name in body:
-        if re.sub(r"[\W_]", "", name).lower() == "dryrun":
-            message = "does not belong in the body; nothing was changed: write dry_run=1 in the query"
-            raise invalid(name[:MAX_SHOWN], message)
+    if (name := dry_run_field(body)) is not None:
+        message = "does not belong in the body; nothing was changed: write dry_run=1 in the query"
+        raise invalid(name[:MAX_SHOWN], message)
 
 
 def form_of(request: Request) -> dict[str, str]:

@@ -327,7 +327,7 @@ class MqttClient:
         self._filters.refused.clear()
         self.log.info("MQTT connected {host} {port}", host=self._settings.host, port=self._settings.port)
         self._call(self._on_trouble, "")
-        connection.subscribe(self._filters)
+        connection.subscribe(self._filters, in_turn=self._filters.are_suspected)
         self._call(self._on_online)
 
     def connection_closed(self, connection: MqttConnection, reason: str) -> None:

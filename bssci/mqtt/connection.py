@@ -26,6 +26,7 @@ from zope.interface import implementer
 
 from bssci.model.counts import many
 from bssci.mqtt import version5
+from bssci.mqtt.asking import Asking
 from bssci.mqtt.batches import Confirmation
 from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
 from bssci.mqtt.publishing import PublishWindow
@@ -101,7 +102,7 @@ class MqttConnection(Protocol):
         self._silence = SILENCE
         self._gate = PacketGate(MAXIMUM_PACKET)
         self._lines = LineLimit(clock.seconds)
-        self._subscriptions: dict[int, list[str]] = {}
+        self._asking = Asking(clock, self._subscribe)
         self._unconfirmed: deque[Confirmation] = deque()
         self._inbound = b""
         self._input_paused = False
@@ -138,15 +139,17 @@ class MqttConnection(Protocol):
             return succeed(None)
         return self._publish(messages)
 
-    def subscribe(self, groups: Iterable[Sequence[str]]) -> None:
-        """Ask for filters with QoS 1, those of a group in one packet; a refusal is logged."""
-        for topics in groups:
-            self._subscribe(topics)
+    def subscribe(self, groups: Iterable[Sequence[str]], *, in_turn: bool = False) -> None:
+        """Ask for filters with QoS 1, those of a group in one packet; a refusal is logged.
+
+        :param in_turn: wait for each answer, and publish nothing before all have come; see :class:`Asking`.
+        """
+        self._asking.add(groups, in_turn=in_turn)
 
     @property
     def unanswered_filters(self) -> Sequence[str]:
         """Filters of the first SUBSCRIBE that the broker has not answered."""
-        return next(iter(self._subscriptions.values()), ())
+        return self._asking.unanswered
 
     @property
     def unacknowledged_for(self) -> float:
@@ -168,14 +171,13 @@ class MqttConnection(Protocol):
         """Return whether the connection speaks MQTT 5, in which the broker says what it refuses."""
         return self._engine.is_5
 
-    def _subscribe(self, topics: Sequence[str]) -> None:
+    def _subscribe(self, topics: Sequence[str]) -> int | None:
+        packet_id: int | None = None
         try:
             _, packet_id = self._engine.subscribe([(topic, 1) for topic in topics])
         except ValueError as error:
             self.log.error("MQTT subscription is invalid {topics}: {error}", topics=topics, error=error)
-        else:
-            if packet_id is not None:
-                self._subscriptions[packet_id] = list(topics)
+        return packet_id
 
     def finish(self, deadline: float, last: Publication | None = None) -> Deferred[None]:
         """Wait for the acknowledgements, say goodbye and close.
@@ -260,7 +262,7 @@ class MqttConnection(Protocol):
         self._turn = None
         if self._input_paused:
             self._read()
-        if not self._paused:
+        if not self._paused and not self._asking.is_in_turn:
             self._window.fill(self._engine, self._clock.seconds())
         if self._finishing and self._window.is_empty:
             self._engine.disconnect()
@@ -328,6 +330,8 @@ class MqttConnection(Protocol):
             topic = self._engine.topic_in_flight(self._window.oldest)
             self.abort(f"the broker did not acknowledge {topic[:200]} for {self._silence:.0f} s")
         elif not self._hung_up:
+            if self._asking.end_if_late():
+                self._wake()
             self._engine.loop_misc()
             if self._engine.io.closed:
                 self.abort("the broker does not answer")
@@ -429,8 +433,9 @@ class MqttConnection(Protocol):
     def _subscribed(
         self, client: Client, userdata: Any, packet_id: int, reasons: list[ReasonCode], properties: Properties
     ) -> None:
-        for topic, reason in zip(self._subscriptions.pop(packet_id, []), reasons, strict=False):
+        for topic, reason in zip(self._asking.answered(packet_id), reasons, strict=False):
             self._owner.filter_answered(topic, str(reason) if reason.is_failure else "")
+        self._wake()
 
     # Bookkeeping
 
@@ -441,7 +446,7 @@ class MqttConnection(Protocol):
             failed = self.transport is None or self.loss is None or self.loss.check(*TLS_ERRORS)
             return "" if failed else self._greeting
         last, words = self._window.sent_last, []
-        if self._subscriptions:
+        if self.unanswered_filters:
             words.append(f"asked for: {', '.join(self.unanswered_filters)[:300]}")
         if self._window.in_flight and last is not None:
             retained = ", retained" if last.retain else ""

@@ -2,7 +2,7 @@
 
 Some brokers close the connection when a client subscribes to a filter that it may not use, every time. A
 SUBSCRIBE after which two connections in a row ended unanswered is halved; a filter that is alone in one is
-given up.
+given up. Where filters are suspected, they are asked for in turn, so that it is known which was not answered.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class Filters:
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
         return iter(list(self._groups))
+
+    @property
+    def are_suspected(self) -> bool:
+        """Return whether the last connection ended before all were answered."""
+        return bool(self._suspect)
 
     def add(self, filters: Sequence[str], *, alone: bool = False) -> list[tuple[str, ...]]:
         """Subscribe to filters from now on.

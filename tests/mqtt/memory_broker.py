@@ -91,6 +91,10 @@ class FakeBroker:
         self.silent = False
         self.attempts = 0
         self.wires: list[Wire] = []
+        self._unread: list[Packet] = []
+        """packets that were looked at, but not returned yet"""
+        self._asked: list[bytes] = []
+        """packet identifiers of filters that were asked for on the last connection and not answered"""
 
     async def connect(self, reactor, settings, protocol: Protocol) -> Wire:
         self.attempts += 1
@@ -100,6 +104,7 @@ class FakeBroker:
             await Deferred()
         wire = Wire(protocol)
         self.wires.append(wire)
+        self._asked, self._unread = [], []
         protocol.makeConnection(wire)
         return wire
 
@@ -122,9 +127,21 @@ class FakeBroker:
             packets.append(Packet(Kind(data[0] >> 4), data[0] & 15, data[body : body + length]))
             data = data[body + length :]
         self.wire.read = b""
+        self._asked += [each.body[:2] for each in packets if each.kind is Kind.SUBSCRIBE]
+        packets, self._unread = [*self._unread, *packets], []
         return packets
 
+    def grant(self) -> bool:
+        """Answer all filters that are not answered yet; return whether there were any."""
+        self._unread = self.packets()
+        found = bool(self._asked)
+        while self._asked:
+            self.send(Kind.SUBACK, self._asked[0] + b"\0" + b"\1" * 10)
+        return found
+
     def send(self, kind: Kind, body: bytes, flags: int = 0) -> None:
+        if kind is Kind.SUBACK and body[:2] in self._asked:
+            self._asked.remove(body[:2])
         self.receive(packet(kind, body, flags))
 
     def receive(self, data: bytes) -> None:
@@ -143,11 +160,17 @@ class FakeBroker:
     def publish(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         self.receive(publish(topic, payload, retained=retained))
 
-    def drop(self) -> None:
-        """The connection breaks."""
+    def drop(self, *, unanswered: bool = False) -> None:
+        """The connection breaks.
+
+        :param unanswered: filters that were asked for and not answered stay so.
+        """
+        if not unanswered:
+            self.grant()
         self.wire.close(ConnectionLost())
 
     def close(self) -> None:
+        self.grant()
         self.wire.close(ConnectionDone())
 
 

@@ -240,21 +240,53 @@ def test_a_filter_at_which_the_broker_closes_the_connection_is_found_and_given_u
         it.broker.packets()
         it.broker.accept()
         it.turn()
-        asked = [one for one in it.broker.packets() if one.kind is Kind.SUBSCRIBE]
-        sizes.append([one.body.count(b"\0\x03f/") for one in asked])
-        for one in asked:
-            if b"f/2" in one.body:
-                it.broker.drop()
+        sizes.append([])
+        while asked := [one for one in it.broker.packets() if one.kind is Kind.SUBSCRIBE]:
+            sizes[-1] += [one.body.count(b"\0\x03f/") for one in asked]
+            if any(b"f/2" in one.body for one in asked):
+                it.broker.drop(unanswered=True)  # and with it the answers to what stood before
                 break
-            it.broker.send(Kind.SUBACK, one.body[:2] + b"\x01" * max(1, one.body.count(b"\0\x03f/")))
+            it.broker.grant()
+            it.turn()
         else:
             break
         assert "asked for: f/" in it.client.trouble
         assert it.wait_for_attempt() < 4
-    assert sizes[0] == [8, 1, 0]
+    assert sizes[:3] == [[8, 1, 0], [8], [4]]
     assert sizes[-1] == [2, 1, 4, 1, 0]
     assert it.client.is_refused("f/2") and not it.client.is_refused("f/3")
     assert it.client.online
+
+
+def test_filters_that_are_suspected_are_asked_for_one_after_the_other_before_anything_is_published():
+    it = Fixture()
+    for name in ("a", "b"):
+        it.client.subscribe([name], alone=True)
+    it.go_online()
+    it.broker.drop(unanswered=True)
+    it.wait_for_attempt()
+    it.come_back()
+    outcome = it.publish(b"1")
+    it.broker.send(Kind.SUBACK, b"\0\1\1")
+    it.turn()
+    assert [one.body[2:] for one in it.broker.packets()] == [b"\0\x01b\x01"]
+    it.broker.grant()
+    it.turn()
+    assert it.published() == [b"1"] and outcome == []
+
+
+def test_a_broker_that_does_not_answer_filters_gets_messages_all_the_same():
+    it = Fixture()
+    for name in ("a", "b"):
+        it.client.subscribe([name], alone=True)
+    it.go_online()
+    it.broker.drop(unanswered=True)
+    it.wait_for_attempt()
+    it.come_back()
+    it.publish(b"1")
+    it.clock.pump([1.0] * 11)
+    kinds = [one.kind for one in it.broker.packets()]
+    assert kinds[:2] == [Kind.SUBSCRIBE, Kind.PUBLISH]
 
 
 def test_somebody_with_the_same_client_identifier_is_suspected():

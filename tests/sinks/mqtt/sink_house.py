@@ -124,6 +124,10 @@ class SinkHouse:
         self.clock.advance(0)
         self.broker.send(Kind.CONNACK, bytes([remembered, 0]))
         self.clock.advance(0)
+        if len(self.broker.wires) > 1:
+            # Where the last connection ended without an answer, they are asked for in turn, and first.
+            while self.broker.grant():
+                self.clock.advance(0)
         if echo:
             self.echo()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from bssci.cli import archive
@@ -31,12 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     if fault:
         print(f"error: {target}: {fault}", file=sys.stderr)
         return 1
-    draft = target.with_name(f".{target.name}.{os.getpid()}.new")
     with scratch_directory(chosen.state_dir) as scratch:
         copy = scratch / archive.JOURNAL
         has_journal = copy_journal(chosen.state_dir, copy)
+        descriptor, draft = _create(target)
         try:
-            with naming(target), os.fdopen(_create(draft), "wb") as file:
+            with naming(target), os.fdopen(descriptor, "wb") as file:
                 manifest = archive.write(file, files.items(), copy if has_journal else None)
                 file.flush()
                 os.fsync(file.fileno())
@@ -66,12 +67,17 @@ def _fault(target: Path) -> str:
     return ""
 
 
-def _create(draft: Path) -> int:
-    """Create a file, and return its descriptor.
+def _create(target: Path) -> tuple[int, Path]:
+    """Create a file beside ``target``, mode 0600; return its descriptor and path.
+
+    Its name is one that the start of the service removes in the installation's folders, should this process
+    be killed.
 
     :raises OSError: it cannot be created; the error names the folder, because nobody knows the draft.
     """
+    prefix = f".{target.name}.{os.getpid()}."
     try:
-        return os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=".new", dir=target.parent)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(draft.parent)) from None
+        raise OSError(error.errno, error.strerror, str(target.parent)) from None
+    return descriptor, Path(name)

@@ -20,6 +20,7 @@ from bssci.cli import archive, main
 from bssci.journal import copy_journal
 from bssci.journal.sqlite.database import Database, hold_directory, load_schema
 from bssci.system import replacing as filesystem
+from bssci.system.files import sweep
 
 KEY = "00112233445566778899AABBCCDDEEFF"
 SENSOR = {"eui": "70B3D56770110001", "nwKey": KEY, "shortAddr": "1505", "bidi": False}
@@ -312,6 +313,20 @@ def test_a_folder_is_no_place_for_a_backup(
     capsys.readouterr()
     assert main(["backup", name]) == 1
     assert capsys.readouterr().err == f"error: {name or '.'}: is a folder; name a file in it\n"
+
+
+def test_what_a_backup_that_is_killed_leaves_is_removed_by_the_next_start(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[Path] = []
+
+    def write(*_: object) -> None:
+        left.extend(sweep([tmp_path]))  # a draft of a process with this id is that of an earlier one
+        raise OSError(errno.EIO, "killed")
+
+    monkeypatch.setattr(archive, "write", write)
+    assert main(["backup", str(tmp_path / "b.tar")]) == 1
+    assert [path.name.startswith(".b.tar.") for path in left] == [True]
 
 
 def test_a_device_is_not_replaced_by_a_backup(

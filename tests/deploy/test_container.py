@@ -273,9 +273,22 @@ def test_the_health_check_asks_the_first_place_of_base_stations() -> None:
     assert health(WEB_PORT="0", LISTEN=f"mtls:{port}") == 1
 
 
-def health(**environment: str) -> int:
+@pytest.mark.parts
+def test_the_health_check_heeds_what_the_web_admin_wrote_to_the_env_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"# caf\xe9\nWEB_PORT=0\nLISTEN_PORT='1'\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        # Before the restart, which that waits for, and where the environment fixes the port.
+        assert health(tmp_path, WEB_PORT="0", LISTEN_PORT=str(port)) == 0
+        (tmp_path / ".env").write_text(f"WEB_PORT=0\nLISTEN_PORT='{port}'\n")
+        assert health(tmp_path, PATH="/usr/bin") == 0
+    assert health(tmp_path, WEB_PORT="0") == 1
+
+
+def health(directory: Path | None = None, **environment: str) -> int:
     return subprocess.run(
         [sys.executable, DEPLOY / "container" / "healthy"],
+        cwd=directory or DEPLOY,
         env=environment,
         stdout=subprocess.DEVNULL,
         check=False,

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bssci.center.devices.completing import unmasked_values
 from bssci.center.devices.controller_commands import ControllerAnswer
 from bssci.center.devices.device import ID, Device
 from bssci.center.devices.gateway_commands import GatewayCommands
@@ -21,6 +22,7 @@ from bssci.model.device_id import eui_of_device
 from bssci.model.differences import differences, value_text
 from bssci.model.place import place_fault
 from bssci.model.plain_text import CONTROLS, control_fault, entered_faults, texts_of
+from bssci.settings.rows import MASK
 
 SECRET = "parameters"
 """field of a device whose value may hold keys"""
@@ -55,6 +57,7 @@ class DeviceCommands:
             )
         if self._devices.get(id) is None and control_fault(id):
             raise CommandError("invalid", f"id {CONTROLS}", "id")
+        changes = _unmasked(changes, self._devices.new(id))
         _check_entered(changes, self._devices.new(id))
         action = "device.update" if self._devices.known(id) is not None else "device.add"
         said = _told(self._devices.new(id), changes)
@@ -138,6 +141,13 @@ class DeviceCommands:
             await stored(self._gateways.forget(id))
 
 
+def _unmasked(changes: Mapping[str, Any], kept: Device) -> Mapping[str, Any]:
+    """Return changes whose masked parameters are those that the device has."""
+    if SECRET not in changes:
+        return changes
+    return {**changes, SECRET: unmasked_values(changes[SECRET], kept.parameters)}
+
+
 def _told(kept: Device | Gateway, changes: Mapping[str, Any]) -> str:
     """Return what changes of an entry change, for the audit log."""
     before = {field: getattr(kept, field) for field in sorted(changes)}
@@ -158,5 +168,7 @@ def _check_entered(changes: Mapping[str, Any], kept: Device | Gateway) -> None:
         msgspec.msgpack.encode(changes.get(SECRET))
     except (ValueError, OverflowError):
         faults[SECRET] = "must be JSON with finite numbers, whole ones from -2^63 to 2^64 - 1"
+    if MASK in (changes.get(SECRET) or {}).values():
+        faults[SECRET] = "has a masked value that is not known yet: give it as it is"
     if faults:
         raise wrong_fields(faults)

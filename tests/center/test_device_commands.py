@@ -9,6 +9,7 @@ from twisted.internet.defer import ensureDeferred
 
 from bssci.center.devices import registry
 from bssci.model.commands import CommandError
+from bssci.settings.rows import MASK
 from tests.support.center import TESTER, House, result_of
 from tests.support.telegrams import telegram
 
@@ -32,6 +33,16 @@ def test_what_cannot_be_is_refused(house: House, monkeypatch: pytest.MonkeyPatch
     change(house, A, name="one")
     with pytest.raises(CommandError, match="known already"):
         change(house, B, name="two")
+
+
+def test_a_masked_parameter_that_comes_back_stays(house: House) -> None:
+    change(house, A, parameters={"key": "00", "channel": 1})
+    change(house, A, name="Fridge", parameters={"key": MASK, "channel": 2})
+    assert house.center.devices.get(A).parameters == {"key": "00", "channel": 2}
+    with pytest.raises(CommandError, match="masked value that is not known") as refused:
+        change(house, A, parameters={"other": MASK})
+    assert refused.value.field == "parameters"
+    assert house.center.devices.get(A).parameters == {"key": "00", "channel": 2}
 
 
 def test_each_command_has_its_entry(house: House) -> None:

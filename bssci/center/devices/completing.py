@@ -22,4 +22,13 @@ def completed(described: Mapping[str, Any], known: Sensor) -> dict[str, Any]:
 def unmasked(described: Mapping[str, Any], known: Sensor) -> dict[str, Any]:
     """Return an entry in which masked secrets are replaced by those of the known sensor."""
     secrets = sensor_to_json(known)
-    return {**described, **{field: secrets.get(field) for field in SECRETS if described.get(field) == MASK}}
+    hidden = {field: secrets.get(field) for field in SECRETS if described.get(field) == MASK}
+    parameters = described.get("decoderParameters")
+    if isinstance(parameters, Mapping):
+        hidden["decoderParameters"] = unmasked_values(parameters, known.decoder_parameters)
+    return {**described, **hidden}
+
+
+def unmasked_values(given: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of a decoder in which masked values are replaced by those that are kept."""
+    return {name: kept.get(name, value) if value == MASK else value for name, value in given.items()}

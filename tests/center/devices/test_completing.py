@@ -23,4 +23,9 @@ def test_a_key_that_is_not_told_stays(key: str | None) -> None:
 
 def test_a_mask_stands_for_the_secret_of_before() -> None:
     assert unmasked({"nwKey": MASK, "name": "x"}, KNOWN) == {"nwKey": ENTRY["nwKey"], "name": "x"}
+    parameters = {"key": MASK, "channel": 2}
+    assert completed({"decoderParameters": parameters}, KNOWN)["decoderParameters"] == {
+        "key": "11",
+        "channel": 2,
+    }
     assert unmasked({"nwKey": "00" * 16}, KNOWN) == {"nwKey": "00" * 16}

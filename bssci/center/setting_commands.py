@@ -25,7 +25,9 @@ class SettingCommands:
     def changeable(self) -> dict[str, Any]:
         """Return the settings that may change while the service runs, without credentials."""
         rows = self._configuration.catalogue.rows.values()
-        return self._configuration.shown(sorted(row.name for row in rows if row.live and not row.private))
+        return self._configuration.shown(
+            sorted(row.name for row in rows if row.live and not row.is_credential)
+        )
 
     async def change(self, values: Mapping[str, str], details: Mapping[str, str], by: Actor) -> None:
         """Change any settings, all or none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from os.path import commonprefix
 from pathlib import Path
 from typing import IO, Any
 
@@ -92,13 +93,15 @@ class Configuration:
         row = self.catalogue.rows.get(name)
         if row is None or not row.live:
             raise CommandError("invalid", f"{name} is not a setting that can change while running", name)
-        if row.private:
+        if row.is_credential:
             raise CommandError("not_allowed", f"{name} is a credential: it cannot be changed here", name)
         if row.trusted:
-            for other in self.catalogue.group_of(name):
-                if other.secret and self.current.value(other.name):
-                    text = f"{name} decides to whom {other.name} is sent; change it in the web admin or .env"
-                    raise CommandError("not_allowed", text, name)
+            # A group may have secrets for several receivers: that with the nearest name is meant.
+            secrets = [other.name for other in self.catalogue.group_of(name) if other.secret]
+            sent = max(secrets, key=lambda other: len(commonprefix([name, other])), default=None)
+            if sent is not None and self.current.value(sent):
+                text = f"{name} decides to whom {sent} is sent; change it in the web admin or .env"
+                raise CommandError("not_allowed", text, name)
 
     def texts(self, values: Mapping[str, Any]) -> dict[str, str]:
         """Return settings that came as JSON in the form of ``.env``; their names are not checked.

@@ -45,9 +45,14 @@ class Setting:
     """never shown, logged or sent; may be given as NAME_FILE. If it is such a path, because its group reads
     the file itself: whoever misunderstands it gives the secret in its place"""
     private: bool = False
-    """a credential: shown and changed in the web admin and ``.env`` only, never through a sink"""
+    """a credential that is no secret, as a user name: see :attr:`is_credential`"""
     trusted: bool = False
     """decides to whom the secrets of its group are sent: not to be changed through a sink while one is set"""
+
+    @property
+    def is_credential(self) -> bool:
+        """Return whether it is shown and changed in the web admin and ``.env`` only, never through a sink."""
+        return self.secret or self.private
 
     @property
     def attribute(self) -> str:

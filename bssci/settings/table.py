@@ -25,6 +25,8 @@ def _setting(
     live: bool = False,
     secret: bool = False,
     reread: bool = False,
+    private: bool = False,
+    trusted: bool = False,
 ) -> T:
     row = {
         "default": default,
@@ -34,6 +36,8 @@ def _setting(
         "live": live,
         "secret": secret,
         "reread": reread,
+        "private": private,
+        "trusted": trusted,
     }
     typed: T = field(default=parser.parse(default), metadata=row)
     return typed
@@ -132,10 +136,10 @@ class AlarmSettings:
     alarm_max_per_hour: int = _setting("12", parsers.integer(1, 1000), "messages per hour, at most, by mail and by webhook each; further alarms wait and are sent together", live=True)
     alarm_webhook_url: str = _setting("", parsers.url, "URL to which alarms are posted as JSON; empty: no webhook", live=True, secret=True)
     alarm_webhook_secret: str = _setting("", parsers.text, "secret with which those requests are signed (header Webhook-Signature), as text or as whsec_ followed by Base64; empty: they are not signed", live=True, secret=True)
-    alarm_mail_host: str = _setting("", parsers.optional_host, "mail server for messages about alarms; empty: no mail", live=True)
-    alarm_mail_port: int = _setting("587", parsers.integer(1, 65535), "port of the mail server", live=True)
-    alarm_mail_tls: str = _setting("starttls", parsers.choice("starttls", "tls", "none"), "encryption: starttls (port 587), tls from the first byte (port 465), or none", live=True)
-    alarm_mail_username: str = _setting("", parsers.text, "user name at the mail server; empty: no authentication", live=True)
+    alarm_mail_host: str = _setting("", parsers.optional_host, "mail server for messages about alarms; empty: no mail", live=True, trusted=True)
+    alarm_mail_port: int = _setting("587", parsers.integer(1, 65535), "port of the mail server", live=True, trusted=True)
+    alarm_mail_tls: str = _setting("starttls", parsers.choice("starttls", "tls", "none"), "encryption: starttls (port 587), tls from the first byte (port 465), or none", live=True, trusted=True)
+    alarm_mail_username: str = _setting("", parsers.text, "user name at the mail server; empty: no authentication", live=True, private=True)
     alarm_mail_password: str = _setting("", parsers.text, "password of that user", live=True, secret=True)
     alarm_mail_from: str = _setting("", parsers.address, "sender of the messages; empty: the first of ALARM_MAIL_TO", live=True)
     alarm_mail_to: tuple[str, ...] = _setting("", parsers.addresses, "recipients of the messages, separated by commas", live=True)

@@ -72,6 +72,10 @@ def test_a_status_is_asked_for_in_the_new_interval(house: House) -> None:
     [
         ({"MQTT_PASSWORD": "x"}, "not_allowed"),
         ({"MQTT_USERNAME": "x"}, "not_allowed"),
+        ({"ALARM_MAIL_USERNAME": "x"}, "not_allowed"),
+        ({"ALARM_MAIL_PASSWORD": "x"}, "not_allowed"),
+        ({"ALARM_WEBHOOK_URL": "http://192.0.2.1/"}, "not_allowed"),
+        ({"ALARM_WEBHOOK_SECRET": "x"}, "not_allowed"),
         ({"LISTEN_PORT": 1}, "invalid"),
         ({"STATUS_INTERVAL": 1, "STATE_DIR": "x"}, "invalid"),
         ({"STATUS_INTERVAL": {}}, "invalid"),
@@ -82,7 +86,10 @@ def test_what_must_not_change(house: House, values: dict[str, Any], code: str) -
         change(house, **values)
     assert raised.value.code == code
     assert house.center.registry.status_interval == 300
-    assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "STATE_DIR"} & set(house.commands.settings.changeable())
+    offered = house.commands.settings.changeable()
+    rows = house.center.configuration.catalogue.rows
+    assert not {"MQTT_USERNAME", "ALARM_MAIL_USERNAME", "STATE_DIR"} & offered.keys()
+    assert not [name for name in offered if rows[name].secret]
 
 
 def test_health_tells_who_is_there_and_what_fails(house: House) -> None:
@@ -108,14 +115,27 @@ def test_its_eui_stays_the_same(house: House) -> None:
     assert int(eui[:2], 16) & 3 == 2
 
 
-def test_the_broker_that_gets_the_password_is_not_changed_from_afar(make_house: Callable[..., House]) -> None:
-    house = make_house(0, **{"mqtt-username": "u", "mqtt-password": "secret"})
-    with pytest.raises(CommandError) as refused:
-        result_of(
-            ensureDeferred(house.commands.settings.change_remotely({"MQTT_BROKER": "elsewhere"}, TESTER))
-        )
-    assert (refused.value.code, refused.value.field) == ("not_allowed", "MQTT_BROKER")
-    assert house.center.configuration.current.value("MQTT_BROKER") == "localhost"
+@pytest.mark.parametrize(
+    ("secret", "receiver"), [("MQTT_PASSWORD", "MQTT_BROKER"), ("ALARM_MAIL_PASSWORD", "ALARM_MAIL_HOST")]
+)
+def test_who_gets_a_password_is_not_changed_from_afar(
+    make_house: Callable[..., House], secret: str, receiver: str
+) -> None:
+    options = {
+        "mqtt-username": "u",
+        "mqtt-password": "secret",
+        "alarm-mail-host": "mail.example",
+        "alarm-mail-to": "a@example",
+        "alarm-mail-username": "u",
+        "alarm-mail-password": "secret",
+        "alarm-webhook-url": "http://192.0.2.1/",
+    }
+    house = make_house(0, **options)
+    before = house.center.configuration.current.value(receiver)
+    with pytest.raises(CommandError, match=f"decides to whom {secret} is sent") as refused:
+        result_of(ensureDeferred(house.commands.settings.change_remotely({receiver: "elsewhere"}, TESTER)))
+    assert (refused.value.code, refused.value.field) == ("not_allowed", receiver)
+    assert house.center.configuration.current.value(receiver) == before
 
 
 def test_events_that_are_lost_to_a_full_disk_do_not_fill_the_log(house: House, log_lines: list[str]) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from bssci.journal.records import DownlinkCounts, DownlinkPicture, Left, StoredDownlink
 from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, StoredEUI, pass_over, sound_rows
-from bssci.journal.sqlite.events import OLDEST_AT, ROOM, Events
+from bssci.journal.sqlite.events import ROOM, Events
 from bssci.journal.sqlite.statements import Row, SqlValue, query_rows, upsert
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI, AnyEvent, Downlink
@@ -39,7 +39,7 @@ _DOWNLINK = (
 _LEFT = ("base_station_eui", "queue_id", "end_point_eui")
 _DELETE = (
     "DELETE FROM downlink WHERE queue_id IN (SELECT queue_id FROM downlink WHERE state <> 'queued' "
-    "AND changed_at < {before} AND queue_id < (SELECT MAX(queue_id) FROM downlink) LIMIT ?)"
+    "AND changed_at < ? AND queue_id < (SELECT MAX(queue_id) FROM downlink) LIMIT ?)"
 )
 
 
@@ -99,7 +99,7 @@ class Downlinks:
     def __init__(self, core: Core, events: Events) -> None:
         self._core = core
         self._events = events
-        core.when_full(_make_room)
+        core.when_full(self._make_room)
 
     def store(
         self,
@@ -159,13 +159,13 @@ class Downlinks:
         return self._core.read(lambda cursor: _listed(cursor, query, (since, limit)))
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
-        query = _DELETE.format(before="?")
-        return self._core.change(lambda cursor: cursor.execute(query, (before_at, limit)).rowcount, after=())
+        return self._core.change(
+            lambda cursor: cursor.execute(_DELETE, (before_at, limit)).rowcount, after=()
+        )
 
-
-def _make_room(cursor: sqlite3.Cursor) -> int:
-    """Delete downlinks that ended before the oldest event; return their number."""
-    return cursor.execute(_DELETE.format(before=OLDEST_AT), (ROOM,)).rowcount
+    def _make_room(self, cursor: sqlite3.Cursor) -> int:
+        """Delete downlinks that ended before all delivered events; return their number."""
+        return cursor.execute(_DELETE, (self._events.history_begins(cursor), ROOM)).rowcount
 
 
 def _shift(cursor: sqlite3.Cursor, seconds: float) -> None:

@@ -44,8 +44,6 @@ READ_BYTES = 4 * 1024 * 1024
 """encoded bytes of the events that one read returns, at most; a single event may be larger"""
 ROOM = 10_000
 """delivered events that are deleted at a time when the journal is full"""
-OLDEST_AT = "(SELECT at FROM event ORDER BY seq LIMIT 1)"
-"""query for the time of the oldest event that is stored, Unix seconds"""
 _SLICE = 1000
 """events that one step of the retention examines"""
 
@@ -209,6 +207,17 @@ class Events:
             return 0
         self._first_after_room = last + 1
         return _delete_range(cursor, oldest - 1, last, float("inf"))
+
+    def history_begins(self, cursor: sqlite3.Cursor) -> float:
+        """Return the Unix seconds of the oldest event that may be deleted to make room; infinite: none may.
+
+        To be called in the writing thread.
+        """
+        query = (
+            "SELECT at FROM event WHERE seq <= ? AND seq < (SELECT MAX(seq) FROM event) ORDER BY seq LIMIT 1"
+        )
+        oldest = cursor.execute(query, (self.delivered_seq,)).fetchone()
+        return float("inf") if oldest is None else float(oldest[0])
 
     def _transaction_ended(self, committed: bool) -> None:
         if committed and self._first_after_room is not None:

@@ -63,7 +63,7 @@ class SqliteJournal:
         )
         self.cursors = Cursors(self.core, self.events)
         self.sessions = Sessions(self.core)
-        self.requests = Requests(self.core)
+        self.requests = Requests(self.core, self.events)
         self.downlinks = Downlinks(self.core, self.events)
         self.tables = Tables(self.core)
         self.audit = Audit(self.core)

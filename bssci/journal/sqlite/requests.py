@@ -12,7 +12,7 @@ from bssci.journal.interface import Change
 from bssci.journal.records import StoredRequest
 from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
-from bssci.journal.sqlite.events import OLDEST_AT, ROOM
+from bssci.journal.sqlite.events import ROOM, Events
 from bssci.journal.sqlite.worker import Lane
 from bssci.model.states import RequestOutcome
 
@@ -20,7 +20,7 @@ _COLUMNS = ("number", "source", "topic", "payload", "received_at", "state", "ans
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM request "
 _DELETE = (
     "DELETE FROM request WHERE number IN "
-    "(SELECT number FROM request WHERE answered_at IS NOT NULL AND answered_at < {before} LIMIT ?)"
+    "(SELECT number FROM request WHERE answered_at IS NOT NULL AND answered_at < ? LIMIT ?)"
 )
 
 
@@ -39,9 +39,10 @@ ANSWERS: Lane[tuple[str, bytes, float, int]] = Lane(_answer)
 class Requests:
     """SQLite implementation of :class:`bssci.journal.interface.Requests`."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, events: Events) -> None:
         self._core = core
-        core.when_full(_make_room)
+        self._events = events
+        core.when_full(self._make_room)
 
     def receive(self, source: str, topic: str, payload: bytes, at: float) -> Deferred[int]:
         values = (source, topic, payload, at)
@@ -58,13 +59,13 @@ class Requests:
         return self._core.read_after_writing(lambda cursor: _listed(cursor, query, (source, topic, limit)))
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
-        query = _DELETE.format(before="?")
-        return self._core.change(lambda cursor: cursor.execute(query, (before_at, limit)).rowcount, after=())
+        return self._core.change(
+            lambda cursor: cursor.execute(_DELETE, (before_at, limit)).rowcount, after=()
+        )
 
-
-def _make_room(cursor: sqlite3.Cursor) -> int:
-    """Delete answered requests that are older than all events; return their number."""
-    return cursor.execute(_DELETE.format(before=OLDEST_AT), (ROOM,)).rowcount
+    def _make_room(self, cursor: sqlite3.Cursor) -> int:
+        """Delete answered requests that are older than all delivered events; return their number."""
+        return cursor.execute(_DELETE, (self._events.history_begins(cursor), ROOM)).rowcount
 
 
 def load_requests(cursor: sqlite3.Cursor) -> tuple[StoredRequest, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from bssci.journal import StorageError, StoredDownlink
 from bssci.journal.sqlite import database, events, worker
-from bssci.model import Downlink, DownlinkRequest
+from bssci.model import Downlink, DownlinkRequest, Uplink
 from tests.support.journal import SENSOR, disk_full, online, uplink
 
 SIZE = 1024 * 1024
@@ -93,6 +93,20 @@ async def test_answered_requests_are_history_too(journal):
     oldest = (await journal.events.read(0, 1))[0][1].at
     assert kept[0].received_at == 299.0 and kept[-1].received_at >= oldest > 30
     assert [each.number for each in await journal.requests.newest("mqtt", "other", 10)] == [open_one]
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+async def test_answered_requests_leave_room_for_events_where_there_are_no_others_to_delete(
+    journal, delivered
+):
+    journal.cursors.follow({} if delivered else {"mqtt": 0})
+    await journal.events.append([online()])
+    for number in range(300):
+        request = await journal.requests.receive("mqtt", "topic", b"x" * 5000, at=float(number))
+        await journal.requests.answer(request, "done", b"", at=float(number))
+    await journal.events.append([uplink(1)])
+    assert journal.statistics.failed_commits == 0
+    assert [type(event) for _, event in await journal.events.read(0, 10)][-1] is Uplink
 
 
 async def test_downlinks_that_ended_are_history_too(journal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 DEEPEST = 500
 """levels of objects and arrays that are read; Python from 3.12 on reads more than its functions can follow"""
 _TEXT_OR_CONSTANT = re.compile(r'"(?:\\.|[^"\\])*"|(?P<constant>NaN|-?Infinity)')
+_blank: Any = re.compile(r"[ \t\n\r]*").match
 _decode = msgspec.json.Decoder().decode
 
 
@@ -65,11 +67,44 @@ def standard_json(text: str) -> Any:
     :raises RecursionError: it is nested too deeply.
     """
 
+    return json.loads(text, parse_constant=_refusing(text))
+
+
+def array_items(text: str) -> Iterator[Any]:
+    """Yield the values of a JSON array one by one, as strictly as :func:`standard_json`.
+
+    ``json.loads`` lets no other thread run before it has read the whole text: a fifth of a second for 100 000
+    sensors.
+
+    :raises TypeError: the text is JSON, but no array.
+    """
+    decoder = json.JSONDecoder(parse_constant=_refusing(text))
+    place = _blank(text, 0).end()
+    if text[place : place + 1] != "[":
+        standard_json(text)
+        raise TypeError("not an array")
+    place = _blank(text, place + 1).end()
+    is_over = text[place : place + 1] == "]"
+    while not is_over:
+        value, place = decoder.raw_decode(text, place)
+        yield value
+        place = _blank(text, place).end()
+        is_over = text[place : place + 1] == "]"
+        if not is_over:
+            if text[place : place + 1] != ",":
+                raise json.JSONDecodeError("Expecting ',' delimiter", text, place)
+            place = _blank(text, place + 1).end()
+    place = _blank(text, place + 1).end()
+    if place != len(text):
+        raise json.JSONDecodeError("Extra data", text, place)
+
+
+def _refusing(text: str) -> Callable[[str], NoReturn]:
     def refuse(constant: str) -> NoReturn:
         places = (match for match in _TEXT_OR_CONSTANT.finditer(text) if match["constant"])
         raise json.JSONDecodeError(f"{constant} is not a JSON value", text, next(places).start())
 
-    return json.loads(text, parse_constant=refuse)
+    return refuse
 
 
 def check_depth(value: Any, brackets: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bssci.model.strict_json import DEEPEST, JsonError, read_json, read_json_fast
+from bssci.model import strict_json
+from bssci.model.strict_json import DEEPEST, JsonError, array_items, read_json, read_json_fast, standard_json
 
 
 def test_values_are_read() -> None:
@@ -32,6 +34,53 @@ def test_values_are_read() -> None:
 def test_what_is_none_is_refused_with_its_place(text: str | bytes, message: str) -> None:
     with pytest.raises(JsonError, match=message.replace("[", "\\[")):
         read_json(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", " [ ] ", '[1, "a,]", {"b": [2, null]}\n,\t[]]', "[[], [[]]]", '["\\ud800"]', "[-0.5e3]\r\n"],
+)
+def test_an_array_is_read_one_by_one(text: str) -> None:
+    assert list(array_items(text)) == standard_json(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "[",
+        "[1",
+        "[1 2]",
+        "[1,]",
+        "[,1]",
+        "[1,,2]",
+        "[1]]",
+        "[1] 2",
+        "[{]",
+        '["a]',
+        "[1, NaN]",
+        "nul",
+    ],
+)
+def test_what_is_no_array_is_refused_at_the_same_place(text: str) -> None:
+    with pytest.raises(json.JSONDecodeError) as at_once:
+        standard_json(text)
+    with pytest.raises(json.JSONDecodeError) as one_by_one:
+        list(array_items(text))
+    assert one_by_one.value.pos in (at_once.value.pos, at_once.value.pos + 1)
+
+
+@pytest.mark.parametrize("text", ["{}", "null", '"[]"', " 5"])
+def test_another_value_is_no_array(text: str) -> None:
+    with pytest.raises(TypeError):
+        list(array_items(text))
+
+
+def test_no_text_is_read_as_a_whole_as_other_threads_would_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json.json, "loads", lambda *_, **__: pytest.fail("read as a whole"))
+    items = array_items("[1, 2, }")
+    assert [next(items), next(items)] == [1, 2]
 
 
 def test_a_message_is_read_as_strictly() -> None:

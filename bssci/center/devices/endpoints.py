@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_faults, sensor_to_json
-from bssci.model.strict_json import standard_json
+from bssci.model.strict_json import array_items
 from bssci.system.files import NO_RENAME, write_atomically
 
 _SPACE = re.compile(r"[\s,]*")
@@ -149,9 +149,13 @@ def _version(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def _entries(path: Path, text: str) -> list[Any]:
+def _entries(path: Path, text: str) -> Iterator[Any]:
+    """Yield the entries one by one.
+
+    :raises EndpointsError: the text is no JSON array.
+    """
     try:
-        entries = standard_json(text)
+        yield from array_items(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise EndpointsError(path, [f"is not valid JSON at {place}: {error.msg}"]) from None
@@ -159,22 +163,19 @@ def _entries(path: Path, text: str) -> list[Any]:
         raise EndpointsError(path, [f"is not a list of sensors: {error}"]) from None
     except RecursionError:
         raise EndpointsError(path, ["is not a list of sensors: nested too deeply"]) from None
-    if not isinstance(entries, list):
-        raise EndpointsError(path, ["must be a JSON array of sensors, [ ... ]; [] for none"])
-    return entries
+    except TypeError:
+        raise EndpointsError(path, ["must be a JSON array of sensors, [ ... ]; [] for none"]) from None
 
 
-def _sensors(entries: list[Any], text: str) -> tuple[list[Sensor], tuple[WrongEntry, ...]]:
-    """Return the valid and the invalid entries, emptying their list.
+def _sensors(entries: Iterable[Any], text: str) -> tuple[list[Sensor], tuple[WrongEntry, ...]]:
+    """Return the valid and the invalid entries.
 
     Each entry is freed before the next is parsed; the peak of memory would otherwise stay with the process.
     """
     sensors: list[Sensor] = []
     problems: dict[int, tuple[EUI | None, str]] = {}
     first: dict[EUI, int] = {}
-    entries.reverse()
-    for number in range(1, len(entries) + 1):
-        entry = entries.pop()
+    for number, entry in enumerate(entries, 1):
         try:
             sensor = parse_sensor(entry)
         except SensorError as error:

@@ -81,6 +81,7 @@ def test_no_text_is_read_as_a_whole_as_other_threads_would_wait(monkeypatch: pyt
     monkeypatch.setattr(strict_json.json, "loads", lambda *_, **__: pytest.fail("read as a whole"))
     items = array_items("[1, 2, }")
     assert [next(items), next(items)] == [1, 2]
+    assert read_json(b"\xef\xbb\xbf [1, NaN]", lenient=True)[0] == 1
 
 
 def test_a_message_is_read_as_strictly() -> None:

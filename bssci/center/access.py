@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.center.devices.device import Device
 from bssci.center.service_center import ServiceCenter
+from bssci.journal import Change
 from bssci.journal.records import StoredRequest
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState
 from bssci.model.commands import Actor, Outcomes
@@ -59,8 +60,10 @@ class Access:
 
     # downlinks
 
-    async def queue_downlink(self, request: DownlinkRequest) -> Downlink:
-        return await self._commands.queue_downlink(request, self._by)
+    async def queue_downlink(
+        self, request: DownlinkRequest, beside: Callable[[int], Change] | None = None
+    ) -> Downlink:
+        return await self._commands.queue_downlink(request, self._by, beside)
 
     async def revoke_downlink(self, eui: EUI, queue_id: int) -> Downlink:
         return await self._commands.revoke_downlink(eui, queue_id, self._by)

@@ -38,7 +38,7 @@ from bssci.center.station_commands import StationCommands
 from bssci.center.station_entries import StationEntries
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
-from bssci.journal import AlarmRecord, StorageError
+from bssci.journal import AlarmRecord, Change, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, SensorError, sensor_differences
 from bssci.model.commands import Actor, CommandError, Outcomes, wrong_fields
 from bssci.model.counts import grouped, many
@@ -284,11 +284,17 @@ class Commands:
 
     # downlinks
 
-    async def queue_downlink(self, request: DownlinkRequest, by: Actor) -> Downlink:
-        """Queue a downlink; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.queue`."""
+    async def queue_downlink(
+        self, request: DownlinkRequest, by: Actor, beside: Callable[[int], Change] | None = None
+    ) -> Downlink:
+        """Queue a downlink; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.queue`.
+
+        :param beside: returns a further change for the same commit, called with the queue id.
+        """
         queue_id = self._downlinks.new_queue_id(request)
         async with self._recorder.before(by, "downlink.queue", request.end_point_eui, f"queId {queue_id}"):
-            return await self._downlinks.queue(request, queue_id)
+            changes = [] if beside is None else [beside(queue_id)]
+            return await self._downlinks.queue(request, queue_id, changes)
 
     async def revoke_downlink(self, eui: EUI, queue_id: int, by: Actor) -> Downlink:
         """Revoke a downlink; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.revoke`."""

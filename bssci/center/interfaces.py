@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from bssci.center.devices.device import Device
+from bssci.journal import Change
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState, Telegram
 from bssci.model.commands import Outcomes
 
@@ -53,8 +54,13 @@ class ICenter(Protocol):
 
     # downlinks
 
-    async def queue_downlink(self, request: DownlinkRequest) -> Downlink:
-        """Queue a downlink; return it, with its queue id, once it is stored."""
+    async def queue_downlink(
+        self, request: DownlinkRequest, beside: Callable[[int], Change] | None = None
+    ) -> Downlink:
+        """Queue a downlink; return it, with its queue id, once it is stored.
+
+        :param beside: returns a further change for the same commit, called with the queue id.
+        """
 
     async def revoke_downlink(self, eui: EUI, queue_id: int) -> Downlink:
         """Revoke a downlink; one that a station holds is revoked once the station answers."""

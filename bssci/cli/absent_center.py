@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail
 
 from bssci import __version__
 from bssci.center.devices.device import Device
+from bssci.journal import Change
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState
 from bssci.model.commands import CommandError, Outcomes
 
@@ -48,7 +49,9 @@ class AbsentCenter:
     def device(self, id: str) -> Device | None:
         return None
 
-    async def queue_downlink(self, request: DownlinkRequest) -> Downlink:
+    async def queue_downlink(
+        self, request: DownlinkRequest, beside: Callable[[int], Change] | None = None
+    ) -> Downlink:
         raise _AWAY
 
     async def revoke_downlink(self, eui: EUI, queue_id: int) -> Downlink:

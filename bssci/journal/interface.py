@@ -45,6 +45,9 @@ Key = TypeVar("Key", bound=str | int)
 Numbered = list[tuple[int, AnyEvent]]
 """events, each with its sequence number"""
 
+ALL_TIME = 1e12
+"""s that are longer than anything is stored"""
+
 
 class Change:
     """A change that one component made for the commit of another one; opaque."""
@@ -202,9 +205,20 @@ class Requests(Protocol):
     def answering(self, number: int, state: RequestOutcome, answer: bytes, at: float) -> Change:
         """Return the change of :meth:`answer` for another component's commit, such as that of its event."""
 
-    def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:
+    def noting(self, number: int, note: bytes) -> Change:
+        """Return the change that keeps a note with a request that has no answer yet, for the commit of what
+        the request asked for; see :attr:`bssci.journal.StoredRequest.answer`.
+        """
+
+    def newest(
+        self, source: str, topic: str, limit: int, *, beginning: bytes = b"", within: float = ALL_TIME
+    ) -> Deferred[list[StoredRequest]]:
         """Fire with the newest requests from a source on a topic, newest first, including what was
         submitted before.
+
+        :param limit: number of requests that are looked at.
+        :param beginning: first bytes of their payloads; others are left out.
+        :param within: s before the newest one; those that came earlier are left out.
         """
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
@@ -221,11 +235,13 @@ class Downlinks(Protocol):
         *,
         left: Iterable[Left] = (),
         not_left: Iterable[Left] = (),
+        beside: Sequence[Change] = (),
     ) -> Deferred[int]:
         """Store downlinks, their events, and changes of the places where one may be left, in one commit.
 
         :param left: places to add.
         :param not_left: places to remove.
+        :param beside: further changes for the same commit.
         :return: fires with the number of the first event.
         """
 

@@ -99,7 +99,7 @@ class StoredRequest:
     """Unix seconds"""
     state: RequestState = "received"
     answer: bytes | None = None
-    """the final answer to the sender, as the source encoded it; None until then"""
+    """the final answer to the sender, as the source encoded it; until then what was done already, or None"""
     answered_at: float | None = None
     """Unix seconds"""
 

@@ -319,6 +319,32 @@ class Contract:
         [answered] = await journal.requests.newest("mqtt", "ep/1/cmd", 10)
         assert (answered.state, answered.answer, answered.answered_at) == ("done", b"yes", 7.0)
 
+    async def test_the_newest_requests_may_be_those_that_begin_alike_and_came_together(self, journal):
+        for at, payload in ((1.0, b"ax"), (5.0, b"ay"), (6.0, b"bx"), (7.0, b"az")):
+            await journal.requests.receive("mqtt", "t", payload, at=at)
+
+        async def newest(limit: int, **how: float) -> list[bytes]:
+            found = await journal.requests.newest("mqtt", "t", limit, beginning=b"a", **how)
+            return [each.payload for each in found]
+
+        assert await newest(9) == [b"az", b"ay", b"ax"]
+        assert await newest(9, within=2.0) == [b"az", b"ay"]
+        assert await newest(2) == [b"az"]
+
+    async def test_a_note_is_kept_with_a_request_until_it_is_answered(self, journal, reopen):
+        number = await journal.requests.receive("mqtt", "t", b"1", at=1.0)
+        await journal.downlinks.store(
+            [downlink(1)], [online()], beside=[journal.requests.noting(number, b"note")]
+        )
+        await journal.close()
+        journal = reopen()
+        [kept] = (await journal.load()).requests
+        assert (kept.state, kept.answer, kept.answered_at) == ("received", b"note", None)
+        await journal.requests.answer(number, "done", b"yes", at=2.0)
+        await journal.events.append([online()], beside=[journal.requests.noting(number, b"late")])
+        [answered] = await journal.requests.newest("mqtt", "t", 1)
+        assert (answered.state, answered.answer, answered.answered_at) == ("done", b"yes", 2.0)
+
     async def test_answered_requests_are_forgotten_and_their_numbers_are_not_given_again(self, journal):
         first = await journal.requests.receive("mqtt", "t", b"1", at=1.0)
         await journal.requests.answer(first, "done", b"", at=2.0)

@@ -22,7 +22,7 @@ from bssci.center.downlinks.reports import StationReports, own_queue_id
 from bssci.center.downlinks.request import can_receive, check_request, check_sensor
 from bssci.center.downlinks.worker import DownlinkWorker
 from bssci.center.uplinks.paths import Paths
-from bssci.journal import Journal, Loaded, StorageError, StorageLines, StoredDownlink
+from bssci.journal import Change, Journal, Loaded, StorageError, StorageLines, StoredDownlink
 from bssci.model import EUI, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.model.commands import CommandError
 from bssci.stations.asking import Questions
@@ -157,10 +157,13 @@ class DownlinkDesk:
         self._last_queue_id += 1
         return self._last_queue_id
 
-    def queue(self, request: DownlinkRequest, queue_id: int | None = None) -> Deferred[Downlink]:
+    def queue(
+        self, request: DownlinkRequest, queue_id: int | None = None, beside: Sequence[Change] = ()
+    ) -> Deferred[Downlink]:
         """Queue a downlink; fires with it, and its queue id, once it is stored.
 
         :param queue_id: from :meth:`new_queue_id`; None: a new one.
+        :param beside: further changes for the same commit.
         :raises CommandError: in the Deferred: ``unknown_sensor``, ``not_bidirectional``, ``invalid``,
             ``busy`` or ``unavailable``; nothing is stored then.
         """
@@ -175,7 +178,7 @@ class DownlinkDesk:
             queue_id=queue_id, request=request, state="queued", created_at=now, changed_at=now
         )
         stored = StoredDownlink(downlink=downlink)
-        return self._command(Queued(end_point_eui=request.end_point_eui, stored=stored))
+        return self._command(Queued(end_point_eui=request.end_point_eui, stored=stored, beside=beside))
 
     def revoke(self, end_point_eui: EUI, queue_id: int) -> Deferred[Downlink]:
         """Revoke a downlink; fires with its new state.

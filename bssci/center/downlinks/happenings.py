@@ -16,7 +16,7 @@ The public states, and the places of a queued downlink::
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.journal import DownlinkPicture, Left, StoredDownlink
+from bssci.journal import Change, DownlinkPicture, Left, StoredDownlink
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkReception, DownlinkStatus
 from bssci.model.commands import CommandError
 from bssci.model.downlink import DownlinkResult, DownlinkState, OrderKind, ReceptionReport, RefusalReason
@@ -55,6 +55,8 @@ class Turn:
     """stations that accept no downlinks"""
     unknown: set[tuple[EUI, EUI]] = field(default_factory=set)
     """(station, sensor) of sensors that a station should know but does not"""
+    beside: list[Change] = field(default_factory=list)
+    """further changes for the commit of the turn"""
 
     @classmethod
     def of(cls, picture: DownlinkPicture, now: float) -> Turn:
@@ -139,6 +141,8 @@ class Queued(Happening):
     """A new downlink."""
 
     stored: StoredDownlink
+    beside: Sequence[Change] = ()
+    """further changes for the same commit"""
 
     @property
     def size(self) -> int:
@@ -155,6 +159,7 @@ class Queued(Happening):
             )
         turn.put(stored)
         turn.tell(stored.downlink)
+        turn.beside += self.beside
         return stored.downlink
 
 

@@ -328,7 +328,9 @@ class DownlinkWorker:
         changed = turn.changed()
         left = sorted(turn.left - turn.not_left - set(picture.left))
         if changed or turn.events or left or turn.not_left:
-            await self._journal.downlinks.store(changed, turn.events, left=left, not_left=turn.not_left)
+            await self._journal.downlinks.store(
+                changed, turn.events, left=left, not_left=turn.not_left, beside=turn.beside
+            )
 
     def _failed(
         self,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from twisted.internet.defer import Deferred
 
+from bssci.journal.interface import Change
 from bssci.journal.records import DownlinkCounts, DownlinkPicture, Left, StoredDownlink
 from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, StoredEUI, pass_over, sound_rows
@@ -108,9 +109,11 @@ class Downlinks:
         *,
         left: Iterable[Left] = (),
         not_left: Iterable[Left] = (),
+        beside: Sequence[Change] = (),
     ) -> Deferred[int]:
         places = [(each, True) for each in left] + [(each, False) for each in not_left]
-        return self._events.append(events, beside=(LaneChange((DOWNLINKS, downlinks), (LEFT, places)),))
+        changes = (LaneChange((DOWNLINKS, downlinks), (LEFT, places)), *beside)
+        return self._events.append(events, beside=changes)
 
     def hold(self, queue_id: int, base_station_eui: EUI) -> Deferred[None]:
         return self._core.store((DOWNLINKS, [_Held(queue_id, base_station_eui)]))

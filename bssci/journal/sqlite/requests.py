@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 
-from bssci.journal.interface import Change
+from bssci.journal.interface import ALL_TIME, Change
 from bssci.journal.records import StoredRequest
 from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
@@ -24,7 +24,7 @@ _DELETE = (
 )
 
 
-def _answer(cursor: sqlite3.Cursor, answers: list[tuple[str, bytes, float, int]]) -> None:
+def _answer(cursor: sqlite3.Cursor, answers: list[tuple[str, bytes, float | None, int]]) -> None:
     # The first answer is final.
     cursor.executemany(
         "UPDATE request SET state = ?, answer = ?, answered_at = ? WHERE number = ? AND state = 'received'",
@@ -32,8 +32,8 @@ def _answer(cursor: sqlite3.Cursor, answers: list[tuple[str, bytes, float, int]]
     )
 
 
-ANSWERS: Lane[tuple[str, bytes, float, int]] = Lane(_answer)
-"""(state, answer, Unix seconds, number)"""
+ANSWERS: Lane[tuple[str, bytes, float | None, int]] = Lane(_answer)
+"""(state, answer, Unix seconds, number); of a note: (``received``, note, None, number)"""
 
 
 class Requests:
@@ -54,9 +54,28 @@ class Requests:
     def answering(self, number: int, state: RequestOutcome, answer: bytes, at: float) -> Change:
         return LaneChange((ANSWERS, [(state, answer, at, number)]))
 
-    def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:
-        query = _SELECT + "WHERE source = ? AND topic = ? ORDER BY number DESC LIMIT ?"
-        return self._core.read_after_writing(lambda cursor: _listed(cursor, query, (source, topic, limit)))
+    def noting(self, number: int, note: bytes) -> Change:
+        return LaneChange((ANSWERS, [("received", note, None, number)]))
+
+    def newest(
+        self, source: str, topic: str, limit: int, *, beginning: bytes = b"", within: float = ALL_TIME
+    ) -> Deferred[list[StoredRequest]]:
+        on_topic = "FROM request WHERE source = :source AND topic = :topic ORDER BY number DESC LIMIT 1"
+        query = (
+            f"{_SELECT} WHERE source = :source AND topic = :topic "
+            "AND substr(payload, 1, :length) = :beginning "
+            f"AND number >= COALESCE((SELECT number {on_topic} OFFSET :limit - 1), 0) "
+            f"AND received_at >= (SELECT received_at {on_topic}) - :within ORDER BY number DESC"
+        )
+        values = {
+            "source": source,
+            "topic": topic,
+            "limit": limit,
+            "length": len(beginning),
+            "beginning": beginning,
+            "within": within,
+        }
+        return self._core.read_after_writing(lambda cursor: _listed(cursor, query, values))
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
         return self._core.change(
@@ -82,7 +101,9 @@ def _insert(cursor: sqlite3.Cursor, values: tuple[str, str, bytes, float]) -> in
     return cursor.lastrowid
 
 
-def _listed(cursor: sqlite3.Cursor, query: str, values: tuple[Any, ...]) -> list[StoredRequest]:
+def _listed(
+    cursor: sqlite3.Cursor, query: str, values: tuple[Any, ...] | dict[str, Any]
+) -> list[StoredRequest]:
     found = []
     for row in cursor.execute(query, values).fetchall():
         try:

@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal, StorageError
+from bssci.journal import Change, Journal, StorageError
 from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
 from bssci.model.states import RequestOutcome
@@ -41,8 +41,11 @@ RATE_PERIOD = 60.0
 """s over which the rate of answers is measured"""
 RESUMED_AT_ONCE = 20
 """requests of an earlier run that are begun in one turn of the reactor"""
-LOOKED_BACK = 100
+LOOKED_BACK = MAX_RUNNING
 """newest requests on a topic among which a repeated one is searched for"""
+UNACKNOWLEDGED = 600.0
+"""s before the newest of them in which it came, since its acknowledgement, sent at once, was lost: an earlier
+one of the same content may have had the same packet identifier"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class IntakeRequest:
     """Unix seconds"""
     resumed: bool = False
     """an earlier run stored it, and may have carried it out"""
+    note: bytes | None = None
+    """see :meth:`Intake.noting`"""
     reply: ReplyTo | None = None
     expires_at: float | None = None
     """Unix seconds; None: never"""
@@ -70,6 +75,9 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     reply: ReplyTo | None = None
     expires_at: float | None = None
 
+
+_NOTHING_ELSE = 2 * msgspec.msgpack.encode(None)
+"""the other fields, if they are None"""
 
 CarryOut = Callable[[IntakeRequest], Coroutine[Deferred[Any], Any, None]]
 """Does what a request asks for, and answers it."""
@@ -170,6 +178,7 @@ class Intake:
             payload=kept.payload,
             received_at=stored.received_at,
             resumed=True,
+            note=stored.answer,
             reply=kept.reply,
             expires_at=kept.expires_at,
         )
@@ -228,15 +237,16 @@ class Intake:
             with suppress(StorageError):
                 await self._journal.requests.newest(SOURCE, topic, 1)
             return False
-        looked_for = (message.packet_id, message.payload)
+        beginning = _beginning(message)
         while True:
             try:
-                stored = await self._journal.requests.newest(SOURCE, topic, LOOKED_BACK)
+                return bool(
+                    await self._journal.requests.newest(
+                        SOURCE, topic, LOOKED_BACK, beginning=beginning, within=UNACKNOWLEDGED
+                    )
+                )
             except StorageError as error:
                 await self._to_store.again(entry, error)
-            else:
-                kept = [_read(each) for each in stored]
-                return any(each and (each.packet_id, each.payload) == looked_for for each in kept)
 
     async def _store(self, entry: int, topic: str, kept: bytes, at: float, told: Callable[[], None]) -> int:
         while True:
@@ -279,6 +289,13 @@ class Intake:
         if self._lines.admit() is not None:
             error = failure.getErrorMessage()
             self.log.error("refused request not answered, too many wait for the disk {error}", error=error)
+
+    def noting(self, request: IntakeRequest, note: bytes) -> Change:
+        """Return the change that keeps a note of what was done for a request.
+
+        It is stored in the commit of what was done, so that a later run does not do that again.
+        """
+        return self._journal.requests.noting(request.number, note)
 
     async def answer(
         self,
@@ -335,6 +352,11 @@ class Intake:
     def _failed(self, failure: Failure) -> None:
         if not self._stopped:
             self.log.failure("MQTT request failed", failure)
+
+
+def _beginning(message: Received) -> bytes:
+    """Return the first bytes of a request as it is stored: its packet identifier and its payload."""
+    return msgspec.msgpack.encode(_Kept(message.packet_id, message.payload))[: -len(_NOTHING_ELSE)]
 
 
 def _read(stored: StoredRequest) -> _Kept | None:

@@ -24,8 +24,8 @@ from twisted.logger import Logger
 from bssci.center.access import Access
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.center.turns import Turns
-from bssci.journal import StorageError
-from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, DownlinkRequest, parse_eui
+from bssci.journal import Change, StorageError
+from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, parse_eui
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
 from bssci.model.counts import grouped, many
 from bssci.model.states import RequestOutcome, RequestState
@@ -34,7 +34,7 @@ from bssci.mqtt.payloads import response
 from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.center_downlinks import as_request
 from bssci.sinks.mqtt.disk_order import Stopped
-from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, IntakeRequest
+from bssci.sinks.mqtt.intake import MAX_RUNNING, SOURCE, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
     MAX_SIZE,
@@ -246,6 +246,8 @@ class MqttRequests:
         await self._intake.answer(request, status, _encode(response(answer)[1]), answer)
 
     async def _do(self, eui: EUI, kind: str, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
+        if request.note is not None:
+            return _noted(request.note)
         self._refuse_late(request)
         refuse_dry_run(asked.body)
         if kind == "cmd":
@@ -278,29 +280,16 @@ class MqttRequests:
         if request.expires_at is not None and "expires_in" not in body:
             body = {**body, "expires_in": request.expires_at - request.received_at}
         wanted = downlink_request(eui, body)
-        if request.resumed and (queued := await self._queued_before(eui, wanted, request)) is not None:
-            return _downlink(queued)
         if asked.ref is not None:
             # A broker may deliver a request twice, and a client may send it again to be sure.
             for earlier in await self._center.downlinks_of(eui):
                 if earlier.request == wanted and self._center.now() - earlier.created_at < REPEATED:
                     return _downlink(earlier) | {"repeated": True}
-        return _downlink(await self._center.queue_downlink(wanted))
 
-    async def _queued_before(
-        self, eui: EUI, wanted: DownlinkRequest, request: IntakeRequest
-    ) -> Downlink | None:
-        """Return the downlink that an earlier run queued for a request before it could answer it."""
-        answered = await self._center.journal.requests.newest(SOURCE, request.topic, LOOKED_BACK)
-        others = {_queue_id(each.answer) for each in answered if each.answer}
-        for earlier in await self._center.downlinks_of(eui):
-            if (
-                earlier.request == wanted
-                and earlier.created_at >= request.received_at
-                and earlier.queue_id not in others
-            ):
-                return earlier
-        return None
+        def note(queue_id: int) -> Change:
+            return self._intake.noting(request, _encode({"queId": queue_id, "state": "queued"}))
+
+        return _downlink(await self._center.queue_downlink(wanted, note))
 
     async def _revoke(self, eui: EUI, asked: Mapping[str, Any], request: IntakeRequest) -> dict[str, Any]:
         queue_id = asked["revoke"]
@@ -407,14 +396,12 @@ def _is_older(topic: str) -> bool:
     return topic.removesuffix("/").split("/")[-3:-2] == ["EP"]
 
 
-def _queue_id(answer: bytes) -> int | None:
-    """Return the downlink that an answer names."""
+def _noted(note: bytes) -> dict[str, Any]:
+    """Return the result of a request that an earlier run carried out; empty if the note is damaged."""
     try:
-        told = msgspec.json.decode(answer, type=dict[str, Any])
+        return msgspec.json.decode(note, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    queue_id = told.get("queId")
-    return queue_id if type(queue_id) is int else None
+        return {}
 
 
 def _downlink(downlink: Downlink) -> dict[str, Any]:

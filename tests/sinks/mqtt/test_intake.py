@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from bssci.journal import Change, StorageError
 from bssci.model import AnyEvent, CommandResponse
 from bssci.sinks.mqtt.disk_order import AT_ONCE, RETRY, Stopped
+from bssci.sinks.mqtt.intake import UNACKNOWLEDGED
 from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, ONE, TWO, Site, make_house, site
 from tests.support.log_lines import log_lines
 
@@ -89,6 +90,23 @@ def test_what_the_broker_delivers_again_is_not_done_again(site: Site) -> None:
     assert site.house.journal.kept().downlinks.last_queue_id == 1
     for packet_id, data in ((8, [1]), (7, [2])):
         assert site.ask(DL, {"data": data}, packet_id=packet_id, repeated=True) == [None]
+    assert site.house.journal.kept().downlinks.last_queue_id == 3
+
+
+def test_however_many_the_broker_delivers_again_none_is_done_again(site: Site) -> None:
+    requests = [{"data": [number]} for number in range(150)]
+    for again in (False, True):
+        for packet_id, request in enumerate(requests, 1):
+            site.ask(DL, request, packet_id=packet_id, repeated=again, settle=False)
+        site.house.settle()
+    assert site.house.journal.kept().downlinks.last_queue_id == 150
+
+
+def test_an_earlier_request_of_the_same_content_is_not_taken_for_one_delivered_again(site: Site) -> None:
+    site.ask(DL, {"data": [1]}, packet_id=7)
+    site.house.advance(UNACKNOWLEDGED + 1, step=10.0)
+    site.ask(DL, {"data": [2]}, packet_id=8)
+    site.ask(DL, {"data": [1]}, packet_id=7, repeated=True)
     assert site.house.journal.kept().downlinks.last_queue_id == 3
 
 

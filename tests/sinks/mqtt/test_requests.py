@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from bssci.center.access import Access
@@ -137,6 +138,52 @@ def test_the_same_downlink_with_the_same_ref_is_queued_once(site: Site) -> None:
     site.house.advance(requests_module.REPEATED, step=10.0)
     site.ask(f"mioty/ep/{ONE}/dl", request)
     assert site.answers()[-1].result["queId"] == 4
+
+
+async def never(*_: object) -> None:
+    """Hang until the crash."""
+    await Deferred()
+
+
+def test_a_downlink_that_was_queued_before_a_crash_is_not_queued_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.intake, "answer", never)
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": [1]}, expires_in=1)
+    site.house.advance(2)
+    site.house.crash()
+    site.start()
+    assert site.statuses() == ["received", "done"]
+    assert site.answers()[-1].result == {"queId": 1, "state": "queued"}
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": [1]})
+    assert site.answers()[-1].result["queId"] == 2
+
+
+def test_many_equal_downlinks_are_queued_once_each_over_a_crash(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": [1]})
+    monkeypatch.setattr(site.requests._center, "queue_downlink", never)
+    for _ in range(101):
+        site.ask(f"mioty/ep/{ONE}/dl", {"data": [1]}, settle=False)
+    site.house.settle()
+    site.house.crash()
+    site.start()
+    queued = [answer.result["queId"] for answer in site.answers() if answer.status == "done"]
+    assert queued == list(range(1, 103))
+
+
+def test_a_damaged_note_of_what_was_done_costs_its_details_only(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.intake, "answer", never)
+    monkeypatch.setattr("bssci.sinks.mqtt.requests._encode", lambda note: b"\xff")
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": [1]})
+    monkeypatch.undo()
+    site.house.crash()
+    site.start()
+    assert (site.answers()[-1].status, site.answers()[-1].result) == ("done", {})
+    assert site.house.center.downlinks.queued == 1
 
 
 CMD, DL = "cmd", "dl"

@@ -32,8 +32,9 @@ from bssci.wire.operations import MESSAGES
 from bssci.wire.plain import BROKEN, holds_extension, read_msgpack, read_plain
 from bssci.wire.repair import mend
 
-MAX_REPAIRED = 1 << 17
-"""bytes of the largest payload that is read as plain objects, which takes up to a millisecond for each KB"""
+MAX_REPAIRED = 1 << 15
+"""bytes of the largest payload that is read as plain objects, which takes up to two milliseconds for each KB;
+the longest uplink of a sensor fits, with all its subpackets"""
 _ANY_MESSAGE = reduce(or_, MESSAGES)
 _BY_COMMAND = {command_of(kind): kind for kind in MESSAGES}
 _MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))

@@ -348,6 +348,16 @@ def large(codec: Codec, **changes: Any) -> bytes:
     return pack(fields) if codec is MSGPACK else json.dumps(fields).encode()
 
 
+def test_the_longest_uplink_of_a_sensor_is_repaired() -> None:
+    levels = [-99.125] * 3 * (24 + 245 - 10)
+    message = uplink(
+        31,
+        userData=[255] * 245,
+        subpackets=Subpackets(snr=levels, rssi=levels, frequency=levels, phase=levels),
+    )
+    assert MSGPACK.decode(pack(map_of(message) | {"packetCnt": float(message.packetCnt)})) == message
+
+
 @BOTH
 def test_a_large_message_is_correct_or_refused_without_a_look_at_its_values(
     codec: Codec, monkeypatch: pytest.MonkeyPatch

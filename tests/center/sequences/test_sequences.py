@@ -78,7 +78,7 @@ def fault(directory: Path, steps: Sequence[Step]) -> str:
 
 
 @pytest.mark.service
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_what_must_be_true_stays_true(tmp_path: Path, expected_errors: list[Failure]) -> None:
     """The same few sequences at each run; ``make thorough`` takes many others."""
     profile = hypothesis.settings()

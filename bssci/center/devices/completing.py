@@ -21,8 +21,9 @@ def completed(described: Mapping[str, Any], known: Sensor) -> dict[str, Any]:
 
 def unmasked(described: Mapping[str, Any], known: Sensor) -> dict[str, Any]:
     """Return an entry in which masked secrets are replaced by those of the known sensor."""
-    secrets = sensor_to_json(known)
-    hidden = {field: secrets.get(field) for field in SECRETS if described.get(field) == MASK}
+    masked = [field for field in SECRETS if described.get(field) == MASK]
+    secrets = sensor_to_json(known) if masked else {}
+    hidden = {field: secrets.get(field) for field in masked}
     parameters = described.get("decoderParameters")
     if isinstance(parameters, Mapping):
         hidden["decoderParameters"] = unmasked_values(parameters, known.decoder_parameters)

@@ -11,11 +11,11 @@ comes in again as it was:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from bssci.center.devices.completing import unmasked
+from bssci.center.devices.completing import completed
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
 from bssci.model.entry_error import EntryError
 from bssci.model.sensor import SECRETS, faults_of_entered, sensor_faults
@@ -65,48 +65,53 @@ _OURS = set(COLUMNS) - {"extra", "decoder", *_JSON}
 _DIGITS = {"eui": 16, "nwKey": 32, "shortAddr": 4, "typeEui": 16}
 """hexadecimal digits of a field"""
 _LOWER = {column.lower(): column for column in COLUMNS}
+_OWN = frozenset(COLUMNS)
 _TAGS = TagCells(splits_words=True)
+_ANY: Mapping[str, Any] = {"nwKey": "0" * 32, "decoderParameters": None}
+"""valid values of secrets"""
+
+Known = Callable[[EUI], Sensor | None]
+"""Returns a sensor as it is; None if it is not configured."""
 
 
-def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor | None]) -> EntryFile[Sensor]:
+def read_sensors(data: bytes, content_type: str, known: Known) -> EntryFile[Sensor]:
     """Read the sensors of a file. Blocks: belongs in a thread.
 
-    :param known: the sensor as it is; it keeps its key where the file's is masked.
+    :param known: the sensor as it is: what the file does not name stays, and so do masked secrets.
     :raises ApiError: it is neither CSV nor JSON, or far too long.
     """
     text = decoded(data, is_csv=content_type != JSON)
     if content_type in CSV_TYPES or (content_type != JSON and text.lstrip()[:1] not in ("[", "{")):
         entries: Iterable[Numbered] = read_table(
-            text, lambda name: _LOWER.get(name.lower(), name), _row_reader
+            text, lambda name: _LOWER.get(name.lower(), name), lambda names: _row_reader(names, known)
         )
     else:
-        entries, about = read_array(text, "sensors", "sensors")
+        given, about = read_array(text, "sensors", "sensors")
         refuse_dry_run(about)
+        entries = ((number, _whole(entry, known)) for number, entry in given)
     return gather(
         entries,
         lambda entry: _entered(entry, known),
-        lambda entry, error: _faults(entry, error, known),
+        _faults,
         most=MAX_SENSORS,
         noun="sensors",
     )
 
 
-def _entered(entry: Any, known: Callable[[EUI], Sensor | None]) -> Sensor:
-    sensor = parse_sensor(_with_key(entry, known))
+def _entered(entry: Any, known: Known) -> Sensor:
+    _refuse_masked(entry)
+    sensor = parse_sensor(entry)
     if faults := faults_of_entered(sensor, known(sensor.eui)):
         raise SensorError(*next(iter(faults.items())))
     return sensor
 
 
-def _faults(entry: Any, error: EntryError, known: Callable[[EUI], Sensor | None]) -> Iterator[dict[str, str]]:
+def _faults(entry: Any, error: EntryError) -> Iterator[dict[str, str]]:
     """Yield every fault of an entry: field and message."""
     faults = {error.field: error.message}
     if isinstance(entry, Mapping):
-        try:
-            faults |= sensor_faults(_with_key(entry, known))
-        except SensorError:
-            # Its key is masked, and nobody knows it: all else is read all the same.
-            faults |= sensor_faults({**entry, "nwKey": "0" * 32, "decoderParameters": None})
+        # Of a secret that is masked nobody knows what it is: all else is read all the same.
+        faults |= sensor_faults({**entry, **{name: _ANY[name] for name in _masked(entry)}})
     for name, message in faults.items():
         yield {"field": name, "message": message}
 
@@ -149,28 +154,55 @@ def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
-    """Return the entry with the secrets that the sensor has, where the file's are masked.
+def _masked(entry: Any) -> list[str]:
+    """Return the secrets of an entry that are masked."""
+    return [field for field in SECRETS if isinstance(entry, Mapping) and entry.get(field) == MASK]
 
-    :raises SensorError: there is no such sensor.
+
+def _refuse_masked(entry: Any) -> None:
+    """Check that an entry has its secrets: a known sensor has got back what was masked.
+
+    :raises SensorError: one is masked.
     """
-    hidden = [field for field in SECRETS if isinstance(entry, dict) and entry.get(field) == MASK]
-    if not hidden:
-        return entry
+    if hidden := _masked(entry):
+        raise SensorError(hidden[0], "is masked, and the sensor is not known yet: give it as it is")
+
+
+def _whole(entry: Any, known: Known, cleared: Collection[str] = ()) -> Any:
+    """Return the entry with what it does not name of a known sensor; that of an unknown one as it is.
+
+    :param cleared: fields that have no value where the entry does not name them.
+    """
     try:
-        sensor = known(parse_eui(str(entry.get("eui"))))
+        sensor = known(parse_eui(str(entry.get("eui")))) if isinstance(entry, Mapping) else None
     except ValueError:
         return entry
     if sensor is None:
-        raise SensorError(hidden[0], "is masked, and the sensor is not known yet: give it as it is")
-    return unmasked(entry, sensor)
+        return entry
+    return {
+        field: value
+        for field, value in completed(entry, sensor).items()
+        if field in entry or field == "nwKey" or not _is_among(field, cleared)
+    }
 
 
-def _row_reader(names: list[str]) -> Callable[[Sequence[str]], dict[str, Any] | SpoiltRow]:
-    return lambda cells: _row(names, cells)
+def _is_among(field: str, columns: Collection[str]) -> bool:
+    return field in columns or ("extra" in columns and field not in _OWN)
 
 
-def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
+def _row_reader(names: list[str], known: Known) -> Callable[[Sequence[str]], dict[str, Any] | SpoiltRow]:
+    cleared = frozenset(names)
+
+    def read(cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
+        entry, faults = _row(names, cells)
+        whole = {"bidi": False} | _whole(entry, known, cleared)
+        return SpoiltRow(whole, faults) if faults else whole
+
+    return read
+
+
+def _row(names: list[str], cells: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the entry that the cells of a row make, and the fault of each cell that cannot be read."""
     entry: dict[str, Any] = {}
     faults: dict[str, str] = {}
     for name, cell in zip(names, cells, strict=False):
@@ -198,5 +230,4 @@ def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SpoiltRow:
                 entry |= extra
         else:
             entry[name] = text
-    entry.setdefault("bidi", False)
-    return SpoiltRow(entry, faults) if faults else entry
+    return entry, faults

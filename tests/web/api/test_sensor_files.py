@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bssci.model import Sensor, parse_sensor
+from bssci.model import Sensor, parse_sensor, sensor_to_json
 from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
 from bssci.web.api.sensor_files import COLUMNS, read_sensors, write_csv, write_json
 from tests.support.center import STATION
@@ -64,6 +64,29 @@ def test_every_sensor_comes_back_as_it_was(form: str) -> None:
         assert back(sensors, form) == sensors
 
     check()
+
+
+KNOWN = parse_sensor(
+    sensor_entry(2, name="a", tags=["x"], decoder="meter", interval=9, bidi=True, floor=3, room="12")
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "gone"),
+    [
+        (b"eui,name\r\n%s,b\r\n", set()),
+        (b"eui,name,nwKey,decoder,bidi,room\r\n%s,b,,,,\r\n", {"decoder", "bidi", "room"}),
+        (b"eui,name,extra\r\n%s,b,\r\n", {"floor", "room"}),
+        (b'[{"eui": "%s", "name": "b"}]', set()),
+        (b'[{"eui": "%s", "name": "b", "decoder": null, "nwKey": ""}]', {"decoder"}),
+    ],
+)
+def test_what_a_file_does_not_name_of_a_known_sensor_stays(file: bytes, gone: set[str]) -> None:
+    found = read_sensors(file % KNOWN.eui.encode(), "application/octet-stream", {KNOWN.eui: KNOWN}.get)
+    assert found.errors == []
+    before = sensor_to_json(KNOWN)
+    left = {name: value for name, value in before.items() if name not in gone}
+    assert found.entries == [parse_sensor({"bidi": False} | left | {"name": "b"})]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?!.{{254}}){_LABEL}(?:\.{_LABEL})*")
 _CLOCK_SKEW = timedelta(days=1)
 """Certificates are valid from this much earlier, because clocks of base stations may be wrong."""
-_EARLIEST = datetime(2023, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 """A clock that says less was never set."""
 
 

@@ -19,18 +19,18 @@ from bssci.mqtt.connection import MqttConnection
 from bssci.mqtt.filters import Filters
 from bssci.mqtt.transport import connect, explain
 from bssci.mqtt.values import (
+    ConnectionHistory,
     IStream,
     MessageReceived,
     MessageSkipped,
     MqttOffline,
     MqttSettings,
-    MqttStatistics,
     Publication,
     Received,
 )
 from bssci.system.clock import Ticker
 
-__all__ = ["Publication", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics", "Received"]
+__all__ = ["Publication", "MqttClient", "MqttOffline", "MqttSettings", "ConnectionHistory", "Received"]
 
 ATTEMPT_TIMEOUT = 20.0
 """s for an attempt to connect: name resolution, TCP, TLS, websocket and CONNACK together"""
@@ -137,7 +137,7 @@ class MqttClient:
         self._wanted = False
         self._state = ClientState.STOPPED
         self._trouble = ""
-        self.statistics = MqttStatistics()
+        self.history = ConnectionHistory()
 
     @property
     def online(self) -> bool:
@@ -226,7 +226,7 @@ class MqttClient:
             :class:`bssci.mqtt.values.MessagesRefused` if the broker refused some of them (MQTT 5).
         """
         if not self.online or self._connection is None:
-            return fail(MqttOffline(self.statistics.last_error or "not connected to the broker"))
+            return fail(MqttOffline(self.history.last_error or "not connected to the broker"))
         return self._connection.publish(messages)
 
     def reconfigure(self, settings: MqttSettings, *, last: Publication | None = None) -> Deferred[None]:
@@ -322,7 +322,7 @@ class MqttClient:
         self._opened_at = self._reactor.seconds()
         self._announced = True
         if self._connected_before:
-            self.statistics.reconnects += 1
+            self.history.reconnects += 1
         self._connected_before = True
         self._filters.refused.clear()
         self.log.info("MQTT connected {host} {port}", host=self._settings.host, port=self._settings.port)
@@ -422,7 +422,7 @@ class MqttClient:
             delay = self._delay * (1 + JITTER * random.random())
             self._delay = min(2 * self._delay, LONGEST_DELAY)
         self._timer = self._reactor.callLater(delay, self._try)
-        news = was_online or (reason != self.statistics.last_error and not starting)
+        news = was_online or (reason != self.history.last_error and not starting)
         self.log.emit(
             LogLevel.warn if news else LogLevel.debug,
             "MQTT not connected {host} {port}: {reason}; next attempt in {delay:.1f} s",
@@ -433,7 +433,7 @@ class MqttClient:
         )
         if starting:
             return
-        self.statistics.last_error = self._trouble = reason
+        self.history.last_error = self._trouble = reason
         self._call(self._on_trouble, self.trouble)
 
     def _call(self, callback: Callable[..., Any], *arguments: Any) -> Any:

@@ -36,7 +36,6 @@ from bssci.mqtt.values import (
     MessageNotTaken,
     MqttOffline,
     MqttSettings,
-    MqttStatistics,
     Publication,
     Received,
 )
@@ -46,7 +45,7 @@ from bssci.system.line_limit import LineLimit, telling
 SILENCE = 1.5 * KEEPALIVE
 """s without a byte or a due acknowledgement from the broker, after which it is considered gone"""
 MAXIMUM_PACKET = 1 << 20
-"""bytes; larger ones from the broker are skipped, counted and reported without their payload"""
+"""bytes; larger ones from the broker are skipped, and reported without their payload"""
 SLICE = 1 << 14
 """bytes of input that are handled in one reactor turn"""
 TICK = 1.0
@@ -55,8 +54,6 @@ TICK = 1.0
 
 class Owner(Interface):
     """The owner of a connection, which is told what happens to it."""
-
-    statistics: MqttStatistics
 
     def connection_opened(self, connection: MqttConnection) -> None:
         """Note that the broker accepted the connection."""
@@ -93,7 +90,7 @@ class MqttConnection(Protocol):
     def __init__(self, clock: IReactorTime, settings: MqttSettings, owner: Owner) -> None:
         self._clock = clock
         self._owner = owner
-        self._window = PublishWindow(settings.version == "5", settings.qos, owner.statistics)
+        self._window = PublishWindow(settings.version == "5", settings.qos)
         self._engine = Engine(settings, self._wake, self._window.settled)
         self._engine.on_connect = self._connected
         self._engine.on_message = self._message
@@ -295,9 +292,7 @@ class MqttConnection(Protocol):
             self._wake()
 
     def _tell_skipped(self) -> None:
-        skipped = self._gate.take_skipped()
-        self._owner.statistics.oversize += len(skipped)
-        for message in skipped:
+        for message in self._gate.take_skipped():
             topic = message.topic.decode("utf-8", "replace") if message is not None else ""
             if (left_out := self._lines.admit()) is not None:
                 self.log.warn(

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from bssci.mqtt import version5
 from bssci.mqtt.batches import PublishBatch
 from bssci.mqtt.engine import Engine
-from bssci.mqtt.values import MqttOffline, MqttStatistics, Publication, PublishRefusal
+from bssci.mqtt.values import MqttOffline, Publication, PublishRefusal
 
 WINDOW = 100
 """messages that may wait for their acknowledgement at the broker"""
@@ -34,10 +34,9 @@ class PublishWindow:
         the publication that waited longest.
     """
 
-    def __init__(self, version_5: bool, qos: int, statistics: MqttStatistics) -> None:
+    def __init__(self, version_5: bool, qos: int) -> None:
         self._is_5 = version_5
         self.settled = self._answered if version_5 else self._acknowledged
-        self._statistics = statistics
         self._size = WINDOW_QOS_2 if qos == 2 else WINDOW
         self._limits = version5.BrokerLimits()
         self._queue: deque[PublishBatch] = deque()
@@ -128,7 +127,6 @@ class PublishWindow:
                 in_flight[info.mid] = batch
                 self._positions[info.mid] = position
         self.sent_last = messages[-1]
-        self._statistics.published += len(messages)
 
     def _send_with_properties(
         self, engine: Engine, batch: PublishBatch, messages: Sequence[Publication]
@@ -191,7 +189,6 @@ class PublishWindow:
 
     def _refuse(self, batch: PublishBatch, position: int, refusal: PublishRefusal) -> None:
         batch.refused[position] = refusal
-        self._statistics.refused += 1
 
     def _reject(self, batch: PublishBatch, error: ValueError) -> None:
         """Give up ``batch``, the first of the queue; what of it was sent stays sent."""
@@ -201,10 +198,8 @@ class PublishWindow:
 
     def _acknowledge(self, packet_id: int) -> None:
         batch = self._in_flight.pop(packet_id, None)
-        if batch is None:
-            return
-        self._statistics.acknowledged += 1
-        self._count(batch)
+        if batch is not None:
+            self._count(batch)
 
     def _count(self, batch: PublishBatch) -> None:
         """Note that one more message of a batch has its answer."""

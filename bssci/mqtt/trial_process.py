@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from bssci.mqtt.connection import MqttConnection
 from bssci.mqtt.transport import connect, explain
-from bssci.mqtt.values import MqttSettings, MqttStatistics, Received, TrialOutcome
+from bssci.mqtt.values import MqttSettings, Received, TrialOutcome
 
 STAY = 1.6
 """s that a connection is kept, to see whether another client takes it over: the service's second attempt
@@ -37,7 +37,6 @@ class Trial:
     """
 
     def __init__(self, reactor: Any, settings: MqttSettings, time: float) -> None:
-        self.statistics = MqttStatistics()
         self.found: Deferred[TrialOutcome] = Deferred()
         self._reactor = reactor
         self._settings = settings

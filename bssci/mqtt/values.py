@@ -1,4 +1,4 @@
-"""Values of the MQTT client: its settings, messages, statistics, errors and trials."""
+"""Values of the MQTT client: its settings, messages, connections, errors and trials."""
 
 from __future__ import annotations
 
@@ -147,17 +147,9 @@ class MqttSettings:
 
 
 @dataclass
-class MqttStatistics:
-    """Counts since the client was made."""
+class ConnectionHistory:
+    """The connections of a client."""
 
-    published: int = 0
-    """messages handed to the connection"""
-    acknowledged: int = 0
-    """published messages that the broker acknowledged (QoS 0: that were written)"""
-    refused: int = 0
-    """published messages that the broker refused (MQTT 5)"""
-    oversize: int = 0
-    """received packets that were skipped for their size"""
     reconnects: int = 0
     """connections that were made after the first"""
     last_error: str | None = None

@@ -197,7 +197,7 @@ class Agent:
                 "errors": self.radio.errors,
                 "trouble": self.radio.trouble,
             },
-            "mqtt": {"connected": self.client.online, "reconnections": self.client.statistics.reconnects},
+            "mqtt": {"connected": self.client.online, "reconnections": self.client.history.reconnects},
             "config": {
                 "deduplication_interval": self._configuration.deduplication.interval_seconds,
                 "blocklist_count": len(self._choice.blocked),

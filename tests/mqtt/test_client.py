@@ -29,7 +29,7 @@ def test_online_only_when_the_broker_accepts():
     it.broker.accept()
     assert it.client.online
     assert it.events == ["online"]
-    assert it.client.statistics.reconnects == 0
+    assert it.client.history.reconnects == 0
 
 
 def test_delays_double_up_to_half_a_minute():
@@ -40,7 +40,7 @@ def test_delays_double_up_to_half_a_minute():
     delays = [it.wait_for_attempt() for _ in range(7)]
     for delay, least in zip(delays, [1, 2, 4, 8, 16, 30, 30], strict=True):
         assert least <= delay <= least * 1.25 + 0.25
-    assert it.client.statistics.last_error.endswith("nobody there.")
+    assert it.client.history.last_error.endswith("nobody there.")
     assert it.events == []
 
 
@@ -106,7 +106,7 @@ def test_an_attempt_does_not_last_for_ever(silent):
     it.broker.silent = silent
     it.client.start()
     it.clock.pump([1] * 20)
-    assert it.client.statistics.last_error == "the broker did not answer within 20 s"
+    assert it.client.history.last_error == "the broker did not answer within 20 s"
     assert silent or it.broker.wire.closed
     it.wait_for_attempt()
     assert it.broker.attempts == 2
@@ -121,7 +121,7 @@ def test_a_refusal_is_named_and_tried_again(code, reason):
     it.turn()
     it.broker.refuse(code)
     it.broker.close()
-    assert it.client.statistics.last_error == f"the broker refused the connection: {reason}"
+    assert it.client.history.last_error == f"the broker refused the connection: {reason}"
     assert it.events == []
     it.wait_for_attempt()
     assert it.broker.attempts == 2
@@ -138,7 +138,7 @@ def test_the_delay_starts_over_only_after_a_settled_connection(it):
     it.clock.advance(client_module.SETTLED_AFTER)
     it.broker.drop()
     assert it.wait_for_attempt() < 2
-    assert it.client.statistics.reconnects == 3
+    assert it.client.history.reconnects == 3
 
 
 def test_no_secret_is_told(it):
@@ -154,7 +154,7 @@ def test_no_secret_is_told(it):
     finally:
         globalLogPublisher.removeObserver(observer)
     assert "refused" in "".join(lines)
-    assert "Pa55word" not in "".join(lines) + repr(it.client.statistics) + repr(SETTINGS)
+    assert "Pa55word" not in "".join(lines) + repr(it.client.history) + repr(SETTINGS)
 
 
 def test_a_failing_keepalive_costs_the_connection_only(it, monkeypatch, expected_errors):

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.mqtt import version5
 from bssci.mqtt.publishing import WINDOW, WINDOW_QOS_2, PublishWindow
-from bssci.mqtt.values import MessagesRefused, MqttOffline, MqttStatistics, Publication
+from bssci.mqtt.values import MessagesRefused, MqttOffline, Publication
 
 
 class Engine:
@@ -28,7 +28,7 @@ class Engine:
 
 
 def window(qos: int = 1, version_5: bool = False) -> PublishWindow:
-    return PublishWindow(version_5, qos, MqttStatistics())
+    return PublishWindow(version_5, qos)
 
 
 def publications(*payloads: bytes) -> list[Publication]:

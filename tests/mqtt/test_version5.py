@@ -115,7 +115,6 @@ def test_a_refused_message_costs_itself() -> None:
     # No subscriber: taken all the same.
     it.answer(sent[2][1], 0x10)
     assert refused(outcome) == {1: PublishRefusal(0x87, "not authorized")}
-    assert (it.client.statistics.acknowledged, it.client.statistics.refused) == (2, 1)
 
 
 def test_a_reason_that_is_not_meant_for_messages_is_taken() -> None:
@@ -168,7 +167,7 @@ def test_the_reason_for_the_end_is_told_in_words() -> None:
     it = Five()
     it.broker.receive(packet(Kind.DISCONNECT, b"\x8b\x00"))
     it.broker.close()
-    assert it.client.statistics.last_error == "the broker ended the connection: server shutting down"
+    assert it.client.history.last_error == "the broker ended the connection: server shutting down"
 
 
 def test_another_client_with_our_identifier_is_certain_at_once() -> None:

@@ -29,7 +29,7 @@ class Client:
         self.online = False
         self.topics: list[str] = []
         self.published: list[Publication] = []
-        self.statistics = SimpleNamespace(reconnects=3)
+        self.history = SimpleNamespace(reconnects=3)
 
     def subscribe(self, topics: Sequence[str]) -> None:
         self.topics += topics

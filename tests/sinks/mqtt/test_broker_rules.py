@@ -329,7 +329,7 @@ async def test_in_mqtt_5_a_message_that_is_too_large_costs_no_connection(
     seen = [await messages.get().addTimeout(5, reactor) for _ in range(19)]
     assert seen == [number for number in range(20) if number != 7]
     assert "packet too large" in sink.set_aside.last_reason
-    assert sink._client.statistics.reconnects == 0
+    assert sink._client.history.reconnects == 0
     await watcher.stop()
 
 
@@ -343,7 +343,7 @@ async def test_in_mqtt_5_a_message_above_the_broker_s_own_limit_is_set_aside(
     batch = [uplink(1), uplink(2, payload=bytes(2000)), uplink(3)]
     assert await outcome_of(sink.deliver(batch)) is None
     assert "packet too large" in sink.set_aside.last_reason
-    assert sink._client.statistics.reconnects == 0
+    assert sink._client.history.reconnects == 0
 
 
 @pytest_twisted.ensureDeferred
@@ -356,7 +356,7 @@ async def test_in_mqtt_5_no_more_is_under_way_than_the_broker_takes(
     sink = make_sink(broker, mqtt_version="5")
     assert await outcome_of(sink.deliver([uplink(number) for number in range(50)])) is None
     assert [await messages.get().addTimeout(5, reactor) for _ in range(50)] == list(range(50))
-    assert sink._client.statistics.reconnects == 0
+    assert sink._client.history.reconnects == 0
     await watcher.stop()
 
 

@@ -172,7 +172,7 @@ async def test_a_broker_stopped_and_started_again(mosquitto, start, quick):  # n
     await watched.online.get()
     await watched.client.publish([Publication("t/x", b"back")])
     assert await watched.messages.get() == ("t/x", b"back", False)
-    assert watched.client.statistics.reconnects == 1
+    assert watched.client.history.reconnects == 1
 
 
 async def test_a_broker_killed_fails_what_it_has_not_acknowledged(mosquitto, start, quick):  # noqa: F811
@@ -239,4 +239,4 @@ async def test_many_messages_that_are_too_large_stop_nothing(mosquitto, start): 
     await sender.client.publish([Publication("t/small", b"1")])
     assert await watched.messages.get() == ("t/small", b"1", False)
     assert skipped == [("t/large", MAXIMUM_PACKET + 1, False)] * 25
-    assert watched.client.statistics.reconnects == 0
+    assert watched.client.history.reconnects == 0

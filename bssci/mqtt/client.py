@@ -173,6 +173,9 @@ class MqttClient:
     def retry_soon(self) -> None:
         """Let the delays between attempts start over: the cause of the losses was found, or narrowed down."""
         self._delay = FIRST_DELAY
+        if self._state is ClientState.WAITING and self._timer is not None and self._timer.active():
+            left = self._timer.getTime() - self._reactor.seconds()
+            self._timer.reset(min(left, FIRST_DELAY))
 
     def start(self) -> None:
         """Connect, and stay connected until :meth:`stop`. An absent broker is not an error."""

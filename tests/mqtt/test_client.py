@@ -301,7 +301,8 @@ def test_somebody_with_the_same_client_identifier_is_suspected():
     assert "3 times within 1 min: another client may use the client identifier 'center'" in troubled
 
 
-def test_the_delays_start_over_once_the_cause_of_losses_was_found():
+@pytest.mark.parametrize("is_found_after_the_loss", [False, True])
+def test_the_delays_start_over_once_the_cause_of_losses_was_found(is_found_after_the_loss):
     it = Fixture()
     it.client.start()
     for _ in range(4):
@@ -309,8 +310,12 @@ def test_the_delays_start_over_once_the_cause_of_losses_was_found():
         it.broker.close()
         it.wait_for_attempt()
     it.come_back()
-    it.client.retry_soon()
-    it.broker.close()
+    if is_found_after_the_loss:
+        it.broker.close()
+        it.client.retry_soon()
+    else:
+        it.client.retry_soon()
+        it.broker.close()
     attempts = it.broker.attempts
     it.clock.advance(client_module.FIRST_DELAY * (1 + client_module.JITTER))
     assert it.broker.attempts == attempts + 1

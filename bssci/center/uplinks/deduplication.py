@@ -7,8 +7,8 @@ length, so one queue in order of arrival and one timer serve them all.
 A reception with a counter above all earlier ones of its sensor cannot be a copy. Any other one is a suspect,
 and is looked up in the journal first. It is a late copy if it arrives within 15 minutes of the recorded
 uplink, or if its rxTime is within 300 s of the recorded one, as when a station was offline and now sends what
-it kept. Otherwise it is a new uplink. A sensor that attaches over the air resets its counter, so that uplinks
-from before the attach are never the originals of later ones.
+it kept. Otherwise it is a new uplink. A sensor that attaches over the air resets its counter: what arrives
+after that is a late copy of an uplink from before only if the rxTimes of two stations agree.
 
     reception --+-- window open ----------------> merged
                 +-- counter is higher ----------> opens a window
@@ -40,6 +40,9 @@ LATE_ARRIVAL = 15 * 60.0
 """s after the first copy's arrival within which a reception is a late copy, whatever its rx_time"""
 LATE_RX_TIME = 300 * 10**9
 """ns between the rx_time of two stations within which a reception is a late copy, whenever it arrives"""
+SAME_RX_TIME = 500 * 10**6
+"""ns between the rx_time of two stations with good clocks that received the same; no sensor attaches and
+sends again within it"""
 TICK = 0.02
 """s; windows that end within one tick are closed and stored together"""
 RETRY = 1.0
@@ -184,8 +187,10 @@ class Deduplication:
             self.add(receptions, position)
 
     def restart(self, eui: EUI) -> None:
-        """Forget a sensor's counter, which it has reset, and close its open windows."""
-        self._counters.pop(eui, None)
+        """Close the open windows of a sensor that has reset its counter.
+
+        Its highest counter stays: what is not above may be a copy from before.
+        """
         keys = [key for key in self._open if key[0] == eui]
         if keys:
             self._close(keys)
@@ -277,28 +282,26 @@ class Deduplication:
             recorded.setdefault(uplink.best.key, []).append((seq, uplink))
         copies: list[tuple[int, Reception]] = []
         for key in keys:
-            suspect = self._suspects.pop(key)
-            original = next(
-                (
-                    entry
-                    for entry in recorded.get(key, ())
-                    if _is_late_copy(suspect, entry[1], self._began(key[0]))
-                ),
-                None,
-            )
-            if original is None:
+            suspect, late = self._suspects.pop(key), 0
+            for seq, uplink in recorded.get(key, ()):
+                taken = _late_copies(suspect.receptions, uplink, self._began(key[0]))
+                late += len(taken)
+                copies += self._late(seq, uplink, taken)
+                suspect.receptions = [copy for copy in suspect.receptions if copy not in taken]
+            if suspect.receptions:
                 self._open_late(key, suspect)
-            else:
-                copies += self._late(original, suspect)
+            elif late:
+                # The first one of a suspect counts as no duplicate before.
+                self.statistics.duplicate_messages += 1
         if copies:
             self._store.append_late_copies(copies).addErrback(self._late_copies_not_stored)
         self._schedule()
 
-    def _late(self, original: tuple[int, Uplink], suspect: _Suspect) -> list[tuple[int, Reception]]:
-        seq, uplink = original
-        fresh = [copy for copy in suspect.receptions if not is_repeat(uplink.receptions, copy)]
-        self.statistics.total_messages -= len(suspect.receptions) - len(fresh)
-        self.statistics.duplicate_messages += len(fresh) - (len(suspect.receptions) - 1)
+    def _late(self, seq: int, uplink: Uplink, taken: list[Reception]) -> list[tuple[int, Reception]]:
+        fresh = [copy for copy in taken if not is_repeat(uplink.receptions, copy)]
+        repeats = len(taken) - len(fresh)
+        self.statistics.total_messages -= repeats
+        self.statistics.duplicate_messages -= repeats
         return [(seq, copy) for copy in fresh]
 
     def _open_late(self, key: UplinkKey, suspect: _Suspect) -> None:
@@ -461,18 +464,29 @@ def _size(reception: Reception) -> int:
     return _SIZE + len(reception.payload) + _SUBPACKET * subpackets
 
 
-def _is_late_copy(suspect: _Suspect, uplink: Uplink, began: float) -> bool:
-    """Return whether a suspect is a late copy of a recorded uplink.
+def _late_copies(receptions: Sequence[Reception], uplink: Uplink, began: float) -> list[Reception]:
+    """Return which receptions of a suspect are late copies of a recorded uplink.
 
     :param began: Unix seconds when the sensor reset its counter; 0: never.
     """
     arrived = min(copy.received_at for copy in uplink.receptions)
-    if arrived < began <= suspect.receptions[0].received_at:
-        return False
-    if abs(suspect.receptions[0].received_at - arrived) <= LATE_ARRIVAL:
-        return True
+    after = [copy for copy in receptions if arrived < began <= copy.received_at]
+    others = [copy for copy in receptions if copy not in after]
+    is_late = any(
+        abs(copy.received_at - arrived) <= LATE_ARRIVAL or _is_near(copy, recorded, LATE_RX_TIME)
+        for copy in others
+        for recorded in uplink.receptions
+    )
+    return (others if is_late else []) + [copy for copy in after if _is_agreed(copy, uplink)]
+
+
+def _is_near(one: Reception, other: Reception, tolerance: int) -> bool:
+    return abs(one.rx_time - other.rx_time) <= tolerance
+
+
+def _is_agreed(copy: Reception, uplink: Uplink) -> bool:
+    """Return whether another station received an uplink at the same time."""
     return any(
-        abs(copy.rx_time - recorded.rx_time) <= LATE_RX_TIME
-        for copy in suspect.receptions
+        recorded.base_station_eui != copy.base_station_eui and _is_near(copy, recorded, SAME_RX_TIME)
         for recorded in uplink.receptions
     )

@@ -516,7 +516,7 @@ def test_a_crash_between_two_commits_loses_nothing_that_ended_with_the_first(
 # a sensor that counts anew
 
 
-@pytest.mark.parametrize("seconds", [0.5, 10.0], ids=["in its window", "published"])
+@pytest.mark.parametrize("seconds", [0.1, 10.0], ids=["in its window", "published"])
 def test_the_same_uplink_after_an_attach_is_a_new_one(receiver: Receiver, seconds: float) -> None:
     receiver.hear(5)
     receiver.advance(seconds)
@@ -558,6 +558,32 @@ def test_copies_after_an_attach_are_merged_and_late_ones_recorded_as_ever(receiv
     assert [uplink.duplicates for uplink in receiver.uplinks()] == [0, 1]
 
 
+@pytest.mark.parametrize("seconds", [1.0, 10.0], ids=["in its window", "published"])
+def test_a_copy_from_before_an_attach_is_known_by_the_time_at_which_it_was_received(
+    receiver: Receiver, seconds: float
+) -> None:
+    first = receiver.hear(5)
+    receiver.advance(seconds)
+    receiver.attach()
+    receiver.hear(5, station=OTHER_STATION, rx_time=first.rx_time + SECOND // 4)
+    receiver.advance(3)
+    assert (len(receiver.uplinks()), receiver.late_copies()) == (1, 1)
+    assert receiver.figures() == (2, 1, 1)
+
+
+def test_a_copy_from_before_an_attach_takes_no_uplink_along_that_comes_with_it(receiver: Receiver) -> None:
+    receiver.hear(5)
+    receiver.advance(10)
+    receiver.attach()
+    receiver.advance(1)
+    receiver.arrive(5, OTHER_STATION)
+    receiver.hear(5)
+    receiver.advance(3)
+    assert [uplink.duplicates for uplink in receiver.uplinks()] == [0, 0]
+    assert receiver.late_copies() == 1
+    assert receiver.figures() == (3, 1, 2)
+
+
 def test_an_attach_is_remembered_over_a_crash(receiver: Receiver) -> None:
     receiver.hear(5)
     receiver.advance(10)
@@ -566,6 +592,19 @@ def test_an_attach_is_remembered_over_a_crash(receiver: Receiver) -> None:
     receiver.hear(5)
     receiver.advance(3)
     assert len(receiver.uplinks()) == 2
+
+
+def test_a_crash_after_an_attach_mixes_no_uplinks_from_before_and_after_it(receiver: Receiver) -> None:
+    receiver.hear(1, sensor=OTHER_SENSOR)  # its window keeps what follows in the inbox
+    receiver.advance(0.1)
+    receiver.hear(5)
+    receiver.advance(0.1)
+    receiver.attach()
+    receiver.advance(1.5)
+    receiver.hear(5)
+    receiver.crash()
+    receiver.advance(3)
+    assert [uplink.packet_counter for uplink in receiver.uplinks()] == [5, 1, 5]
 
 
 def test_an_attach_of_one_sensor_leaves_the_others_alone(receiver: Receiver) -> None:

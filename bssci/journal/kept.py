@@ -279,9 +279,10 @@ class AlarmRecord(Kept):
     acknowledged_at: float | None = None
     """Unix seconds"""
     begin_told: int = 0
-    """1 once a message about the beginning has been sent, or is not wanted"""
+    """1 once a message about the beginning has been sent, or there was nobody to send it to; 2 if the alarm
+    was a warning then"""
     end_told: int = 0
-    """1 once a message about the end has been sent, or is not wanted"""
+    """1 once a message about the end has been sent, or none is to be sent"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,17 +185,13 @@ class Alarms:
         self._watchers.tell(stored)
         return stored
 
-    def told(self, numbers: Iterable[int], part: str) -> None:
-        """Note that messages about the beginning or end of alarms were sent.
-
-        :param part: ``begin_told`` or ``end_told``.
-        """
-        changes: dict[str, Any] = {part: 1}
-        for number in numbers:
-            if number in self._all:
-                self._all[number] = replace(self._all[number], **changes)
-                self._unsaved.add(number)
-        self._write()
+    def told(self, number: int, begin_told: int, end_told: int) -> None:
+        """Note what people were told about an alarm: see :class:`bssci.journal.AlarmRecord`."""
+        record = self._all.get(number)
+        if record is not None and (record.begin_told, record.end_told) != (begin_told, end_told):
+            self._all[number] = replace(record, begin_told=begin_told, end_told=end_told)
+            self._unsaved.add(number)
+            self._write()
 
     def _is_due(self, condition: Condition, seconds: float, now: float) -> bool:
         holding = self._holding.get(condition.id)
@@ -209,9 +205,6 @@ class Alarms:
         if (record.text, record.severity) == (condition.text, condition.severity):
             return []
         new = replace(record, text=condition.text, severity=condition.severity)
-        if condition.severity == "error" != record.severity:
-            # News, and the first for those who want to know of errors only.
-            new = replace(new, begin_told=0, end_told=0)
         if record.severity != condition.severity:
             return [new]
         self._all[record.number] = new
@@ -230,7 +223,8 @@ class Alarms:
                 returns=last.returns + 1,
                 acknowledged_by=None,
                 acknowledged_at=None,
-                begin_told=0,
+                # If its end was not told, its beginning still is.
+                begin_told=0 if last.end_told else last.begin_told,
                 end_told=0,
             )
         else:

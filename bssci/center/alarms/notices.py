@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -18,7 +18,8 @@ from bssci.model.states import Severity
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock, Timer
 
-ToldPart = Literal["begin_told", "end_told"]
+AS_ERROR, AS_WARNING = 1, 2
+"""values of ``begin_told`` of an alarm, by its severity when it was told: as an error, a warning is news"""
 HOUR = 3600.0
 FIRST_RETRY, LAST_RETRY = 30.0, 1800.0
 """s until a message that could not be sent is retried; the delay doubles from the first to the last"""
@@ -55,11 +56,11 @@ class Channel(Protocol):
 
 
 class Notices:
-    """Sends messages about alarms that begin and end through every channel.
+    """Sends messages about alarms that begin, become errors and end through every channel.
 
-    An alarm that is over before a message about its beginning was sent is not reported at all, and one that
-    comes back before a message about its end was sent goes on. A message that a channel does not accept is
-    retried, combined with what has changed since.
+    What a message says is decided when it is sent, by what the receivers of a channel know: of an alarm that
+    came and went before they were told they learn nothing, and one that comes back before its end was told
+    goes on. A message that a channel does not accept is retried, combined with what has changed since.
 
     :param settings: returns the settings in force.
     :param service: EUI of the service center.
@@ -75,12 +76,14 @@ class Notices:
     ) -> None:
         self._alarms = alarms
         self._settings = settings
-        self._desks = [_Desk(clock, alarms, each, settings, service, self._taken) for each in channels]
+        self._desks = [_Desk(clock, alarms, each, settings, service, self._note) for each in channels]
         self._unwatch: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Send what an earlier run left unsent, and watch the alarms."""
         for record in self._alarms.listed():
+            for desk in self._desks:
+                desk.learn(record)
             self._changed(record)
         self._unwatch = self._alarms.watch(self._changed)
 
@@ -91,7 +94,7 @@ class Notices:
             desk.stop()
 
     def try_again(self) -> None:
-        """Send what waits for a retry at once: the settings of a channel have changed."""
+        """Send what waits for a retry at once, and forget refused recipients: settings have changed."""
         for desk in self._desks:
             desk.try_again()
 
@@ -100,30 +103,36 @@ class Notices:
         return [ChannelState(desk.name, desk.needs, desk.trouble) for desk in self._desks if desk.is_set()]
 
     def _changed(self, record: AlarmRecord) -> None:
-        part: ToldPart = "begin_told" if record.until is None else "end_told"
-        if getattr(record, part):
-            return
-        # Of an alarm whose beginning was sent the end is, too, whatever its severity at the end.
-        is_wanted = (
-            part == "end_told" or record.severity == "error" or self._settings().alarm_least == "warning"
-        )
-        desks = [desk for desk in self._desks if desk.is_set()] if is_wanted else []
-        for desk in desks:
-            desk.add(record.number, part)
-        if not desks:
-            self._alarms.told([record.number], part)
-            self._alarms.told([record.number], "end_told")
+        for desk in self._desks:
+            desk.changed(record)
+        self._note(record.number)
 
-    def _taken(self, number: int, part: ToldPart) -> None:
+    def _note(self, number: int) -> None:
+        """Have the alarms remember what was told of one, unless a channel still has to tell it."""
         record = self._alarms.get(number)
-        if part == "end_told" and record is not None and record.until is None:
-            return  # it has come back: its next end is still to be told
-        if not any(desk.waits_for(number, part) for desk in self._desks):
-            self._alarms.told([number], part)
+        if record is None or any(desk.waits_for(number) for desk in self._desks):
+            return
+        told = [each for desk in self._desks if (each := desk.told.get(number)) is not None]
+        if record.until is not None:
+            self._alarms.told(number, record.begin_told, 1)
+        elif told:
+            begin_told = AS_ERROR if any(each.severity == "error" for each in told) else AS_WARNING
+            self._alarms.told(number, begin_told, 0 if any(each.is_heard for each in told) else 1)
+
+
+class _Told(NamedTuple):
+    """An alarm that is not over for the receivers of a channel, as they know it."""
+
+    severity: Severity
+    is_heard: bool
+    """a message was sent; else the channel was not set, and the end is not to be told either"""
 
 
 class _Desk:
-    """The queue of one channel: beginnings and ends of alarms that are still to be sent."""
+    """The queue of one channel: alarms that have changed since its last message.
+
+    :ivar told: what its receivers know, by number of the alarm.
+    """
 
     log = Logger()
 
@@ -134,7 +143,7 @@ class _Desk:
         channel: Channel,
         settings: Callable[[], Settings],
         service: str,
-        taken: Callable[[int, ToldPart], None],
+        note: Callable[[int], None],
     ) -> None:
         self.name = channel.name
         self.needs = channel.needs
@@ -144,10 +153,12 @@ class _Desk:
         self._channel = channel
         self._settings = settings
         self._service = service
-        self._taken = taken
-        self._waiting: dict[tuple[int, ToldPart], None] = {}
-        self._under_way: dict[tuple[int, ToldPart], Severity] = {}
-        """contents of the message that is being sent, with the severities in it"""
+        self._note = note
+        self.told: dict[int, _Told] = {}
+        self._waiting: dict[int, None] = {}
+        """numbers of alarms that may be news"""
+        self._under_way: list[AlarmRecord] = []
+        """the alarms in the message that is being sent"""
         self._sent_at: deque[float] = deque()
         self._retry = FIRST_RETRY
         self._is_stopped = False
@@ -157,21 +168,37 @@ class _Desk:
     def is_set(self) -> bool:
         return self._channel.is_set()
 
-    def waits_for(self, number: int, part: ToldPart) -> bool:
-        return (number, part) in self._waiting or (number, part) in self._under_way
+    def waits_for(self, number: int) -> bool:
+        return number in self._waiting or any(each.number == number for each in self._under_way)
 
-    def add(self, number: int, part: ToldPart) -> None:
-        other: ToldPart = "end_told" if part == "begin_told" else "begin_told"
-        if self._waiting.pop((number, other), 0) is None:
-            # Neither was sent: together they are no news.
-            self._taken(number, "begin_told")
-            self._taken(number, "end_told")
-            return
-        record = self._alarms.get(number)
-        if record is not None and self._under_way.get((number, part)) != record.severity:
-            self._waiting[number, part] = None
-        if self._timer is None and self._sending is None:
-            self._wait(self._settings().alarm_group_time)
+    def learn(self, record: AlarmRecord) -> None:
+        """Take over from an earlier run what was told of an alarm."""
+        if record.begin_told and (record.until is None or not record.end_told):
+            severity: Severity = "warning" if record.begin_told == AS_WARNING else "error"
+            self.told[record.number] = _Told(severity, not record.end_told)
+
+    def changed(self, record: AlarmRecord) -> None:
+        """Send a message soon, if there is news."""
+        if not self.is_set():
+            self._know(record, False)
+        elif self._is_news(record) or self.waits_for(record.number):
+            self._waiting[record.number] = None
+            if self._timer is None and self._sending is None:
+                self._wait(self._settings().alarm_group_time)
+
+    def _is_news(self, record: AlarmRecord) -> bool:
+        told = self.told.get(record.number)
+        if record.until is not None:
+            return told is not None and told.is_heard
+        if record.severity == "warning":
+            return told is None and self._settings().alarm_least == "warning"
+        return told is None or told.severity == "warning"
+
+    def _know(self, record: AlarmRecord, is_heard: bool) -> None:
+        told = self.told.pop(record.number, None)
+        if record.until is None:
+            is_heard = is_heard or (told is not None and told.is_heard)
+            self.told[record.number] = _Told(record.severity, is_heard)
 
     def stop(self) -> None:
         self._is_stopped = True
@@ -182,10 +209,14 @@ class _Desk:
             self._sending.cancel()
 
     def try_again(self) -> None:
+        self._retry = FIRST_RETRY
         if self.trouble and self._timer is not None:
             self._timer.cancel()
-            self._retry = FIRST_RETRY
             self._wait(0.0)
+        elif self._sending is None:
+            self.trouble = (
+                ""  # it was of other settings, and nothing waits that would show whether it is over
+            )
 
     def _wait(self, seconds: float) -> None:
         if not self._is_stopped:
@@ -200,18 +231,22 @@ class _Desk:
 
     def _send(self) -> None:
         self._timer = None
-        records = {key: self._alarms.get(key[0]) for key in self._waiting}
-        found = {key: record for key, record in records.items() if record is not None}
-        self._under_way, self._waiting = {key: record.severity for key, record in found.items()}, {}
+        waiting, self._waiting = self._waiting, {}
+        records = [record for number in waiting if (record := self._alarms.get(number)) is not None]
+        if not self.is_set():
+            for record in records:
+                self._know(record, False)
+        self._under_way = [record for record in records if self.is_set() and self._is_news(record)]
+        for number in waiting:
+            self._note(number)
+        if not self._under_way:
+            return
         notice = Notice(
             self._service,
-            [record for (_, part), record in found.items() if part == "begin_told"],
-            [record for (_, part), record in found.items() if part == "end_told"],
+            [record for record in self._under_way if record.until is None],
+            [record for record in self._under_way if record.until is not None],
             len(self._alarms),
         )
-        if not self.is_set() or not (notice.begun or notice.over):
-            self._done()
-            return
         sending = self._sending = maybeDeferred(self._channel.send, notice)
         sending.addCallbacks(self._took, self._failed)
         sending.addErrback(lambda failure: self.log.failure("message about alarms failed", failure))
@@ -223,12 +258,10 @@ class _Desk:
             self.log.warn("alarm message refused in part {channel} {error}", channel=self.name, error=refused)
         self._retry = FIRST_RETRY
         self._sent_at.append(self._clock.seconds())
-        self._done()
-
-    def _done(self) -> None:
-        told, self._under_way = self._under_way, {}
-        for number, part in told:
-            self._taken(number, part)
+        told, self._under_way = self._under_way, []
+        for record in told:
+            self._know(record, True)
+            self._note(record.number)
         if self._waiting:
             self._wait(self._settings().alarm_group_time)
 
@@ -239,9 +272,8 @@ class _Desk:
         self.trouble = failure.getErrorMessage()
         self._wait(self._retry)
         self._retry = min(LAST_RETRY, self._retry * 2)
-        later, self._waiting, self._under_way = self._waiting, dict.fromkeys(self._under_way), {}
-        for number, part in later:
-            self.add(number, part)
+        self._waiting = dict.fromkeys(each.number for each in self._under_way) | self._waiting
+        self._under_way = []
         self.log.warn(
             "alarm message not sent {channel} {error} {waiting}",
             channel=self.name,

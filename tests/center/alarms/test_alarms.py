@@ -207,7 +207,7 @@ def test_an_acknowledgement_is_in_force_once_it_is_on_disk_and_other_changes_sta
     alarms.watch(lambda alarm: told.append((alarm.severity, alarm.acknowledged_by)))
     acknowledging = [ensureDeferred(alarms.acknowledge(BAD.id, who)) for who in ("kim", "ann")]
     alarms.evaluate(KINDS, [BAD._replace(severity="warning", text="only slow")])
-    alarms.told([1], "begin_told")
+    alarms.told(1, begin_told=1, end_told=0)
     assert told == [("warning", None)]
     house.settle()
     assert [result_of(each).acknowledged_by for each in acknowledging] == ["kim", "kim"]

@@ -141,6 +141,8 @@ def test_recipients_that_are_refused_are_trouble_and_the_others_get_it_once(
     house.advance(FIRST_RETRY * 2, step=5)
     assert channel.sent == [(["sink-failing:1"], [])]
     assert notices.states() == [("tester", "TESTER", "kim: 550")]
+    notices.try_again()
+    assert notices.states() == [("tester", "TESTER", "")], "the recipients may be others now"
 
 
 def test_what_was_not_told_before_a_crash_is_told_after_it_and_nothing_twice(
@@ -186,6 +188,56 @@ def test_a_warning_that_becomes_an_error_is_told_and_its_end_too(
     look(house, bad(1, "warning"), times=8)
     look(house, times=20)
     assert channel.sent[-1] == ([], ["sink-failing:1"])
+
+
+def test_an_error_that_falls_to_a_warning_before_it_is_told_is_told_whole_or_not_at_all(
+    make_house, channel: Recorder, begin
+) -> None:
+    house = make_house(**{"alarm-least": "error", "alarm-group-time": "120"})
+    begin(house)
+    look(house, bad(1))
+    look(house, bad(1, "warning"), times=30)
+    look(house, times=40)
+    assert channel.sent == []
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_the_end_of_a_warning_is_told_also_if_it_was_an_error_meanwhile(
+    house: House, channel: Recorder, begin, crashes: bool
+) -> None:
+    notices = begin(house)
+    look(house, bad(1, "warning"), times=8)
+    channel.away = True
+    look(house, bad(1), times=8)
+    if crashes:
+        notices.stop()
+        house.crash()
+        begin(house)
+    look(house, times=20)
+    channel.away = False
+    house.advance(FIRST_RETRY * 8, step=5)
+    assert channel.sent == [(["sink-failing:1"], []), ([], ["sink-failing:1"])]
+
+
+def test_an_error_is_told_once_however_often_it_falls_to_a_warning(
+    house: House, channel: Recorder, begin
+) -> None:
+    begin(house)
+    for _ in range(5):
+        look(house, bad(1), times=8)
+        look(house, bad(1, "warning"), times=8)
+    assert channel.sent == [(["sink-failing:1"], [])]
+
+
+def test_an_error_that_falls_to_a_warning_while_it_is_being_sent_is_told_once(
+    house: House, slow: Recorder, begin
+) -> None:
+    begin(house)
+    look(house, bad(), times=8)
+    look(house, bad(1, "warning"))
+    slow.answer.callback("")
+    look(house, bad(1, "warning"), times=20)
+    assert slow.sent == [(["sink-failing:1"], [])]
 
 
 def test_the_end_of_what_was_not_told_is_not_told(make_house, channel: Recorder, begin) -> None:

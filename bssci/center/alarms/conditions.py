@@ -19,7 +19,7 @@ from bssci.center.alarms.judging import (
 from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.retention import FULL, FULL_SOON
 from bssci.center.silence.standing import Standing
-from bssci.journal import AlarmRecord, RefusedConnection, Usage
+from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI, Sensor
 from bssci.model.counts import grouped, many
 from bssci.model.events import GatewayState, StationState
@@ -34,8 +34,8 @@ MANY_ERRORS = 10
 """protocol errors of one station within ten minutes that are an alarm"""
 MANY_COMINGS = 6
 """times that one station came online within ten minutes that are an alarm"""
-COUNTED = frozenset({"protocol-errors", "station-unsteady"})
-"""kinds of conditions that are counted for ten minutes, in memory only"""
+LEARNED = frozenset({"protocol-errors", "station-unsteady", "alarms-not-told"})
+"""kinds of conditions that show only when something happens, which is remembered in memory only"""
 SLOW_DISK = 10.0
 """s for which the journal may fail before that is an alarm: a slow write is over by then, a refusal is not"""
 FAILING_AFTER = 30.0
@@ -179,16 +179,6 @@ def of_refusals(
             "/stations#refused",
             each.at,
         )
-
-
-def of_earlier_run(alarms: Iterable[AlarmRecord]) -> Iterator[Condition]:
-    """Yield what an earlier run of the service found by counting what happened in the last ten minutes.
-
-    :param alarms: the open alarms.
-    """
-    for each in alarms:
-        if condition_kind(each.id) in COUNTED:
-            yield Condition(each.id, each.severity, each.text, each.href)
 
 
 def of_gateways(states: Iterable[GatewayState]) -> Iterator[Condition]:

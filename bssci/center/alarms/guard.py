@@ -35,8 +35,8 @@ SENSOR_INTERVAL = 60.0
 """s between two checks of all sensors"""
 CERTIFICATE_INTERVAL = 60.0
 """s between two checks of the certificate files"""
-COUNTED_FOR = 600.0
-"""s for which what happens to base stations is counted; what an earlier run counted is over only after it"""
+LEARNED_AFTER = 600.0
+"""s after the start before which what an earlier run has learned is not over"""
 SLICE = 200
 """sensors that are checked in one turn of the reactor"""
 STATIONS = 2000
@@ -161,8 +161,10 @@ class AlarmGuard:
 
         :param look: returns the conditions that hold, or a coroutine for them.
         """
+        is_new = self._clock.seconds() - self._began_at < LEARNED_AFTER
         try:
-            self._alarms.evaluate(kinds, list(await maybeDeferred(look)))
+            found = list(await maybeDeferred(look))
+            self._alarms.evaluate(kinds - looks.LEARNED if is_new else kinds, found)
         except Exception:
             if not kinds <= self._failing:
                 self._failing |= kinds
@@ -192,9 +194,6 @@ class AlarmGuard:
             found += looks.of_stations(few, is_blocked, watched.started_at, patience)
             found += looks.of_unsteady_stations(few, is_blocked, now)
             found += looks.of_protocol_errors(few, now)
-        if self._clock.seconds() - self._began_at < COUNTED_FOR:
-            known = {each.id for each in found}
-            found += [each for each in looks.of_earlier_run(self._alarms.open()) if each.id not in known]
         return found
 
     def _of_journal(self) -> Iterator[Condition]:

@@ -52,13 +52,13 @@ def test_a_station_that_went_is_an_alarm_until_it_is_back(guarded: House) -> Non
     assert alarms(guarded) == {"gateway-offline:x"}
 
 
-@pytest.mark.parametrize("kind", sorted(conditions.COUNTED))
-def test_what_was_counted_before_a_restart_is_not_over_because_of_it(house: House, kind: str) -> None:
-    bad = Condition(f"{kind}:CAFE000000000001", "warning", "It is bad", "/")
+@pytest.mark.parametrize("kind", sorted(conditions.LEARNED))
+def test_what_was_learned_before_a_restart_is_not_over_because_of_it(house: House, kind: str) -> None:
+    bad = Condition(f"{kind}:x", "warning", "It is bad", "/")
     house.center.alarms.evaluate({kind}, [bad])
     house.settle()
     house.crash()
-    with guard_of(house):
+    with guard_of(house, others={"alarms-not-told": list}):
         house.advance(500, step=5)
         assert alarms(house) == {bad.id}
         house.advance(200, step=5)

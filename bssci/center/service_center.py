@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -322,14 +323,17 @@ class ServiceCenter:
         ):
             part.start()
 
-    def stop_receiving(self) -> None:
-        """Disconnect the stations and close the open deduplication windows; the journal stays open."""
+    def stop_receiving(self) -> Deferred[None]:
+        """Disconnect the stations and close the open deduplication windows; the journal stays open.
+
+        :return: fires when what was received is stored, or cannot be.
+        """
         self.retention.stop()
         self.silence.stop()
         self.presence.stop()
         self.provisioned.stop()
         self.registry.stop()
-        self.deduplication.flush()
+        return self.deduplication.flush()
 
     async def stop(self) -> None:
         """Finish work in progress and write pending changes; the journal may be closed after that."""

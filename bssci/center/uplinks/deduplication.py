@@ -33,16 +33,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bssci.center.uplinks.copies import best_first, is_repeat, late_copies
 from bssci.model import EUI, AnyEvent, Reception, Uplink
 from bssci.system.clock import Clock, Timer
 
-LATE_ARRIVAL = 15 * 60.0
-"""s after the first copy's arrival within which a reception is a late copy, whatever its rx_time"""
-LATE_RX_TIME = 300 * 10**9
-"""ns between the rx_time of two stations within which a reception is a late copy, whenever it arrives"""
-SAME_RX_TIME = 500 * 10**6
-"""ns between the rx_time of two stations with good clocks that received the same; no sensor attaches and
-sends again within it"""
 TICK = 0.02
 """s; windows that end within one tick are closed and stored together"""
 RETRY = 1.0
@@ -154,6 +148,8 @@ class Deduplication:
         self._timer: Timer | None = None
         self._timer_deadline = 0.0
         self._retry: Timer | None = None
+        self._flushed: Deferred[None] | None = None
+        """fires when all is stored, at a clean stop"""
         self._failures = 0
         """number of failures of the journal"""
 
@@ -199,12 +195,15 @@ class Deduplication:
                 windows.keys = [key for key in windows.keys if key not in gone]
             self._store_uplinks()
 
-    def flush(self) -> None:
-        """Close all windows now, at a clean stop."""
+    def flush(self) -> Deferred[None]:
+        """Close all windows now, at a clean stop; fires when they are stored, or cannot be."""
+        self._flushed = flushed = Deferred[None]()
         for windows in self._queue:
             windows.deadline = 0.0
         self._close_due()
         self._cancel_timers()
+        self._store_uplinks()
+        return flushed
 
     def _cancel_timers(self) -> None:
         for timer in (self._timer, self._retry):
@@ -284,7 +283,7 @@ class Deduplication:
         for key in keys:
             suspect, late = self._suspects.pop(key), 0
             for seq, uplink in recorded.get(key, ()):
-                taken = _late_copies(suspect.receptions, uplink, self._began(key[0]))
+                taken = late_copies(suspect.receptions, uplink, self._began(key[0]))
                 late += len(taken)
                 copies += self._late(seq, uplink, taken)
                 suspect.receptions = [copy for copy in suspect.receptions if copy not in taken]
@@ -386,6 +385,8 @@ class Deduplication:
             stored = maybeDeferred(self._store.append, list(self._storing), taken_before=taken_before)
             stored.addCallbacks(self._stored, self._not_stored)
             stored.addErrback(self._log_failure)
+        elif self._flushed is not None and not self._flushed.called:
+            self._flushed.callback(None)
         if self._unasked and not self._closed:
             self._ask()
 
@@ -407,7 +408,10 @@ class Deduplication:
     def _not_stored(self, failure: Failure) -> None:
         self._closed = self._storing + self._closed
         self._storing = []
-        self._retry_later("uplinks not stored, will be retried", failure)
+        if self._flushed is None:
+            self._retry_later("uplinks not stored, will be retried", failure)
+        elif not self._flushed.called:
+            self._flushed.callback(None)  # the next start finds them in the inbox
 
     def _retry_later(self, what: str, failure: Failure) -> None:
         if self._failures % LOG_EVERY == 0:
@@ -432,22 +436,6 @@ class Deduplication:
         self.log.failure("deduplication failed", failure)
 
 
-def is_repeat(receptions: Sequence[Reception], reception: Reception) -> bool:
-    """Return whether a reception is already among ``receptions``, because a station sent it again."""
-    return any(
-        copy.base_station_eui == reception.base_station_eui and copy.rx_time == reception.rx_time
-        for copy in receptions
-    )
-
-
-def best_first(receptions: Sequence[Reception]) -> list[Reception]:
-    """Return the best reception of each base station, by falling SNR."""
-    best: dict[EUI, Reception] = {}
-    for reception in sorted(receptions, key=attrgetter("snr"), reverse=True):
-        best.setdefault(reception.base_station_eui, reception)
-    return list(best.values())
-
-
 def _stored_at_once(uplinks: Sequence[Uplink]) -> int:
     """Return how many of the first uplinks one commit stores: at least one, if there is one."""
     room = STORED_AT_ONCE
@@ -462,31 +450,3 @@ def _size(reception: Reception) -> int:
     """Return approximately how many bytes a reception has when it is encoded."""
     subpackets = 0 if reception.subpackets is None else len(reception.subpackets.snr)
     return _SIZE + len(reception.payload) + _SUBPACKET * subpackets
-
-
-def _late_copies(receptions: Sequence[Reception], uplink: Uplink, began: float) -> list[Reception]:
-    """Return which receptions of a suspect are late copies of a recorded uplink.
-
-    :param began: Unix seconds when the sensor reset its counter; 0: never.
-    """
-    arrived = min(copy.received_at for copy in uplink.receptions)
-    after = [copy for copy in receptions if arrived < began <= copy.received_at]
-    others = [copy for copy in receptions if copy not in after]
-    is_late = any(
-        abs(copy.received_at - arrived) <= LATE_ARRIVAL or _is_near(copy, recorded, LATE_RX_TIME)
-        for copy in others
-        for recorded in uplink.receptions
-    )
-    return (others if is_late else []) + [copy for copy in after if _is_agreed(copy, uplink)]
-
-
-def _is_near(one: Reception, other: Reception, tolerance: int) -> bool:
-    return abs(one.rx_time - other.rx_time) <= tolerance
-
-
-def _is_agreed(copy: Reception, uplink: Uplink) -> bool:
-    """Return whether another station received an uplink at the same time."""
-    return any(
-        recorded.base_station_eui != copy.base_station_eui and _is_near(copy, recorded, SAME_RX_TIME)
-        for recorded in uplink.receptions
-    )

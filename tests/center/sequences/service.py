@@ -258,7 +258,7 @@ class Service:
     async def _stop(self) -> None:
         center = self.house.center
         self.reloads.stop()
-        center.stop_receiving()
+        await center.stop_receiving()
         self.factory.stopFactory()
         with suppress(StorageError):
             await self.house.journal.settled()

@@ -464,6 +464,25 @@ def test_a_stop_publishes_open_windows_and_leaves_no_timer(receiver: Receiver) -
     assert receiver.clock.getDelayedCalls() == []
 
 
+def test_a_stop_waits_until_all_is_stored(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.center.uplinks.deduplication.STORED_AT_ONCE", 1)
+    for counter in (1, 2, 3):
+        receiver.hear(counter)
+    stored: list[int] = []
+    receiver.deduplication.flush().addCallback(lambda _: stored.append(len(receiver.told)))
+    receiver.journal.commit()
+    assert stored == [3]
+
+
+def test_a_stop_does_not_wait_for_a_disk_that_fails(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.hear(1)
+    monkeypatch.setattr(receiver.journal.events, "append", lambda *_, **__: fail(StorageError("full")))
+    assert receiver.deduplication.flush().called
+    assert receiver.clock.getDelayedCalls() == []
+
+
 def test_no_delay_at_all(tmp_path: Path) -> None:
     receiver = Receiver(tmp_path / "other")
     receiver.deduplication.configure(0.0)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from bssci.center.access import Access
@@ -103,6 +103,7 @@ class MqttRequests:
         self._answer_settings = answer_settings
         self._listens_to = listens_to
         self._turns = Turns()
+        self._setting_turns = DeferredLock()
         self._lines = LineLimit(center.now)
         self._retained: set[str] = set()
 
@@ -352,6 +353,18 @@ class MqttRequests:
     # Settings
 
     async def _settings(self, kind: str, request: IntakeRequest) -> None:
+        # In the order in which they came: the last of several changes stays.
+        await self._setting_turns.acquire()
+        try:
+            answer = await self._show_or_change(kind, request)
+            published = self._answer_settings(answer, request.reply)
+        finally:
+            self._setting_turns.release()
+        await published
+        state: RequestOutcome = "done" if answer["status"] == "done" else "failed"
+        await self._intake.answer(request, state, _encode(answer))
+
+    async def _show_or_change(self, kind: str, request: IntakeRequest) -> dict[str, Any]:
         command = f"config/{kind}"
         answer = self._settings_answer(kind)
         try:
@@ -369,9 +382,7 @@ class MqttRequests:
         except Exception:
             self.log.failure("request failed {command}", command=command)
             answer |= self._failed(command, CommandError("internal", "internal error, see the log"))
-        await self._answer_settings(answer, request.reply)
-        state: RequestOutcome = "done" if answer["status"] == "done" else "failed"
-        await self._intake.answer(request, state, _encode(answer))
+        return answer
 
     def _settings_answer(self, kind: str) -> dict[str, Any]:
         return {"command": f"config/{kind}", "timestamp": self._center.now()}

@@ -2,7 +2,8 @@
 
     bs/{EUI}/vm/cmd    {"command": "activate" | "deactivate" | "status", "macType"?, "ref"?}
 
-answered on ``bs/{EUI}/vm/response`` when the station has answered.
+answered on ``bs/{EUI}/vm/response`` when the station has answered; those for one station are sent to it in
+the order in which they came.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bssci.center.interfaces import ICenter
+from bssci.center.turns import Turns
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import CommandError
 from bssci.model.states import RequestOutcome
@@ -22,6 +24,7 @@ from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import MAX_RUNNING, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     MAX_SIZE,
+    Asked,
     failure_of,
     read_object,
     read_reference,
@@ -58,6 +61,7 @@ class StationRequests:
         self._publish = publish
         self._listens_to = listens_to
         self._lines = LineLimit(center.now)
+        self._turns = Turns()
 
     def topics(self) -> list[str]:
         return [f"{self._prefix}+/vm/cmd", f"{self._prefix}+/vm/cmd/"]
@@ -117,14 +121,9 @@ class StationRequests:
         state: RequestOutcome = "failed"
         try:
             asked = read_object("vm", request.payload)
-            if request.expires_at is not None and self._center.now() >= request.expires_at:
-                raise CommandError("expired", "its message expiry was over before it could be carried out")
             answer |= {"command": asked.body.get("command")}
             answer |= {} if asked.ref is None else {"ref": asked.ref}
-            refuse_dry_run(asked.body)
-            result = await self._center.variable_mac(
-                eui, asked.body.get("command"), asked.body.get("macType")
-            )
+            result = await self._turns.run([eui], lambda: self._do(eui, asked, request))
             answer |= result | {"status": "done", "timestamp": self._center.now()}
             state = "done"
         except CommandError as error:
@@ -134,6 +133,12 @@ class StationRequests:
             answer |= self._failed(CommandError("internal", "internal error, see the log"))
         await self._publish(eui, answer, request.reply)
         await self._intake.answer(request, state, _encode(answer))
+
+    async def _do(self, eui: EUI, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
+        if request.expires_at is not None and self._center.now() >= request.expires_at:
+            raise CommandError("expired", "its message expiry was over before it could be carried out")
+        refuse_dry_run(asked.body)
+        return await self._center.variable_mac(eui, asked.body.get("command"), asked.body.get("macType"))
 
     def _failed(self, error: CommandError) -> dict[str, Any]:
         return {"status": "failed", "error": failure_of(error), "timestamp": self._center.now()}

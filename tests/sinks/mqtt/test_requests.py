@@ -594,3 +594,23 @@ def test_a_downlink_as_an_application_center_is_asked_for_it(site: Site) -> None
         ("received", "downlink", "valve"),
         ("done", "downlink", "valve"),
     ]
+
+
+def test_requests_for_settings_are_carried_out_in_their_order(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: list[tuple[dict[str, Any], Deferred[frozenset[str]]]] = []
+
+    async def change(_: Access, values: dict[str, Any]) -> frozenset[str]:
+        changes.append((values, Deferred()))
+        return await changes[-1][1]
+
+    monkeypatch.setattr(Access, "change_settings", change)
+    site.ask("mioty/config/set", {"STATUS_INTERVAL": 60, "ref": 1})
+    site.ask("mioty/config/set", {"STATUS_INTERVAL": None, "ref": 2})
+    site.ask("mioty/config/get", {"ref": 3})
+    for number, value in ((1, 60), (2, None)):
+        assert [values for values, _ in changes][number - 1 :] == [{"STATUS_INTERVAL": value}]
+        changes[-1][1].callback(frozenset())
+        site.house.settle()
+    assert [answer["ref"] for answer in site.settings] == [1, 2, 3]

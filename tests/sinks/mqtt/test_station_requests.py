@@ -146,3 +146,16 @@ def test_a_fault_of_ours_is_told(
     answer = desk.answer()
     assert (answer["status"], answer["error"]["code"]) == ("failed", "internal")
     assert expected_errors.pop().type is ZeroDivisionError
+
+
+def test_a_station_gets_requests_in_their_order(desk: Desk) -> None:
+    desk.ask({"command": "activate", "macType": 7})
+    desk.ask({"command": "status"})
+    assert desk.line.take(VmStatus) == []
+    [activate] = desk.line.take(VmActivate)
+    desk.line.say(VmActivateRsp(opId=activate.opId))
+    desk.house.settle()
+    [status] = desk.line.take(VmStatus)
+    desk.line.say(VmStatusRsp(opId=status.opId, macTypes=[7]))
+    desk.house.settle()
+    assert [answer["command"] for _, answer in desk.answers] == ["activate", "status"]

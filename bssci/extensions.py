@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import twisted.plugin
 from twisted.logger import Logger
-from twisted.plugin import getPlugins
+from twisted.plugin import IPlugin, getPlugins
 from zope.interface.exceptions import (
     BrokenImplementation,
     BrokenMethodImplementation,
@@ -108,7 +109,7 @@ class Installed:
                 raise ExtensionError(f"{kind.setting}: {refused}")
             if name not in there:
                 known = ", ".join(sorted(there))
-                broken = "".join(f"; {text}" for text in unloadable())
+                broken = "".join(f"; {text}" for text in faulty_modules())
                 text = f"no {kind.word} {name!r} is installed; available: {known}{broken}"
                 raise ExtensionError(f"{kind.setting}: {text}")
             chosen.append(there[name])
@@ -181,12 +182,12 @@ def find(kind: ExtensionKind) -> InstalledExtensions:
     return InstalledExtensions(dict(sorted(factories.items())), refused)
 
 
-def unloadable() -> list[str]:
-    """Return a line for each plugin module that cannot be loaded, which Twisted skips."""
-    troubles = []
+def faulty_modules() -> list[str]:
+    """Return a line for each plugin module that Twisted skips: it cannot be loaded, or lacks a plugin."""
+    troubles: list[str] = []
     for module in iter_modules(plugins.__path__, PLACE):
         try:
-            import_module(module.name)
+            troubles += _lacking_plugins(import_module(module.name))
         except (Exception, SystemExit) as error:  # whatever a third party's module raises
             file = f"{module.name.rpartition('.')[2]}.py"
             lines = [
@@ -197,6 +198,21 @@ def unloadable() -> list[str]:
             place = f", line {lines[-1]}" if lines else ""
             troubles.append(f"{module.name} cannot be loaded{place}: {fault_of(error)}")
     return troubles
+
+
+def _lacking_plugins(module: ModuleType) -> Iterator[str]:
+    """Yield a line for each class of factories of a module that Twisted does not find an object of."""
+    there = list(vars(module).values())
+    for each in there:
+        if not isinstance(each, type) or each.__module__ != module.__name__:
+            continue
+        made = next((kind.factory for kind in (*KINDS, DECODER) if kind.factory.implementedBy(each)), None)
+        objects = [one for one in there if isinstance(one, each)]
+        if made is None or any(map(IPlugin.providedBy, objects)):
+            continue
+        marks = f"is not marked @implementer(IPlugin, {made.__name__})"
+        lack = marks if objects else "has no object at top level"
+        yield f"{module.__name__} holds no plugin: its class {each.__name__} {lack}"
 
 
 def _plugins(interface: Any) -> list[Any]:
@@ -217,7 +233,7 @@ class _Silence:
 
 @contextmanager
 def _without_tracebacks() -> Iterator[None]:
-    """Keep Twisted from logging tracebacks at each look for plugins; :func:`unloadable` has the lines."""
+    """Keep Twisted from logging tracebacks at each look for plugins; :func:`faulty_modules` has the lines."""
     module: Any = twisted.plugin
     log, module.log = module.log, _Silence
     try:

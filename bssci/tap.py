@@ -146,7 +146,7 @@ def start_warnings(options: Options) -> Iterator[str]:
     if options.restored:
         yield "the files of a backup are in place, as bssci restore prepared them"
     yield from options.configuration.warnings
-    for line in [*INSTALLED.refused.values(), *extensions.unloadable()]:
+    for line in [*INSTALLED.refused.values(), *extensions.faulty_modules()]:
         yield f"{line}; not used"
     old = old_config_warning()
     if old:

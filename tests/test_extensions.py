@@ -234,9 +234,30 @@ def test_a_module_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(extensions.plugins, "__path__", [*extensions.plugins.__path__, str(tmp_path)])
     said = "ModuleNotFoundError: No module named 'no_such_module'"
     text = f"bssci.plugins.torn_sink cannot be loaded, line 1: {said}"
-    assert extensions.unloadable() == [text]
+    assert extensions.faulty_modules() == [text]
     with pytest.raises(ExtensionError, match=f"no sink 'torn' is installed; available: .*; {text}$"):
         Installed({}, Catalogue()).choose(["torn"])
+
+
+@pytest.mark.parametrize(
+    ("marked", "end", "lack"),
+    [
+        ("IPlugin, ISinkFactory", "", "has no object at top level"),
+        ("ISinkFactory", "sink = F()\n", "is not marked @implementer(IPlugin, ISinkFactory)"),
+        ("IPlugin, ISinkFactory", "sink = F()\n", ""),
+    ],
+)
+def test_a_module_whose_factory_is_no_plugin_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, marked: str, end: str, lack: str
+) -> None:
+    name = f"lacking_{len(marked)}_{len(end)}"
+    (tmp_path / f"{name}.py").write_text(
+        "from twisted.plugin import IPlugin\nfrom zope.interface import implementer\n"
+        f"from bssci.sinks import ISinkFactory\n\n@implementer({marked})\nclass F:\n    pass\n\n{end}"
+    )
+    monkeypatch.setattr(extensions.plugins, "__path__", [*extensions.plugins.__path__, str(tmp_path)])
+    lines = extensions.faulty_modules()
+    assert lines == ([f"bssci.plugins.{name} holds no plugin: its class F {lack}"] if lack else [])
 
 
 def built(monkeypatch: pytest.MonkeyPatch, factory: Factory, **environ: str) -> None:

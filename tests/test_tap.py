@@ -57,7 +57,7 @@ def test_a_start_with_the_files_of_a_backup_says_so(monkeypatch: pytest.MonkeyPa
 def test_a_start_names_plugins_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = {("sink", "half"): "sink half is incomplete: it lacks build()"}
     monkeypatch.setattr(tap, "INSTALLED", replace(tap.INSTALLED, refused=refused))
-    monkeypatch.setattr(extensions, "unloadable", lambda: ["bssci.plugins.torn cannot be loaded"])
+    monkeypatch.setattr(extensions, "faulty_modules", lambda: ["bssci.plugins.torn cannot be loaded"])
     assert list(tap.start_warnings(parsed())) == [
         "sink half is incomplete: it lacks build(); not used",
         "bssci.plugins.torn cannot be loaded; not used",

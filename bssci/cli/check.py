@@ -87,7 +87,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     for kind, factory in factories:
         yield from about(kind, factory, chosen, running)
     yield from about_notifications(chosen)
-    for line in [*installed.refused.values(), *extensions.unloadable()]:
+    for line in [*installed.refused.values(), *extensions.faulty_modules()]:
         yield Finding("warning", f"{line}; not used")
 
 

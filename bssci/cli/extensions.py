@@ -42,7 +42,7 @@ def _list(kind: ExtensionKind, installed: Installed, loaded: LoadedValues) -> in
         group = extensions.group_of(kind, factory)
         for row in group or ():
             print(_setting(row, loaded.settings.value(row.name), loaded.origins[row.name]))
-    troubles = [*installed.refused.values(), *extensions.unloadable()]
+    troubles = [*installed.refused.values(), *extensions.faulty_modules()]
     for line in troubles:
         print(f"problem: {line}", file=sys.stderr)
     return int(bool(troubles))

@@ -37,6 +37,8 @@ _REFUSED = {1: "protocol version", 2: "client identifier", 4: "token", 5: "token
 _CODES = {"Unsupported protocol version": 1, "Client identifier not valid": 2, "Bad user name or password": 4,
           "Not authorized": 5}  # fmt: skip
 
+_NO_TLS = "without WEB_TLS=true the service speaks no TLS"
+
 log = logging.getLogger("bssci.watch")
 
 
@@ -233,5 +235,7 @@ def _reason(error: OSError | ValueError, address: StreamAddress) -> str:
     if isinstance(error, WebsocketConnectionError):
         return f"no live stream answers there; its path is {PATH}"
     if isinstance(error, TimeoutError) and address.tls and error.strerror is None:
-        return "the TLS handshake is not answered; without WEB_TLS=true the service speaks no TLS"
+        return f"the TLS handshake is not answered; {_NO_TLS}"
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return f"no TLS is spoken there; {_NO_TLS}"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

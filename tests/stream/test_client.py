@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -62,11 +63,22 @@ def test_a_stop_while_it_connects_is_not_forgotten(
     assert calls == ["disconnect", "connect", "disconnect", "loop_forever"]
 
 
+def no_tls() -> ssl.SSLError:
+    """Return what a client of TLS gets from a server that answers in plain text."""
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(received, sent, server_hostname="localhost")
+    received.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with pytest.raises(ssl.SSLError) as caught:
+        client.do_handshake()
+    return caught.value
+
+
 @pytest.mark.parametrize(
     ("url", "error", "said"),
     [
         ("ws://localhost:1/mqt", WebsocketConnectionError("WebSocket handshake error"), "its path is /mqtt"),
         ("wss://localhost:1", TimeoutError("_ssl.c:989: The handshake operation timed out"), "WEB_TLS=true"),
+        ("wss://localhost:1", no_tls(), "no TLS is spoken there; without WEB_TLS=true"),
         ("ws://localhost:1", TimeoutError("timed out"), "timed out"),
         ("wss://localhost:1", TimeoutError(110, "Connection timed out"), "Connection timed out"),
         ("ws://localhost:1", ConnectionRefusedError(111, "Connection refused"), "Connection refused"),

@@ -15,13 +15,13 @@ import msgspec
 
 from bssci.center.decoding.payloads import device_of
 from bssci.kafka.producing import ProducerMessage
-from bssci.model import AlarmChange, AnyEvent, GatewayState, Telegram, Uplink, VariableMacUplink
+from bssci.model import AlarmChange, AnyEvent, GatewayState, StationState, Telegram, Uplink, VariableMacUplink
 from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json, kind_of
 from bssci.model.events import decoded_of, sensor_of, station_of
 from bssci.model.iso_times import iso_seconds, iso_time
 from bssci.mqtt.payloads import message as mqtt_message
-from bssci.mqtt.payloads import uplink_topic
+from bssci.mqtt.payloads import station_state, uplink_topic
 
 _encode = msgspec.json.Encoder().encode
 CONTROLLER = "f2:"
@@ -80,6 +80,8 @@ def decoded_messages(event: AnyEvent, topic: str) -> Iterator[ProducerMessage]:
 def _topic(event: AnyEvent, base_topic: str) -> str:
     if isinstance(event, Uplink):  # the most frequent kind: its topic is known without building its payload
         return f"{base_topic}/{uplink_topic(event.end_point_eui)}"
+    if isinstance(event, StationState):
+        return station_state(base_topic, event).topic
     published = mqtt_message(base_topic, event)
     return published.topic if published is not None else ""
 

@@ -117,6 +117,13 @@ def test_an_uplink_has_its_sensor_as_key_and_the_payload_of_mqtt() -> None:
     assert headers == {"id": event.id.encode(), "kind": b"uplink"}
 
 
+def test_an_event_has_the_topic_on_which_mqtt_publishes_it() -> None:
+    topics = {body["kind"]: body["original_topic"] for _, body, _ in map(raw, every_event())}
+    without = {kind for kind, topic in topics.items() if not topic}
+    assert without == {"station-problem"}
+    assert topics["station-state"].startswith("mioty/bs/") and topics["station-state"].endswith("/state")
+
+
 def test_each_reading_is_a_message_whose_key_stays_the_same() -> None:
     event = with_readings(
         uplink(7), Reading("a", 1), Reading("b", True, None), Reading("c", "x", None, "ble:1")

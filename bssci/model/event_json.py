@@ -67,7 +67,10 @@ def event_json(event: Event) -> dict[str, Any]:
         more = {"action": "inactivity_warning"}
     elif isinstance(event, StationState | GatewayState):
         more = {"since": event.at}
-    return said | common_words(event) | more | _plain(event)
+    fields = _plain(event)
+    if isinstance(event, GatewayState) and not event.name:
+        fields["name"] = None
+    return said | common_words(event) | more | fields
 
 
 def common_words(event: Event) -> dict[str, Any]:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import get_args
 
 import msgspec
 import pytest
 
-from bssci.model import AnyEvent, Decoded, DecodeFailure, Reading, Telegram, Uplink, VariableMacUplink
+from bssci.model import (
+    AnyEvent,
+    Decoded,
+    DecodeFailure,
+    GatewayState,
+    Reading,
+    Telegram,
+    Uplink,
+    VariableMacUplink,
+)
 from bssci.model.event_json import decoded_json, event_json, uplink_json
 from bssci.model.iso_times import iso_time
+from bssci.mqtt.payloads import gateway_state
 from bssci.sinks.testing_events import (
     AT,
     OTHER_STATION,
@@ -136,3 +147,10 @@ def test_telegrams_carry_their_bytes_as_numbers() -> None:
 )
 def test_a_time_keeps_its_digits(nanoseconds: int, text: str) -> None:
     assert iso_time(nanoseconds) == text
+
+
+def test_a_gateway_without_a_name_has_the_name_null_as_on_mqtt() -> None:
+    state = next(event for event in every_event() if isinstance(event, GatewayState))
+    nameless = msgspec.structs.replace(state, name="")
+    assert event_json(nameless)["name"] is None
+    assert json.loads(gateway_state("mioty", nameless).payload)["name"] is None

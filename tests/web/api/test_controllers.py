@@ -139,4 +139,4 @@ def test_a_command_is_answered_by_the_state_that_follows(house: WebHouse) -> Non
     house.center.gateways.heard([strike])
     answer = browser.post(path, {"power-flag": 2, "period": 5})
     assert answer.status == 200 and answer.json()["state"] == {"status": 0}
-    assert published == [(f"cmnd/f2-{MAC}/access-control-mode/J2/strike-1", b'{"power-flag":2,"period":5.0}')]
+    assert published == [(f"cmnd/f2-{MAC}/access-control-mode/J2/strike-1", b'{"power-flag":2,"period":5}')]

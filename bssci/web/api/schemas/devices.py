@@ -124,13 +124,16 @@ class DeviceMove(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     to: Annotated[Text, Meta(description="id of the place: f2:0a1b2c3d4e5f/J1/4")]
 
 
+_PERIOD = Meta(ge=0, le=86_400, description="s; handed on as it is")
+
+
 class ControllerCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Command to a strike or siren, as the controller takes it."""
 
     power_flag: Annotated[Literal[0, 1, 2], Meta(description="handed on as it is")] = msgspec.field(
         name="power-flag"
     )
-    period: Annotated[float, Meta(ge=0, le=86_400, description="s")] | None = None
+    period: Annotated[int, _PERIOD] | Annotated[float, _PERIOD] | None = None
 
 
 class ControllerAnswered(Done, kw_only=True):

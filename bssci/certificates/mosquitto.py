@@ -60,7 +60,7 @@ def configuration(files: BrokerFiles, user: str, ports: Ports = USUAL) -> dict[s
     """
     texts = {
         "mosquitto.conf": f"""\
-# Written by `bssci broker-config`. To change it, run that again with other options.
+# Written by `bssci broker-config`, which leaves it alone from then on: ports and limits may be changed here.
 user {user}
 per_listener_settings true
 persistence true

@@ -154,7 +154,7 @@ class Provisioning:
             if before is not None and not force:
                 since = before.registered_at
                 raise RegisteredError(
-                    f"{name} has been registered since {since}; renew it, or use force to replace it"
+                    f"{name} has been registered since {since}; renew it, or replace it with --force (force)"
                 )
             if before is None and self.directory_of(name).is_file():
                 raise ProvisioningError(f"{name!r} is a file in {self._directory}; choose another name", "id")

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the files; existing passwords are kept."""
+    """Write the files that are missing: people add users, rules and ports to those that are there."""
     chosen = load_installation()
     directory: Path = arguments.directory.absolute()
     provisioning = Provisioning(chosen.device_ca_file, chosen.ca_file)
@@ -37,8 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         chosen.key_file.absolute(),
     )
     for name, content in configuration(files, system_user()).items():
-        write_atomically(directory / name, content, private=False)
-        print(f"written {directory / name}")
+        _write(directory / name, content)
     passwords = directory / "passwords"
     if passwords.exists():
         print(f"kept    {passwords}")
@@ -46,6 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
         _make_passwords(passwords)
     print(f"Start it with: mosquitto -c {directory / 'mosquitto.conf'}")
     return 0
+
+
+def _write(file: Path, content: bytes) -> None:
+    if not file.exists():
+        write_atomically(file, content, private=False)
+        print(f"created {file}")
+    elif file.read_bytes() == content:
+        print(f"kept    {file}")
+    else:
+        print(f"kept    {file}, which has been changed; remove it to have it written anew")
 
 
 def _make_passwords(file: Path) -> None:

@@ -14,6 +14,8 @@ from bssci.cli.chosen import load_installation
 from bssci.system.shell import shell_user
 from bssci.system.utc import DAY
 
+RESTART = "Restart the broker: mosquitto reads the list of revoked certificates when it starts."
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -44,11 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
             print(in_terminal(provisioning.configuration_of(arguments.id)), end="")
         elif arguments.action == "revoke":
             name = provisioning.revoke(arguments.id, now)
-            print(f"{name} is revoked. Restart the broker, or send it SIGHUP if it then reloads the list.")
+            print(f"{name} is revoked. {RESTART}")
         else:
             broker = broker_of(chosen.device_broker, chosen.cert_file)
             change = _add if arguments.action == "add" else _renew
             _tell(provisioning.directory_of(change(provisioning, arguments, broker, now)))
+            if arguments.action == "renew" or arguments.force:
+                print(f"An earlier certificate is revoked. {RESTART}")
     except (ProvisioningError, QrCodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

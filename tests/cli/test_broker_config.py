@@ -46,6 +46,20 @@ def test_passwords_that_are_there_are_kept(directory: Path, capsys: pytest.Captu
     assert (directory / "broker" / "passwords").read_text() == "bssci:hash\n"
 
 
+def test_files_that_people_have_changed_are_kept(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["broker-config", "broker"])
+    rules, settings = directory / "broker" / "inside.acl", directory / "broker" / "mosquitto.conf"
+    rules.write_text("user wall\ntopic read #\n")
+    settings.unlink()
+    capsys.readouterr()
+    main(["broker-config", "broker"])
+    lines = capsys.readouterr().out.splitlines()
+    assert rules.read_text() == "user wall\ntopic read #\n"
+    assert f"kept    {rules}, which has been changed; remove it to have it written anew" in lines
+    assert f"kept    {rules.with_name('devices.acl')}" in lines
+    assert f"created {settings}" in lines
+
+
 def test_a_user_without_a_name_can_write_them(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def nameless() -> str:
         raise KeyError("getpwuid(): uid not found: 54321")

@@ -19,12 +19,11 @@ from bssci.certificates.handshakes import (
 from bssci.certificates.reading import subject_of
 
 NEW_BUNDLE = "Make a bundle for it on the page Certificates and load its three files into it."
+LET_IN_AGAIN = f"To let it in again: {NEW_BUNDLE}"
 LOAD_AUTHORITY = (
     "Load ca_cert.pem of its bundle into it as the authority. Some gateways also insist on finding the"
     " address that they connect to in the service center's certificate: generate it with that name."
 )
-
-
 UPDATE = "Update the gateway's software, or tell its maker: this service center speaks BSSCI 1.0."
 
 
@@ -32,12 +31,19 @@ class Cause(NamedTuple):
     """Reason for a refusal, and advice."""
 
     reason: str
-    """a clause in lower case that continues "refused because" """
+    """a clause in lower case that continues "refused because"; details that may differ follow a colon"""
     remedy: str = ""
     """sentences that say what to do; empty: nothing is known"""
 
 
 BLOCKED = Cause("it is blocked", "To let it in again, unblock it on its page.")
+
+NO_CON = Cause(
+    "it sent no con after the TLS handshake",
+    "Check its settings: it may speak another protocol over TLS, or not find the address that it connects to"
+    f" in the service center's certificate. {UPDATE}",
+)
+NO_CON_CMP = Cause("it sent no conCmp after our answer to its con", UPDATE)
 
 UNTRUSTED_SERVER = "it does not trust the service center's certificate"
 UNWANTED_SERVER = "it does not accept the service center's certificate"
@@ -113,7 +119,7 @@ def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cau
         advice = "Check the clocks of this machine and of the one that issued the certificate."
         return Cause(f"{whose} is valid only from {_day(certificate.not_valid_before_utc)}", advice)
     if error == REVOKED:
-        return Cause(f"{whose} was revoked", f"To let it in again: {NEW_BUNDLE}")
+        return Cause(f"{whose} was revoked", LET_IN_AGAIN)
     if error == OTHER_PURPOSE:
         return Cause(f"{whose} is not meant for clients (extended key usage)", NEW_BUNDLE)
     return Cause(f"{whose} was not accepted: {words_of_fault(error)}", NEW_BUNDLE)
@@ -138,6 +144,8 @@ def of_refusal(words: str) -> Cause:
     """
     if words == BLOCKED.reason:
         return BLOCKED
+    if "revoked" in words:
+        return Cause(words, LET_IN_AGAIN)
     if "certificate" in words:
         return Cause(words, f"Give each station a bundle of its own. {NEW_BUNDLE}")
     if "version" in words:

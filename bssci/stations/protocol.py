@@ -66,6 +66,10 @@ class Phase(Enum):
     """the connection is closed or being closed"""
 
 
+_SILENT = {Phase.AWAITING_CONNECT: causes.NO_CON, Phase.AWAITING_COMPLETE: causes.NO_CON_CMP}
+"""causes for the end of a connection for which the station gave no reason"""
+
+
 @implementer(IHandshakeListener, IPushProducer)
 class StationProtocol(Protocol):
     """A :class:`bssci.stations.link.Link` over a transport."""
@@ -145,8 +149,8 @@ class StationProtocol(Protocol):
         self._stop_waiting()
         if self.phase is Phase.HANDSHAKE:
             self._no_handshake(self._reason or _why(reason))
-        elif self._cause is not None:
-            self._note_refusal(self._cause)
+        elif (cause := self._cause or _SILENT.get(self.phase)) is not None:
+            self._note_refusal(cause)
         self.phase = Phase.CLOSED
         station, self._station = self._station, None
         if station is not None:
@@ -213,6 +217,7 @@ class StationProtocol(Protocol):
         # counted already.
         if self.phase not in (Phase.HANDSHAKE, Phase.CLOSED):
             self.factory.count.timed_out += 1
+            self._cause = self._cause or _SILENT.get(self.phase)
         self.abort(reason)
 
     def _stop_waiting(self) -> None:
@@ -296,13 +301,13 @@ class StationProtocol(Protocol):
         if self._station is not None:
             self._station.note(direction, code, message)
             return
-        self.log.warn(
-            "protocol error {direction} {peer} {code} {error}",
-            direction=direction,
-            peer=self.peer,
-            code=int(code),
-            error=message[:MAX_MESSAGE],
-        )
+        text = "protocol error {direction} {peer} {code} {error}"
+        self._warn(text, direction=direction, code=int(code), error=message[:MAX_MESSAGE])
+
+    def _warn(self, text: str, **fields: Any) -> None:
+        """Log what any number of connections may do, without end, that got past TLS."""
+        if (left_out := self.factory.lines_past_tls.admit()) is not None:
+            self.log.warn(telling(text, left_out), peer=self.peer, left_out=left_out, **fields)
 
     def _operate(self, payloads: Sequence[bytes]) -> None:
         assert self._station is not None and self._codec is not None
@@ -328,7 +333,7 @@ class StationProtocol(Protocol):
             if self.phase is not Phase.ESTABLISHED:
                 self._cause = causes.of_framing(error.message[:MAX_MESSAGE])
             self.factory.count.closed_for_framing += 1
-            self.log.warn("framing lost, closed {peer} {error}", peer=self.peer, error=error.message)
+            self._warn("framing lost, closed {peer} {error}", error=error.message)
             self.disconnect(f"framing lost: {error.message}")
 
     # the connect operation
@@ -377,13 +382,8 @@ class StationProtocol(Protocol):
         except ProtocolError as error:
             if self.phase is Phase.CLOSED:
                 return  # it was lost or replaced meanwhile, not refused
-            self.log.warn(
-                "station refused {bs_eui} {peer} {code} {error}",
-                bs_eui=eui,
-                peer=self.peer,
-                code=error.code,
-                error=error.message,
-            )
+            text = "station refused {bs_eui} {peer} {code} {error}"
+            self._warn(text, bs_eui=eui, code=error.code, error=error.message)
             self._cause = None
             self._note_refusal(causes.of_refusal(error.message))
             self.send([Error(opId=0, code=error.code, message=error.message)])
@@ -443,6 +443,8 @@ class StationFactory(Factory):
         self.refusals = refusals
         self.lines = LineLimit(clock.seconds)
         """limit on the lines about refused connections, which cost whoever makes them nothing"""
+        self.lines_past_tls = LineLimit(clock.seconds)
+        """the same for those who have a certificate, so that strangers do not hide them"""
         self._unread: list[StationProtocol] = []
         self._ticker = Ticker(clock, IDLE_TICK, self._check_idle)
 

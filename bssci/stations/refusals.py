@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
 from cryptography import x509
 from twisted.logger import Logger
@@ -16,7 +18,7 @@ from bssci.stations.causes import Cause
 from bssci.system.clock import Clock, Ticker
 
 MAX_REFUSALS = 100
-"""combinations of address, cause and station that are remembered"""
+"""combinations of address, kind of cause and station that are remembered"""
 WRITE_INTERVAL = 5.0
 """s between two writes of changes"""
 
@@ -24,8 +26,8 @@ WRITE_INTERVAL = 5.0
 class Refusals:
     """The newest refusals.
 
-    Beyond :data:`MAX_REFUSALS` the oldest is dropped: if possible, the oldest of those that are known by
-    address only, which are usually port scanners.
+    Beyond :data:`MAX_REFUSALS` one is dropped: if possible, the oldest of those that are known by address
+    only, which are usually port scanners, else the oldest of the address that has most of them.
 
     :param now: returns Unix seconds.
     """
@@ -63,12 +65,14 @@ class Refusals:
         :param certificate: certificate of the peer, or the one in its chain that caused the refusal.
         """
         now = self._now()
-        key = hashlib.sha256(repr((address, cause.reason, station)).encode()).hexdigest()[:16]
+        kind = cause.reason.partition(":")[0]
+        key = hashlib.sha256(repr((address, kind, station)).encode()).hexdigest()[:16]
         earlier = self._found.pop(key, None) or RefusedConnection(
             key=key, address=address, reason=cause.reason, count=0, first_at=now, at=now
         )
         self._found[key] = replace(
             earlier,
+            reason=cause.reason,
             remedy=cause.remedy,
             base_station_eui=station,
             subject=certificate.subject.rfc4514_string() if certificate else earlier.subject,
@@ -78,12 +82,19 @@ class Refusals:
         )
         self._changed.add(key)
         if len(self._found) > MAX_REFUSALS:
-            nameless = (
-                key for key, each in self._found.items() if not each.subject and not each.base_station_eui
-            )
-            gone = next(nameless, next(iter(self._found)))
+            gone = self._least()
             del self._found[gone]
             self._changed.add(gone)
+
+    def _least(self) -> str:
+        """Return the key of the refusal that is dropped for another one."""
+        count = Counter(each.address for each in self._found.values())
+        most = max(count.values())
+        nameless = (
+            key for key, each in self._found.items() if not each.subject and not each.base_station_eui
+        )
+        crowded = (key for key, each in self._found.items() if count[each.address] == most)
+        return next(chain(nameless, crowded))
 
     def forget(self, station: EUI) -> None:
         """Forget the refusals of a station, whose cause a person has dealt with."""

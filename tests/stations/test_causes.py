@@ -53,5 +53,6 @@ def test_why_a_handshake_failed(words: str, reason: str) -> None:
 def test_a_refusal_at_con_comes_with_advice() -> None:
     assert causes.of_refusal(causes.BLOCKED.reason) == causes.BLOCKED
     assert "bundle of its own" in causes.of_refusal("the certificate names A, not B").remedy
+    assert causes.of_refusal("its certificate was revoked").remedy == causes.LET_IN_AGAIN
     assert causes.of_refusal("con: version 2 is not supported, 1 is").remedy == causes.UPDATE
     assert causes.of_refusal("cannot store the session now, try again").remedy

@@ -13,8 +13,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from bssci.model import StationProblem
+from bssci.stations import causes
 from bssci.stations.admission import ConnectionLimits
 from bssci.stations.protocol import MAX_REPEATED
+from bssci.system.line_limit import LINES
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.fields import Subpackets
@@ -308,6 +310,40 @@ def test_a_station_that_never_gets_to_operations_is_listed_with_the_reason(
     [refusal] = room.factory.refusals.listed()
     assert refusal.reason.startswith(reason) and refusal.remedy
     assert (refusal.base_station_eui, refusal.subject) == (f"{STATION:016X}", f"CN={STATION:016X}")
+
+
+@pytest.mark.parametrize("is_patient", [False, True])
+@pytest.mark.parametrize("has_said_con", [False, True])
+def test_a_station_that_goes_silent_before_operations_is_listed(
+    room: StationRoom, is_patient: bool, has_said_con: bool
+) -> None:
+    client = room.station(STATION)
+    if has_said_con:
+        client.say(client.con(STATION))
+        client.take(ConRsp)
+    if not is_patient:
+        client.transport.loseConnection()
+    room.advance(11)
+    [refusal] = room.factory.refusals.listed()
+    assert refusal.reason == (causes.NO_CON_CMP if has_said_con else causes.NO_CON).reason
+    assert (refusal.base_station_eui, refusal.count) == (f"{STATION:016X}", 1)
+
+
+def test_those_that_are_connecting_when_the_service_stops_were_not_refused(room: StationRoom) -> None:
+    room.station(STATION)
+    for connection in list(room.factory.connections):
+        connection.disconnect("the service stops")
+    room.advance(11)
+    assert room.factory.refusals.listed() == []
+
+
+def test_one_connection_writes_few_lines(room: StationRoom, log_lines) -> None:
+    client = room.station()
+    for number in range(50):
+        client.write(encode_frame(pack({"command": f"no.{number}", "opId": number})))
+    client.write(b"hello, world, hello")
+    room.advance(1)
+    assert len([each for each in warnings(log_lines) if "peer" in each]) == LINES
 
 
 def test_one_that_gets_in_after_all_was_not_refused(room: StationRoom) -> None:

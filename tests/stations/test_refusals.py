@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bssci.model import EUI
+from bssci.stations import causes
 from bssci.stations.causes import Cause
 from bssci.stations.refusals import MAX_REFUSALS, Refusals
 from tests.support.center import House
@@ -63,6 +64,23 @@ def test_scanners_push_no_station_out(house: House) -> None:
     listed = refusals.listed()
     assert len(listed) == len(house.journal.kept().refusals) == MAX_REFUSALS
     assert (listed[0].address, listed[-1].base_station_eui) == (f"198.51.100.{MAX_REFUSALS + 4}", STATION)
+
+
+def test_one_address_pushes_no_other_out(house: House) -> None:
+    refusals = house.center.refused_stations
+    refusals.add("192.0.2.1", WRONG, STATION)
+    for number in range(MAX_REFUSALS + 5):
+        refusals.add("198.51.100.1", WRONG, EUI(f"CAFE00000001{number:04X}"))
+    listed = refusals.listed()
+    assert (len(listed), listed[-1].base_station_eui) == (MAX_REFUSALS, STATION)
+
+
+def test_details_that_differ_make_no_further_entry(house: House) -> None:
+    refusals = house.center.refused_stations
+    for number in range(3):
+        refusals.add("192.0.2.1", causes.of_message(f"command 'x{number}' is not supported"), STATION)
+    [refusal] = refusals.listed()
+    assert refusal.count == 3 and "'x2'" in refusal.reason
 
 
 def test_a_station_s_are_forgotten_once_it_is_dealt_with(house: House) -> None:

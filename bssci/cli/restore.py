@@ -11,6 +11,8 @@ from pathlib import Path
 
 from bssci.center.devices.endpoints import read_file
 from bssci.certificates.checking import examine
+from bssci.certificates.reading import OWN_LIST, CertificateError
+from bssci.certificates.revoking import restored
 from bssci.cli import archive
 from bssci.cli.archive import BackupError, Manifest
 from bssci.cli.chosen import load
@@ -103,16 +105,32 @@ def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[st
 
 
 def _placed(manifest: Manifest, unpacked: Path, chosen: Settings) -> dict[Path, bytes | Path | None]:
-    """Return the files to replace: by path, the content, or a file to move there, or None to delete it."""
+    """Return the files to replace: by path, the content, or a file to move there, or None to delete it.
+
+    :raises BackupError: a list of revoked certificates is damaged.
+    """
     files: dict[Path, bytes | Path | None] = {}
     if archive.JOURNAL in manifest.files:
         files |= replacement(chosen.state_dir, unpacked / archive.JOURNAL)
     for name in manifest.files:
         if name not in (archive.JOURNAL, "env"):
-            files[archive.restored_path(name, chosen)] = (unpacked / name).read_bytes()
+            path = archive.restored_path(name, chosen)
+            content = (unpacked / name).read_bytes()
+            files[path] = _still_revoked(path, content) if path.name == OWN_LIST else content
     if "env" in manifest.files:
         files[ENV_FILE] = (unpacked / "env").read_bytes()
     return files
+
+
+def _still_revoked(path: Path, backup: bytes) -> bytes:
+    """Return a list of revoked certificates with what was revoked since the backup.
+
+    :raises BackupError: the one in the backup is damaged.
+    """
+    try:
+        return restored(path, backup)
+    except CertificateError as error:
+        raise BackupError(str(error)) from None
 
 
 def _short(text: str, unpacked: Path) -> str:

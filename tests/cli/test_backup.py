@@ -11,14 +11,18 @@ import sqlite3
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from bssci.certificates import bundles, revoking
+from bssci.certificates.reading import own_list_file, read_certificates
 from bssci.cli import archive, main
 from bssci.journal import copy_journal
 from bssci.journal.sqlite.database import Database, hold_directory, load_schema
+from bssci.model import EUI
 from bssci.system import replacing as filesystem
 from bssci.system.files import sweep
 
@@ -217,6 +221,33 @@ def test_a_backup_whose_certificates_are_no_pair_changes_nothing(
     before = contents(home)
     assert main(["restore", str(backup)]) == 1
     assert "settings/KEY_FILE: is not the key of settings/CERT_FILE" in capsys.readouterr().err
+    assert contents(home) == before
+
+
+def test_a_backup_takes_no_revocation_back(home: Path, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    ca, stations = home / "certs" / "ca_cert.pem", home / "certs" / "stations"
+    path, backup = own_list_file(ca), tmp_path / "backup.tar.gz"
+    for eui in (EUI("CAFE000000000001"), EUI("CAFE000000000002")):
+        list(bundles.make_station(ca, stations, eui, now))
+        station = read_certificates(stations / eui / "station_cert.pem", "it")[0]
+        path.write_bytes(revoking.revoke(ca, station, now))
+        if not backup.exists():
+            assert main(["backup", str(backup)]) == 0
+    assert main(["restore", str(backup)]) == 0
+    assert len(list(revoking.listed(ca))) == 2
+
+
+def test_a_backup_with_a_damaged_list_of_revoked_certificates_changes_nothing(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup, path = tmp_path / "backup.tar.gz", home / "certs" / "revoked.pem"
+    path.write_bytes(b"damaged")
+    assert main(["backup", str(backup)]) == 0
+    path.unlink()
+    before = contents(home)
+    assert main(["restore", str(backup)]) == 1
+    assert "revoked.pem: holds no revocation list" in capsys.readouterr().err
     assert contents(home) == before
 
 

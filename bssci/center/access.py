@@ -27,10 +27,13 @@ class Access:
         self._by = by
         self.version = center.version
         self.eui = center.eui
-        self.started_at = center.started_at
         self.now = center.now
         self.configuration = center.configuration
         self.journal = center.journal
+
+    @property
+    def started_at(self) -> float:
+        return self._center.started_at
 
     # sensors
 

@@ -24,8 +24,10 @@ class ICenter(Protocol):
     version: str
     eui: EUI
     """EUI of the service center"""
-    started_at: float
-    """Unix seconds"""
+
+    @property
+    def started_at(self) -> float:
+        """Unix seconds of the start, by the system clock as it is set now."""
 
     def now(self) -> float:
         """Return the time in Unix seconds."""

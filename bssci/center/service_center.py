@@ -58,7 +58,7 @@ from bssci.stations.upkeep import Pings, Propagations, Statuses
 from bssci.stations.uplinks import Uplinks
 from bssci.stations.variable_mac import VariableMac
 from bssci.system import logs
-from bssci.system.clock import Clock
+from bssci.system.clock import JUMP, Clock
 from bssci.system.line_limit import LineLimit
 from bssci.system.watchers import Watchers
 
@@ -104,7 +104,7 @@ class ServiceCenter:
         now: Callable[[], float],
     ) -> None:
         settings = configuration.current
-        self.started_at = now()
+        self._started_at = now()
         self.now = now
         self._clock, self._began = clock, clock.seconds()
         self.configuration = configuration
@@ -389,6 +389,14 @@ class ServiceCenter:
     def unknown_sensors(self) -> list[UnknownSensor]:
         """Return the sensors that were heard although endpoints.json lacks them, last heard first."""
         return self.unknown.listed()
+
+    @property
+    def started_at(self) -> float:
+        """Unix seconds of the start, by the system clock as it is set now."""
+        at = self.now() - self.uptime()
+        if abs(at - self._started_at) >= JUMP:
+            self._started_at = at
+        return self._started_at
 
     def uptime(self) -> float:
         """Return the seconds since the start, whatever the system clock was set to meanwhile."""

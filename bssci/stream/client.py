@@ -233,7 +233,8 @@ class Watch:
 def _reason(error: OSError | ValueError, address: StreamAddress) -> str:
     """Return in words why there is no connection to an address."""
     if isinstance(error, WebsocketConnectionError):
-        return f"no live stream answers there; its path is {PATH}"
+        words = "" if address.tls else ", and with WEB_TLS=true its address begins with wss://"
+        return f"no live stream answers there; its path is {PATH}{words}"
     if isinstance(error, TimeoutError) and address.tls and error.strerror is None:
         return f"the TLS handshake is not answered; {_NO_TLS}"
     if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":

@@ -77,6 +77,7 @@ def no_tls() -> ssl.SSLError:
     ("url", "error", "said"),
     [
         ("ws://localhost:1/mqt", WebsocketConnectionError("WebSocket handshake error"), "its path is /mqtt"),
+        ("ws://localhost:1", WebsocketConnectionError("WebSocket handshake error"), "begins with wss://"),
         ("wss://localhost:1", TimeoutError("_ssl.c:989: The handshake operation timed out"), "WEB_TLS=true"),
         ("wss://localhost:1", no_tls(), "no TLS is spoken there; without WEB_TLS=true"),
         ("ws://localhost:1", TimeoutError("timed out"), "timed out"),

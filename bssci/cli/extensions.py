@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from bssci import extensions
 from bssci.cli import findings
 from bssci.cli.chosen import load
 from bssci.extensions import SINK, SOURCE, ExtensionKind, Installed
 from bssci.model.own_words import one_line
-from bssci.settings.catalogue import LoadedValues, shown
+from bssci.settings.catalogue import Catalogue, LoadedValues, shown
+from bssci.settings.groups import Group
 from bssci.settings.rows import Origin, Setting
 
 KINDS = {"sinks": SINK, "sources": SOURCE}
@@ -39,13 +41,21 @@ def _list(kind: ExtensionKind, installed: Installed, loaded: LoadedValues) -> in
     in_use = loaded.settings.value(kind.setting)
     for name, factory in installed.of(kind).items():
         print(f"{name}{' (in use)' if name in in_use else ''}: {one_line(factory.description)}")
-        group = extensions.group_of(kind, factory)
-        for row in group or ():
+        for row in _settings(kind, factory, installed.catalogue):
             print(_setting(row, loaded.settings.value(row.name), loaded.origins[row.name]))
     troubles = [*installed.refused.values(), *extensions.faulty_modules()]
     for line in troubles:
         print(f"problem: {line}", file=sys.stderr)
     return int(bool(troubles))
+
+
+def _settings(kind: ExtensionKind, factory: Any, catalogue: Catalogue) -> list[Setting]:
+    """Return the settings that a factory names, and then those of its own."""
+    own = list(extensions.group_of(kind, factory) or ())
+    if isinstance(factory.settings, Group):
+        return own
+    named = (catalogue.rows.get(each) for each in factory.settings if isinstance(each, str))
+    return [row for row in named if row is not None] + own
 
 
 def _setting(row: Setting, value: object, origin: Origin) -> str:

@@ -65,3 +65,12 @@ def test_one_is_tried_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("error: sink webhook: WEBHOOK_URL is empty")
     assert main(["sinks", "test", "fax"]) == 1
     assert "no sink 'fax' is installed" in capsys.readouterr().err
+
+
+def test_settings_that_a_source_shares_with_a_sink_are_listed_with_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["sources", "list"]) == 0
+    listed = capsys.readouterr().out.partition("kafka: reads")[2].partition("\nmqtt")[0]
+    assert "  KAFKA_BOOTSTRAP_SERVERS=localhost:9092  (default)" in listed
+    assert "  KAFKA_TIMEZONE=  (default)" in listed

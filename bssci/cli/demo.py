@@ -260,14 +260,15 @@ def announcement(chosen: Settings) -> str:
     user = f" -u {name} -P PASSWORD" if name else ""
     topic = chosen.value("BASE_TOPIC")
     places = ", ".join(f"{place.host} port {place.port}" for place in station_places(chosen.values()))
-    web = f"http://{reachable(chosen.web_host)}:{chosen.web_port}/" if chosen.web_port else "switched off"
+    scheme = "https" if chosen.value("WEB_TLS") else "http"
+    web = f"{scheme}://{reachable(chosen.web_host)}:{chosen.web_port}/" if chosen.web_port else "switched off"
     missing = "" if shutil.which("mosquitto_sub") else "  (apt-get install mosquitto-clients)"
     return f"""
 The service center is running.
   base stations   TLS on {places}
   MQTT            {broker}:{port}{kind}, topics below {topic}/
   sinks           {", ".join(chosen.sinks)}
-  web admin       {web} (user admin, with the password that `bssci init` has shown)
+  web admin       {web} (user admin, with the password that the first start has shown)
   simulated       {len(STATIONS)} base stations that hear {len(SENSORS)} sensors, {RATE:g} uplinks a second
 Watch the uplinks from another terminal:
   mosquitto_sub -h {broker} -p {port}{user} -v -t '{topic}/#'{missing}

@@ -251,8 +251,10 @@ def test_the_announcement_says_how_to_watch() -> None:
     text = demo.announcement(chosen)
     assert "mosquitto_sub -h 127.0.0.1 -p 1884 -v -t 'mioty/#'" in text
     assert "  base stations   TLS on 0.0.0.0 port 16018\n" in text
-    chosen = settings_of({"mqtt-username": "me", "mqtt-password": "hunter2"})
+    assert "  web admin       http://127.0.0.1:5000/ (user admin, with the password that the first" in text
+    chosen = settings_of({"mqtt-username": "me", "mqtt-password": "hunter2", "web-tls": "true"})
     text = demo.announcement(chosen)
+    assert " https://127.0.0.1:5000/ " in text
     assert "mosquitto_sub -h localhost -p 1883 -u me -P PASSWORD -v -t 'mioty/#'" in text
     assert "hunter2" not in text
 

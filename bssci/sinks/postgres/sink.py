@@ -206,7 +206,7 @@ class PostgresSink:
             "schema": self._settings.schema,
             "migrated_from": session.migrated_from,
             "timescaledb": had.version or "none",
-            "lacking": ", ".join(each for each in FEATURES if each in had.lacking) or "none",
+            "lacking": ", ".join(each for each in FEATURES if not had.has(each)) or "none",
         }
         if connected == self._connected:
             return

@@ -37,5 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     for name, content in steps(arguments.eui, host_of(chosen.cert_file), ports, f"{ends:%Y-%m-%d}").items():
         write_atomically(directory / name, content)
         print(f"written {directory / name}")
-    print("Load the three files into the base station. The key is a secret: transfer it only securely.")
+    print("Load the three .pem files into the base station, as steps.html describes.")
+    print("The key is a secret: transfer it only securely.")
     return 0

@@ -45,7 +45,9 @@ def steps(eui: EUI, host: str, ports: Sequence[int], ends: str) -> dict[str, byt
     port = str(ports[0]) if ports else ""
     shown_port = f"<code>{port}</code>" if ports else f"<em>that of the service center: {_ASK}</em>"
     place = f"host={host}\nport={port}\nbase_station={eui}\n"
-    others = f" (also {', '.join(map(str, ports[1:]))})" if len(ports) > 1 else ""
+    # The same port may be open at several addresses.
+    further = [str(each) for each in dict.fromkeys(ports) if str(each) != port]
+    others = f" (also {', '.join(further)})" if further else ""
     known = escape(host) if host else f"<em>the name or address of the service center: {_ASK}</em>"
     named = "address" if is_address(host) else "name"
     page = f"""<!DOCTYPE html>

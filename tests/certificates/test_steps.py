@@ -40,6 +40,13 @@ def test_the_page_says_where_to_connect_and_what_to_load() -> None:
         assert word in page
 
 
+def test_a_port_that_is_open_at_several_addresses_is_named_once() -> None:
+    page = (
+        Document(steps(STATION, "sc.example", [16018, 16018], "2031-05-01")[PAGE].decode()).one("body").text
+    )
+    assert page.count("16018") == 1
+
+
 @pytest.mark.parametrize(("host", "ports"), [("", [16018]), ("sc.example", [])])
 def test_without_a_known_host_or_port_it_says_whom_to_ask(host: str, ports: list[int]) -> None:
     assert "ask its administrator" in steps(STATION, host, ports, "2031-05-01")[PAGE].decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bssci import extensions
@@ -11,7 +12,7 @@ from bssci.cli.ports import listens
 from bssci.extensions import ExtensionError, ExtensionKind
 from bssci.journal import holder
 from bssci.settings.groups import Group, ListeningAddress
-from bssci.settings.table import Settings, station_places
+from bssci.settings.table import Settings
 
 
 class Finding(NamedTuple):
@@ -66,14 +67,12 @@ def _unusable(group: Group, chosen: Settings) -> str:
 
 
 def is_running(chosen: Settings, places: Sequence[ListeningAddress]) -> bool:
-    """Return whether this service center is running, by the ports of the base stations.
+    """Return whether this service center is running.
 
-    The process that holds STATE_DIR listens on one of them. A port that was changed since is not its own.
-    Where base stations connect to a socket that the service inherits, another port tells; without any it is
-    enough that STATE_DIR is held.
+    The process that holds STATE_DIR, or held it last, listens on one of its ports: one of them may have been
+    changed since its start. If it inherits all of them, it is enough that there is such a process.
     """
     pid = holder(chosen.state_dir)
-    if pid is None:
+    if pid is None or not Path(f"/proc/{pid}").exists():
         return False
-    telling = list(station_places(chosen.values())) or places
-    return not telling or any(listens(pid, each.port) for each in telling)
+    return not places or any(listens(pid, each.port) for each in places)

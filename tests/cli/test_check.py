@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 
 from bssci.cli import check, main
 from bssci.cli.check import free_bytes
+from bssci.cli.findings import is_running
+from bssci.extensions import discover
 from bssci.journal import no_service
 from bssci.mqtt.trial import try_broker
 
@@ -290,6 +293,26 @@ def test_a_port_of_browsers_tells_that_the_service_runs_where_it_inherits_that_o
     monkeypatch.setenv("WEB_PORT", str(taken_port))
     with no_service(directory / "data"):
         assert "ok: ports: in use by the running service" in report(capsys)[1]
+
+
+def test_a_port_of_stations_that_waits_for_a_restart_hides_no_running_service(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, directory: Path, taken_port: int
+) -> None:
+    monkeypatch.setenv("WEB_PORT", str(taken_port))
+    with no_service(directory / "data"):
+        assert "ok: ports: in use by the running service" in report(capsys)[1]
+
+
+def test_who_held_the_state_last_is_not_running_if_he_is_gone(directory: Path) -> None:
+    environ = {"LISTEN": "systemd:domain=INET:index=0", "WEB_PORT": "0", "STATE_DIR": str(directory / "data")}
+    catalogue = discover().catalogue
+    chosen = catalogue.load({}, environ, directory / "no.env").settings
+    with no_service(directory / "data"):
+        assert is_running(chosen, [])
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (directory / "data/lock").write_text(f"{gone.pid}\n")
+    assert not is_running(chosen, [])
 
 
 def test_a_sink_says_what_it_finds(

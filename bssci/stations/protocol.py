@@ -10,7 +10,7 @@ answered. From then on messages are passed to the station, in one batch for each
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -191,7 +191,11 @@ class StationProtocol(Protocol):
         self._reason = self._reason or reason
         self._stop_waiting()
         if self.phase is not Phase.HANDSHAKE:
-            self.log.info("connection aborted {peer} {reason}", peer=self.peer, reason=self._reason)
+            text = "connection aborted {peer} {reason}"
+            if self.phase is Phase.ESTABLISHED:
+                self.log.info(text, peer=self.peer, reason=self._reason)
+            else:
+                self._tell(self.log.info, text, reason=self._reason)
             self.phase = Phase.CLOSED
         self.transport.abortConnection()
 
@@ -302,12 +306,12 @@ class StationProtocol(Protocol):
             self._station.note(direction, code, message)
             return
         text = "protocol error {direction} {peer} {code} {error}"
-        self._warn(text, direction=direction, code=int(code), error=message[:MAX_MESSAGE])
+        self._tell(self.log.warn, text, direction=direction, code=int(code), error=message[:MAX_MESSAGE])
 
-    def _warn(self, text: str, **fields: Any) -> None:
+    def _tell(self, log: Callable[..., None], text: str, **fields: Any) -> None:
         """Log what any number of connections may do, without end, that got past TLS."""
         if (left_out := self.factory.lines_past_tls.admit()) is not None:
-            self.log.warn(telling(text, left_out), peer=self.peer, left_out=left_out, **fields)
+            log(telling(text, left_out), peer=self.peer, left_out=left_out, **fields)
 
     def _operate(self, payloads: Sequence[bytes]) -> None:
         assert self._station is not None and self._codec is not None
@@ -333,7 +337,7 @@ class StationProtocol(Protocol):
             if self.phase is not Phase.ESTABLISHED:
                 self._cause = causes.of_framing(error.message[:MAX_MESSAGE])
             self.factory.count.closed_for_framing += 1
-            self._warn("framing lost, closed {peer} {error}", error=error.message)
+            self._tell(self.log.warn, "framing lost, closed {peer} {error}", error=error.message)
             self.disconnect(f"framing lost: {error.message}")
 
     # the connect operation
@@ -383,7 +387,7 @@ class StationProtocol(Protocol):
             if self.phase is Phase.CLOSED:
                 return  # it was lost or replaced meanwhile, not refused
             text = "station refused {bs_eui} {peer} {code} {error}"
-            self._warn(text, bs_eui=eui, code=error.code, error=error.message)
+            self._tell(self.log.warn, text, bs_eui=eui, code=error.code, error=error.message)
             self._cause = None
             self._note_refusal(causes.of_refusal(error.message))
             self.send([Error(opId=0, code=error.code, message=error.message)])

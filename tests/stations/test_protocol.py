@@ -346,6 +346,13 @@ def test_one_connection_writes_few_lines(room: StationRoom, log_lines) -> None:
     assert len([each for each in warnings(log_lines) if "peer" in each]) == LINES
 
 
+def test_connections_that_say_nothing_write_few_lines(room: StationRoom, log_lines) -> None:
+    for _ in range(LINES + 5):
+        room.station()
+    room.advance(11)
+    assert len([each for each in log_lines if "aborted" in str(each.get("log_format"))]) == LINES
+
+
 def test_one_that_gets_in_after_all_was_not_refused(room: StationRoom) -> None:
     client = room.station()
     client.say(uplink(4))

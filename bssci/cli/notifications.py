@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import smtplib
-import socket
 import ssl
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 from bssci.cli.findings import Finding
 from bssci.settings.table import Settings
 from bssci.sinks.http_post import parse_target
+from bssci.sinks.reaching import reach, reason_of
 
 TIMEOUT = 10.0
 """seconds that connecting, and each answer of the other side, may take"""
-_PORTS = {"http": 80, "https": 443}
 
 
 class _Unusable(Exception):
@@ -37,7 +35,7 @@ def about_notifications(chosen: Settings, timeout: float = TIMEOUT) -> Iterator[
             yield Finding("warning", f"ALARM_WEBHOOK_URL: {error}")
             return
         yield _tried(
-            f"ALARM_WEBHOOK_URL: {origin}", "is there; nothing was posted", lambda: _reach(origin, timeout)
+            f"ALARM_WEBHOOK_URL: {origin}", "is there; nothing was posted", lambda: reach(origin, timeout)
         )
 
 
@@ -74,14 +72,6 @@ def _greet(chosen: Settings, timeout: float) -> None:
             server.login(chosen.alarm_mail_username, chosen.alarm_mail_password)
 
 
-def _reach(origin: str, timeout: float) -> None:
-    parts = urlsplit(origin)
-    host = parts.hostname or ""
-    with socket.create_connection((host, parts.port or _PORTS[parts.scheme]), timeout) as connection:
-        if parts.scheme == "https":
-            _context().wrap_socket(connection, server_hostname=host).close()
-
-
 def _context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
@@ -95,14 +85,4 @@ def _reason(error: Exception) -> str:
             return "it offers no log-in that is known here: ALARM_MAIL_USERNAME must be empty"
         case smtplib.SMTPServerDisconnected():
             return "the connection was closed before there was an answer"
-        case ssl.SSLCertVerificationError():
-            return f"its certificate is refused: {error.verify_message}"
-        case ssl.SSLError():
-            return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
-        case socket.gaierror() | UnicodeError():
-            return "no such host is known"
-        case TimeoutError():
-            return "it does not answer"
-        case OSError(strerror=str(words)):
-            return words.lower()
-    return str(error)
+    return reason_of(error)

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -311,3 +311,15 @@ class FileSinkFactory:
             sync=settings["FILE_SYNC"],
         )
         return FileSink(LinesFile(file, time.time), settings["FILE_EVENTS"])
+
+    def check(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield a line for ``bssci check``: whether the file can be written, and rotated."""
+        path = Path(os.path.abspath(settings["FILE_PATH"]))
+        if not path.parent.is_dir():
+            yield "error", f"file: there is no folder {path.parent}: make it, or change FILE_PATH"
+        elif path.exists() and not path.is_file():
+            yield "error", f"file: {path} is not a file; change FILE_PATH"
+        elif not all(os.access(each, os.W_OK) for each in (path.parent, path) if each.exists()):
+            yield "error", f"file: {path}: this user may not write it, or its folder"
+        else:
+            yield "ok", f"file: {path} can be written"

@@ -18,7 +18,7 @@ import hmac
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -36,6 +36,7 @@ from bssci.sinks.http_post import NoAnswer, Poster, ReceiverAnswer, Target, make
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 from bssci.sinks.json_events import EVENT_KINDS, EncodedEvent, encode_batch
 from bssci.sinks.paced_size import PacedSize
+from bssci.sinks.reaching import reach, reason_of
 from bssci.sinks.set_aside import RefusalStreak, SetAside
 from bssci.system.clock import Clock, pause
 
@@ -54,6 +55,8 @@ SILENCE = 5.0
 """s without an answer after which this is reported"""
 STOP_TIME = 1.0
 """s that a stop waits for the answer to the request under way"""
+TRIAL_TIME = 10.0
+"""s that a trial waits for the receiver"""
 
 
 class WebhookTrouble(Exception):
@@ -465,3 +468,15 @@ class WebhookSinkFactory:
                 kinds=settings["WEBHOOK_EVENTS"],
             ),
         )
+
+    def check(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield a line for ``bssci check``: whether the receiver is there. Nothing is posted."""
+        target: Target | None = settings["WEBHOOK_URL"]
+        if target is None:
+            return  # build says so
+        try:
+            reach(target.origin, TRIAL_TIME, settings["WEBHOOK_CA_FILE"])
+        except (OSError, UnicodeError) as error:
+            yield "error", f"webhook: {target.origin}: {reason_of(error)}"
+        else:
+            yield "ok", f"webhook: {target.origin} is there; nothing was posted"

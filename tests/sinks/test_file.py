@@ -385,3 +385,21 @@ def test_what_was_taken_survives_kill_9(tmp_path: Path) -> None:
     ]
     assert list(dict.fromkeys(ids))[:taken] == [f"uplink-{number}" for number in range(taken)]
     assert ids[-1] == "uplink-1"
+
+
+def test_a_trial_says_whether_the_file_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(path: Path) -> tuple[str, str]:
+        chosen = settings_of(environ={"FILE_PATH": str(path)})
+        [found] = extensions.check(SINK, INSTALLED.sinks["file"], chosen)
+        return found
+
+    file = tmp_path / "events.jsonl"
+    assert tried(file) == ("ok", f"file: {file} can be written")
+    assert not file.exists()
+    away = tmp_path / "away" / "events.jsonl"
+    assert tried(away) == ("error", f"file: there is no folder {away.parent}: make it, or change FILE_PATH")
+    assert tried(tmp_path) == ("error", f"file: {tmp_path} is not a file; change FILE_PATH")
+    monkeypatch.setattr(module.os, "access", lambda path, mode: path != tmp_path)
+    assert tried(file) == ("error", f"file: {file}: this user may not write it, or its folder")

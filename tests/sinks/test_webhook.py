@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from twisted.internet.task import Clock
@@ -20,7 +21,15 @@ from bssci.extensions import SINK
 from bssci.settings.rows import SettingsError
 from bssci.sinks.http_post import Poster, parse_target
 from bssci.sinks.testing import SinkBench, SinkConformance, every_event, reception, uplink, uplinks
-from bssci.sinks.webhook import LATE, WebhookSettings, WebhookSink, parse_header, parse_secret, sign
+from bssci.sinks.webhook import (
+    LATE,
+    TRIAL_TIME,
+    WebhookSettings,
+    WebhookSink,
+    parse_header,
+    parse_secret,
+    sign,
+)
 from tests.sinks.http_receiver import Receiver, Request, Response
 from tests.support.settings import INSTALLED, settings_of
 
@@ -534,3 +543,25 @@ def test_the_documentation_names_every_setting_with_its_default() -> None:
         for setting in extensions.discover().sinks[sink].settings:
             default = f"`{setting.default}`" if setting.default else "empty"
             assert f"| `{setting.name}` | {default} |" in page
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "said"),
+    [
+        (None, "ok", "https://example.org is there; nothing was posted"),
+        (
+            ConnectionRefusedError(111, "Connection refused"),
+            "error",
+            "https://example.org: connection refused",
+        ),
+    ],
+)
+def test_a_trial_reaches_the_receiver_and_tells_no_secret(
+    monkeypatch: pytest.MonkeyPatch, fault: OSError | None, level: str, said: str
+) -> None:
+    reached = Mock(side_effect=fault)
+    monkeypatch.setattr("bssci.sinks.webhook.reach", reached)
+    chosen = settings_of(environ={"WEBHOOK_URL": "https://me:hunter2@example.org/t0ken"})
+    found = list(extensions.check(SINK, INSTALLED.sinks["webhook"], chosen))
+    assert found == [(level, f"webhook: {said}")]
+    reached.assert_called_once_with("https://example.org", TRIAL_TIME, None)

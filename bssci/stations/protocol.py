@@ -33,6 +33,7 @@ from bssci.stations import causes
 from bssci.stations.admission import ConnectionCount, ConnectionLimits, check_identity
 from bssci.stations.causes import Cause
 from bssci.stations.faults import MAX_MESSAGE
+from bssci.stations.read_order import ReadOrder
 from bssci.stations.refusals import Refusals
 from bssci.stations.registry import Registry
 from bssci.stations.station import Station
@@ -91,6 +92,10 @@ class StationProtocol(Protocol):
         """reactor seconds when the last bytes came, or when a ping could not be stored"""
         self._decoder = FrameDecoder(factory.limits.frame_size)
         self._unread: list[bytes] = []
+        self._held = False
+        """nothing more is read until what came is processed"""
+        self._deaf = False
+        """nothing more is read until the station reads what was sent"""
         self._codec: Codec | None = None
         self._named: set[EUI] = set()
         self._shown: x509.Certificate | None = None
@@ -229,13 +234,22 @@ class StationProtocol(Protocol):
             self._timer.cancel()
         self._timer = None
 
-    # flow control: a station that does not read is not read from
+    # flow control: a station that does not read is not read from, nor is one whose bytes wait to be processed
 
     def pauseProducing(self) -> None:
+        self._deaf = True
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self.transport.resumeProducing()
+        self._deaf = False
+        if not self._held:
+            self.transport.resumeProducing()
+
+    def hold(self) -> None:
+        """See :class:`bssci.stations.read_order.Recipient`."""
+        if not self._held and self.phase is not Phase.CLOSED:
+            self._held = True
+            self.transport.pauseProducing()
 
     def stopProducing(self) -> None:
         """Do nothing: the transport is gone, and connectionLost follows."""
@@ -243,20 +257,20 @@ class StationProtocol(Protocol):
     # bytes in
 
     def dataReceived(self, data: bytes) -> None:
-        """Collect bytes until the end of the reactor's turn.
-
-        Stations write each message as a TLS record of its own, and each record arrives in a call of its own.
-        Messages that come in one turn are thus stored and answered together.
-        """
+        """Collect bytes until the end of the reactor's turn, see :mod:`bssci.stations.read_order`."""
         self.heard_at = self.factory.clock.seconds()
         if not self._unread:
-            self.factory.read_soon(self)
+            self.factory.order.add(self)
         self._unread.append(data)
 
     def read(self) -> None:
         """Process the collected bytes. Never raises: an internal error closes this connection only."""
         data = b"".join(self._unread)
         self._unread.clear()
+        if self._held:
+            self._held = False
+            if not self._deaf:
+                self.transport.resumeProducing()
         if self.phase is Phase.CLOSED or not data:
             return
         try:
@@ -449,7 +463,7 @@ class StationFactory(Factory):
         """limit on the lines about refused connections, which cost whoever makes them nothing"""
         self.lines_past_tls = LineLimit(clock.seconds)
         """the same for those who have a certificate, so that strangers do not hide them"""
-        self._unread: list[StationProtocol] = []
+        self.order = ReadOrder(clock)
         self._ticker = Ticker(clock, IDLE_TICK, self._check_idle)
 
     def startFactory(self) -> None:
@@ -460,17 +474,6 @@ class StationFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> StationProtocol:  # type: ignore[override]
         return StationProtocol(self, host_of(addr))
-
-    def read_soon(self, connection: StationProtocol) -> None:
-        """Let a connection process its bytes at the end of this turn of the reactor."""
-        if not self._unread:
-            self.clock.callLater(0, self._read)
-        self._unread.append(connection)
-
-    def _read(self) -> None:
-        unread, self._unread = self._unread, []
-        for connection in unread:
-            connection.read()
 
     def _check_idle(self) -> None:
         now = self.clock.seconds()

@@ -562,3 +562,26 @@ def test_sensors_are_brought_while_uplinks_are_served(make_room) -> None:
     client.answer_everything()
     assert room.house.center.stations.get(f"{STATION:016X}").propagation.outstanding == 0
     assert client.take(Status) == [] and not isinstance(client.lost, Con)
+
+
+@pytest.mark.parametrize("is_deaf", [False, True])
+def test_a_station_whose_bytes_wait_is_not_read_from_until_they_are_processed(
+    room: StationRoom, is_deaf: bool
+) -> None:
+    client = room.station()
+    client.establish(STATION)
+    side = client.server_side
+    protocol = next(iter(room.factory.connections))
+    protocol.hold()
+    assert side.paused
+    if is_deaf:
+        protocol.pauseProducing()
+    protocol.read()
+    assert side.paused is is_deaf
+    protocol.hold()
+    protocol.resumeProducing()
+    assert side.paused
+    protocol.read()
+    assert not side.paused
+    client.say(uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]

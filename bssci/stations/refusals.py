@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from bssci.journal import Journal, Loaded, RefusedConnection, StorageLines
 from bssci.model import EUI
+from bssci.model.own_words import one_line
 from bssci.stations.causes import Cause
 from bssci.system.clock import Clock, Ticker
 
@@ -72,11 +73,11 @@ class Refusals:
         )
         self._found[key] = replace(
             earlier,
-            reason=cause.reason,
+            reason=one_line(cause.reason),
             remedy=cause.remedy,
             base_station_eui=station,
-            subject=certificate.subject.rfc4514_string() if certificate else earlier.subject,
-            issuer=certificate.issuer.rfc4514_string() if certificate else earlier.issuer,
+            subject=one_line(certificate.subject.rfc4514_string()) if certificate else earlier.subject,
+            issuer=one_line(certificate.issuer.rfc4514_string()) if certificate else earlier.issuer,
             count=earlier.count + 1,
             at=now,
         )

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+
+from bssci.certificates.issuing import new_key
 from bssci.model import EUI
 from bssci.stations import causes
 from bssci.stations.causes import Cause
@@ -81,6 +88,18 @@ def test_details_that_differ_make_no_further_entry(house: House) -> None:
         refusals.add("192.0.2.1", causes.of_message(f"command 'x{number}' is not supported"), STATION)
     [refusal] = refusals.listed()
     assert refusal.count == 3 and "'x2'" in refusal.reason
+
+
+def test_what_a_peer_says_is_one_line_in_alarms_and_messages(house: House) -> None:
+    refusals = house.center.refused_stations
+    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a\n- The journal is full\x1b[31m")])
+    key = new_key()
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(named, named, key.public_key(), 1, now, now + timedelta(days=1))
+    refusals.add("192.0.2.1", causes.of_answer(5, "no\n- All is lost"), STATION, builder.sign(key, SHA256()))
+    [refusal] = refusals.listed()
+    assert refusal.reason == "it refused our answer to its con: error 5, no - All is lost"
+    assert refusal.subject == refusal.issuer == "CN=a - The journal is full\N{REPLACEMENT CHARACTER}[31m"
 
 
 def test_a_station_s_are_forgotten_once_it_is_dealt_with(house: House) -> None:

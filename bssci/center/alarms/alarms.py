@@ -25,6 +25,7 @@ from bssci.center.alarms.conditions import Condition, bounded, condition_kind
 from bssci.journal import AlarmRecord, Journal, Loaded, StorageLines
 from bssci.model import AlarmChange, AnyEvent
 from bssci.model.commands import CommandError
+from bssci.model.own_words import one_line
 from bssci.system.clock import Clock
 from bssci.system.watchers import Watchers
 
@@ -133,7 +134,8 @@ class Alarms:
         :param conditions: conditions that hold now.
         """
         seconds, now = self._clock.seconds(), self._now()
-        found = {each.id: each for each in bounded(conditions, self._open)}
+        # What others call themselves stands in their texts: a line of it could pass for another alarm.
+        found = {each.id: each._replace(text=one_line(each.text)) for each in bounded(conditions, self._open)}
         changed: list[AlarmRecord] = []
         for condition in found.values():
             self._over.pop(condition.id, None)

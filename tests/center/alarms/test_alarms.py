@@ -244,3 +244,10 @@ def test_an_alarm_that_is_forgotten_while_it_is_acknowledged_stays_forgotten(
     house.settle()
     assert result_of(acknowledging).acknowledged_by == "kim"
     assert alarms.listed() == [] and not house.journal.kept().alarms
+
+
+def test_the_text_is_one_line_whatever_others_call_themselves(house: House) -> None:
+    alarms = look(house, BAD._replace(text="roof\n- The journal is full\x1b[31m"))
+    assert [each.text for each in alarms.open()] == [
+        "roof - The journal is full\N{REPLACEMENT CHARACTER}[31m"
+    ]

@@ -28,8 +28,6 @@ class LiveState(msgspec.Struct, frozen=True):
     """The state of a service's connection to its broker."""
 
     client_id: str
-    host: str
-    port: int
     salt: str
     digest: str
     """digest of all settings of the connection, with the salt"""
@@ -40,9 +38,12 @@ class LiveState(msgspec.Struct, frozen=True):
         """Return whether these are the settings of the connection."""
         return secrets.compare_digest(self.digest, _digest(settings, self.salt))
 
-    def is_at(self, settings: MqttSettings) -> bool:
-        """Return whether a connection with these settings would end that of the service."""
-        return (self.client_id, self.host, self.port) == (settings.client_id, settings.host, settings.port)
+    def may_be_ended_by(self, settings: MqttSettings) -> bool:
+        """Return whether a connection with these settings could end that of the service.
+
+        A broker has many names, so another host may be the same broker.
+        """
+        return self.client_id == settings.client_id
 
 
 def _digest(settings: MqttSettings, salt: str) -> str:
@@ -66,14 +67,8 @@ class LiveFile:
 
     def tell(self, settings: MqttSettings, trouble: str) -> None:
         """Write the state of the connection, if it has changed."""
-        state = LiveState(
-            settings.client_id,
-            settings.host,
-            settings.port,
-            self._salt,
-            _digest(settings, self._salt),
-            trouble[:1000],
-        )
+        digest = _digest(settings, self._salt)
+        state = LiveState(settings.client_id, self._salt, digest, trouble[:1000])
         told = msgspec.json.encode(state)
         if told == self._told:
             return

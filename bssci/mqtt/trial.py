@@ -72,11 +72,11 @@ def _trouble(settings: MqttSettings, live: LiveState | None, runs: bool) -> str:
         settings = replace(settings, client_id=live.client_id)
     if not settings.client_id:
         settings = _beside(settings)
-    if live is None or not runs or not live.is_at(settings):
+    if live is None or not runs or not live.may_be_ended_by(settings):
         return _in_words(_try(settings), settings)
     if live.has(settings):
         return live.trouble and f"the running service is {live.trouble}"
-    # The same broker with other credentials or another transport: never with the service's own identifier.
+    # Perhaps the same broker, with other credentials or by another name: never with the service's identifier.
     return _in_words(_try(_beside(settings)), settings)
 
 

@@ -33,8 +33,8 @@ def test_settings_are_recognised_and_not_told(tmp_path: Path) -> None:
     assert state is not None
     assert state.has(SETTINGS) and state.has(replace(SETTINGS, will=("t", b"2")))
     assert not state.has(replace(SETTINGS, password="other"))
-    assert state.is_at(replace(SETTINGS, password="other"))
-    assert not state.is_at(replace(SETTINGS, host="elsewhere"))
+    assert state.may_be_ended_by(replace(SETTINGS, password="other", host="another name of it"))
+    assert not state.may_be_ended_by(replace(SETTINGS, client_id="other"))
     assert "Pa55word" not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
 

@@ -239,6 +239,10 @@ def test_the_service_keeps_its_connection(
         # Not the same connection: tried beside it.
         others = settings_for(port, mqtt_client_id="center", state_dir=tmp_path, mqtt_username="somebody")
         assert tried(others) == ""
+        by_another_name = settings_for(
+            port, mqtt_client_id="center", state_dir=tmp_path, mqtt_broker="localhost"
+        )
+        assert tried(by_another_name) == ""
         assert service.is_there
 
 

@@ -13,8 +13,8 @@ from bssci.certificates.reading import PrivateKey
 
 NOT_YET_VALID, EXPIRED, SELF_SIGNED, REVOKED, OTHER_PURPOSE = 9, 10, 18, 23, 26
 """errors of OpenSSL's verification (``X509_V_ERR_…``)"""
-UNTRUSTED = frozenset({2, 19, 20, 21})
-"""errors which mean that the authority of a certificate is not trusted"""
+UNTRUSTED = frozenset({2, 7, 19, 20, 21})
+"""errors which mean that the authority of a certificate is not trusted; 7: though one of its name is"""
 _WORDS = {
     2: "its issuer is missing",
     7: "its signature is wrong",

@@ -21,6 +21,7 @@ def authority():
     ("depth", "error", "words"),
     [
         (0, 20, "its certificate is signed by another authority, CN=BSSCI service center CA"),
+        (0, 7, "its certificate is signed by another authority, CN=BSSCI service center CA"),
         (0, 18, "its certificate is self-signed, not signed by an authority, CN=BSSCI service center CA"),
         (0, 10, "its certificate expired on 2036-01-02"),
         (1, 10, "the certificate of its authority CN=BSSCI service center CA expired on 2036-01-02"),

@@ -179,20 +179,27 @@ class _Desk:
 
     def changed(self, record: AlarmRecord) -> None:
         """Send a message soon, if there is news."""
-        if not self.is_set():
-            self._know(record, False)
-        elif self._is_news(record) or self.waits_for(record.number):
-            self._waiting[record.number] = None
-            if self._timer is None and self._sending is None:
-                self._wait(self._settings().alarm_group_time)
+        if not self._is_news(record) and not self.waits_for(record.number):
+            self._pass(record)
+            return
+        self._waiting[record.number] = None
+        if self._timer is None and self._sending is None:
+            self._wait(self._settings().alarm_group_time)
 
     def _is_news(self, record: AlarmRecord) -> bool:
+        if not self.is_set():
+            return False
         told = self.told.get(record.number)
         if record.until is not None:
             return told is not None and told.is_heard
         if record.severity == "warning":
             return told is None and self._settings().alarm_least == "warning"
         return told is None or told.severity == "warning"
+
+    def _pass(self, record: AlarmRecord) -> None:
+        """Note what is not told: all while the channel is not set, and the end of what nobody heard of."""
+        if record.until is not None or not self.is_set():
+            self._know(record, False)
 
     def _know(self, record: AlarmRecord, is_heard: bool) -> None:
         told = self.told.pop(record.number, None)
@@ -233,10 +240,10 @@ class _Desk:
         self._timer = None
         waiting, self._waiting = self._waiting, {}
         records = [record for number in waiting if (record := self._alarms.get(number)) is not None]
-        if not self.is_set():
-            for record in records:
-                self._know(record, False)
-        self._under_way = [record for record in records if self.is_set() and self._is_news(record)]
+        self._under_way = [record for record in records if self._is_news(record)]
+        for record in records:
+            if record not in self._under_way:
+                self._pass(record)
         for number in waiting:
             self._note(number)
         if not self._under_way:

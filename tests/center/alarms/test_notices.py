@@ -251,6 +251,16 @@ def test_the_end_of_what_was_not_told_is_not_told(make_house, channel: Recorder,
     assert channel.sent == []
 
 
+def test_what_nobody_heard_of_is_told_when_it_comes_back(house: House, channel: Recorder, begin) -> None:
+    channel.used = False
+    begin(house)
+    look(house, bad(), times=8)
+    channel.used = True
+    look(house, times=12)
+    look(house, bad(), times=12)
+    assert channel.sent == [(["sink-failing:1"], [])]
+
+
 @pytest.fixture
 def slow(channel: Recorder) -> Recorder:
     """Take messages, and say so only when told to."""

@@ -133,8 +133,11 @@ class Uses:
         return self._log_ins.get(account)
 
     def token_used(self, token: ApiToken, address: str) -> None:
-        """Record a use of a token, which is stored within :data:`SAVE_INTERVAL`."""
+        """Record a use of a token, which is stored within :data:`SAVE_INTERVAL`, the first one at once."""
+        is_first = self.of_token(token) is None
         self._tokens.used(token_key(token), address)
+        if is_first:  # the command line would say that the token was never used
+            self._tokens.save()
 
     def logged_in(self, account: str, address: str) -> None:
         """Record a log-in, and begin to store it."""

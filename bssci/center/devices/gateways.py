@@ -158,8 +158,8 @@ class Gateways:
     def heard(self, telegrams: Iterable[Telegram]) -> None:
         """Take stored telegrams: each shows that its gateway is alive."""
         for telegram in telegrams:
-            kind, own = telegram.device.partition(":")[0], telegram.device.partition(":")[2]
-            gateway = self._gateway(f"{KINDS.get(kind, 'gateway')}:{telegram.gateway}", telegram)
+            kind, _, own = telegram.device.partition(":")
+            gateway = self._gateway(f"{kind_of_gateway(telegram.device)}:{telegram.gateway}", telegram)
             if kind == gateway.kind and own == telegram.gateway:
                 self._take_report(gateway, telegram)
             elif telegram.envelope.get("direction") != "cmnd":
@@ -357,6 +357,14 @@ class Gateways:
     def _record(self, id: str) -> GatewayRecord | None:
         gateway = self._of.get(id)
         return None if gateway is None else _row(gateway)
+
+
+def kind_of_gateway(device: str) -> str:
+    """Return the kind of the gateway that forwards what a device sends: scanner, controller or gateway.
+
+    :param device: id of the device.
+    """
+    return KINDS.get(device.partition(":")[0], "gateway")
 
 
 def _row(gateway: Gateway) -> GatewayRecord:

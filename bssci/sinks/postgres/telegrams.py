@@ -10,6 +10,7 @@ import msgspec
 
 from bssci.center.decoding.payloads import device_of
 from bssci.center.devices.device import Device
+from bssci.center.devices.gateways import kind_of_gateway
 from bssci.model import Decoded, Reading, Sensor, Telegram, Uplink, VariableMacUplink
 from bssci.model.device_id import MIOTY, sensor_device
 from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
@@ -30,8 +31,6 @@ OWN_SOURCE = "bssci"
 """``raw.source`` of what base stations received"""
 EXACT = 1 << 53
 """largest integer up to which all are exact as double precision"""
-GATEWAY_KINDS = {"ble": "scanner", "f2": "controller"}
-"""kind of gateway by kind of device"""
 
 
 def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
@@ -70,9 +69,8 @@ def telegram_rows(event: Telegram, rows: EventRows) -> None:
     facts = DeviceFacts(event.device, kind, rows.at, name=_device_name(event.envelope, rows.texts))
     facts.parent, facts.port = _place(event.device)
     rows.devices.append(facts)
-    gateway = GatewayFacts(event.gateway, GATEWAY_KINDS.get(kind, event.source), rows.at)
+    gateway = GatewayFacts(event.gateway, kind_of_gateway(event.device), rows.at)
     if _own_report(event):
-        gateway.kind = kind
         gateway.state = rows.texts.text(event.envelope["status"])
         gateway.status = _fact_json(event.envelope, rows.texts)
     rows.gateways.append(gateway)
@@ -179,7 +177,8 @@ def _topic(envelope: Mapping[str, Any], texts: StorableTexts) -> str | None:
 
 def _own_report(event: Telegram) -> bool:
     """Return whether the event is a gateway's report about itself."""
-    return event.device.partition(":")[2] == event.gateway and isinstance(event.envelope.get("status"), str)
+    itself = f"{kind_of_gateway(event.device)}:{event.gateway}"
+    return event.device == itself and isinstance(event.envelope.get("status"), str)
 
 
 def _fact_json(value: Any, texts: StorableTexts) -> str | None:

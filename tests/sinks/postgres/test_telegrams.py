@@ -46,6 +46,20 @@ def test_a_reading_is_a_number_and_text_where_a_number_is_not_all(
     assert (row.value, row.text) == (number, text)
 
 
+@pytest.mark.parametrize(
+    ("device", "kind"),
+    [
+        ("ble:AA", "scanner"),
+        ("scanner:roof", "scanner"),
+        ("f2:0011/J1/3", "controller"),
+        ("lora:1", "gateway"),
+    ],
+)
+def test_a_gateway_has_the_kind_that_the_api_gives_it(device: str, kind: str) -> None:
+    (facts,) = rows_of(device).gateways
+    assert (facts.id, facts.kind) == ("roof", kind)
+
+
 def test_a_reading_of_another_device_makes_it_known() -> None:
     rows = rows_of("f2:0011", (Reading("x", 1, device="f2:0011/J1"), Reading("y", 2, device="f2:0011/J1")))
     assert [each.id for each in rows.devices] == ["f2:0011", "f2:0011/J1"]
@@ -77,7 +91,8 @@ def test_a_name_and_a_topic_come_from_the_envelope() -> None:
 
 
 def test_a_gateways_report_about_itself_is_its_state() -> None:
-    (gateway,) = rows_of("ble:roof", status="online").gateways
-    assert (gateway.state, gateway.kind) == ("online", "ble")
-    (gateway,) = rows_of("ble:AA", status="online").gateways
-    assert (gateway.state, gateway.kind) == (None, "scanner")
+    (gateway,) = rows_of("scanner:roof", status="online").gateways
+    assert (gateway.state, gateway.kind) == ("online", "scanner")
+    for device in ("ble:AA", "ble:roof"):
+        (gateway,) = rows_of(device, status="online").gateways
+        assert (gateway.state, gateway.kind) == (None, "scanner")

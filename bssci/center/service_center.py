@@ -157,7 +157,9 @@ class ServiceCenter:
         journal, now = self.journal, self.now
         self.sensors = Sensors(settings.sensor_config_file, deferToThread)
         self.activities = Activities(clock, journal, loaded)
-        self.attachments = Attachments(clock, journal, loaded, self.sensors, self.activities, self.stations)
+        self.attachments = Attachments(
+            clock, journal, loaded, self.sensors, self.activities, self.stations, self.started_at
+        )
         self.paths = Paths(clock, journal, loaded, self.stations.is_connected)
         self._queries = ReceptionQueries(clock)
         self.downlinks = DownlinkDesk(
@@ -324,10 +326,7 @@ class ServiceCenter:
             part.start()
 
     def stop_receiving(self) -> Deferred[None]:
-        """Disconnect the stations and close the open deduplication windows; the journal stays open.
-
-        :return: fires when what was received is stored, or cannot be.
-        """
+        """Disconnect the stations and close the open windows; fires when uplinks are stored, or cannot be."""
         self.retention.stop()
         self.silence.stop()
         self.presence.stop()

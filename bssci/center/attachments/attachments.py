@@ -47,7 +47,10 @@ DetachMark = tuple[int, bytes]
 
 
 class Attachments:
-    """The attachments that base stations should have."""
+    """The attachments that base stations should have.
+
+    :param started_at: Unix seconds when the service started.
+    """
 
     log = Logger()
 
@@ -59,8 +62,10 @@ class Attachments:
         sensors: Sensors,
         activities: Activities,
         stations: Stations,
+        started_at: float,
     ) -> None:
         self._clock = clock
+        self._started_at = started_at
         self._journal = journal
         self._sensors = sensors
         self._activities = activities
@@ -95,7 +100,7 @@ class Attachments:
         if row.key_digest is None:
             self._stored[eui] = replace(row, key_digest=digest)
         else:
-            self._activities.restart_counters([eui], row.since)
+            self._activities.restart_counters([eui], self._started_at)
         self._late.update([eui])
 
     # what is wanted

@@ -412,3 +412,19 @@ def test_what_was_not_stored_waits_for_no_other_sensor_that_attaches(house: Hous
     attachments.stop()
     house.settle()
     assert house.journal.kept().attachments.keys() == {ONE, TWO}
+
+
+def test_the_first_uplink_with_a_key_that_was_entered_while_the_service_was_down_is_a_new_one(
+    house: House,
+) -> None:
+    attach_over_the_air(house)
+    house.settle()
+    for key in (sensor_entry(1)["nwKey"], "F" * 32):
+        house.kill()
+        house.configure([sensor_entry(1, nwKey=key), sensor_entry(2)])
+        house.open()
+        line = Line(house)
+        line.connect()
+        line.say(uplink(1, epEui=eui_to_int(ONE), packetCnt=0))
+        house.advance(3)
+    assert len(house.uplinks()) == 2

@@ -58,7 +58,7 @@ class WatchedAttachments(Attachments):
     """Notes what is attached and detached, and holds it up."""
 
     def __init__(self, watch: Watch, kept: Loaded) -> None:
-        super().__init__(watch.clock, watch.journal, kept, watch.sensors, watch.activities, Stations())
+        super().__init__(watch.clock, watch.journal, kept, watch.sensors, watch.activities, Stations(), 0.0)
         self._watch = watch
 
     async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +25,7 @@ from bssci.center.devices.provisioned import ProvisionedDevices
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Sensors
 from bssci.center.downlinks.downlinks import DownlinkDesk
+from bssci.center.own_eui import own_eui
 from bssci.center.reports import SensorReports
 from bssci.center.retention import Retention
 from bssci.center.silence.listening import Listening
@@ -40,7 +40,7 @@ from bssci.center.uplinks.deduplication import Deduplication
 from bssci.center.uplinks.ingest import Ingest
 from bssci.center.uplinks.paths import Paths
 from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
-from bssci.journal import OWN_EUI, Fact, Journal, Loaded
+from bssci.journal import Journal, Loaded
 from bssci.model import EUI, AnyEvent, GatewayState, StationState, Telegram, Uplink
 from bssci.model.over_the_air import AttachRequest
 from bssci.settings.configuration import Configuration
@@ -112,7 +112,7 @@ class ServiceCenter:
         self._receptions = loaded.receptions
         self.unanswered_requests = loaded.requests
         """unanswered requests of earlier runs, for the sinks and sources that received them"""
-        self.eui = settings.sc_eui or _own_eui(journal, loaded)
+        self.eui = settings.sc_eui or own_eui(journal, loaded)
         self.storing = Storing(clock, journal)
         self.audit = AuditLog(journal, now)
         self.deliveries, self.announcements = Deliveries(journal), Watchers[[str, bytes]]("announcements")
@@ -488,18 +488,3 @@ class _AttachObserver(Observer):
 
     def unknown(self, request: AttachRequest) -> None:
         self._unknown.asked_to_attach(request)
-
-
-def _own_eui(journal: Journal, loaded: Loaded) -> EUI:
-    """Return the EUI generated at the first start: locally administered, unlike any vendor's.
-
-    Another one is generated if the stored one is damaged.
-    """
-    stored = loaded.facts.get(OWN_EUI)
-    if stored is not None:
-        return EUI(stored)
-    drawn = bytearray(os.urandom(8))
-    drawn[0] = drawn[0] & 0xFC | 0x02
-    eui = EUI(drawn.hex().upper())
-    journal.tables.put([Fact(name=OWN_EUI, value=eui)])
-    return eui

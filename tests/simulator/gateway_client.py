@@ -25,7 +25,7 @@ class Client:
         self.trouble = ""
         self.topics: list[str] = []
         self.published: list[Publication] = []
-        self.statistics = SimpleNamespace(reconnects=0)
+        self.history = SimpleNamespace(reconnects=0)
         self.made.append(self)
 
     def subscribe(self, topics: Sequence[str]) -> None:

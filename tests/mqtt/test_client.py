@@ -258,7 +258,9 @@ def test_a_filter_at_which_the_broker_closes_the_connection_is_found_and_given_u
     assert it.client.online
 
 
-def test_filters_that_are_suspected_are_asked_for_one_after_the_other_before_anything_is_published():
+@pytest.fixture
+def suspecting():
+    """A client that is back after a connection that ended before its two filters were answered."""
     it = Fixture()
     for name in ("a", "b"):
         it.client.subscribe([name], alone=True)
@@ -266,26 +268,23 @@ def test_filters_that_are_suspected_are_asked_for_one_after_the_other_before_any
     it.broker.drop(unanswered=True)
     it.wait_for_attempt()
     it.come_back()
-    outcome = it.publish(b"1")
-    it.broker.send(Kind.SUBACK, b"\0\1\1")
-    it.turn()
-    assert [one.body[2:] for one in it.broker.packets()] == [b"\0\x01b\x01"]
-    it.broker.grant()
-    it.turn()
-    assert it.published() == [b"1"] and outcome == []
+    return it
 
 
-def test_a_broker_that_does_not_answer_filters_gets_messages_all_the_same():
-    it = Fixture()
-    for name in ("a", "b"):
-        it.client.subscribe([name], alone=True)
-    it.go_online()
-    it.broker.drop(unanswered=True)
-    it.wait_for_attempt()
-    it.come_back()
-    it.publish(b"1")
-    it.clock.pump([1.0] * 11)
-    kinds = [one.kind for one in it.broker.packets()]
+def test_suspected_filters_are_asked_for_in_turn_before_anything_is_published(suspecting):
+    outcome = suspecting.publish(b"1")
+    suspecting.broker.send(Kind.SUBACK, b"\0\1\1")
+    suspecting.turn()
+    assert [one.body[2:] for one in suspecting.broker.packets()] == [b"\0\x01b\x01"]
+    suspecting.broker.grant()
+    suspecting.turn()
+    assert suspecting.published() == [b"1"] and outcome == []
+
+
+def test_a_broker_that_does_not_answer_filters_gets_messages_all_the_same(suspecting):
+    suspecting.publish(b"1")
+    suspecting.clock.pump([1.0] * 11)
+    kinds = [one.kind for one in suspecting.broker.packets()]
     assert kinds[:2] == [Kind.SUBSCRIBE, Kind.PUBLISH]
 
 
